@@ -1,0 +1,45 @@
+# make demo: try it. make test: run the tests. make check: all that a change must pass.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check format lint types arrows docs clean
+
+demo: $(VENV)/.runtime
+	$(BIN)/segdistill demo --out demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: lint types arrows test
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+arrows: $(VENV)/.dev
+	$(BIN)/python -m pytest tests/test_architecture.py
+
+clean:
+	rm -rf $(VENV) demo runs build
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing pinned dependencies into $(VENV): about 5 GB, one to five minutes"
+	$(PIP) --editable .
+	touch $@
+
+$(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python
+	@echo "installing pinned dependencies into $(VENV): about 5 GB, one to five minutes"
+	$(PIP) --editable ".[dev]"
+	touch $@ $(VENV)/.runtime

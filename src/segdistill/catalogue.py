@@ -1,0 +1,99 @@
+"""What a config may name, gathered from the tables of all packages; free of torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from segdistill import config, data, losses, models
+from segdistill.checks import nearest
+from segdistill.config import Choice, Choices, RunConfig
+from segdistill.errors import ConfigError
+from segdistill.tables import Entry, settings
+
+
+@cache
+def choices() -> Choices:
+    """Return everything that a config may name, with settings and defaults."""
+    return Choices(
+        loss={name: _loss_choice(row) for name, row in losses.LOSSES.items()},
+        network=_entry_choices("segdistill.models", models.NETWORKS),
+        dataset=_entry_choices("segdistill.data", data.DATASETS),
+    )
+
+
+def load_configs(source: str | Path, overrides: Sequence[str] = ()) -> dict[str, RunConfig]:
+    """Read a config file or packaged recipe into checked configs, one a learner.
+
+    Args:
+        source: path of a YAML file, or the name of a recipe.
+        overrides: ``a.b=value`` words; those that start with ``cohort.`` change one learner.
+
+    Returns:
+        Configs by learner; a file without a ``cohort`` section has one, named ``""``.
+
+    Raises:
+        ConfigError: see :func:`segdistill.config.check`.
+    """
+    with_overrides = config.override(read(source), overrides)
+    trees = config.cohort(with_overrides)
+    checked = {}
+    for name, tree in trees.items():
+        try:
+            checked[name] = config.check(tree, choices())
+        except ConfigError as error:
+            learner = f" (learner {name})" if name else ""
+            raise ConfigError(f"{source}{learner}: {error}") from None
+    return checked
+
+
+def read(source: str | Path) -> config.Tree:
+    """Return the tree of a config file, or of the packaged recipe of that name.
+
+    Raises:
+        ConfigError: there is neither.
+    """
+    file = Path(source)
+    if file.is_file() or file.suffix in (".yaml", ".yml"):
+        return config.read_tree(file)
+    recipes = recipe_files()
+    if str(source) not in recipes:
+        raise ConfigError(
+            f"{source}: expected a config file or the name of a recipe; "
+            f"{nearest(str(source), recipes)}"
+        )
+    return config.parse_tree(recipes[str(source)].read_text(encoding="utf-8"), str(source))
+
+
+def recipe_files() -> dict[str, Traversable]:
+    """Return the packaged run files by name, such as ``camvid/teacher``."""
+    found: dict[str, Traversable] = {}
+    folders = [("", files("segdistill") / "recipes")]
+    for prefix, folder in folders:
+        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+            if entry.is_dir() and not entry.name.startswith("__"):
+                folders.append((f"{prefix}{entry.name}/", entry))
+            elif entry.name.endswith(".yaml"):
+                found[prefix + entry.name.removesuffix(".yaml")] = entry
+    return found
+
+
+def _loss_choice(row: losses.Loss) -> Choice:
+    return Choice(
+        settings=settings("segdistill.losses", row.target, row.given),
+        defaults={
+            "tap": row.tap,
+            "weight": row.weight,
+            "align": row.align,
+            "project": row.project,
+        },
+    )
+
+
+def _entry_choices(package: str, table: Mapping[str, Entry]) -> dict[str, Choice]:
+    return {
+        name: Choice(settings(package, entry.target, entry.given)) for name, entry in table.items()
+    }

@@ -1,0 +1,79 @@
+"""The arrows between packages: who may import whom, and who may touch which library."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
+BASE = {"checks", "config", "errors", "files", "seeding", "tables", "types"}
+MAY_IMPORT = {name: BASE for name in BASE} | {
+    "losses": BASE,
+    "models": BASE,
+    "data": BASE,
+    "evaluation": BASE,
+    "catalogue": BASE | {"losses", "models", "data"},
+    "training": BASE | {"losses", "models", "data", "evaluation"},
+    "export": BASE | {"models", "evaluation"},
+    "study": BASE | {"training"},
+    "report": BASE | {"study"},
+}
+CONFINED = {
+    "timm": "models",
+    "PIL": "data",
+    "lightning_fabric": "training",
+    "onnx": "export",
+    "onnxruntime": "export",
+    "ray": "study",
+    "optuna": "study",
+    "jinja2": "report",
+    "typer": "cli",
+    "rich": "cli",
+}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            if node.module == "segdistill":
+                yield from (f"segdistill.{alias.name}" for alias in node.names)
+            else:
+                yield node.module
+
+
+def faults(tree: ast.AST, package: str) -> list[str]:
+    found = []
+    allowed = MAY_IMPORT.get(package)
+    for name in imports(tree):
+        library, _, rest = name.partition(".")
+        if library == "segdistill" and rest and allowed is not None:
+            if rest.split(".")[0] not in allowed | {package}:
+                found.append(f"{package} may not import {name}")
+        owner = CONFINED.get(library, package)
+        if owner != package:
+            found.append(f"only {owner} may import {library}")
+    return found
+
+
+@pytest.mark.parametrize(
+    "file", sorted(SOURCE.rglob("*.py")), ids=lambda file: str(file.relative_to(SOURCE))
+)
+def test_imports_follow_the_arrows(file: Path) -> None:
+    package = file.relative_to(SOURCE).parts[0].removesuffix(".py")
+    assert faults(ast.parse(file.read_text()), package) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "package", "fault"),
+    [
+        ("import timm", "losses", "only models may import timm"),
+        ("from segdistill.models import x", "data", "data may not import segdistill.models"),
+        ("from segdistill import training", "losses", "losses may not import segdistill.training"),
+        ("from segdistill.cli import main", "study", "study may not import segdistill.cli"),
+    ],
+)
+def test_a_planted_import_is_found(code: str, package: str, fault: str) -> None:
+    assert faults(ast.parse(code), package) == [fault]
