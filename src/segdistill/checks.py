@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
-def check_maps(caller: str, *, student: Tensor, teacher: Tensor) -> None:
-    """Refuse a pair of maps that differ in anything but their channel count.
+def check_batches(caller: str, *, student: Tensor, teacher: Tensor) -> None:
+    """Refuse a pair of maps that are not of the same images; their sizes may differ.
 
     Args:
         caller: name of the function that refuses, the first word of the message.
@@ -23,8 +23,8 @@ def check_maps(caller: str, *, student: Tensor, teacher: Tensor) -> None:
         teacher: the teacher's map.
 
     Raises:
-        ValueError: the maps are not both ``(N, C, H, W)``, are empty, or differ in number
-            of images, height or width.
+        ValueError: the maps are not both floating-point ``(N, C, H, W)``, are empty, or
+            differ in number of images.
     """
     given = f"got student {tuple(student.shape)} and teacher {tuple(teacher.shape)}"
     if student.ndim != 4 or teacher.ndim != 4:
@@ -40,9 +40,25 @@ def check_maps(caller: str, *, student: Tensor, teacher: Tensor) -> None:
         raise ValueError(
             f"{caller}: expected equal shapes, {given}; give both networks the same batch of images"
         )
+
+
+def check_maps(caller: str, *, student: Tensor, teacher: Tensor) -> None:
+    """Refuse a pair of maps that differ in anything but their channel count.
+
+    Args:
+        caller: name of the function that refuses, the first word of the message.
+        student: the student's map.
+        teacher: the teacher's map.
+
+    Raises:
+        ValueError: the maps are not both ``(N, C, H, W)``, are empty, or differ in number
+            of images, height or width.
+    """
+    check_batches(caller, student=student, teacher=teacher)
     if student.shape[2:] != teacher.shape[2:]:
         raise ValueError(
-            f"{caller}: expected equal shapes, {given}; "
+            f"{caller}: expected equal shapes, got student {tuple(student.shape)} "
+            f"and teacher {tuple(teacher.shape)}; "
             "resize the teacher first, with segdistill.losses.resize_like(teacher, student)"
         )
 

@@ -1,0 +1,45 @@
+"""``segdistill recipes``: run files that ship with the package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def list_recipes() -> None:
+    """List the packaged run files.
+
+    Example: segdistill recipes list
+    """
+    from segdistill.catalogue import recipe_files
+
+    files = recipe_files()
+    width = max(map(len, files))
+    for name, file in files.items():
+        first = file.read_text(encoding="utf-8").splitlines()[0]
+        print(f"{name.ljust(width)}  {first.removeprefix('# ')}")
+    print("next: segdistill recipes copy NAME run.yaml")
+
+
+def copy_recipe(
+    name: Annotated[str, typer.Argument(help="A recipe: segdistill recipes list.")],
+    to: Annotated[Path | None, typer.Argument(help="File to write; <name>.yaml here.")] = None,
+) -> None:
+    """Copy a packaged run file, to be edited.
+
+    Example: segdistill recipes copy camvid/students run.yaml
+    """
+    from segdistill.catalogue import recipe_files
+    from segdistill.checks import nearest
+    from segdistill.errors import ConfigError
+
+    files = recipe_files()
+    if name not in files:
+        raise ConfigError(f"there is no recipe '{name}'; {nearest(name, files)}")
+    file = to or Path(f"{name.rpartition('/')[2]}.yaml")
+    if file.exists():
+        raise ConfigError(f"{file}: expected a new file, got one that exists; name another")
+    file.write_text(files[name].read_text(encoding="utf-8"), encoding="utf-8")
+    print(f"{file} written; next: segdistill check {file}")

@@ -1,0 +1,151 @@
+"""From a checked config to datasets, stream, networks, teacher and learner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from torch import nn
+
+from segdistill.config import DataConfig, NamedSection, NetworkConfig, RunConfig
+from segdistill.data import Recipe, Stream, build_dataset
+from segdistill.errors import CheckpointError
+from segdistill.models import build_network
+from segdistill.models.frozen import FrozenTeacher
+from segdistill.models.taps import describe
+from segdistill.models.weights import save_network
+from segdistill.seeding import derive
+from segdistill.training.learner import Learner
+from segdistill.training.objective import build_objective
+from segdistill.types import Classes, SegDataset
+
+
+@dataclass(frozen=True)
+class Data:
+    """What a cohort trains on and is scored on."""
+
+    stream: Stream
+    train: SegDataset
+    evaluation: SegDataset
+
+
+def build_data(config: RunConfig) -> Data:
+    """Open the datasets of a config.
+
+    Raises:
+        DataError: a split is empty, or a file is missing or broken.
+    """
+    train = open_split(config.data, "train")
+    stream = Stream(train, build_recipe(config.data), config.data.batch_size, config.data.seed)
+    return Data(stream, train, open_split(config.data, config.evaluation.split))
+
+
+def open_split(config: DataConfig, split: str) -> SegDataset:
+    """Open one split of a dataset; raises as :func:`build_data`."""
+    return build_dataset(flat(config), split=split)
+
+
+def build_recipe(config: DataConfig) -> Recipe:
+    """Return how a training crop is drawn and changed."""
+    return Recipe(
+        crop=config.crop,
+        scale=config.scale,
+        flip=config.flip,
+        brightness=config.jitter,
+        contrast=config.jitter,
+        saturation=config.jitter,
+    )
+
+
+def build_section(section: NetworkConfig, classes: int, *, seed: int, purpose: str) -> nn.Module:
+    """Build the network of a config's section; equal seeds give equal initial weights.
+
+    Raises:
+        ValueError: the network cannot be built as configured.
+        CheckpointError: its weight file does not fit.
+    """
+    try:
+        return build_network(flat(section), classes=classes, seed=derive(seed, purpose))
+    except (ValueError, CheckpointError) as error:
+        raise type(error)(f"{purpose}: {error}") from None
+
+
+def build_cohort(
+    configs: Mapping[str, RunConfig], classes: Classes
+) -> tuple[FrozenTeacher | None, list[Learner]]:
+    """Build the learners of a cohort and the teacher that they share.
+
+    Args:
+        configs: by learner; teacher and data are those of the first.
+        classes: of the dataset.
+
+    Returns:
+        The teacher with every tap that a learner asks for (None where none does), and the
+        learners in the order of the configs.
+
+    Raises:
+        ValueError: a network cannot be built, a tap does not exist, or the crop is too small.
+        CheckpointError: a weight file does not fit.
+    """
+    first = next(iter(configs.values()))
+    taps = list(dict.fromkeys(term.tap for config in configs.values() for term in config.distill))
+    teacher, teacher_channels = None, dict[str, int]()
+    if taps and first.teacher is not None:
+        # A teacher without weights is drawn too, always the same: its seed is no setting.
+        network = build_section(first.teacher, len(classes), seed=0, purpose="teacher")
+        teacher_channels = _channels(network, taps, first.data.crop, "teacher")
+        teacher = FrozenTeacher(network, taps)
+    learners = [
+        _build_learner(name, config, classes, teacher_channels) for name, config in configs.items()
+    ]
+    return teacher, learners
+
+
+def flat(section: NamedSection) -> dict[str, Any]:
+    """Return a section's name and settings as the tables' builders take them."""
+    tree = {section.selector: getattr(section, section.selector), **section.settings()}
+    if isinstance(section, NetworkConfig):
+        tree |= {"weights": section.weights, "taps": section.taps}
+    return tree
+
+
+def save_student(file: Any, network: nn.Module, config: RunConfig, classes: Classes) -> None:
+    """Write a student alone, with all that is needed to build it again in the metadata."""
+    tree = config.tree()["student"] | {"weights": None, "pretrained": False}
+    if "pretrained" not in config.tree()["student"]:
+        del tree["pretrained"]
+    metadata = {
+        "network": tree,
+        "classes": list(classes.names),
+        "colors": [list(color) for color in classes.colors],
+        "config_hash": config.hash(),
+    }
+    save_network(file, network, metadata)
+
+
+def _build_learner(
+    name: str, config: RunConfig, classes: Classes, teacher_channels: Mapping[str, int]
+) -> Learner:
+    seed = config.training.seed
+    student = build_section(config.student, len(classes), seed=seed, purpose="student")
+    taps = [term.tap for term in config.distill]
+    objective = build_objective(
+        config.distill,
+        student_channels=_channels(student, taps, config.data.crop, "student"),
+        teacher_channels=teacher_channels,
+        classes=len(classes),
+        auxiliary_weight=config.training.auxiliary_weight,
+        label_smoothing=config.training.label_smoothing,
+        seed=seed,
+    )
+    return Learner(name, student, objective, config.training)
+
+
+def _channels(
+    network: nn.Module, taps: Sequence[str], crop: tuple[int, int], who: str
+) -> dict[str, int]:
+    try:
+        return {tap: shape.channels for tap, shape in describe(network, taps, crop).items()}
+    except ValueError as error:
+        raise ValueError(f"{who}: {error}") from None

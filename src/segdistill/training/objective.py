@@ -1,0 +1,175 @@
+"""The objective: task loss plus weighted distillation losses, every part by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segdistill import tables
+from segdistill.config import LossConfig
+from segdistill.losses import LOSSES, Projector, resize_like
+from segdistill.seeding import derive
+from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
+
+
+def task_loss(
+    output: SegOutput, labels: Tensor, *, auxiliary_weight: float = 0.4, smoothing: float = 0.0
+) -> dict[str, Tensor]:
+    r"""Cross-entropy of the logits, resized to the labels, over labelled positions.
+
+    .. math:: L = CE(z) + w_{aux} CE(z_{aux})
+
+    Args:
+        output: the network's output.
+        labels: int64, 255 where a position has no class.
+        auxiliary_weight: :math:`w_{aux}`; 0.4 as in PSPNet, Zhao et al. 2017.
+        smoothing: label smoothing, as in :func:`torch.nn.functional.cross_entropy`.
+
+    Shape:
+        logits ``(N, K, h, w)``, labels ``(N, H, W)``; results ``()``.
+
+    Returns:
+        The weighted parts ``task`` and, with an auxiliary head, ``auxiliary``; 0 with a
+        graph where no position is labelled.
+    """
+    parts = {"task": _cross_entropy(output.logits, labels, smoothing)}
+    if output.auxiliary is not None:
+        parts["auxiliary"] = auxiliary_weight * _cross_entropy(output.auxiliary, labels, smoothing)
+    return parts
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
+    total = F.cross_entropy(
+        logits, labels, ignore_index=IGNORE_INDEX, label_smoothing=smoothing, reduction="sum"
+    )
+    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+class Term(nn.Module):
+    """One distillation term: a loss between two taps, what aligns them, and its weight.
+
+    Args:
+        config: the term as configured.
+        channels: channels of the student's and of the teacher's map at the tap.
+        classes: number of classes.
+    """
+
+    def __init__(self, config: LossConfig, channels: tuple[int, int], classes: int) -> None:
+        super().__init__()
+        row = LOSSES[config.loss]
+        student, teacher = channels
+        self.tap = config.tap
+        self.weight = config.weight
+        self.resize_student = config.align == "student"
+        self.uses_batch = row.uses_batch
+        self.projector: nn.Module | None = None
+        if student != teacher and config.project != "none":
+            self.projector = Projector(config.project, student, teacher)
+            student = teacher
+        given = {"student_channels": student, "teacher_channels": teacher, "classes": classes}
+        self.loss = tables.load("segdistill.losses", row.target)(
+            **{name: given[name] for name in row.given}, **config.settings()
+        )
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor | dict[str, Tensor]:
+        """Return the unweighted loss, or its parts by name."""
+        if self.projector is not None:
+            student = self.projector(student)
+        if student.shape[-2:] != teacher.shape[-2:]:
+            if self.resize_student:
+                student = resize_like(student, teacher)
+            else:
+                teacher = resize_like(teacher, student)
+        maps = (student, teacher)
+        value: Tensor | dict[str, Tensor]
+        value = self.loss(*maps, batch) if self.uses_batch else self.loss(*maps)
+        return value
+
+
+class Objective(nn.Module):
+    """Task loss + Σ weight · loss.
+
+    Args:
+        terms: distillation terms by name.
+        auxiliary_weight: see :func:`task_loss`.
+        label_smoothing: see :func:`task_loss`.
+    """
+
+    def __init__(
+        self,
+        terms: Mapping[str, Term],
+        *,
+        auxiliary_weight: float = 0.4,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        super().__init__()
+        self.terms = nn.ModuleDict(terms)
+        self.auxiliary_weight = auxiliary_weight
+        self.label_smoothing = label_smoothing
+
+    def forward(
+        self, output: SegOutput, student: TapMaps, teacher: TapMaps, batch: Batch
+    ) -> dict[str, Tensor]:
+        """Return every weighted part by name; their sum is what is minimised.
+
+        Args:
+            output: the student's output.
+            student: the student's maps by tap.
+            teacher: the teacher's maps by tap.
+            batch: labels, and what the losses of the terms need.
+        """
+        parts = task_loss(
+            output,
+            batch.labels,
+            auxiliary_weight=self.auxiliary_weight,
+            smoothing=self.label_smoothing,
+        )
+        for name, term in self.terms.items():
+            assert isinstance(term, Term)
+            value = term(student[term.tap], teacher[term.tap], batch)
+            if isinstance(value, dict):
+                parts |= {f"{name}.{part}": term.weight * loss for part, loss in value.items()}
+            else:
+                parts[name] = term.weight * value
+        return parts
+
+    def taps(self) -> list[str]:
+        """Return the taps that the terms read, each once."""
+        return list(dict.fromkeys(term.tap for term in self.terms.values()))  # type: ignore[misc]
+
+
+def build_objective(
+    configs: Sequence[LossConfig],
+    *,
+    student_channels: Mapping[str, int],
+    teacher_channels: Mapping[str, int],
+    classes: int,
+    auxiliary_weight: float,
+    label_smoothing: float,
+    seed: int,
+) -> Objective:
+    """Build the objective of one learner; weights of its projectors come from the seed.
+
+    Args:
+        configs: the distillation terms.
+        student_channels: channels of the student's maps by tap.
+        teacher_channels: channels of the teacher's maps by tap.
+        classes: number of classes.
+        auxiliary_weight: see :func:`task_loss`.
+        label_smoothing: see :func:`task_loss`.
+        seed: the learner's seed.
+    """
+    terms = {}
+    for place, config in enumerate(configs):
+        name = config.loss
+        if name in terms:  # the same loss at another tap
+            name = f"{config.loss}_{place}"
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive(seed, "objective", place))
+            channels = student_channels[config.tap], teacher_channels[config.tap]
+            terms[name] = Term(config, channels, classes)
+    return Objective(terms, auxiliary_weight=auxiliary_weight, label_smoothing=label_smoothing)

@@ -1,0 +1,125 @@
+"""Configs: overrides, merging, cohorts, and one clear line for each mistake."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from segdistill import config
+from segdistill.catalogue import choices
+from segdistill.config import RunConfig
+from segdistill.errors import ConfigError
+
+
+def tree(**sections: Any) -> config.Tree:
+    return {
+        "data": {"dataset": "scenes", "crop": [64, 96], "batch_size": 4},
+        "teacher": {"network": "deeplabv3", "backbone": "resnet18"},
+        "student": {"network": "fcn", "backbone": "resnet18"},
+        "distill": [{"loss": "pixelwise_kl", "temperature": 2.0}],
+        "training": {"steps": 10},
+    } | sections
+
+
+def checked(*words: str, **sections: Any) -> RunConfig:
+    return config.check(config.override(tree(**sections), words), choices())
+
+
+def test_a_resolved_config_reads_back_as_itself() -> None:
+    first = checked()
+    again = config.check(yaml.safe_load(yaml.safe_dump(first.tree())), choices())
+    assert again == first
+    assert again.hash() == first.hash()
+
+
+def test_a_loss_takes_the_papers_tap_weight_and_alignment_unless_given() -> None:
+    (term,) = checked(distill=[{"loss": "layer_angular"}]).distill
+    assert (term.tap, term.weight, term.project) == ("backbone", 10.0, "conv_bn_relu")
+    (term,) = checked(distill=[{"loss": "layer_angular", "tap": "head", "weight": 3}]).distill
+    assert (term.tap, term.weight, term.project) == ("head", 3.0, "conv_bn_relu")
+
+
+def test_settings_are_those_of_the_row_alone() -> None:
+    (term,) = checked().distill
+    assert term.settings() == {"temperature": 2.0}
+    assert checked().data.settings()["train_images"] == 300
+
+
+def test_overrides_reach_sections_lists_and_numbers_like_5e_4() -> None:
+    made = checked("training.lr=0.5", "distill.0.weight=4", "training.weight_decay=5e-4")
+    assert (made.training.lr, made.distill[0].weight) == (0.5, 4.0)
+    assert made.training.weight_decay == 5e-4
+
+
+def test_another_network_or_loss_replaces_its_whole_section() -> None:
+    made = config.override(tree(), ["student.network=pspnet", "distill.0.loss=layer_angular"])
+    assert made["student"] == {"network": "pspnet"}
+    assert made["distill"] == [{"loss": "layer_angular"}]
+
+
+def test_another_dataset_keeps_what_all_datasets_share() -> None:
+    before = tree(data={"dataset": "camvid", "root": "x", "crop": [8, 8], "batch_size": 2})
+    made = config.override(before, ["data.dataset=scenes"])
+    assert made["data"] == {"dataset": "scenes", "crop": [8, 8], "batch_size": 2}
+
+
+def test_the_same_name_again_replaces_nothing() -> None:
+    assert config.override(tree(), ["student.network=fcn"]) == tree()
+
+
+def test_a_cohort_is_one_config_a_learner() -> None:
+    learners = config.cohort(
+        tree(cohort={"plain": {"distill": []}, "wide": {"training": {"lr": 1.0}}})
+    )
+    assert list(learners) == ["plain", "wide"]
+    assert learners["plain"]["distill"] == []
+    assert learners["wide"]["training"] == {"steps": 10, "lr": 1.0}
+    assert config.cohort(tree()) == {"": tree()}
+
+
+def test_the_hash_ignores_what_changes_no_result() -> None:
+    assert checked("data.workers=2", "training.log_every=7").hash() == checked().hash()
+    assert checked("training.lr=0.3").hash() != checked().hash()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["trainin.lr=1"], "unknown key 'trainin'; did you mean 'training'?"),
+        (["training.lrr=1"], "unknown key 'training.lrr'; did you mean 'lr'?"),
+        (["data.crops=[1,2]"], "unknown key 'data.crops'; did you mean 'crop'?"),
+        (["distill.0.temprature=1"], "unknown key 'distill.0.temprature'; did you mean"),
+        (["student.bakbone=x"], "unknown key 'student.bakbone'; did you mean 'backbone'?"),
+        (["student.network=fnc"], "student.network: there is no network 'fnc'; did you mean 'fcn'"),
+        (["data.dataset=scene"], "data.dataset: there is no dataset 'scene'; did you mean"),
+        (["training.lr=abc"], "training.lr: input should be a valid number.*got 'abc'"),
+        (["training.lr=-1"], "training.lr: input should be greater than 0, got -1"),
+        (["training.lr=.nan"], "training.lr: input should be a finite number"),
+        (["training.steps=0"], "training.steps: input should be greater than 0"),
+        (["training={}"], "training.steps: expected a value, got none"),
+        (["data.scale=[2.0,0.5]"], r"data.scale: expected \[low, high\]"),
+        (["training.accumulate=3"], "expected batch_size 4 to divide into 3 parts"),
+        (["teacher=null"], "distill: expected a section 'teacher' beside it"),
+        (["distill.3.weight=1"], "expected a place from 0 to 0, got '3'"),
+        (["training.lr"], "override 'training.lr': expected key=value"),
+        (["training.lr.x=1", "training.lr.x.y=1"], "expected a section before '.y'"),
+        (["student=5"], "student: expected keys such as network, got 5"),
+    ],
+)
+def test_a_mistake_is_answered_in_one_line(words: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message) as caught:
+        checked(*words)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_config_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="expected a config file, got No such file"):
+        config.read_tree(tmp_path / "none.yaml")
+    file = tmp_path / "a.yaml"
+    file.write_text("- 1\n")
+    with pytest.raises(ConfigError, match="expected a mapping of sections, got list"):
+        config.read_tree(file)
+    file.write_text("a: [1\n")
+    with pytest.raises(ConfigError, match="expected YAML"):
+        config.read_tree(file)

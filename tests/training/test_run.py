@@ -1,0 +1,262 @@
+"""Runs: the same bits however they are interrupted, shared or repeated; refusals in words."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from segdistill.config import RunConfig
+from segdistill.errors import ConfigError, RunFolderError, TrainingDivergedError
+from segdistill.files import read_json
+from segdistill.models import build_network, save_network
+from segdistill.training.build import flat
+from segdistill.training.checkpoint import checkpoints, step_of
+from segdistill.training.events import Event, Note, Progress
+from segdistill.training.run import run_cohort
+from segdistill.training.runlog import read_metrics
+
+Make = Callable[..., RunConfig]
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    tensors: dict[str, torch.Tensor] = load_file(run / "model.safetensors")
+    return tensors
+
+
+def assert_same_bits(one: Path, other: Path) -> None:
+    first, second = weights(one), weights(other)
+    assert first.keys() == second.keys()
+    different = [name for name in first if not torch.equal(first[name], second[name])]
+    assert different == []
+
+
+def kill_at(step: int) -> Callable[[Event], None]:
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return tell
+
+
+def run_in_child(config: RunConfig, out: Path, tell: Callable[[Event], None]) -> int | None:
+    def work() -> None:
+        run_cohort({"": config}, out, resume=True, tell=tell)
+
+    child = multiprocessing.get_context("fork").Process(target=work)
+    child.start()
+    child.join()
+    return child.exitcode
+
+
+@pytest.fixture
+def everything(small: Make) -> RunConfig:
+    """A run with all that has state: momentum, averaged weights, projector, dropout."""
+    return small("training.ema=0.9", "training.clip_norm=1.0", "training.log_every=1")
+
+
+def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
+    everything: RunConfig, tmp_path: Path
+) -> None:
+    run_cohort({"": everything}, tmp_path / "whole")
+    for step in sorted(random.sample(range(1, everything.training.steps), 3)):
+        exit_code = run_in_child(everything, tmp_path / "killed", kill_at(step))
+        assert exit_code == -signal.SIGKILL, f"expected to be killed at step {step}"
+    assert run_in_child(everything, tmp_path / "killed", lambda event: None) == 0
+    assert_same_bits(tmp_path / "whole", tmp_path / "killed")
+    lines = [line["step"] for line in read_metrics(tmp_path / "killed") if line["kind"] == "train"]
+    assert lines == list(range(1, 7))
+
+
+def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
+    everything: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_cohort({"": everything}, tmp_path / "whole")
+    synced = os.fsync
+
+    def kill_at_step_4(descriptor: int) -> None:
+        if "step-00000004" in os.readlink(f"/proc/self/fd/{descriptor}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        synced(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", kill_at_step_4)
+        exit_code = run_in_child(everything, tmp_path / "killed", lambda event: None)
+    assert exit_code == -signal.SIGKILL
+    assert [step_of(file) for file in checkpoints(tmp_path / "killed" / "checkpoints")] == [2]
+    run_cohort({"": everything}, tmp_path / "killed", resume=True)
+    assert_same_bits(tmp_path / "whole", tmp_path / "killed")
+
+
+def test_a_broken_checkpoint_is_said_and_the_one_before_used(
+    everything: RunConfig, tmp_path: Path
+) -> None:
+    run_cohort({"": everything}, tmp_path / "whole")
+    run_in_child(everything, tmp_path / "cut", kill_at(5))
+    newest, older = checkpoints(tmp_path / "cut" / "checkpoints")
+    newest.write_bytes(newest.read_bytes()[:-100])
+    said: list[str] = []
+    run_cohort(
+        {"": everything},
+        tmp_path / "cut",
+        resume=True,
+        tell=lambda event: said.append(event.text) if isinstance(event, Note) else None,
+    )
+    assert any("fails its hash; trying the one before" in text for text in said)
+    assert f"resuming after step {step_of(older)}" in said
+    assert_same_bits(tmp_path / "whole", tmp_path / "cut")
+
+
+def test_a_cohort_gives_each_learner_the_bits_that_it_has_alone(
+    small: Make, tmp_path: Path
+) -> None:
+    configs = {
+        "plain": small(distill=[]),
+        "kl": small(distill=[{"loss": "pixelwise_kl"}]),
+        "other": small("training.lr=0.05", "training.seed=3", student={"backbone": "resnet10t"}),
+    }
+    together = run_cohort(configs, tmp_path / "cohort")
+    for (name, config), run in zip(configs.items(), together, strict=True):
+        (alone,) = run_cohort({"": config}, tmp_path / name)
+        assert_same_bits(run, alone)
+
+
+def test_repeated_with_loader_processes_a_run_gives_the_same_bits(
+    small: Make, tmp_path: Path
+) -> None:
+    run_cohort({"": small()}, tmp_path / "first")
+    run_cohort({"": small("data.workers=2")}, tmp_path / "second")
+    assert_same_bits(tmp_path / "first", tmp_path / "second")
+
+
+def test_a_batch_in_parts_counts_like_the_whole(small: Make, tmp_path: Path) -> None:
+    # Batch norm sees the parts, so only the first loss of a network without it is equal.
+    config = small("training.steps=1", "training.accumulate=2", distill=[])
+    (run,) = run_cohort({"": config}, tmp_path / "parts")
+    (line,) = (line for line in read_metrics(run) if line["kind"] == "train")
+    (whole,) = run_cohort({"": small("training.steps=1", distill=[])}, tmp_path / "whole")
+    (expected,) = (line for line in read_metrics(whole) if line["kind"] == "train")
+    assert line["loss"] == pytest.approx(expected["loss"], rel=0.2)
+
+
+def test_a_run_folder_holds_what_is_promised(small: Make, tmp_path: Path) -> None:
+    config = small("training.evaluate_every=3")
+    (run,) = run_cohort({"": config}, tmp_path / "run")
+    result = read_json(run / "result.json")
+    assert 0 <= result["miou"] <= result["pixel_accuracy"] <= 1
+    assert set(result["iou"]) == set(result["colors"])
+    assert (result["images"], result["split"], result["steps"]) == (3, "val", 6)
+    assert (
+        result["config_hash"] == config.hash() == read_json(run / "environment.json")["config_hash"]
+    )
+    assert result["best"]["miou"] >= result["miou"]
+    names = {path.name for path in run.iterdir()}
+    assert names >= {"resolved.yaml", "metrics.jsonl", "model.safetensors", "confusion.json"}
+    assert len(list((run / "predictions").iterdir())) == 3
+    evaluated = [line["step"] for line in read_metrics(run) if line["kind"] == "evaluation"]
+    assert evaluated == [3, 6]
+
+
+def test_the_result_is_the_averaged_network_where_there_is_one(small: Make, tmp_path: Path) -> None:
+    (plain,) = run_cohort({"": small()}, tmp_path / "plain")
+    (averaged,) = run_cohort({"": small("training.ema=0.99")}, tmp_path / "averaged")
+    assert any(not torch.equal(weights(plain)[k], v) for k, v in weights(averaged).items())
+
+
+def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_path: Path) -> None:
+    (run,) = run_cohort({"": small()}, tmp_path / "run")
+    before = (run / "result.json").read_bytes()
+    said: list[Event] = []
+    run_cohort({"": small()}, tmp_path / "run", resume=True, tell=said.append)
+    assert said == [Note(f"{run}: this run is finished; nothing to do")]
+    assert (run / "result.json").read_bytes() == before
+
+
+def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Path) -> None:
+    run_cohort({"": small("training.steps=1")}, tmp_path / "run")
+    with pytest.raises(RunFolderError, match="got another run .* choose another folder"):
+        run_cohort({"": small("training.steps=2")}, tmp_path / "run", resume=True)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "cat.jpg").touch()
+    with pytest.raises(RunFolderError, match=r"got cat\.jpg in it; choose another"):
+        run_cohort({"": small()}, tmp_path / "photos")
+    run_in_child(small("training.log_every=1"), tmp_path / "half", kill_at(3))
+    with pytest.raises(RunFolderError, match="got an unfinished run; go on with --resume"):
+        run_cohort({"": small("training.log_every=1")}, tmp_path / "half")
+
+
+def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(small: Make, tmp_path: Path) -> None:
+    config = small("training.checkpoint_every=100", "training.log_every=1")
+    run_cohort({"": config}, tmp_path / "whole")
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 3; go on with --resume"):
+        run_cohort({"": config}, tmp_path / "run", tell=interrupt)
+    assert signal.getsignal(signal.SIGINT) is before
+    run_cohort({"": config}, tmp_path / "run", resume=True)
+    assert_same_bits(tmp_path / "whole", tmp_path / "run")
+
+
+def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_kept(
+    small: Make, tmp_path: Path
+) -> None:
+    config = small("training.lr=1e30", "training.steps=6", "training.checkpoint_every=1")
+    with pytest.raises(TrainingDivergedError, match=r"expected a finite loss, got \w+ = (nan|inf)"):
+        run_cohort({"": config}, tmp_path / "run")
+    assert checkpoints(tmp_path / "run" / "checkpoints")
+    assert not (tmp_path / "run" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "error", "message"),
+    [
+        (["training.device=cuda"], ConfigError, "expected a GPU for cuda, got none"),
+        (["distill.0.tap=backbon"], ValueError, "teacher: tap 'backbon'.*did you mean 'backbone'"),
+        (["student.backbone=mobilenetv2_03"], ValueError, "mobilenetv2_035"),
+        (
+            ["student={network: pspnet, backbone: resnet10t, output_stride: 32}"],
+            ValueError,
+            "student: .*larger crop",
+        ),
+    ],
+)
+def test_what_cannot_run_is_refused_before_a_folder_is_made(
+    small: Make, tmp_path: Path, words: list[str], error: type[Exception], message: str
+) -> None:
+    if torch.cuda.is_available() and "cuda" in words[0]:
+        pytest.skip("there is a GPU")
+    with pytest.raises(error, match=message):
+        run_cohort({"": small(*words)}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_teacher_of_other_classes_is_refused(small: Make, tmp_path: Path) -> None:
+    config = small()
+    assert config.teacher is not None
+    save_network(tmp_path / "t.safetensors", build_network(flat(config.teacher), classes=5), {})
+    with pytest.raises(Exception, match=r"classifier\.weight.*5.*11"):
+        run_cohort({"": small(f"teacher.weights={tmp_path / 't.safetensors'}")}, tmp_path / "run")
+
+
+def test_a_cohort_that_does_not_share_its_batches_is_refused(small: Make, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cohort.b: expected data, teacher"):
+        run_cohort({"a": small(), "b": small("data.seed=1")}, tmp_path / "run")
+
+
+def test_metrics_are_lines_of_json_with_every_part(small: Make, tmp_path: Path) -> None:
+    (run,) = run_cohort({"": small()}, tmp_path / "run")
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [2, 4, 6]
+    for line in lines:
+        assert set(line["parts"]) == {"task", "layer_angular", "pixelwise_kl"}
+        assert line["loss"] == pytest.approx(sum(line["parts"].values()))
