@@ -1,0 +1,174 @@
+"""The confusion matrix: exact int64 counts from which every score is computed."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from segdistill.types import IGNORE_INDEX
+
+_INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)
+
+
+def confusion_matrix(
+    prediction: Tensor, labels: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
+    r"""Count how often each class of the truth is predicted as each class.
+
+    .. math:: M_{ab} = |\{p : \text{labels}_p = a, \text{prediction}_p = b\}|
+
+    Args:
+        prediction: predicted class ids, integers.
+        labels: true class ids, integers.
+        classes: the number of classes :math:`K`.
+        ignore_index: label of positions that are not counted.
+
+    Shape:
+        prediction, labels the same, any; result ``(K, K)`` int64, rows are the truth.
+
+    Returns:
+        The counts, on the device of the labels.
+
+    Raises:
+        ValueError: the shapes differ, or an id is neither a class nor, for labels, ignored.
+        TypeError: an argument does not hold integers.
+    """
+    _check(prediction, labels)
+    flat = image_confusions(
+        prediction.reshape(1, 1, -1),
+        labels.reshape(1, 1, -1),
+        classes=classes,
+        ignore_index=ignore_index,
+    )
+    return flat[0]
+
+
+def image_confusions(
+    prediction: Tensor, labels: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX
+) -> Tensor:
+    """Count as :func:`confusion_matrix` does, for each image of a batch by itself.
+
+    Args:
+        prediction: predicted class ids, integers.
+        labels: true class ids, integers.
+        classes: the number of classes :math:`K`.
+        ignore_index: label of positions that are not counted.
+
+    Shape:
+        prediction, labels ``(N, H, W)``; result ``(N, K, K)`` int64, rows are the truth.
+
+    Returns:
+        The counts, on the device of the labels.
+
+    Raises:
+        ValueError: the shapes differ or are not ``(N, H, W)``, or an id is neither a class
+            nor, for labels, ignored.
+        TypeError: an argument does not hold integers.
+    """
+    _check(prediction, labels)
+    if labels.ndim != 3:
+        raise ValueError(
+            f"image_confusions: expected labels (N, H, W), got {tuple(labels.shape)}; "
+            "add a batch axis with labels[None]"
+        )
+    images = labels.shape[0]
+    if labels.numel() == 0:
+        return torch.zeros(images, classes, classes, dtype=torch.int64, device=labels.device)
+    rows, columns = labels.to(torch.int64), prediction.to(torch.int64)
+    ignored = rows == ignore_index
+    _check_ids("labels", rows[~ignored], classes, f" or {ignore_index}")
+    _check_ids("prediction", columns, classes, "")
+    # Ignored positions go to one more row, which is dropped, so that the images stay aligned.
+    rows = torch.where(ignored, classes, rows)
+    first = torch.arange(images, device=rows.device).reshape(-1, 1, 1) * (classes + 1)
+    cells = ((first + rows) * classes + columns).flatten()
+    counts = torch.bincount(cells, minlength=images * (classes + 1) * classes)
+    return counts.reshape(images, classes + 1, classes)[:, :classes].contiguous()
+
+
+class ConfusionMatrix:
+    """Accumulate :func:`confusion_matrix` over batches; scores are functions of ``counts``.
+
+    Args:
+        classes: the number of classes.
+        ignore_index: label of positions that are not counted.
+        per_image: also keep each image's own matrix, as an image-level bootstrap needs.
+
+    Raises:
+        ValueError: there is no class.
+    """
+
+    def __init__(
+        self, classes: int, *, ignore_index: int = IGNORE_INDEX, per_image: bool = False
+    ) -> None:
+        if classes < 1:
+            raise ValueError(f"ConfusionMatrix: expected classes >= 1, got {classes}")
+        self.classes = classes
+        self.ignore_index = ignore_index
+        self.per_image = per_image
+        self.counts = torch.zeros(classes, classes, dtype=torch.int64)
+        self._images: list[Tensor] = []
+
+    def update(self, prediction: Tensor, labels: Tensor) -> None:
+        """Add a batch; see :func:`image_confusions` for shapes and refusals."""
+        counts = image_confusions(
+            prediction, labels, classes=self.classes, ignore_index=self.ignore_index
+        ).cpu()
+        self.counts = self.counts + counts.sum(dim=0)
+        if self.per_image:
+            self._images.append(counts)
+
+    def merge(self, other: ConfusionMatrix) -> None:
+        """Add what another matrix has counted, such as that of another process.
+
+        Raises:
+            ValueError: the two differ in classes or in what they keep.
+        """
+        mine = (self.classes, self.ignore_index, self.per_image)
+        given = (other.classes, other.ignore_index, other.per_image)
+        if mine != given:
+            raise ValueError(
+                "ConfusionMatrix.merge: expected equal (classes, ignore_index, per_image), "
+                f"got {mine} and {given}; make both with the same settings"
+            )
+        self.counts = self.counts + other.counts
+        self._images.extend(other._images)
+
+    def image_counts(self) -> Tensor:
+        """Return the matrices of the images, ``(N, K, K)``, in the order they came in.
+
+        Raises:
+            ValueError: they were not kept.
+        """
+        if not self.per_image:
+            raise ValueError(
+                "ConfusionMatrix.image_counts: expected per_image=True, got False; "
+                "ask for it when the matrix is made"
+            )
+        empty = torch.zeros(0, self.classes, self.classes, dtype=torch.int64)
+        return torch.cat([empty, *self._images])
+
+
+def _check(prediction: Tensor, labels: Tensor) -> None:
+    if prediction.shape != labels.shape:
+        raise ValueError(
+            "confusion_matrix: expected equal shapes, "
+            f"got prediction {tuple(prediction.shape)} and "
+            f"labels {tuple(labels.shape)}; resize the logits to the labels, then take argmax"
+        )
+    for name, tensor in (("prediction", prediction), ("labels", labels)):
+        if tensor.dtype not in _INTEGERS:
+            raise TypeError(
+                f"confusion_matrix: expected integer {name}, got {tensor.dtype}; "
+                "take argmax over the classes first"
+            )
+
+
+def _check_ids(name: str, ids: Tensor, classes: int, also: str) -> None:
+    wrong = ids[(ids < 0) | (ids >= classes)]
+    if wrong.numel() > 0:
+        value = int(wrong[0])
+        raise ValueError(
+            f"confusion_matrix: expected {name} from 0 to {classes - 1}{also}, got {value} at "
+            f"{int((wrong == value).sum())} positions; map the ids to the {classes} classes first"
+        )
