@@ -1,0 +1,70 @@
+"""How much memory something takes at its peak."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+_STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+@dataclass
+class Peak:
+    """The peak of a block, filled in at its end.
+
+    Attributes:
+        mib: the most memory above what was in use when the block began, in MiB; None where
+            the system does not tell.
+    """
+
+    mib: float | None = None
+
+
+@contextmanager
+def peak_memory(device: torch.device) -> Iterator[Peak]:
+    """Measure the memory that the block takes at its peak.
+
+    On a graphics card it is what torch allocated; on a CPU what the process has in memory,
+    which Linux alone tells.
+
+    Args:
+        device: whose memory.
+
+    Yields:
+        A record that is filled in at the end of the block.
+    """
+    peak = Peak()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        yield peak
+        peak.mib = (torch.cuda.max_memory_allocated(device) - before) / 2**20
+        return
+    start = _resident("VmRSS") if _reset() else None
+    yield peak
+    highest = _resident("VmHWM")
+    if start is not None and highest is not None:
+        peak.mib = max(0.0, (highest - start) / 1024)
+
+
+def _reset() -> bool:
+    """Set the process's high-water mark back to what it uses now."""
+    try:
+        _RESET.write_text("5")
+    except OSError:
+        return False
+    return True
+
+
+def _resident(key: str) -> float | None:
+    """Return a line of the process's status, in KiB."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith(f"{key}:")]
+    return float(found[0]) if found else None

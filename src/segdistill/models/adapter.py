@@ -1,0 +1,205 @@
+"""Bring your own: any network behind the contract of this package's networks."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segdistill.checks import nearest
+from segdistill.models.images import check_images
+from segdistill.models.taps import as_map
+from segdistill.types import SegOutput
+
+
+class Adapter(nn.Module):
+    """A foreign network as one of ours: images in [0, 1] in, ``SegOutput`` out.
+
+    It normalises, pads the images to a size that the network takes, picks the logits from
+    whatever the network returns, cuts the padding off and puts the classes into order. Taps
+    have names; their maps are cut likewise, and tokens ``(N, L, D)`` become maps.
+
+    Args:
+        network: what is adapted; it is called with the images alone.
+        classes: how many classes the logits have in the end.
+        output: key, attribute or position of the logits in what the network returns; None
+            takes the tensor itself, ``logits``, ``out``, or the only map there is.
+        mean: of the normalisation, RGB in [0, 1]; None where the network normalises.
+        std: likewise.
+        divisor: height and width are padded to its multiples, on the right and below.
+        class_map: for each of our classes, the network's; None where they are the same.
+        taps: tap name to module path inside the network.
+
+    Shape:
+        images ``(N, 3, H, W)``; logits ``(N, classes, h, w)`` at the network's stride.
+
+    Raises:
+        ValueError: a tap does not exist, or the class map does not fit ``classes``; in the
+            forward pass: the network returns no logits, or of other classes.
+    """
+
+    mean: Tensor | None
+    std: Tensor | None
+    class_map: Tensor | None
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classes: int,
+        *,
+        output: str | None = None,
+        mean: Sequence[float] | None = None,
+        std: Sequence[float] | None = None,
+        divisor: int = 1,
+        class_map: Sequence[int] | None = None,
+        taps: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__()
+        if class_map is not None and (len(class_map) != classes or min(class_map) < 0):
+            raise ValueError(
+                f"Adapter: expected a class_map with one class of the network for each of the "
+                f"{classes} classes, got {list(class_map)}"
+            )
+        if (mean is None) != (std is None):
+            raise ValueError("Adapter: expected mean and std together, got one of them")
+        self.network = network
+        self.classes, self.output, self.divisor = classes, output, divisor
+        self.register_buffer("mean", None if mean is None else _column(mean), persistent=False)
+        self.register_buffer("std", None if std is None else _column(std), persistent=False)
+        chosen = None if class_map is None else torch.tensor(list(class_map))
+        self.register_buffer("class_map", chosen, persistent=False)
+        self.paths: dict[str, str] = {}
+        self.taps = {"logits": "logits"}
+        self.logits = nn.Identity()
+        # A tap is a module that passes its map on, so that hooks find maps cut to size.
+        self.maps = nn.ModuleDict()
+        self.add_taps(taps or {})
+
+    def add_taps(self, taps: Mapping[str, str]) -> None:
+        """Give names to module paths inside the adapted network.
+
+        Raises:
+            ValueError: the network has no such module.
+        """
+        known = dict(self.network.named_modules())
+        for name, path in taps.items():
+            if path not in known or not path:
+                raise ValueError(
+                    f"tap '{name}': expected a module path of {type(self.network).__name__}, "
+                    f"got '{path}'; {nearest(path, known)} (segdistill list taps)"
+                )
+            key = name.replace(".", "_")
+            self.maps[key] = nn.Identity()
+            self.paths[key] = path
+            self.taps[name] = f"maps.{key}"
+
+    def forward(self, images: Tensor) -> SegOutput:
+        if not torch.compiler.is_compiling():
+            check_images("Adapter", images, 1)
+        size = (images.shape[2], images.shape[3])
+        if self.mean is not None and self.std is not None:
+            images = (images - self.mean) / self.std
+        down, right = -size[0] % self.divisor, -size[1] % self.divisor
+        if self.divisor > 1:
+            images = F.pad(images, (0, right, 0, down))
+        padded = (images.shape[2], images.shape[3])
+        with self._tapped(size, padded):
+            returned = self.network(images)
+        logits = self._ordered(_find(returned, self.output), size, padded)
+        auxiliary = returned.get("aux") if self.training and isinstance(returned, Mapping) else None
+        if auxiliary is not None:
+            auxiliary = self._ordered(auxiliary, size, padded)
+        return SegOutput(self.logits(logits), auxiliary)
+
+    def _ordered(self, logits: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+        if self.class_map is not None and logits.shape[1] > int(self.class_map.max()):
+            logits = logits.index_select(1, self.class_map)
+        if logits.shape[1] != self.classes:
+            raise ValueError(
+                f"Adapter: expected logits of {self.classes} classes, got {logits.shape[1]} from "
+                f"{type(self.network).__name__}; name the network's class for each of ours in "
+                "class_map, or build it with as many classes"
+            )
+        return _cut(logits, size, padded) if self.divisor > 1 else logits
+
+    @contextmanager
+    def _tapped(self, size: tuple[int, int], padded: tuple[int, int]) -> Iterator[None]:
+        """Pass the maps of the tapped modules on while the network runs."""
+        handles = []
+        if not torch.compiler.is_compiling():
+            for key, path in self.paths.items():
+
+                def pass_on(
+                    _module: nn.Module, _inputs: object, output: object, key: str = key
+                ) -> None:
+                    self.maps[key](_cut(as_map(key, output, padded), size, padded))
+
+                handles.append(self.network.get_submodule(path).register_forward_hook(pass_on))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+
+def _column(values: Sequence[float]) -> Tensor:
+    return torch.tensor(list(values)).reshape(1, 3, 1, 1)
+
+
+def _cut(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+    """Cut the share of a map that stands for padding."""
+    height = -(-size[0] * maps.shape[2] // padded[0])
+    width = -(-size[1] * maps.shape[3] // padded[1])
+    # narrow, even over the whole map: folding must see that the map is read here.
+    return maps.narrow(2, 0, height).narrow(3, 0, width)
+
+
+def _find(returned: object, output: str | None) -> Tensor:
+    """Return the logits in what a network returned."""
+    if isinstance(returned, Tensor) and output is None:
+        return _checked(returned, "a tensor")
+    parts = _parts(returned)
+    if output is not None:
+        if output not in parts:
+            raise ValueError(
+                f"Adapter: expected an output '{output}', got {type(returned).__name__} of "
+                f"{', '.join(parts) or 'nothing'}; set output to one of them"
+            )
+        return _checked(parts[output], f"output '{output}'")
+    for name in ("logits", "out"):
+        if name in parts:
+            return _checked(parts[name], f"output '{name}'")
+    maps = [part for part in parts.values() if isinstance(part, Tensor) and part.ndim == 4]
+    if len(maps) != 1:
+        raise ValueError(
+            f"Adapter: expected one map of logits, got {type(returned).__name__} of "
+            f"{', '.join(parts) or 'nothing'}; set output to the one that holds the logits"
+        )
+    return maps[0]
+
+
+def _parts(returned: object) -> dict[str, object]:
+    if isinstance(returned, Mapping):
+        return {str(key): value for key, value in returned.items()}
+    if dataclasses.is_dataclass(returned) and not isinstance(returned, type):
+        names = [field.name for field in dataclasses.fields(returned)]
+        return {name: getattr(returned, name) for name in names}
+    if isinstance(returned, SegOutput):
+        return {"logits": returned.logits}
+    if isinstance(returned, (tuple, list)):
+        return {str(position): part for position, part in enumerate(returned)}
+    return {}
+
+
+def _checked(logits: object, what: str) -> Tensor:
+    if not isinstance(logits, Tensor) or logits.ndim != 4:
+        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"Adapter: expected logits (N, classes, h, w) in {what}, got {shape}; set output to "
+            "the one that holds the logits"
+        )
+    return logits

@@ -1,0 +1,174 @@
+"""Backbones: timm's networks, dilated to the stride that was asked for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+from timm.layers import Format
+from timm.models import efficientnet
+from torch import Tensor, nn
+
+from segdistill.checks import nearest
+from segdistill.models.heads.head import FeatureInfo
+from segdistill.models.images import IMAGENET_MEAN, IMAGENET_STD
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A backbone that timm can build but has no name for.
+
+    Attributes:
+        base: the timm name it starts from.
+        arguments: what differs.
+        multiplier: width of a MobileNetV2.
+        ceil_pooling: round the size up, not down, in the pooling of a ResNet's stem, so that
+            a 512x1024 image gives maps of 65x129 and not 64x128.
+    """
+
+    base: str
+    arguments: Mapping[str, Any] | None = None
+    multiplier: float | None = None
+    ceil_pooling: bool = False
+
+
+# Three 3x3 convolutions (64, 64, 128) in place of one 7x7: the stem of PSPNet's code, and of
+# the public code of SKD and CIRKD.
+_DEEP = {"stem_type": "deep", "stem_width": 64}
+_HALF = {"channels": (32, 64, 128, 256)}
+_HALF_DEEP = {"stem_type": "deep", "stem_width": 32, **_HALF}
+
+VARIANTS: dict[str, Variant] = {
+    "resnet18_deep": Variant("resnet18", _DEEP),
+    "resnet50_deep": Variant("resnet50", _DEEP),
+    "resnet101_deep": Variant("resnet101", _DEEP),
+    "resnet18_half": Variant("resnet18", _HALF),
+    "resnet18_half_deep": Variant("resnet18", _HALF_DEEP),
+    # Knowledge adaptation, Table 2.
+    "mobilenetv2_130": Variant("mobilenetv2_100", multiplier=1.3),
+    # As SKD's public code has them (irfanICMLL/structure_knowledge_distillation).
+    "resnet18_deep_ceil": Variant("resnet18", _DEEP, ceil_pooling=True),
+    "resnet101_deep_ceil": Variant("resnet101", _DEEP, ceil_pooling=True),
+    "resnet18_half_deep_ceil": Variant("resnet18", _HALF_DEEP, ceil_pooling=True),
+}
+
+
+class Trunk(nn.Module, ABC):
+    """A module from normalised images to maps, shallowest first.
+
+    Attributes:
+        features: width and stride of each map.
+        mean: of the normalisation that the weights expect, RGB in [0, 1].
+        std: likewise.
+    """
+
+    features: tuple[FeatureInfo, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @abstractmethod
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the maps."""
+
+
+class Backbone(Trunk):
+    """A timm network that returns the last map of each of its stages, shallowest first.
+
+    Args:
+        name: a timm name, or a key of ``VARIANTS``.
+        output_stride: stride of the last map: 8, 16 or 32; below 32 the last stages are
+            dilated in place of strided.
+        pretrained: load ImageNet weights by timm's name (downloads them if they are not in
+            the cache of the Hugging Face hub).
+
+    Raises:
+        ValueError: timm has no such backbone, it cannot give the stride or maps at all, or
+            there are no weights to load.
+    """
+
+    def __init__(self, name: str, output_stride: int = 16, pretrained: bool = False) -> None:
+        super().__init__()
+        _check(name, output_stride, pretrained)
+        variant = VARIANTS.get(name, Variant(name))
+        self.body = _create(name, variant, output_stride, pretrained)
+        info: Any = self.body.feature_info
+        self.features = tuple(
+            FeatureInfo(channels, stride)
+            for channels, stride in zip(info.channels(), info.reduction(), strict=True)
+        )
+        if self.features[-1].stride != output_stride:
+            raise ValueError(
+                f"Backbone {name}: expected a last map of stride {output_stride}, it gives "
+                f"{self.features[-1].stride}; set output_stride={self.features[-1].stride} or "
+                "choose another backbone"
+            )
+        self.channels_last_axis = getattr(self.body, "output_fmt", None) == Format.NHWC
+        config = timm.get_pretrained_cfg(variant.base, allow_unregistered=True)
+        self.mean = tuple(config.mean) if config else IMAGENET_MEAN
+        self.std = tuple(config.std) if config else IMAGENET_STD
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        maps: list[Tensor] = self.body(images)
+        if self.channels_last_axis:
+            return [each.permute(0, 3, 1, 2) for each in maps]
+        return list(maps)
+
+
+def backbone_names() -> list[str]:
+    """Return every backbone name: ours, then timm's."""
+    return [*VARIANTS, *timm.list_models()]
+
+
+def _check(name: str, output_stride: int, pretrained: bool) -> None:
+    if name not in VARIANTS and not timm.is_model(name):
+        raise ValueError(
+            f"Backbone: expected a timm backbone, got '{name}'; "
+            f"{_suggest(name)} (segdistill list backbones)"
+        )
+    if output_stride not in (8, 16, 32):
+        raise ValueError(f"Backbone: expected output_stride 8, 16 or 32, got {output_stride}")
+    if pretrained and name in VARIANTS:
+        raise ValueError(
+            f"Backbone {name}: expected pretrained=False, since timm has no weights of this "
+            "variant; train from scratch or load a file with weights"
+        )
+
+
+def _suggest(name: str) -> str:
+    answer = nearest(name, backbone_names())
+    return answer if answer.startswith("did") else "give the name of a timm network"
+
+
+def _create(name: str, variant: Variant, output_stride: int, pretrained: bool) -> nn.Module:
+    arguments: dict[str, Any] = {"features_only": True, "pretrained": pretrained}
+    if output_stride != 32:
+        arguments["output_stride"] = output_stride
+    try:
+        if variant.multiplier is not None:
+            # timm's named networks cannot be told another width.
+            scaled: nn.Module = efficientnet._gen_mobilenet_v2(
+                variant.base, variant.multiplier, **arguments
+            )
+            return scaled
+        body: nn.Module = timm.create_model(variant.base, **arguments, **(variant.arguments or {}))
+    except (TypeError, AssertionError, NotImplementedError) as error:
+        raise ValueError(
+            f"Backbone {name}: expected a backbone that gives maps of stride {output_stride}, "
+            f"timm cannot dilate this one ({error or type(error).__name__}); set "
+            "output_stride=32 or choose a ResNet, MobileNet, EfficientNet or ConvNeXt"
+        ) from error
+    except (RuntimeError, OSError) as error:
+        if not pretrained:
+            raise ValueError(
+                f"Backbone {name}: expected a network with feature maps, timm says: {error}"
+            ) from error
+        raise ValueError(
+            f"Backbone {name}: expected ImageNet weights of timm, got: {error}; connect once "
+            "to fetch them, or set pretrained=false"
+        ) from error
+    if variant.ceil_pooling:
+        body.get_submodule("maxpool").ceil_mode = True  # type: ignore[assignment]
+    return body

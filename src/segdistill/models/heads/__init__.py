@@ -1,0 +1,1 @@
+"""Heads: from a backbone's maps to the last map before the classifier."""

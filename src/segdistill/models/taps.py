@@ -1,0 +1,244 @@
+"""Taps: named inner maps of a network, recorded by hooks that are always removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from segdistill.checks import nearest
+
+_PATCHES = (1, 2, 4, 7, 8, 14, 16, 28, 32, 64)
+
+
+@dataclass(frozen=True)
+class TapShape:
+    """What a tap's map looks like.
+
+    Attributes:
+        channels: its width.
+        stride: image pixels a position stands for, rounded to a whole number.
+    """
+
+    channels: int
+    stride: int
+
+
+def tap_paths(network: nn.Module) -> dict[str, str]:
+    """Return the module path of each tap that the network names, such as ``backbone``."""
+    return dict(getattr(network, "taps", {}))
+
+
+def set_taps(network: nn.Module, taps: Mapping[str, str]) -> None:
+    """Give names to module paths of a network, beside those it has.
+
+    Raises:
+        ValueError: the network has no such module.
+    """
+    for path in taps.values():
+        _module(network, path)
+    network.taps = {**tap_paths(network), **taps}  # type: ignore[assignment]
+
+
+def resolve(network: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
+    """Return the module behind each tap, a name or a dotted module path.
+
+    Raises:
+        ValueError: the network has no such tap; the message names the nearest.
+    """
+    paths = tap_paths(network)
+    return {name: _module(network, paths.get(name, name)) for name in names}
+
+
+@contextmanager
+def record(network: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Tensor]]:
+    """Record maps during the forward passes inside the ``with`` block.
+
+    A module that returns several maps counts with its last. A pass overwrites the maps of
+    the one before.
+
+    Args:
+        network: any module.
+        names: taps, each a name or a dotted module path.
+
+    Yields:
+        A dict that each forward pass fills with ``(N, C, h, w)`` by tap.
+
+    Raises:
+        ValueError: the network has no such tap, or in the forward pass: it gives no map.
+    """
+    maps: dict[str, Tensor] = {}
+    handles = []
+    try:
+        for name, module in resolve(network, names).items():
+
+            def keep(_module: nn.Module, _inputs: object, output: object, name: str = name) -> None:
+                # The layer after may work in place, so the map is copied while it is right.
+                maps[name] = as_map(name, output).clone()
+
+            handles.append(module.register_forward_hook(keep))
+        yield maps
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def describe(
+    network: nn.Module, names: Iterable[str], size: tuple[int, int]
+) -> dict[str, TapShape]:
+    """Return width and stride of taps, from one forward pass of a black image.
+
+    Args:
+        network: any network; its mode and its buffers are left as they were.
+        names: taps, each a name or a dotted module path.
+        size: height and width of the image.
+
+    Raises:
+        ValueError: the network has no such tap, it gives no map, or it does not run.
+    """
+    names = list(names)
+    with record(network, names) as maps, evaluating(network), torch.no_grad():
+        network(torch.zeros(1, 3, *size, device=_device(network)))
+    for name in names:
+        if name not in maps:
+            raise ValueError(
+                f"tap '{name}': expected a module that runs in a forward pass, got one that "
+                "does not; choose another (segdistill list taps)"
+            )
+    return {
+        name: TapShape(maps[name].shape[1], round(size[0] / maps[name].shape[2])) for name in names
+    }
+
+
+def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
+    """Return width and stride of every module that gives a map, in the order they run.
+
+    Names of taps come first. A path can be used as a tap as it is, or be given a name under
+    ``taps`` in a config.
+
+    Args:
+        network: any network; its mode is left as it was.
+        size: height and width of the image that is tried.
+
+    Raises:
+        ValueError: the network does not take such an image.
+    """
+    shapes: dict[str, TapShape] = {}
+    handles = []
+
+    def look(path: str, output: object) -> None:
+        try:
+            maps = as_map(path, output, size)
+        except ValueError:
+            return
+        shapes[path] = TapShape(maps.shape[1], round(size[0] / maps.shape[2]))
+
+    try:
+        for path, module in network.named_modules():
+            if path:
+                handles.append(
+                    module.register_forward_hook(
+                        lambda _module, _inputs, output, path=path: look(path, output)
+                    )
+                )
+        with evaluating(network), torch.no_grad():
+            network(torch.zeros(1, 3, *size, device=_device(network)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    named = {name: shapes[path] for name, path in tap_paths(network).items() if path in shapes}
+    return {**named, **shapes}
+
+
+@contextmanager
+def evaluating(network: nn.Module) -> Iterator[None]:
+    """Hold a network in evaluation mode, then give every module its mode back."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Tensor:
+    """Return a module's output as one map ``(N, C, h, w)``.
+
+    Args:
+        name: of the tap, for the message.
+        output: a map, or several as a tuple, list or dict, whose last map counts.
+        size: height and width of the images; with it tokens ``(N, L, D)`` become a map.
+
+    Raises:
+        ValueError: there is no map in it.
+    """
+    parts = list(output.values()) if isinstance(output, Mapping) else output
+    parts = list(reversed(parts)) if isinstance(parts, (tuple, list)) else [output]
+    for part in parts:
+        if isinstance(part, Tensor) and part.ndim == 4:
+            return part
+    for part in parts:
+        if isinstance(part, Tensor) and part.ndim == 3 and size is not None:
+            maps = tokens_to_map(part, size)
+            if maps is not None:
+                return maps
+    raise ValueError(
+        f"tap '{name}': expected a module that returns a map (N, C, h, w), got "
+        f"{_describe(output)}; choose another (segdistill list taps)"
+    )
+
+
+def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor | None:
+    """Return a transformer's tokens as a map, or None where they are no grid.
+
+    The stride is the one whose grid over the image has as many cells as there are tokens;
+    extra tokens in front, one for the class and four registers at most, are left out.
+
+    Args:
+        tokens: what a layer returns.
+        size: height and width of the images.
+
+    Shape:
+        tokens ``(N, L, D)``; result ``(N, D, h, w)``.
+    """
+    for extra in (0, 1, 2, 5):
+        for stride in _PATCHES:
+            height, width = -(-size[0] // stride), -(-size[1] // stride)
+            if height * width == tokens.shape[1] - extra:
+                return tokens[:, extra:].mT.reshape(*tokens.shape[::2], height, width)
+    return None
+
+
+def _describe(output: object) -> str:
+    if isinstance(output, Tensor):
+        return f"a tensor of shape {tuple(output.shape)}"
+    if isinstance(output, Mapping):
+        return f"{type(output).__name__} of {', '.join(map(str, output))}"
+    if isinstance(output, (tuple, list)):
+        return f"{type(output).__name__} of {', '.join(map(_describe, output))}"
+    return type(output).__name__
+
+
+def _module(network: nn.Module, path: str) -> nn.Module:
+    modules = dict(network.named_modules())
+    if path not in modules or not path:
+        names = [*tap_paths(network), *(each for each in modules if each)]
+        answer = nearest(path, names)
+        if not answer.startswith("did"):
+            answer = f"choose one of: {', '.join(tap_paths(network)) or 'its module paths'}"
+        raise ValueError(
+            f"tap '{path}': expected a tap's name or a module path of {type(network).__name__}; "
+            f"{answer} (segdistill list taps)"
+        )
+    module: nn.Module = modules[path]
+    return module
+
+
+def _device(network: nn.Module) -> torch.device:
+    for tensor in (*network.parameters(), *network.buffers()):
+        return tensor.device
+    return torch.device("cpu")

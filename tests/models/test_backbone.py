@@ -1,0 +1,66 @@
+"""Backbones: the stride that was asked for, and clear refusals."""
+
+import pytest
+import torch
+
+from segdistill.models.backbone import VARIANTS, Backbone, backbone_names
+
+
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_035", "mobilenetv3_small_050"])
+@pytest.mark.parametrize("stride", [8, 16, 32])
+def test_maps_have_the_width_and_stride_that_it_says(name: str, stride: int) -> None:
+    backbone = Backbone(name, stride).eval()
+    with torch.no_grad():
+        maps = backbone(torch.zeros(1, 3, 64, 96))
+    assert len(maps) == len(backbone.features)
+    assert backbone.features[-1].stride == stride
+    for each, feature in zip(maps, backbone.features, strict=True):
+        assert each.shape[1:] == (feature.channels, 64 // feature.stride, 96 // feature.stride)
+
+
+@pytest.mark.parametrize("name", sorted(VARIANTS))
+def test_every_variant_runs(name: str) -> None:
+    backbone = Backbone(name, 16).eval()
+    with torch.no_grad():
+        last = backbone(torch.zeros(1, 3, 33, 65))[-1]
+    assert last.shape[1] == backbone.features[-1].channels
+
+
+def test_maps_are_channels_first_where_timm_gives_channels_last() -> None:
+    backbone = Backbone("swin_tiny_patch4_window7_224", 32).eval()
+    with torch.no_grad():
+        assert backbone(torch.zeros(1, 3, 224, 224))[-1].shape == (1, 768, 7, 7)
+
+
+def test_a_dilated_backbone_has_the_weights_of_the_strided_one() -> None:
+    assert (
+        Backbone("resnet18", 8).state_dict().keys() == Backbone("resnet18", 32).state_dict().keys()
+    )
+
+
+def test_knows_the_normalisation_of_its_weights() -> None:
+    assert Backbone("resnet18").mean == (0.485, 0.456, 0.406)
+    assert Backbone("mobilenetv3_large_100.miil_in21k", 32).mean == (0.0, 0.0, 0.0)
+
+
+def test_lists_ours_and_timms() -> None:
+    assert {"resnet18_deep", "mobilenetv2_035"} <= set(backbone_names())
+
+
+@pytest.mark.parametrize(
+    ("name", "stride", "pretrained", "message"),
+    [
+        ("resnet19", 16, False, "got 'resnet19'; did you mean 'resnet1"),
+        ("nothing like it", 16, False, "give the name of a timm network"),
+        ("resnet18", 4, False, "expected output_stride 8, 16 or 32, got 4"),
+        ("vgg11", 8, False, "maps of stride 8.*output_stride=32 or choose a ResNet"),
+        ("vit_tiny_patch16_224", 8, False, "maps of stride 8"),
+        ("vit_tiny_patch16_224", 32, False, "stride 32, it gives 16; set output_stride=16"),
+        ("resnet18_half", 8, True, "pretrained=False"),
+    ],
+)
+def test_refuses_what_it_cannot_build(
+    name: str, stride: int, pretrained: bool, message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"Backbone.*{message}"):
+        Backbone(name, stride, pretrained)
