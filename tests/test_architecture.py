@@ -8,7 +8,7 @@ import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
 BASE = {"checks", "config", "errors", "files", "seeding", "tables", "types"}
-MAY_IMPORT = {name: BASE for name in BASE} | {
+MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "losses": BASE,
     "models": BASE,
     "data": BASE,
@@ -49,9 +49,9 @@ def faults(tree: ast.AST, package: str) -> list[str]:
     allowed = MAY_IMPORT.get(package)
     for name in imports(tree):
         library, _, rest = name.partition(".")
-        if library == "segdistill" and rest and allowed is not None:
-            if rest.split(".")[0] not in allowed | {package}:
-                found.append(f"{package} may not import {name}")
+        ours = library == "segdistill" and rest and allowed is not None
+        if ours and rest.split(".")[0] not in allowed | {package}:
+            found.append(f"{package} may not import {name}")
         owner = CONFINED.get(library, package)
         if owner != package:
             found.append(f"only {owner} may import {library}")

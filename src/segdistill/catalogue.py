@@ -20,7 +20,11 @@ def choices() -> Choices:
     """Return everything that a config may name, with settings and defaults."""
     return Choices(
         loss={name: _loss_choice(row) for name, row in losses.LOSSES.items()},
-        network=_entry_choices("segdistill.models", models.NETWORKS),
+        network=_entry_choices("segdistill.models", models.NETWORKS)
+        | {
+            f"{source}:": choice
+            for source, choice in _entry_choices("segdistill.models", models.SOURCES).items()
+        },
         dataset=_entry_choices("segdistill.data", data.DATASETS),
     )
 

@@ -119,7 +119,7 @@ class LossConfig(NamedSection):
         description="backbone, head, logits or a module path; the paper's unless given"
     )
     weight: float = Field(ge=0.0, description="weight in the objective; the paper's unless given")
-    align: Literal["teacher", "student"] = Field(
+    align: Literal["teacher", "student", "none"] = Field(
         "teacher", description="which map is resized where sizes differ"
     )
     project: Literal["linear", "conv_bn_relu", "mlp", "none"] = Field(

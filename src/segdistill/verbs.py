@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -23,6 +23,8 @@ from segdistill.export.latency import Latency, measure
 from segdistill.files import read_json, write_json
 from segdistill.models import build_network
 from segdistill.report import write_report, write_run_pictures
+from segdistill.study.images import bootstrap_difference
+from segdistill.study.verdict import points
 from segdistill.training.build import flat, open_split
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Note, Tell, silent
@@ -303,10 +305,10 @@ def latency(
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made."""
+    """What the demo made: run folders, teacher first, and what the gains are worth."""
 
     runs: list[Path]
-    verdict: str
+    notes: list[str]
 
 
 def demo(out: Path, *, tell: Tell = silent) -> Demo:
@@ -320,17 +322,25 @@ def demo(out: Path, *, tell: Tell = silent) -> Demo:
     weights = f"teacher.weights={teacher[0] / 'model.safetensors'}"
     students = distill("scenes/students", out, overrides=[weights], resume=True, tell=tell)
     runs = [*teacher, *students]
-    plain, *distilled = (read_json(run / "result.json") for run in students)
-    verdict = one_seed_verdict(plain, distilled)
-    write_report(runs, out / "report.html", title="segdistill demo: drawn scenes", notes=[verdict])
-    return Demo(runs, verdict)
+    plain, *distilled = students
+    notes = [image_noise(run, plain) for run in distilled]
+    write_report(runs, out / "report.html", title="segdistill demo: drawn scenes", notes=notes)
+    return Demo(runs, notes)
 
 
-def one_seed_verdict(plain: dict[str, Any], distilled: Sequence[dict[str, Any]]) -> str:
-    """Say what one run of each student can and cannot tell."""
-    gains = [f"{run['name']} {100 * (run['miou'] - plain['miou']):+.2f}" for run in distilled]
+def image_noise(run: Path, baseline: Path) -> str:
+    """Say whether two single runs differ by more than the choice of images explains.
+
+    Args:
+        run: a finished run.
+        baseline: another on the same images.
+    """
+    counts = [np.load(folder / "confusion_images.npz")["counts"] for folder in (run, baseline)]
+    gain = bootstrap_difference(*counts)
+    told = "outside" if gain.excludes_zero() else "inside"
     return (
-        f"Against the plain student, in mIoU points: {', '.join(gains)}. This is one seed of "
-        "each: another seed moves a student by as much as most distillation gains, so this "
-        "alone shows no difference. Several seeds, paired, do."
+        f"{run.name} against {baseline.name}: {points(gain.estimate)} mIoU points, "
+        f"{points(gain.low)} to {points(gain.high)} when the {len(counts[0])} images are drawn "
+        f"again: {told} the noise of the images. It is one seed of each, and another seed often "
+        "moves a student by more than distillation does: several paired seeds decide."
     )

@@ -106,5 +106,5 @@ def test_without_a_projector_other_widths_are_refused(small: Make) -> None:
     objective = build(config, {"backbone": 5}, {"backbone": 7})
     output, labels = SegOutput(noise(1, 3, 4, 6)), torch.zeros(1, 8, 12, dtype=torch.int64)
     maps = {"backbone": noise(1, 5, 4, 6)}, {"backbone": noise(1, 7, 4, 6)}
-    with pytest.raises(ValueError, match="expected equal channel counts.*project the student"):
+    with pytest.raises(ValueError, match=r"expected equal channel counts.*project the student"):
         objective(output, *maps, batch(labels))

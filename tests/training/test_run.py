@@ -14,13 +14,12 @@ from safetensors.torch import load_file
 
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError, TrainingDivergedError
-from segdistill.files import read_json
+from segdistill.files import read_json, read_metrics
 from segdistill.models import build_network, save_network
 from segdistill.training.build import flat
 from segdistill.training.checkpoint import checkpoints, step_of
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.run import run_cohort
-from segdistill.training.runlog import read_metrics
 
 Make = Callable[..., RunConfig]
 
@@ -180,7 +179,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_pa
 
 def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Path) -> None:
     run_cohort({"": small("training.steps=1")}, tmp_path / "run")
-    with pytest.raises(RunFolderError, match="got another run .* choose another folder"):
+    with pytest.raises(RunFolderError, match=r"got another run .* choose another folder"):
         run_cohort({"": small("training.steps=2")}, tmp_path / "run", resume=True)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()

@@ -5,26 +5,73 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
+from torch.optim import Adam
 
-from segdistill.training.objective import Objective
+from segdistill.losses.holistic import Adversary
+from segdistill.training.objective import Objective, Term
 
 
 class Adversaries:
-    def __init__(self, objective: Objective) -> None:
-        pass
+    """The critics of an objective, taught after the student in every step.
 
-    def to_device(self, fabric: Fabric) -> None:
-        pass
+    A critic computes in full precision and outside the student's forward, so its gradient
+    is averaged over the processes here.
+
+    Args:
+        objective: its adversarial terms are found by their ``adversary``.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self._critics = {
+            name: _Critic(term, term.loss.adversary)
+            for name, term in objective.terms.items()
+            if term.adversarial
+        }
 
     def backward(self, fabric: Fabric, *, part: int, parts: int) -> None:
-        pass
+        """Add the gradient of one part of the batch, from the maps that the student just met."""
+        for critic in self._critics.values():
+            critic.backward(fabric, part=part, parts=parts)
 
     def update(self) -> dict[str, float]:
-        return {}
+        """Step every critic and return its loss over the whole batch, ``<term>.critic``."""
+        return {f"{name}.critic": critic.update() for name, critic in self._critics.items()}
 
     def state(self) -> dict[str, Any]:
-        return {}
+        """Return the optimisers' states; the critics' weights are the objective's."""
+        return {name: critic.optimizer.state_dict() for name, critic in self._critics.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        pass
+        """Take over what :meth:`state` returned."""
+        for name, critic in self._critics.items():
+            critic.optimizer.load_state_dict(state[name])
+
+
+class _Critic:
+    def __init__(self, term: Term, adversary: Adversary) -> None:
+        self.term = term
+        self.loss = adversary.loss
+        # Frozen for the student's backward pass, its optimiser and its processes.
+        self.parameters = list(adversary.critic.requires_grad_(False).parameters())
+        self.optimizer = Adam(self.parameters, lr=adversary.learning_rate, betas=adversary.betas)
+        self.value = 0.0
+
+    def backward(self, fabric: Fabric, *, part: int, parts: int) -> None:
+        if part == 0:
+            self.optimizer.zero_grad()
+            self.value = 0.0
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        loss = self.loss(*self.term.compared()) / parts
+        torch.autograd.backward(loss)
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+            if fabric.world_size > 1 and part + 1 == parts and parameter.grad is not None:
+                parameter.grad = fabric.all_reduce(parameter.grad)
+        self.value += float(loss.detach())
+
+    def update(self) -> float:
+        self.optimizer.step()
+        return self.value

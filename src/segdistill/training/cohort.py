@@ -73,7 +73,7 @@ def fit(
         for part, batch in enumerate(_split(whole, accumulate)):
             batch = Batch(*(fabric.to_device(tensor) for tensor in batch))
             images = to_float(batch.images)
-            maps = _teach(teacher, images, fabric)
+            maps = teach(teacher, images, fabric)
             for learner in learners:
                 with _Clock(spent, learner.name):
                     learner.backward(
@@ -95,7 +95,8 @@ def to_float(images: Tensor) -> Tensor:
     return images.contiguous(memory_format=torch.channels_last).float().div_(255)
 
 
-def _teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapMaps:
+def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapMaps:
+    """Return the teacher's maps of images, none without a teacher."""
     if teacher is None:
         return {}
     with fabric.autocast():

@@ -43,7 +43,7 @@ class Learner:
         self.objective = objective
         self.config = config
         self.averaged = _average(network, config.ema) if config.ema is not None else None
-        self.adversaries = Adversaries(objective)
+        self.adversaries = Adversaries(objective)  # freezes the critics, so it comes first
         self._forward: nn.Module = _Forward(network, objective)
         self._optimizer: Any = build_optimizer(self._forward, config)
         self._parts: dict[str, float] = {}
@@ -52,7 +52,6 @@ class Learner:
         """Move to the fabric's device; call once, before the first step."""
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._forward, self._optimizer = fabric.setup(self._forward, self._optimizer)
-        self.adversaries.to_device(fabric)
         if self.averaged is not None:
             self.averaged.to(fabric.device)
 

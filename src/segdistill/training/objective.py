@@ -64,30 +64,44 @@ class Term(nn.Module):
         student, teacher = channels
         self.tap = config.tap
         self.weight = config.weight
-        self.resize_student = config.align == "student"
+        self.align = config.align
         self.uses_batch = row.uses_batch
+        self.adversarial = row.adversarial
+        self.prepares = row.prepares
         self.projector: nn.Module | None = None
+        self.inserted: str | None = None
         if student != teacher and config.project != "none":
             self.projector = Projector(config.project, student, teacher)
+            self.inserted = f"{config.project} projector from {student} to {teacher} channels"
             student = teacher
         given = {"student_channels": student, "teacher_channels": teacher, "classes": classes}
         self.loss = tables.load("segdistill.losses", row.target)(
             **{name: given[name] for name in row.given}, **config.settings()
         )
+        self._compared: tuple[Tensor, Tensor, Batch] | None = None
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor | dict[str, Tensor]:
         """Return the unweighted loss, or its parts by name."""
         if self.projector is not None:
             student = self.projector(student)
         if student.shape[-2:] != teacher.shape[-2:]:
-            if self.resize_student:
+            if self.align == "student":
                 student = resize_like(student, teacher)
-            else:
+            elif self.align == "teacher":
                 teacher = resize_like(teacher, student)
+        if self.adversarial:
+            self._compared = student.detach(), teacher, batch
         maps = (student, teacher)
         value: Tensor | dict[str, Tensor]
         value = self.loss(*maps, batch) if self.uses_batch else self.loss(*maps)
         return value
+
+    def compared(self) -> tuple[Tensor, Tensor, Batch]:
+        """Return, once, the maps and the batch of the last forward, for a critic to see."""
+        if self._compared is None:
+            raise RuntimeError(f"term {self.tap}: expected a forward before its critic's step")
+        compared, self._compared = self._compared, None
+        return compared
 
 
 class Objective(nn.Module):
@@ -107,7 +121,7 @@ class Objective(nn.Module):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__()
-        self.terms = nn.ModuleDict(terms)
+        self._terms = nn.ModuleDict(terms)
         self.auxiliary_weight = auxiliary_weight
         self.label_smoothing = label_smoothing
 
@@ -129,7 +143,6 @@ class Objective(nn.Module):
             smoothing=self.label_smoothing,
         )
         for name, term in self.terms.items():
-            assert isinstance(term, Term)
             value = term(student[term.tap], teacher[term.tap], batch)
             if isinstance(value, dict):
                 parts |= {f"{name}.{part}": term.weight * loss for part, loss in value.items()}
@@ -137,9 +150,14 @@ class Objective(nn.Module):
                 parts[name] = term.weight * value
         return parts
 
+    @property
+    def terms(self) -> dict[str, Term]:
+        """The terms by name."""
+        return {name: term for name, term in self._terms.items() if isinstance(term, Term)}
+
     def taps(self) -> list[str]:
         """Return the taps that the terms read, each once."""
-        return list(dict.fromkeys(term.tap for term in self.terms.values()))  # type: ignore[misc]
+        return list(dict.fromkeys(term.tap for term in self.terms.values()))
 
 
 def build_objective(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import platform
 import resource
@@ -38,8 +39,11 @@ from segdistill.training.cohort import Step, fit
 from segdistill.training.events import Evaluated, Note, Progress, Tell, silent
 from segdistill.training.learner import Learner
 from segdistill.training.optim import learning_rate
+from segdistill.training.prepare import prepare
 from segdistill.training.runlog import RunLog, build_loggers
-from segdistill.types import Sample
+from segdistill.types import Sample, SegDataset
+
+MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
 
 
 @dataclass
@@ -51,6 +55,7 @@ class Run:
     learner: Learner
     log: RunLog
     seconds: float = 0.0
+    prepare_seconds: float = 0.0
     best: dict[str, Any] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
 
@@ -105,8 +110,11 @@ def run_cohort(
     for run, state in zip(runs, states, strict=False):
         run.learner.restore(state["learner"])
         run.seconds, run.best = state["seconds"], state["best"]
+        run.prepare_seconds = state["prepare_seconds"]
     with _interruptible() as interrupted:
         watcher = _Watcher(runs, data, fabric, tell, interrupted)
+        if teacher is not None:
+            watcher.prepare(teacher)
         done = fit(
             teacher,
             learners,
@@ -137,8 +145,8 @@ def prepare_cohort(
         tell(Note("teacher: no weights were given, so it knows what its own library loads"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
-            if term.projector is not None:
-                tell(Note(f"{learner.name or 'student'}: {name} inserted {term.projector}"))
+            if term.inserted:
+                tell(Note(f"{learner.name or 'student'}: {name} gets a {term.inserted}"))
         learner.to_device(fabric)
     return None if teacher is None else fabric.to_device(teacher), learners
 
@@ -168,6 +176,23 @@ class _Watcher:
         if step.done % training.checkpoint_every == 0 or last or stop:
             self._checkpoint(step.done)
         return not stop
+
+    def prepare(self, teacher: FrozenTeacher) -> None:
+        """Run the stage before training of every learner that has one, resumable as well."""
+        for run in self.runs:
+
+            def after(done: int, steps: int, loss: float, seconds: float, run: Run = run) -> None:
+                run.seconds += seconds
+                run.prepare_seconds += seconds
+                stop = bool(self.interrupted)
+                if done % self.config.training.checkpoint_every == 0 or done == steps or stop:
+                    self._checkpoint(0)
+                name = run.learner.name or run.folder.name
+                self.tell(Progress(f"preparing {name}", done, steps, {name: loss}))
+                if stop:
+                    raise KeyboardInterrupt("stopped while preparing; go on with --resume")
+
+            prepare(run.learner, teacher, self.data.stream, fabric=self.fabric, after=after)
 
     def _note(self, step: Step) -> None:
         self.steps_since += 1
@@ -214,10 +239,19 @@ class _Watcher:
                 state = {
                     "learner": run.learner.state(),
                     "seconds": run.seconds,
+                    "prepare_seconds": run.prepare_seconds,
                     "best": run.best,
                 }
                 save_checkpoint(run.folder / "checkpoints", step, state)
         self.fabric.barrier()
+
+
+def _write_image_counts(file: Path, result: Result) -> None:
+    """Write the confusion matrix of each image: arrays ``counts`` (N, K, K) and ``names``."""
+    buffer = io.BytesIO()
+    counts = np.asarray(result.image_counts)
+    np.savez_compressed(buffer, counts=counts, names=np.array(result.image_names))
+    write_whole(file, buffer.getvalue())
 
 
 def _evaluate(run: Run, data: Data, fabric: Fabric, *, on_image: OnImage | None = None) -> Result:
@@ -231,6 +265,7 @@ def _evaluate(run: Run, data: Data, fabric: Fabric, *, on_image: OnImage | None 
         flip=settings.flip,
         window=settings.window,
         on_image=on_image,
+        keep_images=on_image is not None and _counts_mib(data.evaluation) < MOST_COUNTS_MIB,
     )
 
 
@@ -248,6 +283,8 @@ def _finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
             write_mask(pictures / f"{sample.name}_prediction.png", prediction, classes)
 
     result = _evaluate(run, data, fabric, on_image=keep)
+    if result.image_counts is not None:
+        _write_image_counts(run.folder / "confusion_images.npz", result)
     save_student(run.folder / "model.safetensors", run.learner.result, run.config, classes)
     write_json(run.folder / "confusion.json", result.confusion_as_dict())
     config = run.config
@@ -258,6 +295,7 @@ def _finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
         "step": config.training.steps,
         "steps": config.training.steps,
         "seconds": run.seconds,
+        "prepare_seconds": run.prepare_seconds,
         "evaluation_seconds": result.seconds,
         "peak_memory_mib": peak_memory_mib(fabric.device),
         "best": run.best or None,
@@ -269,6 +307,11 @@ def _finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
     run.log.close()
     split = config.evaluation.split
     tell(Evaluated(run.learner.name, config.training.steps, split, result.scores.miou))
+
+
+def _counts_mib(dataset: SegDataset) -> float:
+    """Return what the confusion matrices of all images take."""
+    return len(dataset) * len(dataset.classes) ** 2 * 8 / 2**20
 
 
 def _spread(count: int, wanted: int) -> set[int]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
+
+from segdistill.files import read_metrics, write_whole
 
 
 class RunLog:
@@ -90,17 +91,7 @@ def build_loggers(folder: Path, *, start: int, tensorboard: bool) -> list[Logger
     return loggers
 
 
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's ``metrics.jsonl``; a last line cut short is left out."""
-    file = folder / "metrics.jsonl"
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
 def _keep_until(file: Path, step: int) -> None:
     kept = [line for line in read_metrics(file.parent) if line["step"] <= step]
-    temporary = file.with_suffix(".tmp")
-    temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), encoding="utf-8")
-    os.replace(temporary, file)
+    if file.exists():
+        write_whole(file, "".join(json.dumps(line) + "\n" for line in kept))
