@@ -1,0 +1,188 @@
+"""Images per second and core of the training loader, against decode + resize all + crop.
+
+    python benchmarks/bench_loading.py [--out benchmarks/results/loading.json]
+
+One process, one thread. Images are drawn street scenes of the sizes of the real datasets.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import platform
+import random
+import statistics
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch.nn import functional as F
+from torchvision.io import ImageReadMode, decode_image
+
+from segdistill.data import build_dataset
+from segdistill.data.packing import pack
+from segdistill.data.reading import read_image, read_mask
+from segdistill.data.scenes import scenes
+from segdistill.data.stream import Stream
+from segdistill.data.transforms import (
+    Recipe,
+    draw_region,
+    resize_labels,
+    resize_region,
+)
+from segdistill.seeding import draws
+from segdistill.types import SegDataset
+
+CASES = {
+    "2048x1024 png, crop 512x1024": ((1024, 2048), "png", (512, 1024)),
+    "480x360 png, crop 360x360": ((360, 480), "png", (360, 360)),
+    "683x512 jpeg, crop 512x512": ((512, 683), "jpg", (512, 512)),
+}
+SCALE = (0.5, 2.0)
+SEED = 0
+
+
+def write_tree(root: Path, size: tuple[int, int], suffix: str, count: int) -> None:
+    drawn = scenes(split="val", size=size, val_images=count)
+    (root / "classes.txt").write_text("\n".join(drawn.classes.names))
+    for part in ("images", "masks"):
+        (root / "train" / part).mkdir(parents=True)
+    for index in range(count):
+        sample = drawn[index]
+        options = {"quality": 90} if suffix == "jpg" else {}
+        Image.fromarray(sample.image).save(root / f"train/images/{index}.{suffix}", **options)
+        Image.fromarray(sample.mask).save(root / f"train/masks/{index}.png")
+
+
+def resize_all(root: Path, suffix: str, crop: tuple[int, int]) -> Callable[[int, int], object]:
+    """The usual pipeline done well: torchvision decodes, torch's vectorised resize, uint8."""
+
+    def load(index: int, step: int) -> object:
+        draw = random.Random(step)
+        image = decode_image(f"{root}/train/images/{index}.{suffix}", ImageReadMode.RGB)
+        mask = decode_image(f"{root}/train/masks/{index}.png", ImageReadMode.UNCHANGED)
+        scale = draw.uniform(*SCALE)
+        size = [round(side * scale) for side in image.shape[1:]]
+        image = F.interpolate(image[None], size, mode="bilinear", antialias=True)[0]
+        mask = F.interpolate(mask[None], size, mode="nearest-exact")[0]
+        pad = [0, max(0, crop[1] - size[1]), 0, max(0, crop[0] - size[0])]
+        if any(pad):
+            image, mask = F.pad(image, pad, value=0), F.pad(mask, pad, value=255)
+        top = draw.randint(0, image.shape[1] - crop[0])
+        left = draw.randint(0, image.shape[2] - crop[1])
+        image = image[:, top : top + crop[0], left : left + crop[1]]
+        mask = mask[:, top : top + crop[0], left : left + crop[1]]
+        if draw.random() < 0.5:
+            image, mask = image.flip(-1), mask.flip(-1)
+        return image.contiguous(), mask[0].long()
+
+    return load
+
+
+def crop_first(dataset: SegDataset, recipe: Recipe) -> Callable[[int, int], object]:
+    stream = Stream(dataset, recipe, batch_size=1, seed=SEED)
+    return lambda index, step: stream.batch(step)
+
+
+def seconds(call: Callable[[int, int], object], count: int, samples: int) -> list[float]:
+    """Time single samples; the first round over the images fills the disk cache."""
+    for index in range(count):
+        call(index, index)
+    times = []
+    for step in range(samples):
+        start = time.perf_counter()
+        call(step % count, step)
+        times.append(time.perf_counter() - start)
+    return times
+
+
+def stages_ms(root: Path, suffix: str, recipe: Recipe, count: int) -> dict[str, float]:
+    """What a crop-first sample costs where files are decoded whole, mean milliseconds."""
+    spent = {"decode image": 0.0, "decode mask": 0.0, "resize image": 0.0, "resize labels": 0.0}
+    steps = 4 * count
+    for step in range(steps):
+        index = step % count
+        marks = [time.perf_counter()]
+        image = read_image(root / f"train/images/{index}.{suffix}")
+        marks.append(time.perf_counter())
+        mask = read_mask(root / f"train/masks/{index}.png")
+        marks.append(time.perf_counter())
+        region = draw_region(image.shape[:2], mask, recipe, draws(SEED, "augment", step, 0))
+        resize_region(image, region)
+        marks.append(time.perf_counter())
+        resize_labels(mask, region)
+        marks.append(time.perf_counter())
+        for name, before, after in zip(spent, marks[:-1], marks[1:], strict=True):
+            spent[name] += after - before
+    return {name: round(1e3 * total / steps, 2) for name, total in spent.items()}
+
+
+def measure(size: tuple[int, int], suffix: str, crop: tuple[int, int]) -> dict[str, object]:
+    count, samples = (6, 36) if size[0] > 600 else (12, 96)
+    recipe = Recipe(crop, SCALE, flip=True)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "plain"
+        root.mkdir()
+        write_tree(root, size, suffix, count)
+        options = {"dataset": "folder", "root": str(root)}
+        plain = build_dataset(options, split="train")
+        packed_root = pack({"train": plain}, Path(folder) / "packed", options=options)
+        packed = build_dataset({**options, "root": str(packed_root)}, split="train")
+        calls = {
+            "resize_all": resize_all(root, suffix, crop),
+            "plain": crop_first(plain, recipe),
+            "packed": crop_first(packed, recipe),
+        }
+        rounds: dict[str, list[float]] = {name: [] for name in calls}
+        # In turns, and the best of five: other work on the machine only adds time.
+        for _ in range(5):
+            for name, call in calls.items():
+                rounds[name].append(statistics.mean(seconds(call, count, samples)))
+        ms = {name: 1e3 * min(found) for name, found in rounds.items()}
+        return {
+            "ms_per_image": {name: round(value, 2) for name, value in ms.items()},
+            "images_per_second": {name: round(1e3 / value, 1) for name, value in ms.items()},
+            "plain_speedup": round(ms["resize_all"] / ms["plain"], 2),
+            "packed_speedup": round(ms["resize_all"] / ms["packed"], 2),
+            "stages_ms": stages_ms(root, suffix, recipe, count),
+            "file_mib": round(
+                np.mean([p.stat().st_size for p in (root / "train/images").iterdir()]) / 2**20, 2
+            ),
+        }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path)
+    torch.set_num_threads(1)
+    options = parser.parse_args()
+    results = {}
+    for name, case in CASES.items():
+        results[name] = measure(*case)
+        print(name, json.dumps(results[name], indent=1))
+    commit = subprocess.run(
+        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+    )
+    record = {
+        "benchmark": "loading",
+        "targets": {"plain_speedup": 1.4, "packed_speedup": 8.0},
+        "results": results,
+        "scale": SCALE,
+        "seed": SEED,
+        "threads": 1,
+        "date": datetime.date.today().isoformat(),
+        "commit": commit.stdout.strip(),
+        "machine": {"cpu": platform.processor() or platform.machine(), "torch": torch.__version__},
+    }
+    if options.out:
+        options.out.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

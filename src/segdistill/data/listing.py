@@ -1,0 +1,77 @@
+"""A list of files: CSV or JSON lines that name images and masks wherever they are."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+from segdistill.data.files import FileDataset, Pair
+from segdistill.data.folder import read_classes
+from segdistill.errors import DataError
+
+
+def listing(
+    *, split: str, root: Path, file: str = "data.csv", classes: str = "classes.txt"
+) -> FileDataset:
+    """Read one split of a list of files.
+
+    The list is CSV with a header, or JSON lines (``.jsonl``). Each row has ``image``, and may
+    have ``mask`` (empty where there is none), ``split`` (rows without it are in every split)
+    and ``name``. Paths are relative to the root, or absolute.
+
+    Args:
+        split: which rows.
+        root: folder of the list and what its paths are relative to.
+        file: the list, relative to the root.
+        classes: file of class names and colours, as for ``folder``.
+
+    Returns:
+        The rows of the split, in the order of the list.
+
+    Raises:
+        DataError: the list is missing or broken, it has no such rows, or files are missing.
+    """
+    root = Path(root)
+    names, code = read_classes(root / classes)
+    rows = _read_rows(root / file)
+    known = sorted({row["split"] for row in rows if row.get("split")})
+    chosen = [row for row in rows if row.get("split") in (None, "", split)]
+    if not chosen:
+        raise DataError(
+            f"{root / file}: expected rows of split {split}, got {', '.join(known) or 'no rows'}"
+        )
+    pairs = [
+        Pair(
+            row.get("name") or Path(row["image"]).with_suffix("").as_posix(),
+            row["image"],
+            row.get("mask") or None,
+        )
+        for row in chosen
+    ]
+    return FileDataset(root, pairs, names, code)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    if not path.is_file():
+        raise DataError(f"{path}: expected a CSV or JSONL list, got nothing; check data.file")
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        if path.suffix.lower() == ".jsonl":
+            rows = [_parse(path, number, line) for number, line in enumerate(file, start=1)]
+            rows = [row for row in rows if row]
+        else:
+            rows = [dict(row) for row in csv.DictReader(file)]
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict) or not row.get("image"):
+            raise DataError(
+                f"{path}: expected a column image in each row, got {row} in row {number}"
+            )
+    return rows
+
+
+def _parse(path: Path, number: int, line: str) -> dict[str, str]:
+    try:
+        row: dict[str, str] = json.loads(line) if line.strip() else {}
+    except json.JSONDecodeError as error:
+        raise DataError(f"{path}:{number}: expected a JSON object, got {line[:60]!r}") from error
+    return row

@@ -1,0 +1,176 @@
+"""Image and mask files as arrays: every failure names its file."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import numpy as np
+import PIL
+import torch
+from PIL import Image, ImageOps
+from torch import Tensor
+from torchvision.io import ImageReadMode, decode_image
+
+from segdistill.errors import DataError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+"""Extensions, in lower case, that folders are searched for."""
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read an image as its viewer shows it: RGB, upright.
+
+    Greyscale, palette, CMYK and 16-bit files become 8-bit RGB, transparency is dropped, and
+    the orientation that a camera noted in EXIF is applied.
+
+    Args:
+        path: the file.
+
+    Shape:
+        Result uint8 ``(H, W, 3)``.
+
+    Raises:
+        DataError: the file is missing, empty, cut off or no image; it is named.
+    """
+    data = _read_bytes(path)
+    # 16-bit PNGs come out of torchvision as uint16 that numpy cannot scale without a copy.
+    if _is_jpeg(data) or _png_depth(data)[0] in (1, 2, 4, 8):
+        try:
+            image = decode_image(
+                torch.from_numpy(data), mode=ImageReadMode.RGB, apply_exif_orientation=True
+            )
+        except RuntimeError as error:
+            raise _unreadable(path, error) from error
+        return _channels_last(image)
+    with _open(path, data) as picture:
+        try:
+            upright = ImageOps.exif_transpose(picture)
+            if upright.mode.startswith("I"):
+                wide = np.asarray(upright).astype(np.float64)
+                top = 65535.0 if wide.max(initial=0) > 255 else 255.0
+                grey = np.clip(wide * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
+                return np.repeat(grey[:, :, None], 3, axis=2)
+            return np.array(upright.convert("RGB"))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise _unreadable(path, error) from error
+
+
+def read_mask(path: Path) -> np.ndarray:
+    """Read a mask file with the values that it stores.
+
+    Palette files give their ids, not their colours; 1-bit files give 0 and 1; 16-bit files
+    keep their range; transparency is dropped. MATLAB files are those of SBD (``GTcls``),
+    Pascal Context (``LabelMap``) and COCO-Stuff (``S``), which need scipy.
+
+    Args:
+        path: the file.
+
+    Shape:
+        Result ``(H, W)`` uint8 or int32, or ``(H, W, 3)`` uint8 for a file of colours.
+
+    Raises:
+        DataError: the file is missing, empty, cut off, a JPEG or no image; it is named.
+    """
+    data = _read_bytes(path)
+    if path.suffix == ".mat":
+        return _read_matlab(path)
+    if _is_jpeg(data):
+        raise DataError(
+            f"{path}: expected a mask without loss, got a JPEG, which blurs ids into others; "
+            "store masks as PNG"
+        )
+    # Greyscale (0) or palette (3) with 8 bits: torchvision scales fewer bits up to 255.
+    if _png_depth(data) in ((8, 0), (8, 3)):
+        try:
+            ids = decode_image(torch.from_numpy(data), mode=ImageReadMode.UNCHANGED)
+        except RuntimeError as error:
+            raise _unreadable(path, error) from error
+        if ids.shape[0] == 1:
+            stored: np.ndarray = ids[0].numpy()
+            return stored
+    with _open(path, data) as picture:
+        try:
+            if picture.mode in ("1", "L", "P"):
+                return np.array(picture).astype(np.uint8)
+            if picture.mode.startswith("I"):
+                return np.array(picture).astype(np.int32)
+            if picture.mode == "LA":
+                return np.array(picture.getchannel("L"))
+            return np.array(picture.convert("RGB"))
+        except (OSError, ValueError, SyntaxError) as error:
+            raise _unreadable(path, error) from error
+
+
+def stored_size(path: Path) -> tuple[int, int]:
+    """Return ``(height, width)`` of a file as stored, before EXIF, without decoding it.
+
+    Raises:
+        DataError: the file is missing or no image; it is named.
+    """
+    with _open(path, _read_bytes(path)) as picture:
+        return picture.height, picture.width
+
+
+def _is_jpeg(data: np.ndarray) -> bool:
+    return data[:3].tobytes() == b"\xff\xd8\xff"
+
+
+def _png_depth(data: np.ndarray) -> tuple[int, int]:
+    """Return bits a channel and the kind of colour from a PNG's header; zeros for others."""
+    if len(data) < 26 or data[:8].tobytes() != b"\x89PNG\r\n\x1a\n":
+        return 0, 0
+    return int(data[24]), int(data[25])
+
+
+def _read_matlab(path: Path) -> np.ndarray:
+    try:
+        from scipy.io import loadmat
+    except ImportError as error:
+        raise DataError(f"{path}: expected scipy to read it; pip install scipy") from error
+    try:
+        content = loadmat(path, variable_names=("GTcls", "LabelMap", "S"))
+        for name in ("LabelMap", "S"):
+            if name in content:
+                stored: np.ndarray = content[name].astype(np.int32)
+                return stored
+        segmentation: np.ndarray = content["GTcls"]["Segmentation"][0, 0]
+        return segmentation.astype(np.int32)
+    except Exception as error:  # scipy raises whatever its parser meets in a broken file
+        raise _unreadable(path, error) from error
+
+
+def _read_bytes(path: Path) -> np.ndarray:
+    try:
+        data = np.fromfile(path, dtype=np.uint8)
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: expected an image file, got nothing; is it gone?") from error
+    except OSError as error:
+        kind = "a folder" if path.is_dir() else f"{error.strerror or error}"
+        raise DataError(f"{path}: expected an image file, got {kind}") from error
+    if data.size == 0:
+        raise DataError(f"{path}: expected an image file, got 0 bytes; copy it again")
+    return data
+
+
+def _open(path: Path, data: np.ndarray) -> Image.Image:
+    try:
+        return Image.open(io.BytesIO(data.tobytes()))
+    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> DataError:
+    # torchvision puts its own source file in front; the reason stands after it.
+    reason = re.sub(r"^.*\.cpp:\d+,?\s*", "", str(error).strip().split("\n")[0])
+    reason = re.sub(r" ?<_io.BytesIO.*>", "", reason)[:120]
+    return DataError(
+        f"{path}: expected a readable image, got one that is cut off or broken ({reason}); "
+        "copy it again"
+    )
+
+
+def _channels_last(image: Tensor) -> np.ndarray:
+    array: np.ndarray = np.ascontiguousarray(image.permute(1, 2, 0).numpy())
+    return array

@@ -1,0 +1,223 @@
+"""The stream of training batches: batch k is a function of data, recipe, seed and k."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from segdistill.checks import check_positive
+from segdistill.data.files import FileDataset
+from segdistill.data.transforms import Recipe, augment, rows_needed
+from segdistill.errors import DataError
+from segdistill.seeding import draws, torch_generator
+from segdistill.types import Batch, SegDataset
+
+_ATTEMPTS = 20
+
+
+class Stream:
+    """An endless sequence of batches that keeps no state between them.
+
+    Sample i of batch k is place ``k * batch_size + i`` of an endless list of epochs, each a
+    permutation of the dataset. So any batch can be made at any time, by any process.
+
+    Args:
+        dataset: images with masks.
+        recipe: how a sample is drawn from an image.
+        batch_size: images of the global batch, over all processes.
+        seed: of the order and of the augmentation.
+        on_error: ``raise`` stops at an image that cannot be read; ``skip`` draws another
+            in its place and notes it in ``skipped``.
+        unlabelled: images that are added to each batch without labels, if any.
+        unlabelled_size: how many of the batch they are; ``batch_size`` counts them.
+
+    Attributes:
+        skipped: message by index of each image that was skipped so far, by this process
+            and its workers; those of ``unlabelled`` are in its own stream.
+        unlabelled: the stream of the unlabelled images, or None.
+
+    Raises:
+        ValueError: a size is below 1, or a dataset is empty.
+    """
+
+    def __init__(
+        self,
+        dataset: SegDataset,
+        recipe: Recipe,
+        batch_size: int,
+        seed: int,
+        *,
+        on_error: Literal["raise", "skip"] = "raise",
+        unlabelled: SegDataset | None = None,
+        unlabelled_size: int = 0,
+    ) -> None:
+        check_positive("Stream", batch_size=batch_size - unlabelled_size)
+        if len(dataset) == 0:
+            raise ValueError("Stream: expected a dataset with images, got an empty one")
+        if on_error not in ("raise", "skip"):
+            raise ValueError(f"Stream: expected on_error raise or skip, got {on_error!r}")
+        if (unlabelled is None) != (unlabelled_size == 0):
+            raise ValueError(
+                "Stream: expected unlabelled images together with their number in a batch, got "
+                f"{'none' if unlabelled is None else 'some'} and {unlabelled_size}"
+            )
+        self.dataset = dataset
+        self.recipe = recipe
+        self.batch_size = batch_size
+        self.seed = seed
+        self.on_error = on_error
+        self.skipped: dict[int, str] = {}
+        self.unlabelled = None
+        if unlabelled is not None:
+            self.unlabelled = Stream(
+                unlabelled, recipe, unlabelled_size, _other_seed(seed), on_error=on_error
+            )
+        self._labelled_size = batch_size - unlabelled_size
+        self._orders: dict[int, Tensor] = {}
+
+    @property
+    def steps_per_epoch(self) -> float:
+        """Batches after which every labelled image has been seen once more."""
+        return len(self.dataset) / self._labelled_size
+
+    def index(self, step: int, position: int) -> int:
+        """Return which image of the dataset is at a position of a batch."""
+        epoch, place = divmod(step * self._labelled_size + position, len(self.dataset))
+        if epoch not in self._orders:
+            # A batch touches few epochs; older orders can be drawn again when asked for.
+            while len(self._orders) > 1:
+                self._orders.pop(next(iter(self._orders)))
+            generator = torch_generator(self.seed, "order", epoch)
+            self._orders[epoch] = torch.randperm(len(self.dataset), generator=generator)
+        return int(self._orders[epoch][place])
+
+    def batch(self, k: int, rank: int = 0, world: int = 1) -> Batch:
+        """Return one process's share of batch ``k``.
+
+        Args:
+            k: number of the batch, from 0.
+            rank: which process.
+            world: number of processes; without unlabelled images, their shares in order are
+                the global batch. With them, each share ends with its unlabelled images.
+
+        Raises:
+            ValueError: the batch cannot be shared equally.
+            DataError: an image cannot be read.
+        """
+        drawn = [self._sample(k, position) for position in self._share(rank, world)]
+        images, labels, valid = (torch.stack(parts) for parts in zip(*drawn, strict=True))
+        if self.unlabelled is None:
+            return Batch(images, labels, valid)
+        more = self.unlabelled.batch(k, rank, world)
+        # A mask may exist on disk; the config said that it is not used.
+        unknown = torch.full_like(more.labels, 255)
+        return Batch(
+            torch.cat([images, more.images]),
+            torch.cat([labels, unknown]),
+            torch.cat([valid, more.valid]),
+        )
+
+    def loader(
+        self, start: int, stop: int, workers: int = 0, rank: int = 0, world: int = 1
+    ) -> Iterator[Batch]:
+        """Yield batches ``start`` to ``stop - 1``, prepared ahead by worker processes.
+
+        The batches do not depend on the number of workers, and torch's global random state
+        is not touched. Closing the iterator ends the workers.
+
+        Args:
+            start: number of the first batch.
+            stop: one above the number of the last.
+            workers: processes that prepare batches; 0 prepares them here.
+            rank: which process of a data-parallel run this is.
+            world: number of those processes.
+
+        Raises:
+            ValueError: the batch cannot be shared equally.
+            DataError: an image cannot be read; also when it was a worker that tried.
+        """
+        self._share(rank, world)
+        loader = DataLoader(
+            _Batches(self, rank, world),
+            batch_size=None,
+            sampler=range(start, stop),
+            num_workers=workers,
+            # Without it, making the iterator draws a number from the global generator.
+            generator=torch_generator(self.seed, "loader", start),
+        )
+        for made in loader:
+            if isinstance(made, DataError):
+                raise made
+            self.skipped.update(made.skipped)
+            if self.unlabelled is not None:
+                self.unlabelled.skipped.update(made.unlabelled_skipped)
+            yield made.batch
+
+    def _sample(self, step: int, position: int) -> tuple[Tensor, Tensor, Tensor]:
+        index = self.index(step, position)
+        substitutes = draws(self.seed, "substitute", step, position)
+        for _ in range(_ATTEMPTS):
+            if index not in self.skipped:
+                try:
+                    return self._augmented(index, step, position)
+                except DataError as error:
+                    if self.on_error == "raise":
+                        raise
+                    self.skipped[index] = str(error)
+            index = substitutes.randrange(len(self.dataset))
+        listed = "".join(f"\n  {message}" for message in self.skipped.values())
+        raise DataError(
+            f"Stream: expected images that can be read, got {_ATTEMPTS} broken ones in a row; "
+            f"correct the data:{listed}"
+        )
+
+    def _augmented(self, index: int, step: int, position: int) -> tuple[Tensor, Tensor, Tensor]:
+        draw = (self.recipe, self.seed, step, position)
+        if not isinstance(self.dataset, FileDataset):
+            return augment(self.dataset[index], *draw)
+        # What lies below the crop need not be decoded.
+        sample, size = self.dataset.read_top(index, lambda size: rows_needed(size, *draw))
+        return augment(sample, *draw, size=size)
+
+    def _share(self, rank: int, world: int) -> range:
+        if self._labelled_size % world or not 0 <= rank < world:
+            raise ValueError(
+                f"Stream: expected a batch size that {world} processes share equally and a rank "
+                f"below {world}, got {self._labelled_size} and {rank}; "
+                f"set data.batch_size to a multiple of {world}"
+            )
+        if self.unlabelled is not None:
+            self.unlabelled._share(rank, world)
+        size = self._labelled_size // world
+        return range(rank * size, (rank + 1) * size)
+
+
+class _Made(NamedTuple):
+    batch: Batch
+    skipped: dict[int, str]
+    unlabelled_skipped: dict[int, str]
+
+
+class _Batches(Dataset[_Made | DataError]):
+    """One process's batches by number, in the form that DataLoader asks for."""
+
+    def __init__(self, stream: Stream, rank: int, world: int) -> None:
+        self.stream, self.rank, self.world = stream, rank, world
+
+    def __getitem__(self, k: int) -> _Made | DataError:
+        # Returned, not raised: DataLoader would wrap the message in a worker's traceback.
+        try:
+            batch = self.stream.batch(k, self.rank, self.world)
+        except DataError as error:
+            return error
+        second = self.stream.unlabelled
+        return _Made(batch, dict(self.stream.skipped), dict(second.skipped) if second else {})
+
+
+def _other_seed(seed: int) -> int:
+    """Keep the draws of the unlabelled images apart from those of the labelled ones."""
+    return draws(seed, "unlabelled").getrandbits(62)

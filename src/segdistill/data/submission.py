@@ -1,0 +1,104 @@
+"""Predictions as files: what the test servers take, and pictures for people."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import numpy as np
+from PIL import Image
+
+from segdistill.data.cityscapes import LABEL_IDS
+from segdistill.data.palettes import voc_colors
+from segdistill.data.pictures import colorize, write_image, write_picture
+from segdistill.types import Classes
+
+Format = Literal["cityscapes", "ade20k", "voc", "color", "overlay"]
+
+FORMATS: dict[str, str] = {
+    "cityscapes": "PNG of label ids, <city>_<sequence>_<frame>.png in one folder",
+    "ade20k": "PNG of 1 to 150, named as the image, in one folder",
+    "voc": "palette PNG of 0 to 20, named as the image, in one folder",
+    "color": "PNG in the classes' colours",
+    "overlay": "JPEG of the image with the classes' colours over it",
+}
+"""What a prediction is written as, by the name that a command takes."""
+
+_CLASSES = {"cityscapes": 19, "ade20k": 150, "voc": 21}
+
+
+def write_prediction(
+    out: Path, prediction: np.ndarray, image: np.ndarray, name: str, classes: Classes, kind: Format
+) -> Path:
+    """Write one prediction in a format of ``FORMATS``.
+
+    Args:
+        out: folder, made where it is missing.
+        prediction: train ids at the image's own size.
+        image: what was predicted on.
+        name: the sample's name.
+        classes: of the network.
+        kind: a key of ``FORMATS``.
+
+    Shape:
+        prediction ``(H, W)`` of whole numbers, image uint8 ``(H, W, 3)``.
+
+    Returns:
+        The file.
+
+    Raises:
+        ValueError: an unknown format, a prediction of another size than the image, a value
+            that is no class, or a server's format for another number of classes.
+    """
+    _check(prediction, image, name, classes, kind)
+    ids = prediction.astype(np.uint8)
+    # Servers want all files in one folder: the folders of the name are left out.
+    flat = PurePosixPath(name).name
+    path = Path(out) / f"{name if kind in ('color', 'overlay') else flat}.png"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind == "cityscapes":
+        write_image(path, np.array(LABEL_IDS, dtype=np.uint8)[ids])
+    elif kind == "ade20k":
+        write_image(path, ids + 1)
+    elif kind == "voc":
+        picture = Image.fromarray(ids, "P")
+        picture.putpalette([part for color in voc_colors(256) for part in color])
+        write_picture(path, picture)
+    elif kind == "color":
+        write_image(path, colorize(ids, classes))
+    else:
+        path = path.with_name(f"{flat}.jpg")
+        write_image(path, overlay(image, ids, classes))
+    return path
+
+
+def overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> np.ndarray:
+    """Return an image with its classes' colours over it, half transparent.
+
+    Shape:
+        image uint8 ``(H, W, 3)``, mask ``(H, W)``; result uint8 ``(H, W, 3)``.
+    """
+    mixed: np.ndarray = (image.astype(np.uint16) + colorize(mask, classes) + 1) // 2
+    return mixed.astype(np.uint8)
+
+
+def _check(
+    prediction: np.ndarray, image: np.ndarray, name: str, classes: Classes, kind: str
+) -> None:
+    if kind not in FORMATS:
+        raise ValueError(f"write_prediction: expected one of {', '.join(FORMATS)}, got {kind!r}")
+    if prediction.shape != image.shape[:2]:
+        raise ValueError(
+            f"write_prediction: expected a prediction of {name}'s size {image.shape[:2]}, got "
+            f"{prediction.shape}; resize the logits first"
+        )
+    if prediction.size and not 0 <= prediction.min() <= prediction.max() < len(classes):
+        raise ValueError(
+            f"write_prediction: expected train ids 0 to {len(classes) - 1} for {name}, got "
+            f"{prediction.min()} to {prediction.max()}"
+        )
+    if _CLASSES.get(kind, len(classes)) != len(classes):
+        raise ValueError(
+            f"write_prediction: expected {_CLASSES[kind]} classes for the format {kind}, got "
+            f"{len(classes)}; use color or overlay"
+        )

@@ -1,0 +1,71 @@
+"""Inspection: counts and moments against numpy, faults listed, leakage found."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from segdistill.data.folder import folder
+from segdistill.data.inspection import inspect_data
+
+OPTIONS = {"dataset": "folder"}
+
+
+def test_counts_pixels_sizes_and_moments(tree: Path) -> None:
+    seen: list[tuple[str, int, int]] = []
+    report = inspect_data(
+        {**OPTIONS, "root": tree}, ["train"], progress=lambda *now: seen.append(now)
+    )
+    found = report.splits["train"]
+    data = folder(split="train", root=tree)
+    images = np.stack([data[i].image for i in range(5)]).reshape(-1, 3) / 255
+    masks = np.stack([data[i].mask for i in range(5)])
+    assert found.images == 5
+    assert found.sizes == {"20×30": 5}
+    assert found.pixels == {
+        name: int((masks == i).sum()) for i, name in enumerate(data.classes.names)
+    }
+    assert found.ignored_pixels == int((masks == 255).sum())
+    assert found.images_with == {"ground": 5, "big tree": 5, "sky": 5}
+    assert np.allclose(found.mean, images.mean(0), atol=1e-4)
+    assert np.allclose(found.std, images.std(0), atol=1e-4)
+    assert (report.faults, report.duplicates, report.warnings) == ([], [], [])
+    assert seen[-1] == ("train", 5, 5)
+
+
+def test_lists_all_faults_and_goes_on(tree: Path) -> None:
+    (tree / "train/images/0.png").write_bytes(b"no image")
+    Image.fromarray(np.full((20, 30), 77, np.uint8)).save(tree / "train/masks/3.png")
+    report = inspect_data({**OPTIONS, "root": tree}, ["train", "val"])
+    assert [fault.split(":")[0].rpartition("/")[2] for fault in report.faults[:2]] == [
+        "0.png",
+        "3.png",
+    ]
+    assert "got 77 (600 pixels)" in report.faults[1]
+    assert "expected val/images" in report.faults[2]
+    assert report.splits["train"].images == 5
+    assert sum(report.splits["train"].sizes.values()) == 3
+
+
+def test_finds_the_same_image_in_two_splits_though_the_files_differ(tree: Path) -> None:
+    shutil.copytree(tree / "train", tree / "val")
+    for index in range(1, 5):
+        array = np.full((20, 30, 3), index, np.uint8)
+        Image.fromarray(array).save(tree / f"val/images/{index}.png")
+    with Image.open(tree / "val/images/0.png") as picture:
+        picture.save(tree / "val/images/0.png", compress_level=0)
+    report = inspect_data({**OPTIONS, "root": tree}, ["train", "val"])
+    assert report.leaks == report.duplicates == [["train/0", "val/0"]]
+    assert report.warnings == ["same image in more than one split: train/0, val/0"]
+
+
+def test_says_which_classes_are_absent_and_can_be_written_as_json(tree: Path) -> None:
+    for index in range(5):
+        Image.fromarray(np.zeros((20, 30), np.uint8)).save(tree / f"train/masks/{index}.png")
+    report = inspect_data({**OPTIONS, "root": tree}, ["train"])
+    assert report.splits["train"].absent_classes == ["big tree", "sky"]
+    assert "train: no pixel of big tree, sky" in report.warnings
+    plain = json.loads(json.dumps(report.as_json()))
+    assert plain["splits"]["train"]["pixels"]["ground"] == 3000

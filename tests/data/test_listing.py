@@ -1,0 +1,64 @@
+"""Lists of files: CSV and JSON lines, splits, absolute paths, missing masks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segdistill.data.listing import listing
+from segdistill.errors import DataError
+
+ROWS = [
+    {"image": "train/images/0.png", "mask": "train/masks/0.png", "split": "train"},
+    {"image": "train/images/1.png", "mask": "", "split": "val"},
+    {"image": "train/images/2.png", "mask": "train/masks/2.png", "split": "val", "name": "two"},
+]
+
+
+def write_list(root: Path, kind: str) -> str:
+    if kind == "jsonl":
+        (root / "data.jsonl").write_text("\n".join(json.dumps(row) for row in ROWS) + "\n\n")
+    else:
+        lines = ["image,mask,split,name"]
+        lines += [f"{r['image']},{r['mask']},{r['split']},{r.get('name', '')}" for r in ROWS]
+        (root / "data.csv").write_text("\n".join(lines), encoding="utf-8-sig")
+    return f"data.{kind}"
+
+
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_rows_of_a_split_are_read_in_their_order(tree: Path, kind: str) -> None:
+    data = listing(split="val", root=tree, file=write_list(tree, kind))
+    assert [data[i].name for i in range(2)] == ["train/images/1", "two"]
+    assert data[0].mask is None
+    assert data[1].mask is not None
+    assert len(listing(split="train", root=tree, file=write_list(tree, kind))) == 1
+
+
+def test_rows_without_a_split_are_in_every_split_and_paths_may_be_absolute(tree: Path) -> None:
+    (tree / "data.csv").write_text(f"image\n{tree / 'train/images/3.png'}\n")
+    data = listing(split="anything", root=tree)
+    assert np.array_equal(data[0].image.shape, (20, 30, 3))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image,mask,split\na.png,b.png,val\n", "expected rows of split train, got val"),
+        ("picture\na.png\n", "expected a column image in each row"),
+        ("image\nno.png\n", r"1 that are missing(.|\n)*no\.png"),
+        ("", "expected rows of split train, got no rows"),
+    ],
+)
+def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str) -> None:
+    (tree / "data.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        listing(split="train", root=tree)
+
+
+def test_refuses_a_missing_list_and_a_line_that_is_no_json(tree: Path) -> None:
+    with pytest.raises(DataError, match=r"data\.csv: expected a CSV or JSONL list, got nothing"):
+        listing(split="train", root=tree)
+    (tree / "x.jsonl").write_text('{"image": "a.png"}\nnot json\n')
+    with pytest.raises(DataError, match=r"x\.jsonl:2: expected a JSON object, got 'not json"):
+        listing(split="train", root=tree, file="x.jsonl")
