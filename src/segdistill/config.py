@@ -389,6 +389,10 @@ def _model(base: type[NamedSection], name: str, key: _Key) -> type[NamedSection]
     choice = key.table[name]
     fields: dict[str, Any] = {}
     for setting, value in choice.settings.items():
+        if setting in base.model_fields:
+            raise LookupError(
+                f"{name}: expected settings of its own, got '{setting}' of the section"
+            )
         default = ... if value.default is Parameter.empty else value.default
         fields[setting] = (value.type, default)
     for setting, default in choice.defaults.items():

@@ -1,0 +1,176 @@
+"""Write what is made from the tables: docs/losses.md and the reference recipe.
+
+Run it after a change of a table, a docstring or a config section: ``make docs``. A test
+compares what it would write with what is there.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import re
+import textwrap
+from inspect import Parameter
+from pathlib import Path
+
+from segdistill import config, losses, tables
+from segdistill.catalogue import choices
+
+ROOT = Path(__file__).parents[1]
+RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
+LOSSES = ROOT / "docs" / "losses.md"
+
+SECTIONS: tuple[tuple[str, type[config.Section], dict[str, str]], ...] = (
+    ("data", config.DataConfig, {"dataset": "scenes", "crop": "[96, 128]"}),
+    ("teacher", config.NetworkConfig, {"network": "deeplabv3", "backbone": "resnet18"}),
+    ("student", config.NetworkConfig, {"network": "lraspp", "backbone": "mobilenetv2_035"}),
+    ("distill", config.LossConfig, {"loss": "pixelwise_kl", "tap": "logits", "weight": "1.0"}),
+    ("training", config.TrainingConfig, {"steps": "400"}),
+    ("evaluation", config.EvaluationConfig, {}),
+)
+
+
+def reference() -> str:
+    """Return a run file with every key of every section, its type and its default."""
+    lines = [
+        "# Every key with its type and default; the named dataset, networks and loss with theirs.",
+        "# segdistill distill reference teacher.weights=teacher.safetensors",
+    ]
+    for name, section, given in SECTIONS:
+        lines.append(f"{name}:")
+        bullet = "  - " if name == "distill" else "  "
+        for key, field in section.model_fields.items():
+            value = given.get(key, _yaml(field.default))
+            about = f"{_type(field.annotation)}; {field.description}"
+            if not field.is_required():
+                about += f"; default {_yaml(field.default)}"
+            lines.append(f"{bullet}{key}: {value} # {about}")
+            bullet = "    " if name == "distill" else "  "
+        if issubclass(section, config.NamedSection):
+            selected = given[section.selector]
+            table = getattr(choices(), section.selector)
+            for key, setting in table[selected].settings.items():
+                if key in section.model_fields:
+                    raise ValueError(f"{selected}.{key}: expected a key that {name} has not")
+                default = given.get(key, _yaml(setting.default))
+                lines.append(
+                    f"{bullet}{key}: {default} # {_type(setting.type)}; of {selected}; "
+                    f"default {_yaml(setting.default)}"
+                )
+    return "\n".join(lines) + "\n"
+
+
+def losses_page() -> str:
+    """Return docs/losses.md: every row of ``LOSSES`` with what its docstrings say."""
+    parts = [
+        "# Losses\n",
+        "Made from the table `LOSSES` and the docstrings by `make docs`; do not edit. The house "
+        "convention: KL is KL(teacher ‖ student); a loss is a mean over images and valid "
+        "positions, channels or pairs; a temperature brings its square; float32 or better "
+        "inside. A published weight is right only with its own normalisation: "
+        "`segdistill recipes list` has the papers' weights, translated.\n",
+        _overview(),
+    ]
+    for name, row in losses.LOSSES.items():
+        parts.append(_loss(name, row))
+    return "\n".join(parts)
+
+
+def _overview() -> str:
+    lines = ["| loss | compares | tap | weight | widths | needs |", "|---|---|---|---|---|---|"]
+    for name, row in losses.LOSSES.items():
+        needs = [
+            *(["labels or images"] if row.uses_batch else []),
+            *(["a stage before training"] if row.prepares else []),
+            *(["a critic"] if row.adversarial else []),
+        ]
+        cells = [f"[`{name}`](#{name})", row.about, row.tap, f"{row.weight:g}", row.widths]
+        lines.append(f"| {' | '.join([*cells, ', '.join(needs) or '-'])} |")
+    return "\n".join(lines) + "\n"
+
+
+def _loss(name: str, row: losses.Loss) -> str:
+    module, _, attribute = row.target.partition(":")
+    source = importlib.import_module(f"segdistill.losses.{module}")
+    function = getattr(source, name, None)
+    settings = tables.settings("segdistill.losses", row.target, row.given)
+    shown = [f"{key}={_yaml(setting.default)}" for key, setting in settings.items()]
+    lines = [
+        f"## {name}\n",
+        f"{row.about} *{row.source}.*\n",
+        f"Tap `{row.tap}`, weight {row.weight:g}, projector `{row.project}`"
+        + (f", settings `{', '.join(shown)}`" if shown else "")
+        + (f", parts `{'`, `'.join(row.parts)}`" if row.parts else "")
+        + ".\n",
+    ]
+    if function is not None:
+        lines.append(_docstring(function))
+    lines.append(f"As a module, `{attribute}`:\n")
+    lines.append(_docstring(getattr(source, attribute)))
+    return "\n".join(lines)
+
+
+def _docstring(thing: object) -> str:
+    text = inspect.getdoc(thing) or ""
+    text = re.sub(r":(?:func|class|meth):`~?([^`]+)`", r"`\1`", text)
+    text = re.sub(r"``([^`]+)``", r"`\1`", text)
+    text = re.sub(r":math:`([^`]+)`", r"$\1$", text)
+    text = re.sub(r"\.\. math::((?:\n(?:[ \t].*)?|.)*?)(?=\n\n\S|\Z)", _display, text)
+    for heading in ("Args", "Shape", "Returns", "Raises", "Source", "Attributes"):
+        text = re.sub(
+            rf"^{heading}:\n((?:    .*\n?|\n)*)",
+            lambda match, heading=heading: f"**{heading}**\n\n{_items(match[1])}\n",
+            text,
+            flags=re.M,
+        )
+    return text.strip() + "\n"
+
+
+def _display(match: re.Match[str]) -> str:
+    return f"$${' '.join(match[1].split())}$$"
+
+
+def _items(block: str) -> str:
+    """Turn the lines of an Args or Raises block into a list, prose into a paragraph."""
+    lines = textwrap.dedent(block).strip().splitlines()
+    items: list[str] = []
+    for line in lines:
+        if line.startswith(" ") and items:
+            items[-1] += f" {line.strip()}"
+        else:
+            items.append(line.strip())
+    if all(re.match(r"[\w, ]+: ", item) for item in items):
+        return "\n".join(f"- {item}" for item in items) + "\n"
+    return " ".join(items) + "\n"
+
+
+def _type(annotation: object) -> str:
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    if getattr(annotation, "__origin__", None) is not None:
+        text = str(annotation)
+    text = re.sub(r"typing\.|pathlib\._local\.|pathlib\.|datetime\.", "", text)
+    text = re.sub(r"Annotated\[(\w+), [^\]]*?\]", r"\1", text)
+    text = re.sub(r"Optional\[(\w+)\]", r"\1 | null", text)
+    text = re.sub(r"Literal\[([^\]]*)\]", lambda match: match[1].replace("'", ""), text)
+    return text.replace("NoneType", "null").replace("None", "null").replace("Path", "path")
+
+
+def _yaml(value: object) -> str:
+    if value is None or value is Parameter.empty:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (tuple, list)):
+        return f"[{', '.join(map(_yaml, value))}]"
+    if isinstance(value, dict):
+        return "{}" if not value else str(value)
+    return str(value)
+
+
+def main() -> None:
+    RECIPE.write_text(reference(), encoding="utf-8")
+    LOSSES.write_text(losses_page(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

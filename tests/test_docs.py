@@ -1,0 +1,36 @@
+"""Pages and files that are made from the tables are in step with them."""
+
+import importlib.util
+import re
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def generate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_reference_recipe_is_in_step_with_the_config(generate: ModuleType) -> None:
+    assert generate.RECIPE.read_text(encoding="utf-8") == generate.reference(), "run make docs"
+
+
+def test_the_losses_page_is_in_step_with_the_table(generate: ModuleType) -> None:
+    assert generate.LOSSES.read_text(encoding="utf-8") == generate.losses_page(), "run make docs"
+
+
+def test_links_between_the_repositorys_pages_lead_somewhere() -> None:
+    pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    for page in (*pages, *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")):
+        for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name} links to {link}"
