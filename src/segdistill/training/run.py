@@ -111,6 +111,7 @@ def run_cohort(
         run.learner.restore(state["learner"])
         run.seconds, run.best = state["seconds"], state["best"]
         run.prepare_seconds = state["prepare_seconds"]
+        fabric.strategy.precision.load_state_dict(state["precision"])
     with _interruptible() as interrupted:
         watcher = _Watcher(runs, data, fabric, tell, interrupted)
         if teacher is not None:
@@ -241,6 +242,7 @@ class _Watcher:
                     "seconds": run.seconds,
                     "prepare_seconds": run.prepare_seconds,
                     "best": run.best,
+                    "precision": self.fabric.strategy.precision.state_dict(),
                 }
                 save_checkpoint(run.folder / "checkpoints", step, state)
         self.fabric.barrier()
@@ -396,6 +398,8 @@ def peak_memory_mib(device: torch.device) -> float:
 
 def _find_start(folders: list[Path], tell: Tell) -> tuple[int, list[dict[str, Any]]]:
     """Return the newest step at which every learner has a whole checkpoint, and the states."""
+    if not any((folder / "resolved.yaml").exists() for folder in folders):
+        return 0, []
     common = set.intersection(
         *({step_of(file) for file in checkpoints(folder / "checkpoints")} for folder in folders)
     )

@@ -1,0 +1,65 @@
+"""The loop: one batch and one teacher forward a step, whoever is in the cohort."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from segdistill.config import RunConfig
+from segdistill.training.build import build_data
+from segdistill.training.cohort import Step, fit, to_float
+from segdistill.training.events import silent
+from segdistill.training.run import build_fabric, prepare_cohort
+
+Make = Callable[..., RunConfig]
+
+
+def test_the_teacher_runs_once_a_step_for_any_number_of_learners(small: Make) -> None:
+    configs = {name: small(f"training.seed={place}") for place, name in enumerate("abc")}
+    fabric, data = build_fabric(configs["a"]), build_data(configs["a"])
+    teacher, learners = prepare_cohort(configs, data, fabric, silent)
+    assert teacher is not None
+    calls: list[nn.Module] = []
+    teacher.register_forward_hook(lambda module, inputs, output: calls.append(module))
+    steps: list[Step] = []
+    fit(
+        teacher,
+        learners,
+        data.stream,
+        fabric=fabric,
+        steps=3,
+        after=lambda step: not steps.append(step),  # type: ignore[func-returns-value]
+    )
+    assert len(calls) == 3
+    assert [step.done for step in steps] == [1, 2, 3]
+    assert set(steps[0].losses) == set(steps[0].learner_seconds) == set("abc")
+    assert sum(steps[1].learner_seconds.values()) < steps[1].seconds
+
+
+def test_it_ends_early_where_it_is_told_to(small: Make) -> None:
+    config = small(distill=[])
+    fabric, data = build_fabric(config), build_data(config)
+    _, learners = prepare_cohort({"": config}, data, fabric, silent)
+    stream = data.stream
+    done = fit(
+        None, learners, stream, fabric=fabric, steps=6, start=2, after=lambda step: step.done < 4
+    )
+    assert done == 4
+
+
+def test_images_become_floats_in_zero_to_one_channels_last() -> None:
+    images = to_float(torch.tensor([0, 51, 255], dtype=torch.uint8).reshape(1, 3, 1, 1))
+    torch.testing.assert_close(images.flatten(), torch.tensor([0.0, 0.2, 1.0]))
+    large = to_float(torch.zeros(2, 3, 4, 5, dtype=torch.uint8))
+    assert large.is_contiguous(memory_format=torch.channels_last)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed", "16-mixed"])
+def test_a_step_runs_on_a_gpu_in_every_precision(small: Make, precision: str) -> None:
+    config = small("training.device=cuda", f"training.precision={precision}")
+    fabric, data = build_fabric(config), build_data(config)
+    teacher, learners = prepare_cohort({"": config}, data, fabric, silent)
+    assert fit(teacher, learners, data.stream, fabric=fabric, steps=2) == 2

@@ -1,0 +1,46 @@
+"""Logs: metrics.jsonl that survives a kill, CSV and TensorBoard beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from segdistill.files import read_metrics
+from segdistill.training.runlog import RunLog, build_loggers
+
+
+def write(log: RunLog, step: int) -> None:
+    log.train(step, {"task": 1.0, "x.critic": 5.0}, lr=0.1, images_per_second=2.0, seconds=3.0)
+
+
+def test_lines_after_the_resumed_step_and_a_line_cut_short_go(tmp_path: Path) -> None:
+    log = RunLog(tmp_path)
+    for step in (1, 2, 3):
+        write(log, step)
+    with (tmp_path / "metrics.jsonl").open("a") as out:
+        out.write('{"kind": "tra')
+    resumed = RunLog(tmp_path, start=2)
+    resumed.evaluation(2, "val", miou=0.5, pixel_accuracy=0.75)
+    lines = read_metrics(tmp_path)
+    assert [line["step"] for line in lines] == [1, 2, 2]
+    assert lines[-1] == {
+        "kind": "evaluation",
+        "step": 2,
+        "split": "val",
+        "miou": 0.5,
+        "pixel_accuracy": 0.75,
+    }
+
+
+def test_the_loss_is_the_sum_of_the_parts_without_the_critics(tmp_path: Path) -> None:
+    write(RunLog(tmp_path), 1)
+    assert read_metrics(tmp_path)[0]["loss"] == 1.0
+
+
+def test_csv_and_tensorboard_get_the_same_numbers(tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    log = RunLog(tmp_path, loggers=build_loggers(tmp_path, start=0, tensorboard=True))
+    write(log, 1)
+    log.close()
+    header, row = (tmp_path / "logs" / "from-0" / "metrics.csv").read_text().splitlines()
+    assert dict(zip(header.split(","), row.split(","), strict=True))["loss/task"] == "1.0"
+    assert list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))
