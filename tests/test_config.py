@@ -104,6 +104,8 @@ def test_the_hash_ignores_what_changes_no_result() -> None:
         (["distill.3.weight=1"], "expected a place from 0 to 0, got '3'"),
         (["training.lr"], "override 'training.lr': expected key=value"),
         (["training.lr.x=1", "training.lr.x.y=1"], "expected a section before '.y'"),
+        (["data.unlabelled={dataset: images, root: x, per_batch: 4}"], "expected fewer than batch"),
+        (["data.unlabelled={dataset: image}"], "data.unlabelled.dataset: there is no dataset"),
         (["student=5"], "student: expected keys such as network, got 5"),
     ],
 )

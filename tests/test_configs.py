@@ -1,9 +1,14 @@
 """Every packaged recipe is a config that can be run."""
 
+from pathlib import Path
+
 import pytest
+import yaml
+from torch import nn
 
 from segdistill.catalogue import load_configs, read, recipe_files
 from segdistill.errors import ConfigError
+from segdistill.models import save_network
 
 
 @pytest.mark.parametrize("name", recipe_files())
@@ -18,6 +23,23 @@ def test_every_recipe_says_what_it_is_and_how_to_run_it(name: str) -> None:
     assert first.endswith(".")
     assert second.startswith(("# segdistill train ", "# segdistill distill "))
     assert name in second
+
+
+def test_a_teacher_given_by_its_weights_alone_is_the_network_saved_with_them(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "model.safetensors"
+    saved = {"network": "fcn", "backbone": "resnet10t", "width": 16, "weights": None}
+    save_network(file, nn.Conv2d(1, 1, 1), {"network": saved})
+    tree = {key: part for key, part in read("scenes/students").items() if key != "cohort"}
+    source = tmp_path / "run.yaml"
+    source.write_text(yaml.safe_dump({**tree, "teacher": {"weights": str(file)}}))
+    teacher = load_configs(source)[""].teacher
+    assert teacher is not None
+    assert (teacher.network, teacher.weights) == ("fcn", file)
+    assert teacher.settings()["backbone"] == "resnet10t"
+    with pytest.raises(ConfigError, match=r"expected a model\.safetensors of a run, got none"):
+        load_configs(source, ["teacher={weights: none}"])
 
 
 def test_an_unknown_recipe_is_answered_with_the_nearest() -> None:

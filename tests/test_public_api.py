@@ -11,6 +11,10 @@ PACKAGES = [
     "segdistill.losses",
     "segdistill.models",
     "segdistill.data",
+    "segdistill.evaluation",
+    "segdistill.export",
+    "segdistill.report",
+    "segdistill.verbs",
 ]
 
 

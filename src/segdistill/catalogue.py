@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
 
 from segdistill import config, data, losses, models
 from segdistill.checks import nearest
@@ -47,11 +50,27 @@ def load_configs(source: str | Path, overrides: Sequence[str] = ()) -> dict[str,
     checked = {}
     for name, tree in trees.items():
         try:
-            checked[name] = config.check(tree, choices())
+            checked[name] = config.check(_with_saved_teacher(tree), choices())
         except ConfigError as error:
             learner = f" (learner {name})" if name else ""
             raise ConfigError(f"{source}{learner}: {error}") from None
     return checked
+
+
+def _with_saved_teacher(tree: config.Tree) -> config.Tree:
+    """Fill in a teacher that is given by its weights alone from what was saved with them."""
+    teacher = tree.get("teacher")
+    if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
+        return tree
+    try:
+        with safe_open(str(teacher["weights"]), framework="np") as file:
+            saved = json.loads((file.metadata() or {})["config"])["network"]
+    except (OSError, SafetensorError, KeyError) as error:
+        raise ConfigError(
+            f"teacher.weights: expected a model.safetensors of a run, got {teacher['weights']} "
+            f"({error}); or name the network beside it"
+        ) from None
+    return {**tree, "teacher": {**saved, **teacher}}
 
 
 def read(source: str | Path) -> config.Tree:

@@ -73,11 +73,21 @@ class NamedSection(Section):
     """A section that names a row of a table and carries that row's settings."""
 
     selector: ClassVar[str]
+    setting_names: ClassVar[tuple[str, ...]] = ()
 
     def settings(self) -> Tree:
         """Return the settings of the row alone, without the section's own keys."""
-        own = _section_class(type(self)).model_fields
-        return {key: getattr(self, key) for key in type(self).model_fields if key not in own}
+        return {key: getattr(self, key) for key in self.setting_names}
+
+
+class UnlabelledConfig(NamedSection):
+    """Images without masks that fill a part of every batch, for the distillation losses alone."""
+
+    selector = "dataset"
+
+    dataset: str = Field(description="name of a dataset, such as images")
+    split: str = Field("train", description="split of that dataset; masks are not read")
+    per_batch: PositiveInt = Field(description="how many of batch_size they are")
 
 
 class DataConfig(NamedSection):
@@ -97,6 +107,12 @@ class DataConfig(NamedSection):
     )
     seed: int = Field(0, description="seed of order and augmentation: equal seed, equal batches")
     workers: int = Field(0, ge=0, description="loader processes; changes speed, never batches")
+    on_error: Literal["raise", "skip"] = Field(
+        "raise", description="skip: draw another for an image that cannot be read, and list it"
+    )
+    unlabelled: SerializeAsAny[UnlabelledConfig] | None = Field(
+        None, description="section: dataset and per_batch; losses that need labels see none there"
+    )
 
 
 class NetworkConfig(NamedSection):
@@ -268,9 +284,9 @@ def merge(tree: Tree, overlay: Mapping[str, Any]) -> Tree:
     ``dataset`` keeps the keys that all datasets share (crop, batch size, ...).
     """
     merged = dict(tree)
-    for key in _SELECTORS.keys() & overlay.keys():
+    for key in _SELECTORS & overlay.keys():
         if overlay[key] != merged.get(key):
-            shared = DataConfig.model_fields if key == "dataset" else {}
+            shared = _SHARED_BY_DATASETS if key == "dataset" else ()
             merged = {name: value for name, value in merged.items() if name in shared}
     for key, value in overlay.items():
         below = merged.get(key)
@@ -310,6 +326,10 @@ def check(tree: Tree, choices: Choices) -> RunConfig:
             no table, or a value of the wrong type; one line.
     """
     tree = dict(tree)
+    data = tree.get("data")
+    if isinstance(data, dict) and data.get("unlabelled") is not None:
+        below = _named(UnlabelledConfig, data["unlabelled"], "data.unlabelled", choices)
+        tree["data"] = {**data, "unlabelled": below}
     for key, base in _NAMED_SECTIONS.items():
         if tree.get(key) is not None:
             tree[key] = _named(base, tree[key], key, choices)
@@ -336,6 +356,12 @@ def _check_whole(config: RunConfig) -> None:
     low, high = config.data.scale
     if low > high:
         raise ConfigError(f"data.scale: expected [low, high], got [{low}, {high}]")
+    unlabelled = config.data.unlabelled
+    if unlabelled is not None and unlabelled.per_batch >= config.data.batch_size:
+        raise ConfigError(
+            f"data.unlabelled.per_batch: expected fewer than batch_size {config.data.batch_size}, "
+            f"got {unlabelled.per_batch}"
+        )
     parts = config.training.accumulate
     share = config.data.batch_size / (parts * config.training.devices)
     if share != int(share):
@@ -345,13 +371,8 @@ def _check_whole(config: RunConfig) -> None:
         )
 
 
-_SELECTORS: dict[str, type[NamedSection]] = {
-    section.selector: section for section in (DataConfig, NetworkConfig, LossConfig)
-}
-
-
-def _section_class(kind: type[NamedSection]) -> type[NamedSection]:
-    return _SELECTORS[kind.selector]
+_SELECTORS = {section.selector for section in (DataConfig, NetworkConfig, LossConfig)}
+_SHARED_BY_DATASETS = {*DataConfig.model_fields, *UnlabelledConfig.model_fields}
 
 
 def _named(base: type[NamedSection], tree: Any, where: str, choices: Choices) -> NamedSection:
@@ -398,7 +419,9 @@ def _model(base: type[NamedSection], name: str, key: _Key) -> type[NamedSection]
     for setting, default in choice.defaults.items():
         annotation = base.model_fields[setting].annotation
         fields[setting] = (annotation, default)
-    return create_model(base.__name__, __base__=base, **fields)
+    model = create_model(base.__name__, __base__=base, **fields)
+    model.setting_names = tuple(choice.settings)
+    return model
 
 
 def _validate(model: type[Section], tree: Any, where: str) -> Any:

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
@@ -16,7 +17,7 @@ from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError, TrainingDivergedError
 from segdistill.files import read_json, read_metrics
 from segdistill.models import build_network, save_network
-from segdistill.training.build import flat
+from segdistill.training.build import build_data, flat
 from segdistill.training.checkpoint import checkpoints, step_of
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.run import run_cohort
@@ -259,3 +260,21 @@ def test_metrics_are_lines_of_json_with_every_part(small: Make, tmp_path: Path) 
     for line in lines:
         assert set(line["parts"]) == {"task", "layer_angular", "pixelwise_kl"}
         assert line["loss"] == pytest.approx(sum(line["parts"].values()))
+
+
+def test_unlabelled_images_fill_a_part_of_each_batch(small: Make, tmp_path: Path) -> None:
+    from segdistill.data.pictures import write_image
+
+    folder = tmp_path / "photos" / "train"
+    folder.mkdir(parents=True)
+    for place in range(3):
+        picture = np.full((48, 64, 3), 80 * place, dtype=np.uint8)
+        write_image(folder / f"{place}.png", picture)
+    source = f"{{dataset: images, root: {tmp_path / 'photos'}, per_batch: 2}}"
+    config = small(f"data.unlabelled={source}", "training.steps=2")
+    batch = build_data(config).stream.batch(0)
+    assert len(batch.images) == 4
+    assert (batch.labels[2:] == 255).all()
+    (run,) = run_cohort({"": config}, tmp_path / "run")
+    assert config.hash() != small("training.steps=2").hash()
+    assert read_json(run / "result.json")["skipped_images"] == []

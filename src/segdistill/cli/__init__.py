@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +18,9 @@ from segdistill.cli import (
     demo,
     distill,
     evaluate,
+    export,
     listing,
+    pack,
     predict,
     recipes,
     report,
@@ -26,6 +28,7 @@ from segdistill.cli import (
 )
 from segdistill.errors import ConfigError, RunFolderError, SegdistillError
 
+FAILED = 1
 WRONG_USE = 2
 INTERRUPTED = 130
 
@@ -35,13 +38,28 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "distill": distill.distill,
     "evaluate": evaluate.evaluate,
     "predict": predict.predict,
-    "check": check.check,
     "report": report.report,
-    "list": listing.listing,
+    "export": export.export,
+    "check": check.check,
+    "pack": pack.pack,
 }
-_GROUPS: dict[str, dict[str, Callable[..., None]]] = {
-    "recipes": {"list": recipes.list_recipes, "copy": recipes.copy_recipe},
-    "bench": {"cost": bench.cost, "latency": bench.latency},
+_GROUPS: dict[str, tuple[str, Mapping[str, Callable[..., None]]]] = {
+    "bench": ("What networks cost.", {"cost": bench.cost, "latency": bench.latency}),
+    "list": (
+        "What a config may name.",
+        {
+            "losses": listing.losses,
+            "networks": listing.networks,
+            "backbones": listing.backbones,
+            "heads": listing.heads,
+            "datasets": listing.datasets,
+            "taps": listing.taps,
+        },
+    ),
+    "recipes": (
+        "Run files that ship with segdistill.",
+        {"list": recipes.list_recipes, "copy": recipes.copy_recipe},
+    ),
 }
 
 
@@ -53,20 +71,15 @@ def main() -> None:
 def build_app() -> typer.Typer:
     """Return the command line as a typer application."""
     app = _group("Distil a large segmentation network into a small one, and know if it helped.")
+    app.callback()(_root)
     for name, function in _COMMANDS.items():
         app.command(name)(_guarded(function))
-    for group, commands in _GROUPS.items():
-        sub = _group(_GROUP_HELP[group])
+    for group, (about, commands) in _GROUPS.items():
+        sub = _group(about)
         for name, function in commands.items():
             sub.command(name)(_guarded(function))
         app.add_typer(sub, name=group)
     return app
-
-
-_GROUP_HELP = {
-    "recipes": "Run files that ship with segdistill.",
-    "bench": "What networks cost.",
-}
 
 
 def _group(about: str) -> typer.Typer:
@@ -79,6 +92,22 @@ def _group(about: str) -> typer.Typer:
     )
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        print(version("segdistill"))
+        raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Its number.")
+    ] = False,
+) -> None:
+    """Answer what concerns no command."""
+
+
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     """Turn expected errors into one line and an exit code."""
 
@@ -86,10 +115,12 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             function(*args, **kwargs)
+        except BrokenPipeError:
+            raise  # as in `| head`: typer ends it without a word
         except (ConfigError, RunFolderError) as error:
             _stop(error, WRONG_USE)
-        except (SegdistillError, ValueError, OSError) as error:
-            _stop(error, 1)
+        except (SegdistillError, ValueError, OSError, ImportError) as error:
+            _stop(error, FAILED)
         except KeyboardInterrupt as stopped:
             print(f"segdistill: {stopped or 'interrupted'}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None

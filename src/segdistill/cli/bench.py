@@ -4,57 +4,138 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from segdistill.cli.words import Config, Json, Overrides, parse_size
+from segdistill.cli.words import Config, Json, Overrides, Size, check_config, parse_size
+from segdistill.errors import ConfigError
 
-Size = Annotated[str, typer.Option("--size", help="Height and width of the image.")]
+if TYPE_CHECKING:
+    from segdistill.export.latency import Latency
+
+COUNTERS = ("torch", "cirkd")
 
 
 def cost(
-    config: Config, overrides: Overrides = None, size: Size = "512x1024", json: Json = False
+    config: Config,
+    overrides: Overrides = None,
+    size: Size = "512x1024",
+    counter: Annotated[
+        str, typer.Option(help="torch, or cirkd for that paper's way of counting.")
+    ] = "torch",
+    json: Json = False,
 ) -> None:
-    """Count parameters, multiply-adds and FLOPs of teacher and student.
+    """Count parameters, multiply-adds and FLOPs.
 
     Example: segdistill bench cost camvid/students --size 360x480
     """
     from json import dumps
 
+    pixels = parse_size(size)
+    if counter not in COUNTERS:
+        raise ConfigError(f"--counter: expected {' or '.join(COUNTERS)}, got '{counter}'")
+    check_config(config, overrides)
     from segdistill import verbs
 
-    found = verbs.cost(config, parse_size(size), overrides=overrides or ())
+    found = verbs.cost(
+        config,
+        pixels,
+        counter=cast("Literal['torch', 'cirkd']", counter),
+        overrides=overrides or (),
+    )
     if json:
         print(dumps({name: asdict(value) for name, value in found.items()}))
         return
-    print(f"{'':12}{'params M':>12}{'GMACs':>12}{'GFLOPs':>12}   at {size}")
+    width = max(map(len, found))
+    print(f"{''.ljust(width)}{'params M':>12}{'GMACs':>12}{'GFLOPs':>12}   at {size}")
     for name, value in found.items():
-        print(f"{name:12}{value.params_m:12.3f}{value.gmacs:12.2f}{value.gflops:12.2f}")
+        print(f"{name.ljust(width)}{value.params_m:12.3f}{value.gmacs:12.3f}{value.gflops:12.3f}")
+    print(f"next: segdistill bench latency {config} --size {size}")
 
 
 def latency(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    source: Annotated[
+        str, typer.Argument(help="A run folder or its weights; or a YAML file or recipe.")
+    ],
+    overrides: Overrides = None,
     size: Size = "512x1024",
-    threads: Annotated[int, typer.Option(help="CPU threads.")] = 1,
+    threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    passes: Annotated[int, typer.Option(help="Forward passes that count.", min=1)] = 20,
+    compiled: Annotated[
+        bool, typer.Option("--compile/--no-compile", help="Also try torch.compile.")
+    ] = True,
     json: Json = False,
 ) -> None:
-    """Time the student of a run, one image at a time.
+    """Time networks, one image at a time.
+
+    Each is timed in float32, channels last, in bfloat16 and with torch.compile.
 
     Example: segdistill bench latency runs/student-1 --size 512x1024 --threads 1
     """
     from json import dumps
 
-    from segdistill import verbs
+    pixels = parse_size(size)
+    path = Path(source)
+    if path.is_dir() or path.suffix == ".safetensors":
+        from segdistill.verbs.places import find_run
 
-    found = verbs.latency(run, parse_size(size), threads=threads, device=device)
-    if json:
-        print(dumps([asdict(value) for value in found]))
-        return
-    print(f"{found[0].device}, {threads} threads, {size}, median of {found[0].passes} passes")
-    for value in found:
-        spread = f"{value.low_ms:.1f} to {value.high_ms:.1f}"
-        print(
-            f"{value.precision}: {value.median_ms:.1f} ms ({spread}), {value.images_per_second:.1f} images/s"
+        find_run(path)
+        if overrides:
+            raise ConfigError("bench latency: expected no settings beside a run; leave them out")
+    else:
+        check_config(source, overrides)
+    from segdistill import verbs
+    from segdistill.cli.progress import display
+
+    with display() as tell:
+        found = verbs.latency(
+            source,
+            pixels,
+            threads=threads,
+            device=device,
+            compiled=compiled,
+            passes=passes,
+            overrides=overrides or (),
+            tell=tell,
         )
+    machine = _machine()
+    if json:
+        measured = {name: [asdict(one) for one in ways] for name, ways in found.items()}
+        print(dumps({"machine": machine, "networks": measured}))
+        return
+    first = next(iter(found.values()))[0]
+    print(f"{first.device}, {threads} threads, {', '.join(machine.values())}")
+    print(f"one image of {size}, median of {passes} passes (tenth to ninetieth percentile)")
+    width = max(map(len, found))
+    for name, ways in found.items():
+        for one in ways:
+            print(f"{name.ljust(width)}  {_describe(one)}")
+
+
+def _describe(one: Latency) -> str:
+    way = " ".join(
+        [
+            one.precision,
+            *(["channels last"] if one.channels_last else []),
+            *(["compiled"] if one.compiled else []),
+        ]
+    )
+    spread = f"({one.low_ms:.1f} to {one.high_ms:.1f})"
+    peak = "" if one.peak_mib is None else f", peak {one.peak_mib:.0f} MiB"
+    return (
+        f"{way.ljust(27)}{one.median_ms:9.1f} ms {spread}, "
+        f"{one.images_per_second:.1f} images/s{peak}"
+    )
+
+
+def _machine() -> dict[str, str]:
+    import platform
+    from importlib.metadata import version
+
+    return {
+        "torch": f"torch {version('torch')}",
+        "python": f"Python {platform.python_version()}",
+        "platform": platform.platform(),
+    }

@@ -1,22 +1,89 @@
-"""``segdistill check``: try a config before it is run."""
+"""``segdistill check``: try a config, or look through its data, before it is run."""
 
 from __future__ import annotations
 
-from segdistill.cli.words import Config, Overrides
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from segdistill.cli.words import Config, Json, Overrides, check_config
+from segdistill.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segdistill.data.inspection import DataReport, SplitReport
 
 
-def check(config: Config, overrides: Overrides = None) -> None:
-    """Try a config before training: keys, every file, networks, taps, one step.
+def check(
+    config: Config,
+    overrides: Overrides = None,
+    data: Annotated[
+        bool, typer.Option("--data", help="Describe the data instead: sizes, classes, doubles.")
+    ] = False,
+    sheet: Annotated[
+        Path | None, typer.Option("--sheet", help="With --data: picture of images and masks.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Try a config before training; nothing is trained.
 
-    Example: segdistill check camvid/students data.root=camvid
+    Every key, every file, the networks, their taps and one step are tried. With --data the
+    images and masks are described; the exit code is 1 where training would fail.
+
+    Example: segdistill check camvid/students data.root=camvid --data
     """
-    from segdistill.catalogue import load_configs
-
-    load_configs(config, overrides or ())  # a mistake is answered before torch is loaded
+    if (sheet is not None or json) and not data:
+        raise ConfigError("check: expected --data beside --sheet and --json; add it")
+    check_config(config, overrides)
     from segdistill import verbs
     from segdistill.cli.progress import display
 
+    words = overrides or []
+    if not data:
+        with display() as tell:
+            learners = verbs.check(config, overrides=words, tell=tell)
+        verb = "distill" if any(learner.distill for learner in learners.values()) else "train"
+        print(f"all checks passed; next: {shlex.join(['segdistill', verb, config, *words])}")
+        return
     with display() as tell:
-        learners = verbs.check(config, overrides=overrides or (), tell=tell)
-    verb = "distill" if any(learner.distill for learner in learners.values()) else "train"
-    print(f"all checks passed; next: segdistill {verb} {' '.join([config, *(overrides or ())])}")
+        report = verbs.check_data(config, overrides=words, tell=tell)
+    _print_report(report, as_json=json)
+    if sheet is not None:
+        verbs.draw_sheet(config, sheet, overrides=words)
+        if not json:
+            print(f"{sheet} written")
+    if report.faults:
+        raise typer.Exit(1)
+    if not json:
+        print(f"next: {shlex.join(['segdistill', 'check', config, *words])}")
+
+
+def _print_report(report: DataReport, *, as_json: bool) -> None:
+    if as_json:
+        from json import dumps
+
+        print(dumps(report.as_json()))
+        return
+    for name, split in report.splits.items():
+        _print_split(name, split)
+    for warning in report.warnings:
+        print(f"warning: {warning}")
+    for fault in report.faults:
+        print(f"fault: {fault}")
+    print(f"{len(report.faults)} faults, {len(report.warnings)} warnings")
+
+
+def _print_split(name: str, split: SplitReport) -> None:
+    sizes = [f"{count} of {size}" for size, count in list(split.sizes.items())[:4]]
+    print(f"{name}: {split.images} images ({', '.join(sizes) or 'none read'})")
+    if not split.sizes:
+        return
+    mean, std = (", ".join(f"{v:.3f}" for v in values) for values in (split.mean, split.std))
+    print(f"  mean {mean}; standard deviation {std}")
+    total = max(1, sum(split.pixels.values()) + split.ignored_pixels)
+    width = max(map(len, [*split.pixels, "no class"]))
+    for label, pixels in split.pixels.items():
+        share = f"{100 * pixels / total:6.2f} %"
+        print(f"  {label.ljust(width)} {share} of pixels, in {split.images_with[label]} images")
+    print(f"  {'no class'.ljust(width)} {100 * split.ignored_pixels / total:6.2f} % of pixels")

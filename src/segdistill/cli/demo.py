@@ -7,20 +7,32 @@ from typing import Annotated
 
 import typer
 
+from segdistill.cli.words import Overrides, check_config
+
 
 def demo(
+    overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the demo's runs.")] = Path("demo"),
 ) -> None:
-    """Train a teacher and a cohort of three students on drawn scenes, and compare them.
+    """See the whole way in a few minutes, on drawn scenes.
+
+    A teacher and a cohort of three students are trained and compared.
 
     Example: segdistill demo --out demo
     """
+    check_config("scenes/students", overrides)
     from segdistill import verbs
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
 
     with display() as tell:
-        shown = verbs.demo(out, tell=tell)
+        try:
+            shown = verbs.demo(out, overrides=overrides or (), tell=tell)
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt("stopped; the same command goes on from here") from None
     print_runs(shown.runs, as_json=False)
-    print(f"\n{shown.verdict}")
-    print(f"next: open {out / 'report.html'}, then segdistill recipes list")
+    print()
+    for note in shown.notes:
+        print(note)
+    print(f"\nreport: {out / 'report.html'}")
+    print("next: segdistill recipes list")

@@ -2,44 +2,59 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from segdistill.cli.words import Json, Overrides
+from segdistill.cli.words import Json, Overrides, Run
+from segdistill.errors import ConfigError
 
 
 def evaluate(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Run,
     overrides: Overrides = None,
     split: Annotated[str | None, typer.Option(help="Split of the run's dataset.")] = None,
     scales: Annotated[str | None, typer.Option(help="Scales to average, as 0.5,1.0,1.5.")] = None,
     flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Average mirrored.")] = None,
     json: Json = False,
 ) -> None:
-    """Score the student of a run folder on a split.
+    """Score the student of a run on a split.
 
     Example: segdistill evaluate runs/student-1 --split val --scales 0.5,1.0,1.5 --flip
     """
     from json import dumps
 
+    from segdistill.verbs.places import find_run
+
+    views = None if scales is None else _parse_scales(scales)
+    found = find_run(run)
+    config = found.config(overrides or ())
     from segdistill import verbs
+    from segdistill.cli.progress import display
     from segdistill.cli.results import table
 
-    result = verbs.evaluate(
-        run,
-        split=split,
-        scales=None if scales is None else _parse_scales(scales),
-        flip=flip,
-        overrides=overrides or (),
-    )
-    values = result.as_dict() | {"name": run.name}
-    print(dumps(values) if json else table([values]))
+    with display() as tell:
+        result = verbs.evaluate(
+            run, split=split, scales=views, flip=flip, overrides=overrides or (), tell=tell
+        )
+    settings = config.evaluation
+    values = result.as_dict() | {
+        "name": found.name,
+        "split": split or settings.split,
+        "scales": list(views or settings.scales),
+        "flip": settings.flip if flip is None else flip,
+        "weights": str(found.weights),
+    }
+    if json:
+        print(dumps(values))
+        return
+    print(table([values | {"seconds": None}]))
+    print(f"{result.images} images of {values['split']} in {result.seconds:.1f} s")
+    print(f"next: segdistill predict {run} IMAGES, or segdistill export {run}")
 
 
 def _parse_scales(text: str) -> tuple[float, ...]:
     try:
         return tuple(float(word) for word in text.split(","))
     except ValueError:
-        raise ValueError(f"--scales: expected numbers such as 0.5,1.0,1.5, got '{text}'") from None
+        raise ConfigError(f"--scales: expected numbers such as 0.5,1.0,1.5, got '{text}'") from None

@@ -4,70 +4,186 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from inspect import Parameter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from segdistill.cli.words import Json
+from segdistill.cli.words import Config, Json, Overrides, check_config
 
-KINDS = ("losses", "networks", "backbones", "heads", "datasets")
+Containing = Annotated[str, typer.Argument(help="Only names that contain this.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also settings and sources.")]
+
+Rows = dict[str, dict[str, Any]]
 
 
-def listing(
-    kind: Annotated[str, typer.Argument(help=f"One of: {', '.join(KINDS)}.")],
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Also their settings.")] = False,
-    json: Json = False,
-) -> None:
-    """List what a config may name.
+def losses(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List distillation losses.
 
     Example: segdistill list losses --verbose
     """
+    from segdistill.catalogue import choices
+    from segdistill.losses import LOSSES
+
+    known = choices().loss
+    rows: Rows = {
+        name: {
+            "about": row.about,
+            "settings": {**known[name].defaults, **_settings(known[name].settings)},
+            "source": row.source,
+        }
+        for name, row in LOSSES.items()
+    }
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
+def networks(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List networks: ours, and how to name anybody's.
+
+    Example: segdistill list networks --verbose
+    """
+    from segdistill.catalogue import choices
+    from segdistill.models import NETWORKS, SOURCES
+
+    known = choices().network
+    about = {name: row.about for name, row in NETWORKS.items()}
+    about |= {f"{source}:": row.about for source, row in SOURCES.items()}
+    rows: Rows = {
+        name: {"about": text, "settings": _settings(known[name].settings)}
+        for name, text in about.items()
+    }
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
+def backbones(containing: Containing = "", json: Json = False) -> None:
+    """List backbones: ours, and all of timm's.
+
+    Example: segdistill list backbones mobilenetv2
+    """
+    from segdistill.models import backbone_names
+
+    rows: Rows = {name: {"about": ""} for name in backbone_names()}
+    _print(rows, containing, verbose=False, as_json=json)
+
+
+def heads(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List heads; each network above a backbone has one.
+
+    Example: segdistill list heads --verbose
+    """
+    from segdistill.models import HEADS
+    from segdistill.tables import settings
+
+    rows: Rows = {
+        name: {
+            "about": row.about,
+            "settings": _settings(settings("segdistill.models", row.target, row.given)),
+        }
+        for name, row in HEADS.items()
+    }
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
+def datasets(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List datasets, and how to lay them out.
+
+    Example: segdistill list datasets camvid --verbose
+    """
+    from segdistill.catalogue import choices
+    from segdistill.data import DATASETS
+    from segdistill.tables import load
+
+    known = choices().dataset
+    rows: Rows = {}
+    for name, row in DATASETS.items():
+        rows[name] = {
+            "about": row.about,
+            "settings": _settings(known[name].settings),
+            "splits": list(row.splits),
+            "ignored labels": row.ignored,
+            "layout below root": row.layout,
+            "source": row.source,
+            "licence": row.licence,
+        }
+        if verbose and row.classes and containing in name:
+            classes = load("segdistill.data", row.classes)
+            rows[name]["classes"] = {
+                label: "#{:02x}{:02x}{:02x}".format(*color)
+                for label, color in zip(classes.names, classes.colors, strict=True)
+            }
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
+def taps(config: Config, overrides: Overrides = None, json: Json = False) -> None:
+    """List the inner maps of a config's networks.
+
+    Each path can be a term's tap, or be given a name under taps in the config.
+
+    Example: segdistill list taps camvid/students data.root=camvid
+    """
+    from dataclasses import asdict
+    from json import dumps
+
+    check_config(config, overrides)
+    from segdistill import verbs
+
+    found = verbs.list_taps(config, overrides=overrides or ())
+    if json:
+        shapes = {
+            name: {path: asdict(shape) for path, shape in network.items()}
+            for name, network in found.items()
+        }
+        print(dumps(shapes))
+        return
+    for name, network in found.items():
+        width = max(map(len, network))
+        print(f"{name}:")
+        for path, shape in network.items():
+            print(f"  {path.ljust(width)}  {shape.channels:5} channels, stride {shape.stride}")
+
+
+def _print(rows: Rows, containing: str, *, verbose: bool, as_json: bool) -> None:
     from json import dumps
 
     from segdistill.checks import nearest
     from segdistill.errors import ConfigError
 
-    if kind not in KINDS:
-        raise ConfigError(f"list: there is no list of '{kind}'; {nearest(kind, KINDS)}")
-    rows = _rows(kind, verbose=verbose)
-    if json:
-        print(dumps(rows))
+    chosen = {name: row for name, row in rows.items() if containing.lower() in name.lower()}
+    if not chosen:
+        raise ConfigError(
+            f"list: expected part of a name, got '{containing}'; "
+            + (nearest(containing, rows) if len(rows) < 100 else "leave it out to see all")
+        )
+    if as_json:
+        print(dumps(chosen if verbose else {name: row["about"] for name, row in chosen.items()}))
         return
-    width = max(map(len, rows))
-    for name, about in rows.items():
-        print(f"{name.ljust(width)}  {about}".rstrip())
+    width = max(map(len, chosen))
+    for name, row in chosen.items():
+        print(f"{name.ljust(width)}  {row['about']}".rstrip())
+        for key, value in row.items() if verbose else ():
+            shown = _in_words(value)
+            if key != "about" and shown:
+                print(f"{' ' * width}    {key}: {shown}")
 
 
-def _rows(kind: str, *, verbose: bool) -> dict[str, str]:
-    from segdistill.catalogue import choices
-    from segdistill.config import Choice
-    from segdistill.data import DATASETS
-    from segdistill.losses import LOSSES
-    from segdistill.models import HEADS, NETWORKS
+def _in_words(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(
+            key if each == _REQUIRED else f"{key}={_as_yaml(each)}" for key, each in value.items()
+        )
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
-    if kind == "backbones":
-        from segdistill.models import backbone_names
 
-        return dict.fromkeys(backbone_names(), "")
-    if kind == "heads":
-        return {name: entry.about for name, entry in HEADS.items()}
-    known = choices()
-    tables: dict[str, tuple[Mapping[str, str], Mapping[str, Choice]]] = {
-        "losses": ({name: row.about for name, row in LOSSES.items()}, known.loss),
-        "networks": ({name: row.about for name, row in NETWORKS.items()}, known.network),
-        "datasets": ({name: row.about for name, row in DATASETS.items()}, known.dataset),
+def _as_yaml(value: Any) -> str:
+    from json import dumps
+
+    return value if isinstance(value, str) else dumps(value)
+
+
+_REQUIRED = "required"
+
+
+def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: _REQUIRED if setting.default is Parameter.empty else setting.default
+        for key, setting in settings.items()
     }
-    rows, settings = tables[kind]
-    if not verbose:
-        return dict(rows)
-    return {name: f"{about}  {_settings(settings[name])}" for name, about in rows.items()}
-
-
-def _settings(choice: object) -> str:
-    from segdistill.config import Choice
-
-    assert isinstance(choice, Choice)
-    words = [f"{key}={value}" for key, value in choice.defaults.items()]
-    for key, setting in choice.settings.items():
-        words.append(key if setting.default is Parameter.empty else f"{key}={setting.default}")
-    return f"[{', '.join(words)}]" if words else ""

@@ -1,23 +1,60 @@
-"""``segdistill predict``: masks for image files."""
+"""``segdistill predict``: masks for image files, or for a split."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from segdistill.cli.words import Json, Run
+
+if TYPE_CHECKING:
+    from segdistill.data.submission import Format
+
 
 def predict(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    run: Run,
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(help="Image files, folders of them, or KEY=VALUE on the run's config."),
+    ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("predictions"),
+    split: Annotated[str | None, typer.Option(help="A split of the run's dataset instead.")] = None,
+    kind: Annotated[
+        str, typer.Option("--format", help="color, overlay, cityscapes, ade20k or voc.")
+    ] = "color",
+    json: Json = False,
 ) -> None:
-    """Write what the student of a run predicts, in its classes' colours.
+    """Write what a student predicts, as pictures or for a server.
 
-    Example: segdistill predict runs/student-1 photos --out predictions
+    Example: segdistill predict runs/student-1 photos --out predictions --format overlay
+
+    Example: segdistill predict runs/student-1 --split test --format cityscapes
     """
-    from segdistill import verbs
+    from json import dumps
 
-    written = verbs.predict(run, images, out)
-    print(f"{len(written)} predictions written to {out}")
+    from segdistill.verbs.places import find_run
+
+    words = [word for word in images or () if "=" in word and not Path(word).exists()]
+    sources = [Path(word) for word in images or () if word not in words]
+    found = find_run(run)
+    if words:
+        found.config(words)
+    from segdistill import verbs
+    from segdistill.cli.progress import display
+
+    with display() as tell:
+        written = verbs.predict(
+            run,
+            sources,
+            out,
+            split=split,
+            kind=cast("Format", kind),
+            overrides=words,
+            tell=tell,
+        )
+    if json:
+        print(dumps([str(file) for file in written]))
+    else:
+        print(f"{len(written)} predictions written to {out}")

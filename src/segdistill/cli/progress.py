@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ PLAIN_INTERVAL_S = 10.0
 @contextmanager
 def display() -> Iterator[Tell]:
     """Yield what draws events, and clean up the terminal afterwards."""
+    # Fabric announces what the config says already.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _PlainLines()

@@ -7,19 +7,29 @@ from typing import Annotated
 
 import typer
 
+from segdistill.cli.words import Json
 
-def list_recipes() -> None:
+
+def list_recipes(json: Json = False) -> None:
     """List the packaged run files.
 
     Example: segdistill recipes list
     """
+    from json import dumps
+
     from segdistill.catalogue import recipe_files
 
     files = recipe_files()
+    about = {
+        name: file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
+        for name, file in files.items()
+    }
+    if json:
+        print(dumps(about))
+        return
     width = max(map(len, files))
-    for name, file in files.items():
-        first = file.read_text(encoding="utf-8").splitlines()[0]
-        print(f"{name.ljust(width)}  {first.removeprefix('# ')}")
+    for name, first in about.items():
+        print(f"{name.ljust(width)}  {first}")
     print("next: segdistill recipes copy NAME run.yaml")
 
 

@@ -14,19 +14,21 @@ def report(
         Path | None, typer.Option("--out", help="File; report.html in the folder.")
     ] = None,
 ) -> None:
-    """Write one self-contained HTML page that compares runs.
+    """Write one HTML page that compares runs.
+
+    It needs no network and no other file.
 
     Example: segdistill report runs/camvid-students
     """
     from segdistill.errors import RunFolderError
     from segdistill.report import write_report
 
-    runs: list[Path] = []
+    runs: dict[Path, Path] = {}
     for folder in folders:
         inside = sorted(file.parent for file in folder.glob("**/result.json"))
         if not inside:
             raise RunFolderError(f"{folder}: expected a finished run in it, got none")
-        runs += inside
+        runs |= {run.resolve(): run for run in inside}
     file = out or folders[0] / "report.html"
-    write_report(runs, file, title=folders[0].resolve().name)
+    write_report([*runs.values()], file, title=folders[0].resolve().name)
     print(f"{file} written, {len(runs)} runs; open it in a browser")

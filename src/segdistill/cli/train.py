@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from segdistill.cli.running import run
 from segdistill.cli.words import Config, Json, Out, Overrides, Resume
 
 
@@ -12,19 +13,10 @@ def train(
     resume: Resume = False,
     json: Json = False,
 ) -> None:
-    """Train the student of a config without a teacher: a teacher-to-be, or a baseline.
+    """Train a network without a teacher.
+
+    It is the student of the config: a teacher-to-be, or a baseline.
 
     Example: segdistill train camvid/teacher data.root=camvid --out runs/teacher
     """
-    from segdistill.catalogue import load_configs
-
-    load_configs(config, overrides or ())  # a mistake is answered before torch is loaded
-    from segdistill import verbs
-    from segdistill.cli.progress import display
-    from segdistill.cli.results import print_runs
-
-    with display() as tell:
-        runs = verbs.train(config, out, overrides=overrides or (), resume=resume, tell=tell)
-    print_runs(runs, as_json=json)
-    if not json:
-        print(f"next: segdistill evaluate {runs[0]}   or open {runs[0] / 'report.html'}")
+    run("train", config, overrides, out=out, resume=resume, json=json)

@@ -7,23 +7,38 @@ from typing import Annotated
 
 import typer
 
+from segdistill.errors import ConfigError
+
 Config = Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe.")]
+Run = Annotated[Path, typer.Argument(help="A run folder, or a .safetensors file that a run wrote.")]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(help="Settings to change, as in training.lr=0.02.", metavar="[KEY=VALUE]..."),
+    typer.Argument(help="Settings to change, as in training.lr=0.02.", metavar="KEY=VALUE"),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<recipe>-N by default.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run was interrupted.")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Size = Annotated[str, typer.Option("--size", help="Height and width of the image.")]
 
 
 def parse_size(text: str) -> tuple[int, int]:
     """Parse ``512x1024`` into height and width.
 
     Raises:
-        ValueError: it is not of that form.
+        ConfigError: it is not of that form.
     """
     height, x, width = text.partition("x")
-    if not (x and height.isdigit() and width.isdigit()):
-        raise ValueError(f"--size: expected HEIGHTxWIDTH such as 512x1024, got '{text}'")
+    if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
+        raise ConfigError(f"--size: expected HEIGHTxWIDTH such as 512x1024, got '{text}'")
     return int(height), int(width)
+
+
+def check_config(source: str, overrides: list[str] | None) -> None:
+    """Answer a mistake in a config before torch is loaded.
+
+    Raises:
+        ConfigError: the config cannot be run.
+    """
+    from segdistill.catalogue import load_configs
+
+    load_configs(source, overrides or ())

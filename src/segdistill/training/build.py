@@ -8,7 +8,13 @@ from typing import Any
 
 from torch import nn
 
-from segdistill.config import DataConfig, NamedSection, NetworkConfig, RunConfig
+from segdistill.config import (
+    DataConfig,
+    NamedSection,
+    NetworkConfig,
+    RunConfig,
+    UnlabelledConfig,
+)
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.errors import CheckpointError
 from segdistill.models import build_network
@@ -37,11 +43,20 @@ def build_data(config: RunConfig) -> Data:
         DataError: a split is empty, or a file is missing or broken.
     """
     train = open_split(config.data, "train")
-    stream = Stream(train, build_recipe(config.data), config.data.batch_size, config.data.seed)
+    unlabelled = config.data.unlabelled
+    stream = Stream(
+        train,
+        build_recipe(config.data),
+        config.data.batch_size,
+        config.data.seed,
+        on_error=config.data.on_error,
+        unlabelled=None if unlabelled is None else open_split(unlabelled, unlabelled.split),
+        unlabelled_size=0 if unlabelled is None else unlabelled.per_batch,
+    )
     return Data(stream, train, open_split(config.data, config.evaluation.split))
 
 
-def open_split(config: DataConfig, split: str) -> SegDataset:
+def open_split(config: DataConfig | UnlabelledConfig, split: str) -> SegDataset:
     """Open one split of a dataset; raises as :func:`build_data`."""
     return build_dataset(flat(config), split=split)
 

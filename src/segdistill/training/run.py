@@ -23,6 +23,7 @@ import yaml
 from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.data import Stream
 from segdistill.data.pictures import write_image, write_mask
 from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.evaluation.evaluator import OnImage, Result, evaluate
@@ -301,6 +302,7 @@ def _finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
         "evaluation_seconds": result.seconds,
         "peak_memory_mib": peak_memory_mib(fabric.device),
         "best": run.best or None,
+        "skipped_images": sorted(_skipped(data.stream)),
         "config_hash": config.hash(),
         "seed": config.training.seed,
         "data_seed": config.data.seed,
@@ -309,6 +311,12 @@ def _finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
     run.log.close()
     split = config.evaluation.split
     tell(Evaluated(run.learner.name, config.training.steps, split, result.scores.miou))
+
+
+def _skipped(stream: Stream) -> Iterator[str]:
+    yield from stream.skipped.values()
+    if stream.unlabelled is not None:
+        yield from stream.unlabelled.skipped.values()
 
 
 def _counts_mib(dataset: SegDataset) -> float:

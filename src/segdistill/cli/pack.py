@@ -1,0 +1,40 @@
+"""``segdistill pack``: a copy of a dataset that crops read fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segdistill.checks import nearest
+from segdistill.errors import ConfigError
+
+
+def pack(
+    dataset: Annotated[str, typer.Argument(help="A dataset: segdistill list datasets.")],
+    settings: Annotated[
+        list[str] | None,
+        typer.Argument(help="Its settings, as in root=camvid.", metavar="KEY=VALUE"),
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("packed"),
+    splits: Annotated[str, typer.Option(help="Splits to pack.")] = "train,val",
+) -> None:
+    """Write a copy of a dataset that crops read fast.
+
+    It takes 4 bytes a pixel on the disk, and the place of the original as data.root.
+
+    Example: segdistill pack cityscapes root=cityscapes --out packed/cityscapes
+    """
+    from segdistill.data import DATASETS
+
+    if dataset not in DATASETS:
+        raise ConfigError(f"pack: there is no dataset '{dataset}'; {nearest(dataset, DATASETS)}")
+    from segdistill import verbs
+    from segdistill.cli.progress import display
+
+    with display() as tell:
+        verbs.pack(dataset, out, splits=splits.split(","), settings=settings or (), tell=tell)
+    size = sum(file.stat().st_size for file in out.iterdir()) / 2**20
+    print(f"{out} written, {size:.0f} MiB")
+    print(f"next: segdistill check CONFIG data.dataset={dataset} data.root={out}")

@@ -1,0 +1,48 @@
+"""What ``train`` and ``distill`` have in common: one config becomes finished runs."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+from typing import Literal
+
+from segdistill.cli.words import check_config
+
+
+def run(
+    verb: Literal["train", "distill"],
+    config: str,
+    overrides: list[str] | None,
+    *,
+    out: Path | None,
+    resume: bool,
+    json: bool,
+) -> None:
+    """Call a verb with progress, then print results and what to type next."""
+    check_config(config, overrides)
+    from segdistill import verbs
+    from segdistill.cli.progress import display
+    from segdistill.cli.results import print_runs
+
+    words = overrides or []
+    call = verbs.train if verb == "train" else verbs.distill
+    folder = verbs.choose_folder(config, out, resume=resume)
+    with display() as tell:
+        try:
+            runs = call(config, folder, overrides=words, resume=resume, tell=tell)
+        except KeyboardInterrupt as stopped:
+            again = ["segdistill", verb, config, *words, "--out", str(folder), "--resume"]
+            raise KeyboardInterrupt(
+                f"{stopped or 'interrupted'}\nnext: {shlex.join(again)}"
+            ) from None
+    print_runs(runs, as_json=json)
+    if json:
+        return
+    print(f"\nreport: {folder / 'report.html'}")
+    if verb == "train" and len(runs) == 1:
+        print(
+            f"next: segdistill evaluate {runs[0]}, or use it as a teacher: "
+            f"segdistill distill CONFIG teacher.weights={runs[0] / 'model.safetensors'}"
+        )
+    else:
+        print(f"next: segdistill evaluate {runs[-1]}, or segdistill export {runs[-1]}")

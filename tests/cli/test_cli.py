@@ -1,0 +1,157 @@
+"""The whole command line: help, exit codes, one-line errors, no torch before it is needed."""
+
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+import segdistill.cli as command_line
+from segdistill.cli import _COMMANDS, _GROUPS
+from segdistill.errors import ConfigError, DataError, RunFolderError
+
+from .conftest import TINY, Cli
+
+SINGLE = [[name] for name in _COMMANDS]
+GROUPED = [[group, name] for group, (_, commands) in _GROUPS.items() for name in commands]
+
+
+def program(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    code = "from segdistill.cli import main; main()"
+    return subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=cwd, check=False
+    )
+
+
+@pytest.mark.parametrize("words", [*SINGLE, *GROUPED], ids=" ".join)
+def test_the_help_of_each_command_has_an_example(words: list[str], cli: Cli) -> None:
+    done = cli(*words, "--help")
+    assert done.code == 0
+    assert f"Example: segdistill {' '.join(words)}" in done.out
+
+
+@pytest.mark.parametrize("words", [[], ["list"], ["bench"], ["recipes"]], ids=" ".join)
+def test_no_line_of_an_overview_is_cut_off(words: list[str], cli: Cli) -> None:
+    done = cli(*words, "--help")
+    _, _, commands = done.out.partition("Commands:\n")
+    assert commands
+    assert [line for line in commands.splitlines() if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("words", [[], ["distill"], ["bench", "latency"], ["list", "taps"]])
+def test_help_answers_at_once(words: list[str]) -> None:
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    assert program(*words, "--help").returncode == 0
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1.0
+
+
+def test_the_version_is_a_number(cli: Cli) -> None:
+    assert cli("--version").out.split(".")[0].isdigit()
+
+
+def test_without_words_the_help_is_shown(cli: Cli) -> None:
+    assert "Commands:" in cli().out + cli().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "tiny.yaml", "training.stepz=3"],
+        ["distill", "tiny.yaml", "training.stepz=3"],
+        ["check", "tiny.yaml", "training.stepz=3"],
+        ["bench", "cost", "tiny.yaml", "training.stepz=3"],
+        ["bench", "latency", "tiny.yaml", "training.stepz=3"],
+        ["list", "taps", "tiny.yaml", "training.stepz=3"],
+        ["demo", "training.stepz=3"],
+    ],
+    ids=" ".join,
+)
+def test_a_config_error_comes_before_torch_and_before_any_folder(
+    words: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    code = (
+        "import sys\nfrom segdistill.cli import main\ntry:\n    main()\nfinally:\n"
+        "    print('torch' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *words],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "False\n")
+    assert done.stderr.count("\n") == 1
+    assert "unknown key 'training.stepz'; did you mean 'steps'?" in done.stderr
+    assert [entry.name for entry in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["nonsense"], 2, "No such command 'nonsense'"),
+        (["train"], 2, "Missing argument"),
+        (["train", "tiny.yaml", "--outt", "x"], 2, "No such option"),
+        (["train", "none.yaml"], 2, "none.yaml: expected a config file, got No such file"),
+        (["train", "camvid/techer"], 2, "did you mean 'camvid/teacher'?"),
+        (["train", "camvid/teacher"], 1, "camvid: expected train and trainannot"),
+        (["train", "tiny.yaml", "training.device=cuda"], 2, "expected a GPU for cuda, got none"),
+        (["train", "tiny.yaml", "--resume"], 2, "expected a run to resume, got none"),
+        (["distill", "tiny.yaml", "cohort=null"], 2, "cohort: expected names of learners"),
+        (["distill", "scenes/teacher"], 2, "expected at least one term under 'distill', got none"),
+        (
+            ["distill", "tiny.yaml", "teacher.weights=none.safetensors"],
+            1,
+            "expected a file at none.safetensors, got none",
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_done_is_answered_in_one_line(
+    words: list[str], code: int, message: str, cli: Cli
+) -> None:
+    import torch
+
+    if torch.cuda.is_available() and "training.device=cuda" in words:
+        pytest.skip("there is a GPU")
+    done = cli(*words)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert "Traceback" not in done.err
+    assert not Path("runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigError("a"), 2),
+        (RunFolderError("a"), 2),
+        (DataError("a"), 1),
+        (ValueError("a"), 1),
+        (FileNotFoundError("a"), 1),
+        (ModuleNotFoundError("a"), 1),
+        (KeyboardInterrupt("a"), 130),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_each_error_has_its_exit_code(
+    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail() -> None:
+        raise error
+
+    with pytest.raises(typer.Exit) as stopped:
+        command_line._guarded(fail)()
+    assert stopped.value.exit_code == code
+    assert capsys.readouterr() == ("", "segdistill: a\n")
+
+
+def test_an_error_that_nobody_foresaw_keeps_its_traceback() -> None:
+    def fail() -> None:
+        raise KeyError("bug")
+
+    with pytest.raises(KeyError):
+        command_line._guarded(fail)()

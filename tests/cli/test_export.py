@@ -1,0 +1,56 @@
+"""export: a file that agrees with its network, or none."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from segdistill.verbs import delivery
+
+from .conftest import Cli, Trained
+
+for package in ("onnx", "onnxscript", "onnxruntime"):
+    pytest.importorskip(package)
+
+
+def test_a_student_is_written_and_compared_at_four_sizes(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    done = cli("export", trained.run, "--out", "out/a.onnx", "--json")
+    assert done.code == 0
+    made = json.loads(done.out)
+    assert made["file"] == "out/a.onnx"
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.onnx"]
+    assert made["parity"][0]["size"] == [48, 64]
+    assert len(made["parity"]) == 4
+    assert all(one["agreement"] > 0.999 for one in made["parity"])
+
+
+def test_a_file_that_disagrees_is_not_kept(
+    trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    far = delivery.Parity((48, 64), 0.5, 0.9)
+    monkeypatch.setattr(delivery, "export_onnx", lambda _network, file, _size: file.touch())
+    monkeypatch.setattr(delivery, "compare_onnx", lambda *_words: [far])
+    done = cli("export", trained.run, "--out", "out/a.onnx")
+    assert (done.code, done.out) == (1, "")
+    assert "got logits that differ by 0.5 and 90.00 % equal classes at 48x64" in done.err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_missing_package_is_named_with_what_to_install(
+    trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = delivery.find_spec
+    monkeypatch.setattr(
+        delivery, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
+    )
+    done = cli("export", trained.run)
+    assert (done.code, done.out) == (2, "")
+    assert "got no onnxruntime; pip install 'segdistill[export]'" in done.err
+
+
+def test_an_unknown_format_is_refused(trained: Trained, cli: Cli) -> None:
+    done = cli("export", trained.run, "--format", "onx")
+    assert done.code == 2
+    assert "there is no format 'onx'; did you mean 'onnx'?" in done.err

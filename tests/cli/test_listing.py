@@ -1,0 +1,68 @@
+"""list: complete, from the tables, and the taps of a config's networks."""
+
+import json
+
+import pytest
+
+from segdistill.data import DATASETS
+from segdistill.losses import LOSSES
+from segdistill.models import HEADS, NETWORKS, SOURCES
+
+from .conftest import Cli
+
+COMPLETE = {
+    "losses": set(LOSSES),
+    "networks": {*NETWORKS, *(f"{source}:" for source in SOURCES)},
+    "heads": set(HEADS),
+    "datasets": set(DATASETS),
+}
+
+
+@pytest.mark.parametrize("kind", COMPLETE)
+def test_every_row_is_listed_with_what_it_is(kind: str, cli: Cli) -> None:
+    rows = json.loads(cli("list", kind, "--json").out)
+    assert set(rows) == COMPLETE[kind]
+    assert all(rows.values())
+    lines = cli("list", kind).out.splitlines()
+    assert [line.split()[0] for line in lines] == list(rows)
+
+
+@pytest.mark.parametrize("kind", COMPLETE)
+def test_verbose_adds_settings(kind: str, cli: Cli) -> None:
+    assert "settings: " in cli("list", kind, "--verbose").out
+    rows = json.loads(cli("list", kind, "--verbose", "--json").out)
+    assert all("settings" in row for row in rows.values())
+
+
+def test_settings_read_as_a_config_writes_them(cli: Cli) -> None:
+    out = cli("list", "networks", "deeplabv3", "-v").out
+    assert "pretrained=false" in out
+    assert "width=" in out
+    assert "tap=logits, weight=1.0" in cli("list", "losses", "pixelwise_kl", "-v").out
+
+
+def test_a_datasets_layout_licence_and_colours_are_told(cli: Cli) -> None:
+    out = cli("list", "datasets", "cityscapes", "--verbose").out
+    for part in ("leftImg8bit/", "licence: non-commercial", "splits: train, val, test", "road=#"):
+        assert part in out, part
+
+
+def test_backbones_are_filtered_by_part_of_their_name(cli: Cli) -> None:
+    names = list(json.loads(cli("list", "backbones", "MobileNetV2", "--json").out))
+    assert {"mobilenetv2_035", "mobilenetv2_130"} <= set(names)
+    assert all("mobilenetv2" in name for name in names)
+
+
+def test_a_name_that_nothing_contains_is_refused(cli: Cli) -> None:
+    done = cli("list", "losses", "pixelwise_lk")
+    assert (done.code, done.out) == (2, "")
+    assert "did you mean 'pixelwise_kl'?" in done.err
+
+
+def test_taps_have_width_and_stride_and_can_be_tapped(cli: Cli) -> None:
+    taps = json.loads(cli("list", "taps", "tiny.yaml", "--json").out)
+    assert set(taps) == {"teacher", "student"}
+    assert taps["teacher"]["backbone"] == {"channels": 512, "stride": 16}
+    assert list(taps["student"])[:3] == ["backbone", "head", "logits"]
+    path = next(path for path in taps["student"] if path.endswith("bn1"))
+    assert f"  {path} " in cli("list", "taps", "tiny.yaml").out

@@ -1,0 +1,92 @@
+"""train and distill: where a run goes, what is printed where, and how it goes on."""
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from segdistill.files import read_json
+from segdistill.training.events import Event, Progress, Tell
+
+from .conftest import Cli, Trained
+
+
+def test_a_run_goes_to_the_recipes_next_free_folder(trained: Trained, cli: Cli) -> None:
+    assert trained.folder.parts[-2:] == ("runs", "tiny-1")
+    assert {path.name for path in trained.folder.iterdir()} == {"plain", "kl", "report.html"}
+
+
+def test_results_are_on_stdout_and_progress_on_stderr(trained: Trained) -> None:
+    out, err = trained.done.out, trained.done.err
+    assert out.splitlines()[0].split() == ["plain", "kl"]
+    for label in ("mIoU %", "parameters M", "GFLOPs an image", "IoU road"):
+        assert any(line.startswith(label) for line in out.splitlines()), label
+    assert "training plain kl: 4/4" in err
+    assert "kl: step 4: val mIoU" in err
+    assert "training plain kl" not in out
+    assert "\x1b" not in err
+
+
+def test_the_end_says_what_to_type_next(trained: Trained) -> None:
+    *_, report, following = trained.done.out.splitlines()
+    assert report == "report: runs/tiny-1/report.html"
+    assert following.startswith("next: segdistill evaluate runs/tiny-1/kl")
+
+
+def test_a_finished_run_says_so_and_shows_its_results_again(
+    trained: Trained, monkeypatch: pytest.MonkeyPatch, cli: Cli
+) -> None:
+    monkeypatch.chdir(trained.folder.parents[1])
+    before = (trained.run / "result.json").read_bytes()
+    done = cli("distill", "tiny.yaml", "training.evaluate_every=4", "--resume")
+    assert done.code == 0
+    assert "runs/tiny-1: this run is finished; nothing to do" in done.err
+    assert done.out == trained.done.out
+    assert (trained.run / "result.json").read_bytes() == before
+
+
+def test_another_runs_folder_is_refused(trained: Trained, cli: Cli) -> None:
+    done = cli("distill", "tiny.yaml", "training.lr=0.5", "--out", trained.folder)
+    assert done.code == 2
+    assert "got another run" in done.err
+    assert "choose another folder with --out" in done.err
+
+
+@contextmanager
+def interrupting() -> Iterator[Tell]:
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    yield tell
+
+
+def test_an_interrupted_run_exits_130_and_its_next_line_finishes_it(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ["train", "tiny.yaml", "training.log_every=1", "training.checkpoint_every=100"]
+    with monkeypatch.context() as patched:
+        patched.setattr("segdistill.cli.progress.display", interrupting)
+        stopped = cli(*words)
+    assert (stopped.code, stopped.out) == (130, "")
+    said, following = stopped.err.splitlines()
+    assert said == "segdistill: stopped after step 3; go on with --resume"
+    command = f"segdistill {' '.join(words)} --out runs/tiny-1 --resume"
+    assert following == f"next: {command}"
+    assert Path("runs/tiny-1/args.yaml").exists()
+    done = cli(*command.split()[1:])
+    assert done.code == 0
+    assert "resuming after step 3" in done.err
+    assert read_json(Path("runs/tiny-1/result.json"))["step"] == 4
+    # Learners that differ in what they distil are one without a teacher.
+    assert done.out.splitlines()[0].split() == ["tiny-1"]
+    assert "teacher.weights=runs/tiny-1/model.safetensors" in done.out
+
+    again = cli(*words, "--resume", "--json")
+    result = json.loads(again.out)
+    assert (result["name"], result["folder"]) == ("tiny-1", "runs/tiny-1")
+    assert result["method"] == "plain"

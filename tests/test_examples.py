@@ -1,0 +1,57 @@
+"""The examples run as they stand, stay short, and learn something."""
+
+import re
+import runpy
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(
+    name: str, *words: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> list[str]:
+    monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+    monkeypatch.syspath_prepend(EXAMPLES)
+    runpy.run_path(str(EXAMPLES / name), run_name="__main__")
+    return capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.py")), ids=lambda file: file.name)
+def test_an_example_is_short_and_run_below(file: Path) -> None:
+    assert len(file.read_text().splitlines()) <= 60
+    assert f'"{file.name}"' in Path(__file__).read_text()
+
+
+def test_an_own_network_is_distilled(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = run("own_network.py", tmp_path, monkeypatch=monkeypatch, capsys=capsys)
+    assert [line.split(":")[0] for line in lines] == ["teacher", "student"]
+    assert all(re.search(r"mIoU \d+\.\d %, \d\.\d{3} M$", line) for line in lines)
+    metrics = (tmp_path / "student" / "metrics.jsonl").read_text()
+    assert "layer_angular" in metrics
+    assert "pixelwise_kl" in metrics
+
+
+def test_a_segformer_is_distilled_into_a_mobilenet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("transformers")
+    lines = run("segformer_to_mobilenet.py", tmp_path, monkeypatch=monkeypatch, capsys=capsys)
+    assert [line.split(":")[0] for line in lines[-2:]] == ["teacher", "student"]
+    resolved = (tmp_path / "student" / "resolved.yaml").read_text()
+    assert f"network: hf:{tmp_path / 'segformer'}" in resolved
+    assert str(tmp_path / "teacher" / "model.safetensors") in resolved
+
+
+def test_a_loss_serves_in_a_loop_of_somebody_else(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = run("own_loop.py", monkeypatch=monkeypatch, capsys=capsys)
+    taught = [float(line.split()[-1]) for line in lines]
+    assert taught[:8] == [0.0] * 8  # the teacher
+    assert len(taught) == 16
+    assert taught[-1] < taught[8]
