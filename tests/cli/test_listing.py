@@ -62,7 +62,7 @@ def test_a_name_that_nothing_contains_is_refused(cli: Cli) -> None:
 def test_taps_have_width_and_stride_and_can_be_tapped(cli: Cli) -> None:
     taps = json.loads(cli("list", "taps", "tiny.yaml", "--json").out)
     assert set(taps) == {"teacher", "student"}
-    assert taps["teacher"]["backbone"] == {"channels": 512, "stride": 16}
+    assert taps["teacher"]["backbone"] == {"channels": 512, "stride": 16, "size": [2, 3]}
     assert list(taps["student"])[:3] == ["backbone", "head", "logits"]
     path = next(path for path in taps["student"] if path.endswith("bn1"))
     assert f"  {path} " in cli("list", "taps", "tiny.yaml").out

@@ -100,7 +100,7 @@ def test_puts_classes_into_our_order_and_may_leave_some_out() -> None:
 def test_taps_are_cut_to_the_image_and_tokens_become_maps() -> None:
     body = Body()
     adapter = Adapter(
-        body, 4, divisor=32, taps={"backbone": "norm", "deep.tokens": "tokens"}
+        body, 4, divisor=32, taps={"backbone": "norm", "deep.tokens": "network.tokens"}
     ).eval()
     with record(adapter, ["backbone", "deep.tokens", "logits"]) as maps:
         output = adapter(IMAGES)
@@ -110,6 +110,7 @@ def test_taps_are_cut_to_the_image_and_tokens_become_maps() -> None:
     assert_close(maps["deep.tokens"], expected)
     shapes = describe(adapter, ["backbone", "deep.tokens"], (64, 64))
     assert shapes == {"backbone": TapShape(6, 8), "deep.tokens": TapShape(6, 8)}
+    assert shapes["backbone"].size == (8, 8)
     assert not any(each._forward_hooks for each in adapter.modules())
 
 

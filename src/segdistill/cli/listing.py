@@ -138,7 +138,8 @@ def taps(config: Config, overrides: Overrides = None, json: Json = False) -> Non
         width = max(map(len, network))
         print(f"{name}:")
         for path, shape in network.items():
-            print(f"  {path.ljust(width)}  {shape.channels:5} channels, stride {shape.stride}")
+            size = f"{shape.size[0]}x{shape.size[1]}"
+            print(f"  {path.ljust(width)}  {shape.channels:5} x {size:9} stride {shape.stride}")
 
 
 def _print(rows: Rows, containing: str, *, verbose: bool, as_json: bool) -> None:

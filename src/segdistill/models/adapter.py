@@ -82,11 +82,14 @@ class Adapter(nn.Module):
     def add_taps(self, taps: Mapping[str, str]) -> None:
         """Give names to module paths inside the adapted network.
 
+        A path may begin with ``network.``, as it is printed by ``segdistill list taps``.
+
         Raises:
             ValueError: the network has no such module.
         """
         known = dict(self.network.named_modules())
         for name, path in taps.items():
+            path = path.removeprefix("network.")
             if path not in known or not path:
                 raise ValueError(
                     f"tap '{name}': expected a module path of {type(self.network).__name__}, "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -21,10 +21,12 @@ class TapShape:
     Attributes:
         channels: its width.
         stride: image pixels a position stands for, rounded to a whole number.
+        size: height and width at the image that was tried; shapes compare without it.
     """
 
     channels: int
     stride: int
+    size: tuple[int, int] = field(default=(0, 0), compare=False)
 
 
 def tap_paths(network: nn.Module) -> dict[str, str]:
@@ -108,9 +110,12 @@ def describe(
                 f"tap '{name}': expected a module that runs in a forward pass, got one that "
                 "does not; choose another (segdistill list taps)"
             )
-    return {
-        name: TapShape(maps[name].shape[1], round(size[0] / maps[name].shape[2])) for name in names
-    }
+    return {name: _shape(maps[name], size) for name in names}
+
+
+def _shape(maps: Tensor, image: tuple[int, int]) -> TapShape:
+    _, channels, height, width = maps.shape
+    return TapShape(channels, round(image[0] / height), (height, width))
 
 
 def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
@@ -134,7 +139,7 @@ def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
             maps = as_map(path, output, size)
         except ValueError:
             return
-        shapes[path] = TapShape(maps.shape[1], round(size[0] / maps.shape[2]))
+        shapes[path] = _shape(maps, size)
 
     try:
         for path, module in network.named_modules():

@@ -1,0 +1,231 @@
+"""Holistic distillation (SKD): let a critic tell the student's maps from the teacher's."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segdistill.checks import check_positive, check_same_maps
+from segdistill.losses.critic import Critic
+from segdistill.losses.gather import processes
+from segdistill.losses.precision import full_precision, without_autocast
+from segdistill.losses.steps import StepCount
+from segdistill.seeding import derive, torch_generator
+from segdistill.types import Batch
+
+Score = Callable[[Tensor, Tensor], Tensor]
+"""From maps and images to scores ``(N,)``: a :class:`Critic`, or any function like it."""
+
+
+@without_autocast
+def critic_loss(
+    critic: Score,
+    student: Tensor,
+    teacher: Tensor,
+    images: Tensor,
+    *,
+    penalty_weight: float = 10.0,
+    seed: int = 0,
+) -> Tensor:
+    r"""Return what the critic minimises: the Wasserstein distance and the gradient penalty.
+
+    With :math:`D` the critic, :math:`I` the images and :math:`z_n` a point drawn between
+    :math:`x_n` and :math:`y_n`,
+
+    .. math::
+        L = \frac{1}{N} \sum_n D(x_n, I_n) - D(y_n, I_n)
+            + \lambda (\|\nabla_z D(z_n, I_n)\|_2 - 1)^2.
+
+    It teaches the critic alone: no gradient reaches the student or the teacher. Half
+    precision is computed in float32.
+
+    Args:
+        critic: :math:`D`.
+        student: the student's segmentation maps, :math:`x`.
+        teacher: the teacher's, :math:`y`, of the same shape.
+        images: :math:`I`, the condition.
+        penalty_weight: :math:`\lambda`; 0 leaves the penalty out.
+        seed: of the points between.
+
+    Shape:
+        student, teacher ``(N, K, H, W)``; images ``(N, 3, H', W')``; result ``()``.
+
+    Returns:
+        The critic's loss, unbounded.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, K, H, W)``, or the weight is not
+            a finite number of at least 0.
+
+    Source:
+        Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019,
+        Eq. 3 and Sec. 3.2, minimised over D; penalty of Gulrajani et al. 2017,
+        arXiv:1704.00028.
+    """
+    check_same_maps("critic_loss", student=student, teacher=teacher)
+    if penalty_weight != 0:
+        check_positive("critic_loss", penalty_weight=penalty_weight)
+    student, teacher = full_precision(student.detach(), teacher.detach())
+    distance: Tensor = critic(student, images).mean() - critic(teacher, images).mean()
+    if penalty_weight == 0:
+        return distance
+    mixed = torch.lerp(student, teacher, _shares(student, seed)).requires_grad_()
+    with torch.enable_grad():
+        scores = critic(mixed, images).sum()
+        (slope,) = torch.autograd.grad(scores, mixed, create_graph=True)
+    steepness = torch.linalg.vector_norm(slope.flatten(start_dim=1), dim=1)
+    penalty: Tensor = (steepness - 1).square().mean()
+    return distance + penalty_weight * penalty
+
+
+@without_autocast
+def hinge_critic_loss(critic: Score, student: Tensor, teacher: Tensor, images: Tensor) -> Tensor:
+    r"""Return what the critic minimises in the hinge form, which has no gradient penalty.
+
+    .. math:: L = \frac{1}{N} \sum_n \max(0, 1 + D(x_n, I_n)) + \max(0, 1 - D(y_n, I_n))
+
+    Args:
+        critic: :math:`D`.
+        student: the student's segmentation maps, :math:`x`.
+        teacher: the teacher's, :math:`y`, of the same shape.
+        images: :math:`I`, the condition.
+
+    Shape:
+        student, teacher ``(N, K, H, W)``; images ``(N, 3, H', W')``; result ``()``.
+
+    Returns:
+        The critic's loss, at least 0.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, K, H, W)``.
+
+    Source:
+        CIRKD's comparison with SKD (winycg/CIRKD); Lim and Ye 2017, arXiv:1705.02894.
+    """
+    check_same_maps("hinge_critic_loss", student=student, teacher=teacher)
+    student, teacher = full_precision(student.detach(), teacher.detach())
+    worse, better = critic(student, images), critic(teacher, images)
+    return F.relu(1 + worse).mean() + F.relu(1 - better).mean()
+
+
+@without_autocast
+def generator_loss(critic: Score, student: Tensor, images: Tensor) -> Tensor:
+    r"""Return what the student minimises: the critic's score of its maps, negative.
+
+    .. math:: L = -\frac{1}{N} \sum_n D(x_n, I_n)
+
+    Args:
+        critic: :math:`D`.
+        student: the student's segmentation maps, :math:`x`.
+        images: :math:`I`, the condition.
+
+    Shape:
+        student ``(N, K, H, W)``; images ``(N, 3, H', W')``; result ``()``.
+
+    Returns:
+        The loss, unbounded.
+
+    Source:
+        Liu et al., CVPR 2019, Sec. 3.2.
+    """
+    (student,) = full_precision(student)
+    return -critic(student, images).mean()
+
+
+@dataclass(frozen=True)
+class Adversary:
+    """What a training loop needs to step a critic beside the student.
+
+    Attributes:
+        critic: the network to step; its parameters are none of the student's optimiser.
+        loss: from student's map, teacher's map and batch to the critic's loss.
+        learning_rate: of Adam.
+        betas: of Adam.
+    """
+
+    critic: nn.Module
+    loss: Callable[[Tensor, Tensor, Batch], Tensor]
+    # From the authors' irfanICMLL/structure_knowledge_distillation; the paper gives none.
+    learning_rate: float = 4e-4
+    betas: tuple[float, float] = (0.9, 0.99)
+
+
+class Holistic(nn.Module):
+    """:func:`generator_loss` of the student's class probabilities, with its critic.
+
+    The critic sees segmentation maps, that is probabilities, as the paper has it; the
+    authors' code gives it logits behind a batch norm. Its weights are in the ``state_dict``,
+    and the loss of the student sends no gradient to them.
+
+    Args:
+        classes: channels of the maps.
+        width: see :class:`Critic`.
+        penalty_weight: see :func:`critic_loss`.
+        seed: of the points of the gradient penalty.
+    """
+
+    def __init__(
+        self, classes: int, width: int = 64, penalty_weight: float = 10.0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        self.critic = Critic(classes, width)
+        self.penalty_weight = penalty_weight
+        self.seed = seed
+        self.steps = StepCount()
+
+    @property
+    def adversary(self) -> Adversary:
+        """The critic and how to teach it."""
+        return Adversary(self.critic, self.critic_loss)
+
+    def critic_loss(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        """Return :func:`critic_loss` of the class probabilities, for the critic's optimiser."""
+        # A function of the step: new points each time, and the same ones in a resumed run.
+        seed = derive(self.seed, "critic", self.steps.value)
+        self.steps.value += 1
+        return critic_loss(
+            self.critic,
+            _probabilities(student.detach()),
+            _probabilities(teacher.detach()),
+            batch.images,
+            penalty_weight=self.penalty_weight,
+            seed=seed,
+        )
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        check_same_maps("Holistic", student=student, teacher=teacher)
+        with _frozen(self.critic):
+            return generator_loss(self.critic, _probabilities(student), batch.images)
+
+    def extra_repr(self) -> str:
+        return f"penalty_weight={self.penalty_weight}"
+
+
+@contextmanager
+def _frozen(critic: nn.Module) -> Iterator[None]:
+    """Let no gradient reach the critic's parameters from what is computed inside."""
+    parameters = [parameter for parameter in critic.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+def _probabilities(logits: Tensor) -> Tensor:
+    (logits,) = full_precision(logits)
+    return logits.softmax(dim=1)
+
+
+def _shares(maps: Tensor, seed: int) -> Tensor:
+    """Return one number from 0 to 1 for each image, ``(N, 1, 1, 1)``."""
+    rank, world = processes()
+    images = len(maps)
+    generator = torch_generator(seed, "gradient penalty", device=maps.device)
+    shares = torch.rand(world * images, generator=generator, device=maps.device)
+    return shares[rank * images :][:images, None, None, None].to(maps.dtype)

@@ -1,0 +1,163 @@
+"""Knowledge adaptation (KA): match a teacher's features in the form an autoencoder gives them."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from segdistill.checks import check_batches, check_positive
+from segdistill.losses.adapted import adaptation, affinity, check_orders
+from segdistill.losses.align import check_widths, resize_like
+from segdistill.losses.autoencoder import Autoencoder, autoencoder_loss, conv_bn_relu
+from segdistill.losses.precision import full_precision
+from segdistill.losses.steps import StepCount
+
+
+class KnowledgeAdaptation(nn.Module):
+    """:func:`adaptation` and :func:`affinity` to a teacher's features in encoded form.
+
+    First :meth:`prepare` trains an autoencoder on the teacher's features. Then the student's
+    map goes through two adapters, one for each part, and is compared with the teacher's map
+    after the frozen encoder, which halves its height and width: a teacher of stride 8 meets a
+    student of stride 16, and where they do not meet the encoded map is resized bilinearly.
+    The maps are given as they are, of different sizes.
+
+    The parts are ``adapt`` and ``affinity``, each times its weight. Adapters are trained with
+    the student and are no part of it; they follow autocast as a network does, the comparison
+    is in float32. The autoencoder and the progress of ``prepare`` are in the ``state_dict``.
+
+    Args:
+        student_channels: channels of the student's map.
+        teacher_channels: channels of the teacher's map.
+        adapt_weight: of the part ``adapt``; 50 in the paper.
+        affinity_weight: of the part ``affinity``; 1 in the paper.
+        p: see :func:`adaptation`.
+        q: see :func:`adaptation`.
+        adapter_layers: 3×3 convolutions with batch norm and ReLU of an adapter; 3 in the
+            appendix, 1 in Sec. 3.1.
+
+    Shape:
+        student ``(N, student_channels, h, w)``; teacher ``(N, teacher_channels, H, W)``;
+        results ``()``.
+
+    Raises:
+        ValueError: a hyperparameter is out of range, or the maps are not of the same images
+            or not of the widths announced.
+        RuntimeError: the autoencoder has not been trained to the end.
+
+    Source:
+        He et al., "Knowledge Adaptation for Efficient Semantic Segmentation", CVPR 2019,
+        Eqs. 1 to 4, Alg. 1 and appendix 6. There is no public code.
+    """
+
+    def __init__(
+        self,
+        student_channels: int,
+        teacher_channels: int,
+        adapt_weight: float = 50.0,
+        affinity_weight: float = 1.0,
+        p: float = 2.0,
+        q: float = 2.0,
+        adapter_layers: int = 3,
+    ) -> None:
+        super().__init__()
+        check_orders("KnowledgeAdaptation", p=p, q=q)
+        check_positive("KnowledgeAdaptation", adapter_layers=adapter_layers)
+        self.channels = (student_channels, teacher_channels)
+        self.adapt_weight = adapt_weight
+        self.affinity_weight = affinity_weight
+        self.p = p
+        self.q = q
+        self.adapter = _adapter(student_channels, teacher_channels, adapter_layers)
+        self.affinity_adapter = _adapter(student_channels, teacher_channels, adapter_layers)
+        self.autoencoder = Autoencoder(teacher_channels).requires_grad_(False)
+        self.prepared = StepCount()
+        self.planned = StepCount()
+
+    def prepare(
+        self,
+        features: Callable[[int], Tensor],
+        steps: int,
+        *,
+        progress: Callable[[int, Tensor], None] | None = None,
+        learning_rate: float = 0.1,
+        weight_decay: float = 1e-4,
+    ) -> None:
+        """Train the autoencoder on the teacher's features, or go on where that was left.
+
+        Plain SGD, since the paper gives a learning rate and a weight decay but no momentum:
+        so the weights are all its state. After each step the module's ``state_dict`` is a
+        place to resume from, and a run that was interrupted and resumed ends with the same
+        bits.
+
+        Args:
+            features: from a step, counted from 0, to the teacher's map of its batch; the same
+                for the same step.
+            steps: of training; those of one epoch in the paper.
+            progress: called after each step with the number of steps done and the loss; it
+                may save the ``state_dict``, and may raise to interrupt.
+            learning_rate: of SGD; 0.1 in the paper.
+            weight_decay: of SGD; 1e-4 in the paper.
+
+        Raises:
+            ValueError: ``steps`` is below 1, or the features are of another width.
+        """
+        check_positive("KnowledgeAdaptation", steps=steps)
+        parameters = list(self.autoencoder.parameters())
+        optimizer = torch.optim.SGD(parameters, lr=learning_rate, weight_decay=weight_decay)
+        self.planned.value = steps
+        self.autoencoder.requires_grad_(True).train()
+        try:
+            while self.prepared.value < steps:
+                with torch.enable_grad():
+                    loss = self._reconstruction(features(self.prepared.value))
+                optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                optimizer.step()
+                self.prepared.value += 1
+                if progress is not None:
+                    progress(self.prepared.value, loss.detach())
+        finally:
+            optimizer.zero_grad()
+            self.autoencoder.requires_grad_(False).eval()
+
+    def train(self, mode: bool = True) -> "KnowledgeAdaptation":
+        """Switch the adapters; the autoencoder trains in :meth:`prepare` alone."""
+        super().train(mode)
+        self.autoencoder.eval()
+        return self
+
+    def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
+        check_batches("KnowledgeAdaptation", student=student, teacher=teacher)
+        check_widths("KnowledgeAdaptation", self.channels, student=student, teacher=teacher)
+        done, planned = self.prepared.value, self.planned.value
+        if planned == 0 or done < planned:
+            raise RuntimeError(
+                f"KnowledgeAdaptation: expected a trained autoencoder, got {done} of "
+                f"{planned or 'no'} steps; call prepare first"
+            )
+        with torch.no_grad():
+            encoded = self.autoencoder.encode(teacher)
+        student = student.to(next(self.adapter.parameters()).dtype)
+        adapted, related = self.adapter(student), self.affinity_adapter(student)
+        encoded = resize_like(encoded, adapted)
+        return {
+            "adapt": self.adapt_weight * adaptation(adapted, encoded, p=self.p, q=self.q),
+            "affinity": self.affinity_weight * affinity(related, encoded),
+        }
+
+    def _reconstruction(self, features: Tensor) -> Tensor:
+        if features.ndim != 4 or features.shape[1] != self.channels[1]:
+            raise ValueError(
+                f"KnowledgeAdaptation: expected features (N, {self.channels[1]}, H, W), got "
+                f"{tuple(features.shape)}; build the loss for this teacher"
+            )
+        (features,) = full_precision(features.detach())
+        code = self.autoencoder.encode(features)
+        decoded = self.autoencoder.decode(code, features.shape[2:])
+        return autoencoder_loss(features, code, decoded)
+
+
+def _adapter(student: int, teacher: int, layers: int) -> nn.Sequential:
+    widths = [student] + [teacher] * layers
+    return nn.Sequential(*(conv_bn_relu(widths[i], widths[i + 1]) for i in range(layers)))

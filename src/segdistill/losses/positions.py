@@ -1,0 +1,94 @@
+"""Which positions of a map count: labels and validity, brought to the map's size."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def resize_labels(labels: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Return labels at a map's size, each position with the nearest label, never a blend.
+
+    Args:
+        labels: int64 class ids.
+        size: height and width of the map.
+
+    Shape:
+        labels ``(N, H', W')``; result ``(N, H, W)``.
+    """
+    if labels.shape[-2:] == size:
+        return labels
+    # float32 holds every label exactly; interpolate does not take int64.
+    resized = F.interpolate(labels[:, None].to(torch.float32), size=size, mode="nearest")
+    return resized[:, 0].to(labels.dtype)
+
+
+def resize_valid(valid: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Return validity at a map's size, by the same nearest rule as :func:`resize_labels`.
+
+    Args:
+        valid: bool, False where augmentation padded.
+        size: height and width of the map.
+
+    Shape:
+        valid ``(N, H', W')``; result ``(N, H, W)``.
+    """
+    if valid.shape[-2:] == size:
+        return valid
+    resized = F.interpolate(valid[:, None].to(torch.uint8), size=size, mode="nearest")
+    return resized[:, 0].to(torch.bool)
+
+
+def check_valid(caller: str, valid: Tensor | None, maps: Tensor) -> None:
+    """Refuse a ``valid`` that is not bool ``(N, H, W)`` at the size of the maps.
+
+    Raises:
+        TypeError: it is not bool.
+        ValueError: it has another shape.
+    """
+    if valid is None:
+        return
+    if valid.dtype != torch.bool:
+        raise TypeError(
+            f"{caller}: expected valid of dtype torch.bool, got {valid.dtype}; "
+            "pass a mask that is True where a position counts"
+        )
+    expected = (maps.shape[0], *maps.shape[2:])
+    if valid.shape != expected:
+        raise ValueError(
+            f"{caller}: expected valid of shape {expected}, got {tuple(valid.shape)}; "
+            "resize it first, with segdistill.losses.resize_valid(valid, map.shape[2:])"
+        )
+
+
+def check_labels(
+    caller: str, labels: Tensor, maps: Tensor, *, classes: int, ignore_index: int
+) -> None:
+    """Refuse labels that are not int64 ``(N, H', W')``, or a label that is no class.
+
+    On an accelerator a wrong label value stops the device's queue instead, since looking at
+    the values here would wait for it.
+
+    Raises:
+        TypeError: the labels are not int64.
+        ValueError: they have another number of images, or a value is neither a class nor
+            ``ignore_index``.
+    """
+    if labels.dtype != torch.int64:
+        raise TypeError(
+            f"{caller}: expected labels of dtype torch.int64, got {labels.dtype}; "
+            "convert them with .long()"
+        )
+    if labels.ndim != 3 or labels.shape[0] != maps.shape[0] or labels.numel() == 0:
+        raise ValueError(
+            f"{caller}: expected labels ({maps.shape[0]}, H, W), got {tuple(labels.shape)}; "
+            "pass one label map for each image"
+        )
+    unknown = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
+    if unknown.device.type != "cpu":
+        torch._assert_async(~unknown.any(), f"{caller}: a label is no class")
+    elif unknown.any():
+        raise ValueError(
+            f"{caller}: expected labels below {classes} or {ignore_index}, "
+            f"got {sorted(set(labels[unknown].tolist()))}; "
+            f"map what is no class to {ignore_index}"
+        )
