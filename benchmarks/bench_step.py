@@ -24,7 +24,8 @@ from segdistill.catalogue import choices, read
 from segdistill.training.build import Data, build_data
 from segdistill.training.cohort import fit, teach, to_float
 from segdistill.training.events import silent
-from segdistill.training.run import build_fabric, prepare_cohort
+from segdistill.training.machine import build_fabric
+from segdistill.training.run import prepare_cohort
 
 
 def main() -> None:

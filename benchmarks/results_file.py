@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.files import write_json
-from segdistill.training.run import environment
+from segdistill.training.machine import environment
 
 FOLDER = Path(__file__).parent / "results"
 

@@ -10,7 +10,8 @@ from segdistill.config import RunConfig
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit, to_float
 from segdistill.training.events import silent
-from segdistill.training.run import build_fabric, prepare_cohort
+from segdistill.training.machine import build_fabric
+from segdistill.training.run import prepare_cohort
 
 Make = Callable[..., RunConfig]
 

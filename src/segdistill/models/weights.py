@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from segdistill.errors import CheckpointError
+from segdistill.files import write_whole
 
 _TORCH_SUFFIXES = (".pt", ".pth", ".bin")
 
@@ -26,7 +26,6 @@ def save_network(path: Path | str, network: nn.Module, config: Mapping[str, obje
         network: what is saved.
         config: what is needed to build it again; anything that JSON can hold.
     """
-    path = Path(path)
     # safetensors refuses channels_last and tied weights, so every tensor gets its own
     # contiguous memory.
     state = {
@@ -34,15 +33,7 @@ def save_network(path: Path | str, network: nn.Module, config: Mapping[str, obje
         for name, tensor in network.state_dict().items()
     }
     content = safetensors.torch.save(state, metadata={"config": json.dumps(dict(config))})
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_whole(Path(path), content)
 
 
 def load_weights(network: nn.Module, path: Path | str) -> None:

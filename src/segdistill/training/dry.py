@@ -9,7 +9,8 @@ from segdistill.data import verify
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
 from segdistill.training.events import Note, Tell, silent
-from segdistill.training.run import build_fabric, prepare_cohort
+from segdistill.training.machine import build_fabric
+from segdistill.training.run import prepare_cohort
 
 
 def try_cohort(configs: Mapping[str, RunConfig], *, tell: Tell = silent) -> None:

@@ -1,0 +1,134 @@
+"""Configs as YAML gives them: reading, overriding, merging, one tree a learner."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segdistill.config.sections import (
+    DataConfig,
+    LossConfig,
+    NetworkConfig,
+    Tree,
+    UnlabelledConfig,
+)
+from segdistill.errors import ConfigError
+
+_SELECTORS = {section.selector for section in (DataConfig, NetworkConfig, LossConfig)}
+_SHARED_BY_DATASETS = {*DataConfig.model_fields, *UnlabelledConfig.model_fields}
+
+
+def read_tree(file: Path) -> Tree:
+    """Read a YAML file into a tree.
+
+    Raises:
+        ConfigError: there is no such file, or it is not a YAML mapping.
+    """
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(f"{file}: expected a config file, got {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{file}: expected YAML in UTF-8") from None
+    return parse_tree(text, str(file))
+
+
+def parse_tree(text: str, name: str) -> Tree:
+    """Parse YAML into a tree.
+
+    Args:
+        text: the YAML.
+        name: what an error calls it.
+
+    Raises:
+        ConfigError: the text is not a YAML mapping.
+    """
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{name}: expected YAML, got {' '.join(str(error).split())}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{name}: expected a mapping of sections, got {type(tree).__name__}")
+    return tree
+
+
+def override(tree: Tree, words: Sequence[str]) -> Tree:
+    """Return the tree with ``a.b=value`` words applied in order; values are YAML.
+
+    Raises:
+        ConfigError: a word has no ``=``, or its path leads through something that is no
+            section.
+    """
+    for word in words:
+        path, equals, text = word.partition("=")
+        if not equals or not path:
+            raise ConfigError(f"override '{word}': expected key=value, as in training.lr=0.01")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"override '{word}': expected a YAML value after '='") from None
+        tree = _put(tree, path.split("."), value, word)
+    return tree
+
+
+def merge(tree: Tree, overlay: Mapping[str, Any]) -> Tree:
+    """Return the tree with an overlay's keys on top; lists are replaced, not merged.
+
+    Naming another ``network`` or ``loss`` replaces its whole sub-tree. Naming another
+    ``dataset`` keeps the keys that all datasets share (crop, batch size, ...).
+    """
+    merged = dict(tree)
+    for key in _SELECTORS & overlay.keys():
+        if overlay[key] != merged.get(key):
+            shared = _SHARED_BY_DATASETS if key == "dataset" else ()
+            merged = {name: value for name, value in merged.items() if name in shared}
+    for key, value in overlay.items():
+        below = merged.get(key)
+        if isinstance(below, dict) and isinstance(value, Mapping):
+            merged[key] = merge(below, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def cohort(tree: Tree) -> dict[str, Tree]:
+    """Split a tree with a ``cohort`` section into one tree a learner.
+
+    ``cohort`` maps a learner's name to what differs from the rest of the file; a file
+    without it is one learner, named ``""``.
+
+    Raises:
+        ConfigError: ``cohort`` is no mapping of names to sections.
+    """
+    rest = {key: value for key, value in tree.items() if key != "cohort"}
+    if "cohort" not in tree:
+        return {"": rest}
+    overlays = tree["cohort"]
+    if not (isinstance(overlays, dict) and overlays):
+        raise ConfigError("cohort: expected names of learners, each with what differs")
+    for name, overlay in overlays.items():
+        if not (isinstance(overlay, dict) and isinstance(name, str)):
+            raise ConfigError(f"cohort.{name}: expected sections such as distill or student")
+    return {name: merge(rest, overlay) for name, overlay in overlays.items()}
+
+
+def _put(tree: Any, path: Sequence[str], value: Any, word: str) -> Any:
+    head, *rest = path
+    if isinstance(tree, list):
+        if not head.isdigit() or int(head) >= len(tree):
+            raise ConfigError(
+                f"override '{word}': expected a place from 0 to {len(tree) - 1}, got '{head}'"
+            )
+        place = int(head)
+        below = _put(tree[place], rest, value, word) if rest else value
+        return [*tree[:place], below, *tree[place + 1 :]]
+    if tree is None:
+        tree = {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"override '{word}': expected a section before '.{head}', got {tree!r}")
+    if rest:
+        return {**tree, head: _put(tree.get(head), rest, value, word)}
+    return merge(tree, {head: value}) if head in _SELECTORS else {**tree, head: value}

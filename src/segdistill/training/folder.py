@@ -1,0 +1,72 @@
+"""Run folders: whose they are, and where an interrupted run goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segdistill.config import RunConfig
+from segdistill.errors import CheckpointError, RunFolderError
+from segdistill.files import read_json, write_json, write_whole
+from segdistill.training.checkpoint import checkpoints, load_checkpoint, step_of
+from segdistill.training.events import Note, Tell
+from segdistill.training.machine import environment
+
+
+def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
+    """Refuse a folder that holds anything but this run, interrupted or finished.
+
+    Raises:
+        RunFolderError: it holds other files, another run, or an unfinished one that was not
+            to be resumed.
+    """
+    if not folder.exists() or not any(folder.iterdir()):
+        return
+    if not (folder / "resolved.yaml").exists():
+        names = sorted(entry.name for entry in folder.iterdir())
+        raise RunFolderError(
+            f"{folder}: expected a new or empty folder, got {', '.join(names[:3])} in it; "
+            "choose another with --out"
+        )
+    other = str(read_json(folder / "environment.json").get("config_hash"))
+    if other != config.hash():
+        raise RunFolderError(
+            f"{folder}: expected the run {config.hash()}, got another run {other} in it; "
+            "choose another folder with --out"
+        )
+    if not resume and not (folder / "result.json").exists():
+        raise RunFolderError(
+            f"{folder}: expected a new folder, got an unfinished run; "
+            "go on with --resume, or choose another folder with --out"
+        )
+
+
+def prepare_folder(folder: Path, config: RunConfig) -> None:
+    """Make the folder with the resolved config, its hash and the machine."""
+    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    write_json(folder / "environment.json", environment() | {"config_hash": config.hash()})
+    write_whole(folder / "resolved.yaml", yaml.safe_dump(config.tree(), sort_keys=False))
+
+
+def find_start(folders: list[Path], tell: Tell) -> tuple[int, list[dict[str, Any]]]:
+    """Return the newest step at which every learner has a whole checkpoint, and the states."""
+    if not any((folder / "resolved.yaml").exists() for folder in folders):
+        return 0, []
+    common = set.intersection(
+        *({step_of(file) for file in checkpoints(folder / "checkpoints")} for folder in folders)
+    )
+    for step in sorted(common, reverse=True):
+        try:
+            states = [
+                load_checkpoint(folder / "checkpoints" / f"step-{step:08d}.pt")
+                for folder in folders
+            ]
+        except CheckpointError as error:
+            tell(Note(f"{error}; trying the one before"))
+            continue
+        tell(Note(f"resuming after step {step}"))
+        return step, states
+    tell(Note("no whole checkpoint to resume from; starting at step 0"))
+    return 0, []
