@@ -28,6 +28,9 @@ types: $(VENV)/.dev
 arrows: $(VENV)/.dev
 	$(BIN)/python -m pytest tests/test_architecture.py
 
+docs: $(VENV)/.dev
+	$(BIN)/python docs/generate.py
+
 clean:
 	rm -rf $(VENV) demo runs build
 
