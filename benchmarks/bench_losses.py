@@ -420,7 +420,7 @@ def table(rows: list[dict]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", nargs="+", choices=sorted(CASES), default=list(CASES))
+    parser.add_argument("--only", nargs="+", choices=sorted(CASES), help="print, write nothing")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -429,10 +429,12 @@ def main() -> None:
         print(json.dumps(work(name, tuple(shape), what, device)))
         return
     rows = []
-    for name in arguments.only:
+    for name in arguments.only or CASES:
         for shape in CASES[name].shapes:
             rows.append(measure(name, shape, arguments.device))
             print(table(rows[-1:]).splitlines()[-1], flush=True)
+    if arguments.only:
+        return
     how = {
         "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
         "dtype": "bfloat16" if arguments.device == "cuda" else "float32",

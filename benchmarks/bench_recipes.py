@@ -22,6 +22,7 @@ from results_file import FOLDER, write_result
 
 from segdistill import config
 from segdistill.catalogue import choices, read, recipe_files
+from segdistill.errors import TrainingDivergedError
 from segdistill.files import read_json, read_metrics
 from segdistill.training.run import run_cohort
 
@@ -47,7 +48,7 @@ def main() -> None:
         command += ["--root", str(words.root), "--teacher", str(words.teacher)]
         done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         result = json.loads(done.stdout.splitlines()[-1])
-        print(name, {key: result[key] for key in ("miou", "seconds_a_step")}, flush=True)
+        print(name, result.get("diverged") or result["miou"], flush=True)
         write_result("recipes", {"steps": STEPS, "recipes": finished() | {name: result}})
 
 
@@ -65,7 +66,10 @@ def run(name: str, root: Path, teacher: Path) -> dict[str, Any]:
     tree = config.override(tree, [f"data.root={root}", f"teacher.weights={teacher}"])
     checked = config.check(tree, choices())
     with tempfile.TemporaryDirectory() as folder:
-        (out,) = run_cohort({"": checked}, Path(folder) / "run")
+        try:
+            (out,) = run_cohort({"": checked}, Path(folder) / "run")
+        except TrainingDivergedError as error:
+            return {"diverged": str(error), "config_hash": checked.hash()}
         result = read_json(out / "result.json")
         lines = [line for line in read_metrics(out) if line["kind"] == "train"]
     rates = sorted(line["images_per_second"] for line in lines)

@@ -28,9 +28,10 @@ def test_is_made_as_published() -> None:
 
 
 def test_the_loss_equals_its_equation() -> None:
-    features = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 1, 2, 2)
-    decoded = torch.tensor([1.0, 0.0, 3.0, 5.0]).reshape(1, 1, 2, 2)
+    # Two channels of two positions.
+    features = torch.tensor([1.0, 2.0, 3.0, 4.0]).reshape(1, 2, 1, 2)
+    decoded = torch.tensor([1.0, 0.0, 3.0, 5.0]).reshape(1, 2, 1, 2)
     code = torch.tensor([-3.0, 7.0]).reshape(1, 2, 1, 1)
-    expected = torch.tensor((4 + 1 + 0.5 * 10) / 4)
+    expected = torch.tensor((4 + 1 + 0.5 * 10) / 2)
     assert_close(autoencoder_loss(features, code, decoded, sparsity=0.5), expected)
-    assert_close(autoencoder_loss(features, code, decoded), torch.tensor((5 + 1e-7 * 10) / 4))
+    assert_close(autoencoder_loss(features, code, decoded), torch.tensor((5 + 1e-7 * 10) / 2))

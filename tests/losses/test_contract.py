@@ -148,6 +148,22 @@ def test_half_precision_maps_are_compared_in_float32(name: str) -> None:
 
 
 @every_loss
+@pytest.mark.parametrize("which", ["student", "teacher"])
+def test_maps_of_two_precisions_can_be_compared(name: str, which: str) -> None:
+    student, teacher = (x.bfloat16().float() for x in maps(name))
+    expected = value(name, build(name), student, teacher)
+    student = student.bfloat16() if which == "student" else student
+    teacher = teacher.bfloat16() if which == "teacher" else teacher
+    student.requires_grad_()
+    loss = value(name, build(name), student, teacher)
+    loss.backward()
+    assert loss.dtype == torch.float32
+    assert_close(loss, expected, rtol=1e-4, atol=1e-6)
+    assert student.grad is not None
+    assert student.grad.dtype == student.dtype
+
+
+@every_loss
 def test_autocast_changes_neither_value_nor_dtype(name: str) -> None:
     student, teacher = maps(name)
     expected = value(name, build(name), student, teacher)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, distributed
 
 from segdistill.losses.first_order import first_order
+from segdistill.seeding import torch_generator
 
 
 def processes() -> tuple[int, int]:
@@ -31,6 +32,27 @@ def gather_images(tensor: Tensor) -> Tensor:
         return tensor
     gathered: Tensor = _Gather.apply(tensor)  # type: ignore[no-untyped-call]
     return gathered
+
+
+def draw_uniform(
+    seed: int, purpose: str, *position: int, shape: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Return numbers from 0 to 1 for this process's images, drawn for those of all.
+
+    So what is drawn for an image does not depend on how the batch is divided.
+
+    Args:
+        seed: see :func:`segdistill.seeding.derive`.
+        purpose: see there.
+        position: see there, such as the step.
+        shape: of the result, images first, the same in every process.
+        device: of the result; another kind of device draws other numbers.
+    """
+    rank, world = processes()
+    generator = torch_generator(seed, purpose, *position, device=device)
+    everybody = (world * shape[0], *shape[1:])
+    drawn = torch.rand(everybody, generator=generator, device=device)
+    return drawn[rank * shape[0] : (rank + 1) * shape[0]]
 
 
 class _Gather(torch.autograd.Function):

@@ -102,7 +102,7 @@ class _CompareCosines(torch.autograd.Function):
     ) -> Tensor:
         total = student.new_zeros((), dtype=torch.float64)
         ctx.slopes, ctx.norms = [], []
-        # One image's room serves all: fresh memory costs as much time as what is written to it.
+        # One image's room serves all: fresh memory costs more time than what is written to it.
         u, v = torch.empty_like(student[0]), torch.empty_like(teacher[0])
         for n in range(len(student)):
             pairs = ((student[n], u), (teacher[n], v))

@@ -10,10 +10,10 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.critic import Critic
-from segdistill.losses.gather import processes
+from segdistill.losses.gather import draw_uniform
 from segdistill.losses.precision import full_precision, without_autocast
 from segdistill.losses.steps import StepCount
-from segdistill.seeding import derive, torch_generator
+from segdistill.seeding import derive
 from segdistill.types import Batch
 
 Score = Callable[[Tensor, Tensor], Tensor]
@@ -224,8 +224,5 @@ def _probabilities(logits: Tensor) -> Tensor:
 
 def _shares(maps: Tensor, seed: int) -> Tensor:
     """Return one number from 0 to 1 for each image, ``(N, 1, 1, 1)``."""
-    rank, world = processes()
-    images = len(maps)
-    generator = torch_generator(seed, "gradient penalty", device=maps.device)
-    shares = torch.rand(world * images, generator=generator, device=maps.device)
-    return shares[rank * images :][:images, None, None, None].to(maps.dtype)
+    shape = (len(maps), 1, 1, 1)
+    return draw_uniform(seed, "gradient penalty", shape=shape, device=maps.device).to(maps.dtype)

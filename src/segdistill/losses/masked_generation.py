@@ -1,14 +1,12 @@
 """Masked generation (MGD): from a student's map with holes, generate the teacher's."""
 
-import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_maps
 from segdistill.losses.align import Projector, check_widths
-from segdistill.losses.gather import processes
+from segdistill.losses.gather import draw_uniform
 from segdistill.losses.mimic import feature_mse
 from segdistill.losses.steps import StepCount
-from segdistill.seeding import torch_generator
 
 
 class MaskedGeneration(nn.Module):
@@ -82,9 +80,7 @@ class MaskedGeneration(nn.Module):
     def _mask(self, maps: Tensor) -> Tensor:
         """Return ``(N, 1, H, W)`` with 0 where a position is dropped and 1 elsewhere."""
         images, _, height, width = maps.shape
-        rank, world = processes()
-        generator = torch_generator(self.seed, "mask", self.steps.value, device=maps.device)
-        # Drawn for the global batch, so that it does not depend on how that is divided.
-        shape = (world * images, 1, height, width)
-        keys = torch.rand(shape, generator=generator, device=maps.device)
-        return (keys[rank * images :][:images] >= self.drop).to(maps.dtype)
+        shape = (images, 1, height, width)
+        step = self.steps.value
+        keys = draw_uniform(self.seed, "mask", step, shape=shape, device=maps.device)
+        return (keys >= self.drop).to(maps.dtype)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from segdistill.checks import check_positive
 from segdistill.losses.class_means import class_means, one_hot
-from segdistill.losses.gather import gather_images, processes
+from segdistill.losses.gather import draw_uniform, gather_images
 from segdistill.losses.positions import check_labels, resize_labels
 from segdistill.losses.precision import full_precision, without_autocast
 from segdistill.losses.unit import SHORTEST, length, unit
@@ -141,12 +141,9 @@ class PixelMemory(nn.Module):
         """
         labels = _labels("PixelMemory", teacher, labels, self.classes, ignore_index)
         images, positions = labels.shape
-        rank, world = processes()
-        generator = torch_generator(self.seed, "pixels", step, device=teacher.device)
-        # Drawn for the global batch, so that the queue does not depend on how it is divided.
-        keys = torch.rand(world * images, positions, generator=generator, device=teacher.device)[
-            rank * images :
-        ][:images]
+        keys = draw_uniform(
+            self.seed, "pixels", step, shape=(images, positions), device=teacher.device
+        )
         # Sorted by class, and within a class at random: its first pixels are a draw.
         order = (labels + keys.double()).argsort(dim=1)
         counts = one_hot(labels, classes=self.classes, dtype=torch.int64).sum(dim=2)
