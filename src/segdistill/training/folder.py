@@ -22,10 +22,15 @@ def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
         RunFolderError: it holds other files, another run, or an unfinished one that was not
             to be resumed.
     """
-    if not folder.exists() or not any(folder.iterdir()):
+    if not folder.exists():
         return
     if not (folder / "resolved.yaml").exists():
-        names = sorted(entry.name for entry in folder.iterdir())
+        # A run killed while it made its folder leaves these, and files half written.
+        begun = {"checkpoints", "environment.json"}
+        found = {entry.name for entry in folder.iterdir() if not entry.name.endswith(".tmp")}
+        names = sorted(found - begun)
+        if not names:
+            return
         raise RunFolderError(
             f"{folder}: expected a new or empty folder, got {', '.join(names[:3])} in it; "
             "choose another with --out"
