@@ -15,8 +15,7 @@ CLASSES = 11
 
 
 def load_scenes(count: int) -> DataLoader:
-    options = {"dataset": "scenes", "size": (64, 96), "train_images": count}
-    scenes = build_dataset(options, split="train")
+    scenes = build_dataset({"dataset": "scenes", "size": (64, 96)}, split="train")
     pairs = [
         (torch.from_numpy(sample.image).permute(2, 0, 1) / 255, torch.from_numpy(sample.mask))
         for sample in map(scenes.__getitem__, range(count))

@@ -1,5 +1,7 @@
 """Cost: torch's counter, against counts by hand."""
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -58,6 +60,18 @@ def test_the_network_is_left_as_it_was() -> None:
 def test_four_times_the_pixels_cost_four_times_as_much() -> None:
     network = build_network({**SMALL, "auxiliary": False}, classes=5, seed=0)
     assert count(network, (128, 128)).gmacs == pytest.approx(4 * count(network, (64, 64)).gmacs)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_program_from_a_file_counts_like_its_modules(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(4, 6, 1)).eval()
+    torch.jit.script(network).save(str(tmp_path / "a.pt"))
+    torch.export.save(torch.export.export(network, (torch.rand(1, 3, 20, 30),)), tmp_path / "a.pt2")
+    for name in ("a.pt", "a.pt2"):
+        program = build_network({"network": f"file:{tmp_path / name}"}, classes=6)
+        assert count(program, (20, 30)) == count(network, (20, 30))
+        with pytest.raises(ValueError, match="for CIRKD's counting, got a program from a file"):
+            count_as_cirkd(program, (20, 30))
 
 
 def test_refuses_a_size_that_the_network_cannot_take() -> None:

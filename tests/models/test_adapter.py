@@ -163,9 +163,38 @@ def test_refuses_outputs_without_our_logits(
         Adapter(Body(give), 4, output=output, divisor=8).eval()(IMAGES)
 
 
+def test_a_network_that_does_not_take_the_images_is_quoted() -> None:
+    with pytest.raises(
+        ValueError,
+        match=r"images of 37x50, got from Body \(test_adapter.py, line \d+\): a size that",
+    ):
+        Adapter(Body(), 4)(IMAGES)
+
+
+def test_memory_that_runs_out_stays_what_it_is() -> None:
+    def run_out(_logits: Tensor) -> None:
+        raise torch.OutOfMemoryError("no memory")
+
+    with pytest.raises(torch.OutOfMemoryError):
+        Adapter(Body(run_out), 4, divisor=8)(IMAGES)
+
+
+def test_a_tap_without_a_map_stops_only_who_asks_for_it() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 4, 8, 8), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    network.append(nn.Unflatten(1, (4, 1, 1)))
+    adapter = Adapter(network, 4, taps={"flat": "2", "backbone": "0"}).eval()
+    assert adapter(IMAGES).logits.shape == (2, 4, 1, 1)
+    assert "flat" not in list_taps(adapter, (64, 64))
+    assert describe(adapter, ["backbone"], (64, 64)) == {"backbone": TapShape(4, 8)}
+    with pytest.raises(ValueError, match=r"tap 'flat': .*got a tensor of shape \(1, 4\)"):
+        describe(adapter, ["flat"], (64, 64))
+
+
 def test_refuses_settings_that_do_not_fit() -> None:
     with pytest.raises(ValueError, match=r"each of the 3 classes, got \[0, 1\]"):
         Adapter(Body(), 3, class_map=(0, 1))
+    with pytest.raises(ValueError, match=r"the class 4 that class_map names, got 4 classes from B"):
+        Adapter(Body(), 2, class_map=(0, 4), divisor=8)(IMAGES)
     with pytest.raises(ValueError, match="mean and std together"):
         Adapter(Body(), 4, mean=(0.0, 0.0, 0.0))
     with pytest.raises(ValueError, match="got 'sten'; did you mean 'stem'"):

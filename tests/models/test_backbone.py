@@ -32,6 +32,28 @@ def test_maps_are_channels_first_where_timm_gives_channels_last() -> None:
         assert backbone(torch.zeros(1, 3, 224, 224))[-1].shape == (1, 768, 7, 7)
 
 
+@pytest.mark.parametrize(
+    ("name", "stride"),
+    [
+        ("swin_tiny_patch4_window7_224", 32),
+        ("swinv2_tiny_window8_256", 32),
+        ("vit_tiny_patch16_224", 16),
+    ],
+)
+def test_a_transformer_takes_images_of_any_size(name: str, stride: int) -> None:
+    backbone = Backbone(name, stride).eval()
+    with torch.no_grad():
+        last = backbone(torch.zeros(1, 3, 50, 70))[-1]
+    expected = (backbone.features[-1].channels, -(-50 // stride), -(-70 // stride))
+    assert last.shape[1:] == expected
+
+
+def test_a_backbone_of_one_size_alone_says_so() -> None:
+    backbone = Backbone("beit_base_patch16_224", 16).eval()
+    with torch.no_grad(), pytest.raises(ValueError, match=r"got \(50, 70\).*224.*another crop"):
+        backbone(torch.zeros(1, 3, 50, 70))
+
+
 def test_a_dilated_backbone_has_the_weights_of_the_strided_one() -> None:
     assert (
         Backbone("resnet18", 8).state_dict().keys() == Backbone("resnet18", 32).state_dict().keys()
@@ -53,9 +75,19 @@ def test_lists_ours_and_timms() -> None:
         ("resnet19", 16, False, "got 'resnet19'; did you mean 'resnet1"),
         ("nothing like it", 16, False, "give the name of a timm network"),
         ("resnet18", 4, False, "expected output_stride 8, 16 or 32, got 4"),
-        ("vgg11", 8, False, "maps of stride 8.*output_stride=32 or choose a ResNet"),
-        ("vit_tiny_patch16_224", 8, False, "maps of stride 8"),
-        ("vit_tiny_patch16_224", 32, False, "stride 32, it gives 16; set output_stride=16"),
+        (
+            "vgg11",
+            8,
+            False,
+            "last map of stride 8, got one of stride 32.*output_stride=32 or choose a ResNet",
+        ),
+        ("vit_tiny_patch16_224", 8, False, "got one of stride 16.*set output_stride=16 or"),
+        (
+            "vit_tiny_patch16_224",
+            32,
+            False,
+            "stride 32, got one of stride 16.*set output_stride=16",
+        ),
         ("resnet18_half", 8, True, "pretrained=False"),
     ],
 )

@@ -96,6 +96,20 @@ def test_a_pickled_network_is_never_loaded(tmp_path: Path, monkeypatch: pytest.M
     assert not Path("exploded").exists()
 
 
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_a_broken_program_is_refused_in_one_line_and_nothing_logged(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    export(tmp_path / "a.pt2")
+    build_network({"network": f"file:{tmp_path / 'a.pt2'}"}, classes=5)
+    (tmp_path / "a.pt2").write_bytes((tmp_path / "a.pt2").read_bytes()[:-30])
+    with pytest.raises(CheckpointError) as caught:
+        build_network({"network": f"file:{tmp_path / 'a.pt2'}"}, classes=5)
+    assert "\n" not in str(caught.value)
+    assert "miniz" not in str(caught.value)
+    assert [each for each in caplog.records if each.levelname == "WARNING"] == []
+
+
 def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(FileNotFoundError, match=r"file:nowhere.pt"):
         build_network({"network": "file:nowhere.pt"}, classes=5)

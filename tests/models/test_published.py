@@ -1,7 +1,9 @@
 """The papers' networks: our counts are theirs, or the difference is explained by arithmetic."""
 
 import pytest
+import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from segdistill.export import count, count_as_cirkd
 from segdistill.models import build_network
@@ -57,19 +59,81 @@ def test_the_transposed_convolutions_explain_espnet() -> None:
     # In the order of the decoder: each position of its input, at stride 8, 4 and 2.
     positions = [64 * 128, 128 * 256, 256 * 512]
     without = sum(a * b for a, b in zip(transposed, positions, strict=True)) / 1e9
+    assert without == pytest.approx(0.248, abs=5e-4)
     ours = count(network, (512, 1024)).gmacs
     assert ours - without == pytest.approx(4.422, abs=5e-4)
 
 
+# Knowledge adaptation's ResNet-50 teacher: maps of a 513x513 image by stride.
+POSITIONS = {4: 129**2, 8: 65**2, 16: 33**2}
+
+
+def decoder() -> nn.ModuleList:
+    """Return DeepLabV3+'s decoder: a shallow map made thin, then two separable convolutions."""
+    return nn.ModuleList(
+        [
+            conv_bn_relu(256, 48),
+            conv_bn_relu(304, 256, kernel=3, separable=True),
+            conv_bn_relu(256, 256, kernel=3, separable=True),
+        ]
+    )
+
+
+def decoder_gmacs() -> float:
+    counter = FlopCounterMode(display=False)
+    with counter, torch.no_grad():
+        for part, channels in zip(decoder().to("meta").eval(), (256, 304, 256), strict=True):
+            part(torch.zeros(1, channels, 129, 129, device="meta"))
+    return counter.get_total_flops() / 2e9
+
+
+def striding_gmacs(network: nn.Module) -> float:
+    """Return what is saved when a stage's last block strides, and not the next one's first."""
+    saved = 0
+    for stage, stride in ((1, 4), (2, 8)):
+        last = network.get_submodule(f"backbone.body.layer{stage}")[-1]
+        first = network.get_submodule(f"backbone.body.layer{stage + 1}")[0]
+        weights = (last.conv2.weight, last.conv3.weight, first.conv1.weight)
+        saved += sum(each.numel() for each in weights) * (POSITIONS[stride] - POSITIONS[2 * stride])
+    return saved / 1e9
+
+
+def dilation_gmacs(network: nn.Module) -> float:
+    """Return what padding adds where a dilated convolution is cut into undilated ones.
+
+    At dilation r TensorFlow pads a map by r on each side, and on to a multiple of r, and
+    convolves its r by r interleaved parts without padding. It dilates the first block of the
+    last stage too, timm from the second on.
+    """
+    added = 0
+    first = network.get_submodule("backbone.body.layer4")[0].conv2
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and (module.dilation[0] > 1 or module is first):
+            rate = 2 if module is first else module.dilation[0]
+            part = -(-(33 + 2 * rate) // rate) - 2
+            added += module.weight.numel() * ((rate * part) ** 2 - POSITIONS[16])
+    return added / 1e9
+
+
 def test_a_decoder_explains_the_parameters_of_knowledge_adaptations_teacher() -> None:
     row = next(row for row in ROWS if row.network == "DeepLabV3, ResNet-50")
-    decoder = nn.Sequential(
-        conv_bn_relu(256, 48),
-        conv_bn_relu(304, 256, kernel=3, separable=True),
-        conv_bn_relu(256, 256, kernel=3, separable=True),
-    )
-    extra = sum(each.numel() for each in decoder.parameters()) / 1e6
+    extra = sum(each.numel() for each in decoder().parameters()) / 1e6
+    assert extra == pytest.approx(0.163, abs=5e-4)
+    assert row.ours.params_m == pytest.approx(26.66, abs=0.005)
     assert row.ours.params_m + extra == pytest.approx(26.82, abs=0.005)
+
+
+def test_decoder_striding_and_padding_explain_its_operations() -> None:
+    row = next(row for row in ROWS if row.network == "DeepLabV3, ResNet-50")
+    network = build_network(row.settings, classes=row.classes, seed=0)
+    moved = 256 * 21 * (POSITIONS[4] - POSITIONS[16]) / 1e9  # the classifier, to stride 4
+    assert decoder_gmacs() + moved == pytest.approx(2.76, abs=0.005)
+    assert striding_gmacs(network) == pytest.approx(2.15, abs=0.005)
+    assert dilation_gmacs(network) == pytest.approx(0.49, abs=0.005)
+    gmacs = row.ours.gmacs + decoder_gmacs() + moved
+    gmacs += dilation_gmacs(network) - striding_gmacs(network)
+    assert 2 * gmacs == pytest.approx(90.06, abs=0.005)
+    assert close(2 * gmacs, row.flops_g)
 
 
 def test_skds_public_code_builds_what_we_build() -> None:
@@ -83,20 +147,34 @@ def test_skds_public_code_builds_what_we_build() -> None:
     ("backbone", "half", "parameters", "gmacs"),
     [("resnet18", 1, 15.24, 128.2), ("resnet18_half", 2, 3.835, 33.35)],
 )
+@pytest.mark.parametrize("widths", [(384, 128, 128), (352, 128, 256), (448, 96, 128)])
 def test_a_plain_stem_and_a_wider_head_come_near_skds_printed_students(
-    backbone: str, half: int, parameters: float, gmacs: float
+    backbone: str, half: int, parameters: float, gmacs: float, widths: tuple[int, int, int]
 ) -> None:
     settings = {
         "network": "pspnet",
         "backbone": backbone,
-        "width": 384 // half,
-        "branch_width": 128 // half,
+        "width": widths[0] // half,
+        "branch_width": widths[1] // half,
         "auxiliary": True,
-        "auxiliary_width": 128 // half,
+        "auxiliary_width": widths[2] // half,
     }
     ours = count(build_network(settings, classes=19), (512, 1024), auxiliary=True)
     assert ours.params_m == pytest.approx(parameters, rel=0.004)
     assert ours.gmacs == pytest.approx(gmacs, rel=0.004)
+
+
+def test_skds_half_network_has_half_of_every_width() -> None:
+    whole, half = (
+        row.settings
+        for row in ROWS
+        if row.network.startswith("PSPNet, ResNet-18") and "SKD" in row.source
+    )
+    for key in ("width", "branch_width", "auxiliary_width"):
+        assert whole[key] == 2 * half[key]
+    trunks = [build_network(each, classes=19, seed=0).backbone for each in (whole, half)]
+    pairs = zip(*(each.features for each in trunks), strict=True)
+    assert all(one.channels == 2 * other.channels for one, other in pairs)
 
 
 def test_the_page_is_in_step() -> None:

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from segdistill.errors import ConfigError
 from segdistill.models import FrozenTeacher, build_network, save_network
-from segdistill.models.taps import TapShape, describe, list_taps
+from segdistill.models.taps import TapShape, describe, list_taps, record
 
 IMAGES = torch.rand(1, 3, 50, 70, generator=torch.Generator().manual_seed(0))
 
@@ -36,6 +36,13 @@ def test_own_code_is_imported_and_called_with_args(own_code: str) -> None:
     assert network(IMAGES).logits.shape == (1, 5, 50, 70)
     assert describe(network, ["backbone"], (32, 32)) == {"backbone": TapShape(6, 1)}
     assert network.mean is None
+
+
+def test_own_code_is_asked_whether_it_takes_the_args(own_code: str) -> None:
+    with pytest.raises(ConfigError, match=r"args that build takes, got widht: .*'widht'; set args"):
+        build_network({"network": own_code, "args": {"widht": 6}}, classes=5)
+    ours = build_network({"network": "import:torch.nn:Tanh"}, classes=3)
+    assert ours(IMAGES).logits.shape == IMAGES.shape
 
 
 def test_weights_of_own_code_and_of_a_run_both_load(own_code: str, tmp_path: Path) -> None:
@@ -81,21 +88,81 @@ def test_torchvisions_networks(name: str) -> None:
         assert network.train()(IMAGES.repeat(2, 1, 1, 1)).auxiliary.shape == (2, 5, 50, 70)
 
 
-@pytest.mark.parametrize("name", ["unet", "fpn", "deeplabv3plus", "segformer"])
-def test_networks_of_segmentation_models_pytorch(name: str) -> None:
-    smp = pytest.importorskip("segmentation_models_pytorch")
-    settings = {"network": f"smp:{name}", "args": {"encoder_name": "resnet18"}}
-    network = build_network(settings, classes=5, seed=0).eval()
+SMALL_SWIN: dict[str, object] = {
+    "encoder_name": "tu-swin_tiny_patch4_window7_224",
+    "embed_dim": 24,
+    "depths": (1, 1, 2, 1),
+    "decoder_channels": 16,
+}
+SMP: list[tuple[str, dict[str, object], TapShape, TapShape]] = [
+    ("unet", {"encoder_name": "resnet18"}, TapShape(512, 32), TapShape(16, 1)),
+    ("unetplusplus", {"encoder_name": "resnet18"}, TapShape(512, 32), TapShape(16, 1)),
+    ("fpn", {"encoder_name": "resnet18"}, TapShape(512, 32), TapShape(128, 4)),
+    ("deeplabv3plus", {"encoder_name": "resnet18"}, TapShape(512, 16), TapShape(256, 4)),
+    ("pspnet", {"encoder_name": "resnet18"}, TapShape(128, 8), TapShape(512, 8)),
+    ("upernet", SMALL_SWIN, TapShape(192, 32), TapShape(16, 4)),
+    ("segformer", {"encoder_name": "mit_b0"}, TapShape(256, 32), TapShape(256, 4)),
+    ("dpt", {"encoder_name": "tu-vit_tiny_patch16_224"}, TapShape(192, 16), TapShape(256, 2)),
+]
+
+
+@pytest.mark.parametrize(("name", "args", "backbone", "head"), SMP, ids=[each[0] for each in SMP])
+def test_networks_of_segmentation_models_pytorch(
+    name: str, args: dict[str, object], backbone: TapShape, head: TapShape
+) -> None:
+    pytest.importorskip("segmentation_models_pytorch")
+    network = build_network({"network": f"smp:{name}", "args": args}, classes=5, seed=0).eval()
     logits = network(IMAGES).logits
-    assert logits.shape == (1, 5, 50, 70)
-    inner = network.network
-    assert isinstance(inner, smp.base.SegmentationModel)
     padded = torch.nn.functional.pad((IMAGES - network.mean) / network.std, (0, 26, 0, 14))
-    assert_close(logits, inner(padded)[:, :, :50, :70])
-    shapes = describe(network, ["backbone", "head", "logits"], (64, 64))
-    assert shapes["backbone"].channels == 512
-    maps = FrozenTeacher(network, ["backbone", "logits"])(IMAGES)
-    assert_close(maps["logits"], logits, atol=1e-5, rtol=1e-4)
+    assert_close(logits, network.network(padded)[:, :, :50, :70])
+    names = ["backbone", "head", "logits"]
+    shapes = describe(network, names, (64, 96))
+    assert shapes == {"backbone": backbone, "head": head, "logits": TapShape(5, 1)}
+    assert list_taps(network, (64, 96))["network.encoder"] == backbone
+    with record(network, names) as expected:
+        network(IMAGES)
+    maps = FrozenTeacher(network, names)(IMAGES)
+    assert_close(maps, expected, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "printed", "classifier"),
+    [
+        ("tu-swin_tiny_patch4_window7_224", 28.3, 769_000),
+        ("tu-swin_base_patch4_window7_224", 87.8, 1_025_000),
+        *((f"mit_b{n}", m, 0) for n, m in enumerate((3.4, 13.1, 24.2, 44.0, 60.8, 81.4))),
+    ],
+)
+def test_the_papers_transformers_have_their_printed_size(
+    encoder: str, printed: float, classifier: int
+) -> None:
+    # Millions of parameters: Swin's Table 1, with a classifier of 1000 classes; SegFormer's
+    # Table 1, the encoder alone.
+    pytest.importorskip("segmentation_models_pytorch")
+    name = "upernet" if encoder.startswith("tu-") else "segformer"
+    settings = {"network": f"smp:{name}", "args": {"encoder_name": encoder}}
+    inner = build_network(settings, classes=19).network
+    found = sum(each.numel() for each in inner.encoder.parameters())
+    assert (found + classifier) / 1e6 == pytest.approx(printed, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("network", "args", "message"),
+    [
+        ("smp:unet", {"encoder_name": "resnet1"}, "got 'resnet1'; did you mean 'resnet18'"),
+        ("smp:unet", {"encoder_name": "tu-resnet1"}, "did you mean 'tu-resnet18'"),
+        ("smp:unet", {"encoder_nam": "resnet18"}, "'encoder_nam'; did you mean 'encoder_name'"),
+        ("smp:upernet", {"encoder_name": "tu-vit_tiny_patch16_224"}, "it answers: Unsupported"),
+        ("smp:unet", {"encoder_name": "tu-resnet18", "depht": 3}, "it answers: .*'depht'"),
+        ("torchvision:fcn_resnet50", {"num_klasses": 5}, "did you mean 'num_classes'"),
+    ],
+)
+def test_refuses_args_that_a_library_would_swallow_or_stumble_over(
+    network: str, args: dict[str, object], message: str
+) -> None:
+    pytest.importorskip("segmentation_models_pytorch")
+    with pytest.raises(ConfigError, match=f"network {network}: expected .*{message}"):
+        build_network({"network": network, "args": args}, classes=5)
 
 
 def test_an_unknown_architecture_names_the_nearest() -> None:
@@ -132,8 +199,12 @@ def segformer(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_hugging_face_folder_with_its_own_normalisation(segformer: Path) -> None:
+def test_a_hugging_face_folder_with_its_own_normalisation(
+    segformer: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    capfd.readouterr()
     network = build_network({"network": f"hf:{segformer}"}, classes=5).eval()
+    assert capfd.readouterr() == ("", "")
     normalised = (IMAGES - torch.tensor([0.1, 0.2, 0.3]).reshape(3, 1, 1)) / torch.tensor(
         [0.5, 0.5, 1.0]
     ).reshape(3, 1, 1)

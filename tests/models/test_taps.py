@@ -124,3 +124,14 @@ def test_names_can_be_given_to_any_network() -> None:
 def test_refuses_a_tap_that_gives_no_map(name: str, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         describe(Toy(), [name], (8, 12))
+
+
+@pytest.mark.parametrize(
+    ("size", "stride"), [((64, 96), 32), ((40, 56), 32), ((33, 130), 32), ((24, 16), 24)]
+)
+def test_a_stride_is_told_from_an_image_that_it_does_not_divide(
+    size: tuple[int, int], stride: int
+) -> None:
+    # 24x16 gives one position, of which nobody can tell how many pixels it might take.
+    network = nn.Sequential(nn.MaxPool2d(32, ceil_mode=True), nn.Identity())
+    assert describe(network, ["0"], size)["0"].stride == stride

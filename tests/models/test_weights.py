@@ -1,6 +1,7 @@
 """Weights on disk: whole files, strict loading, no code."""
 
 import pickle
+import random
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,15 @@ def test_refuses_files_that_are_none(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(CheckpointError, match="cut off"):
         load_weights(network(), path)
+
+
+@pytest.mark.parametrize("name", ["a.pth", "a.safetensors"])
+def test_bytes_of_any_kind_are_refused_as_no_weights(name: str, tmp_path: Path) -> None:
+    rng = random.Random(0)
+    for length in [*range(12), *(rng.randrange(400) for _ in range(150))]:
+        (tmp_path / name).write_bytes(rng.randbytes(length))
+        with pytest.raises(CheckpointError, match=r"expected a (file of tensors|safetensors file)"):
+            load_weights(network(), tmp_path / name)
 
 
 def test_refuses_to_guess_a_config(tmp_path: Path) -> None:

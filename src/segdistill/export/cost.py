@@ -10,6 +10,8 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from segdistill.models.adapter import Adapter
+from segdistill.models.program import Opaque
 from segdistill.models.segmenter import Segmenter
 
 
@@ -31,7 +33,8 @@ class Cost:
 def count(network: nn.Module, size: tuple[int, int], *, auxiliary: bool = False) -> Cost:
     """Count parameters and arithmetic with torch's counter: convolutions and products.
 
-    Nothing is computed: the network runs on torch's meta device.
+    Nothing is computed: the network runs on torch's meta device; a program from a file,
+    which cannot be moved there, runs once in earnest.
 
     Args:
         network: any network of float images; it is not changed.
@@ -49,7 +52,7 @@ def count(network: nn.Module, size: tuple[int, int], *, auxiliary: bool = False)
     shadow = _shadow(network, auxiliary)
     with counter:
         _run(shadow, size)
-    return _cost(shadow, counter.get_total_flops() / 2)
+    return _cost(_inside(shadow), counter.get_total_flops() / 2)
 
 
 def count_as_cirkd(network: nn.Module, size: tuple[int, int]) -> Cost:
@@ -71,12 +74,18 @@ def count_as_cirkd(network: nn.Module, size: tuple[int, int]) -> Cost:
         The cost of one image in their counting; they call multiply-adds FLOPs.
 
     Raises:
-        ValueError: see :func:`count`.
+        ValueError: see :func:`count`; or the network comes from a file of a program, whose
+            convolutions cannot be seen.
 
     Source:
         Yang et al., "Cross-Image Relational Knowledge Distillation for Semantic
         Segmentation", CVPR 2022, Tables 1 and 2.
     """
+    if _program(network) is not None:
+        raise ValueError(
+            "cost: expected a network of modules for CIRKD's counting, got a program from a file; "
+            "count it with torch's counter"
+        )
     shadow = _shadow(network, auxiliary=True)
     macs = 0
 
@@ -99,7 +108,9 @@ def count_as_cirkd(network: nn.Module, size: tuple[int, int]) -> Cost:
 
 def _shadow(network: nn.Module, auxiliary: bool) -> nn.Module:
     """Return a copy without memory, in evaluation mode but for the auxiliary head."""
-    shadow = copy.deepcopy(network).to("meta").eval()
+    shadow = copy.deepcopy(network).eval()
+    if _program(network) is None:
+        shadow.to("meta")
     if isinstance(shadow, Segmenter):
         if auxiliary:
             shadow.run_auxiliary = True
@@ -108,11 +119,24 @@ def _shadow(network: nn.Module, auxiliary: bool) -> nn.Module:
     return shadow
 
 
+def _program(network: nn.Module) -> Opaque | None:
+    """Return the program that an adapter holds, which hides its modules and parameters."""
+    inner = network.network if isinstance(network, Adapter) else network
+    return inner if isinstance(inner, Opaque) else None
+
+
+def _inside(network: nn.Module) -> nn.Module:
+    """Return what holds the parameters."""
+    opaque = _program(network)
+    program = None if opaque is None else opaque.program[0]
+    return program if isinstance(program, nn.Module) else network
+
+
 def _run(shadow: nn.Module, size: tuple[int, int]) -> None:
     run: Callable[[torch.Tensor], object] = shadow
     try:
         with torch.no_grad():
-            run(torch.zeros(1, 3, *size, device="meta"))
+            run(torch.zeros(1, 3, *size, device="cpu" if _program(shadow) else "meta"))
     except (RuntimeError, NotImplementedError) as error:
         raise ValueError(
             f"cost: expected a network that runs on an image of {size[0]}x{size[1]} without "

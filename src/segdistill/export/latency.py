@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import platform
 import statistics
 import time
@@ -12,7 +13,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from segdistill.export.memory import peak_memory
+from segdistill.memory import peak_memory
 from segdistill.models.taps import evaluating
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -95,6 +96,7 @@ def measure(
         with evaluating(network), torch.inference_mode(), _autocast(device, precision):
             network.to(memory_format=layout)  # type: ignore[call-overload]
             run = torch.compile(network) if compiled else network
+            _give_back_freed_memory()
             with peak_memory(device) as peak:
                 times = [_one_pass(run, images) for _ in range(warm_up + passes)][warm_up:]
     finally:
@@ -124,6 +126,13 @@ def _one_pass(run: object, images: torch.Tensor) -> float:
     run(images)  # type: ignore[operator]
     _wait(images.device)
     return 1000 * (time.perf_counter() - start)
+
+
+def _give_back_freed_memory() -> None:
+    """Have glibc return what it keeps for later, which a peak would not count again."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if platform.system() == "Linux" else None
+    if trim is not None:
+        trim(0)
 
 
 def _wait(device: torch.device) -> None:

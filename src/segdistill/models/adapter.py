@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -39,7 +41,8 @@ class Adapter(nn.Module):
 
     Raises:
         ValueError: a tap does not exist, or the class map does not fit ``classes``; in the
-            forward pass: the network returns no logits, or of other classes.
+            forward pass: the network does not take the images, or returns no logits, or of
+            other classes.
     """
 
     mean: Tensor | None
@@ -70,6 +73,7 @@ class Adapter(nn.Module):
         self.classes, self.output, self.divisor = classes, output, divisor
         self.register_buffer("mean", None if mean is None else _column(mean), persistent=False)
         self.register_buffer("std", None if std is None else _column(std), persistent=False)
+        self.highest = max(class_map or [0])
         chosen = None if class_map is None else torch.tensor(list(class_map))
         self.register_buffer("class_map", chosen, persistent=False)
         self.paths: dict[str, str] = {}
@@ -106,20 +110,42 @@ class Adapter(nn.Module):
         size = (images.shape[2], images.shape[3])
         if self.mean is not None and self.std is not None:
             images = (images - self.mean) / self.std
-        down, right = -size[0] % self.divisor, -size[1] % self.divisor
         if self.divisor > 1:
-            images = F.pad(images, (0, right, 0, down))
+            images = F.pad(
+                images, (0, _lacking(size[1], self.divisor), 0, _lacking(size[0], self.divisor))
+            )
         padded = (images.shape[2], images.shape[3])
         with self._tapped(size, padded):
-            returned = self.network(images)
+            returned = self._run(images)
         logits = self._ordered(_find(returned, self.output), size, padded)
         auxiliary = returned.get("aux") if self.training and isinstance(returned, Mapping) else None
         if auxiliary is not None:
             auxiliary = self._ordered(auxiliary, size, padded)
         return SegOutput(self.logits(logits), auxiliary)
 
+    def _run(self, images: Tensor) -> object:
+        try:
+            return self.network(images)
+        except (RuntimeError, AssertionError) as error:
+            # Subclasses, as of memory that ran out, mean something else.
+            if type(error) not in (RuntimeError, AssertionError):
+                raise
+            size = "x".join(map(str, images.shape[2:]))
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            raise ValueError(
+                f"Adapter: expected a network that takes RGB images of {size}, got from "
+                f"{type(self.network).__name__}{_place(error)}: {reason}; mend it, or set divisor "
+                "or another size of images"
+            ) from error
+
     def _ordered(self, logits: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
-        if self.class_map is not None and logits.shape[1] > int(self.class_map.max()):
+        if self.class_map is not None:
+            if logits.shape[1] <= self.highest:
+                raise ValueError(
+                    f"Adapter: expected a network with the class {self.highest} that class_map "
+                    f"names, got {logits.shape[1]} classes from {type(self.network).__name__}; "
+                    "its first class is 0"
+                )
             logits = logits.index_select(1, self.class_map)
         if logits.shape[1] != self.classes:
             raise ValueError(
@@ -139,7 +165,11 @@ class Adapter(nn.Module):
                 def pass_on(
                     _module: nn.Module, _inputs: object, output: object, key: str = key
                 ) -> None:
-                    self.maps[key](_cut(as_map(key, output, padded), size, padded))
+                    try:
+                        self.maps[key](_cut(as_map(key, output, padded), size, padded))
+                    except ValueError:
+                        # No map: whoever records it says so, and nobody else need know.
+                        self.maps[key](output)
 
                 handles.append(self.network.get_submodule(path).register_forward_hook(pass_on))
         try:
@@ -149,14 +179,25 @@ class Adapter(nn.Module):
                 handle.remove()
 
 
+def _place(error: BaseException) -> str:
+    """Return where an error was raised, for a message without a traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
+
+
 def _column(values: Sequence[float]) -> Tensor:
     return torch.tensor(list(values)).reshape(1, 3, 1, 1)
 
 
+def _lacking(size: int, divisor: int) -> int:
+    # No negative numbers, here and below: ONNX divides and takes remainders of these otherwise.
+    return (divisor - size % divisor) % divisor
+
+
 def _cut(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
     """Cut the share of a map that stands for padding."""
-    height = -(-size[0] * maps.shape[2] // padded[0])
-    width = -(-size[1] * maps.shape[3] // padded[1])
+    height = maps.shape[2] - (padded[0] - size[0]) * maps.shape[2] // padded[0]
+    width = maps.shape[3] - (padded[1] - size[1]) * maps.shape[3] // padded[1]
     # narrow, even over the whole map: folding must see that the map is read here.
     return maps.narrow(2, 0, height).narrow(3, 0, width)
 

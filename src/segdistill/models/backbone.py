@@ -5,10 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import timm
-from timm.layers import Format
+import torch
+from timm.layers import Format, PatchEmbed
 from timm.models import efficientnet
 from torch import Tensor, nn
 
@@ -34,6 +36,8 @@ class Variant:
     multiplier: float | None = None
     ceil_pooling: bool = False
 
+
+_STRIDES = (8, 16, 32)
 
 # Three 3x3 convolutions (64, 64, 128) in place of one 7x7: the stem of PSPNet's code, and of
 # the public code of SKD and CIRKD.
@@ -86,24 +90,27 @@ class Backbone(Trunk):
 
     Raises:
         ValueError: timm has no such backbone, it cannot give the stride or maps at all, or
-            there are no weights to load.
+            there are no weights to load; in the forward pass: it does not take the images.
     """
 
     def __init__(self, name: str, output_stride: int = 16, pretrained: bool = False) -> None:
         super().__init__()
         _check(name, output_stride, pretrained)
         variant = VARIANTS.get(name, Variant(name))
+        self.name = name
         self.body = _create(name, variant, output_stride, pretrained)
         info: Any = self.body.feature_info
         self.features = tuple(
             FeatureInfo(channels, stride)
             for channels, stride in zip(info.channels(), info.reduction(), strict=True)
         )
-        if self.features[-1].stride != output_stride:
+        stride = self.features[-1].stride
+        if stride != output_stride:
+            remedy = f"set output_stride={stride} or choose" if stride in _STRIDES else "choose"
             raise ValueError(
-                f"Backbone {name}: expected a last map of stride {output_stride}, it gives "
-                f"{self.features[-1].stride}; set output_stride={self.features[-1].stride} or "
-                "choose another backbone"
+                f"Backbone {name}: expected a last map of stride {output_stride}, got one of "
+                f"stride {stride}, which timm cannot change; {remedy} a ResNet, MobileNet, "
+                "EfficientNet or ConvNeXt"
             )
         self.channels_last_axis = getattr(self.body, "output_fmt", None) == Format.NHWC
         config = timm.get_pretrained_cfg(variant.base, allow_unregistered=True)
@@ -111,7 +118,13 @@ class Backbone(Trunk):
         self.std = tuple(config.std) if config else IMAGENET_STD
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        maps: list[Tensor] = self.body(images)
+        try:
+            maps: list[Tensor] = self.body(images)
+        except AssertionError as error:
+            raise ValueError(
+                f"Backbone {self.name}: expected images of a size that it takes, got "
+                f"{tuple(images.shape[2:])}: {error}; use another crop or another backbone"
+            ) from error
         if self.channels_last_axis:
             return [each.permute(0, 3, 1, 2) for each in maps]
         return list(maps)
@@ -122,14 +135,42 @@ def backbone_names() -> list[str]:
     return [*VARIANTS, *timm.list_models()]
 
 
+@cache
+def any_size(name: str) -> tuple[tuple[str, bool], ...]:
+    """Return the settings with which a timm network takes images of any size.
+
+    Swin and ViT insist on the size of their training unless they are told not to; each
+    family has a word of its own for it.
+
+    Args:
+        name: a timm name.
+
+    Returns:
+        Keywords for ``timm.create_model``, empty where none is needed or known.
+    """
+    config = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    if config is None or not config.fixed_input_size:
+        return ()
+    for setting in (("strict_img_size", False), ("dynamic_img_size", True)):
+        try:
+            with torch.device("meta"):
+                timm.create_model(name, features_only=True, **dict([setting]))
+        except TypeError:
+            continue
+        return (setting,)
+    return ()
+
+
 def _check(name: str, output_stride: int, pretrained: bool) -> None:
     if name not in VARIANTS and not timm.is_model(name):
         raise ValueError(
             f"Backbone: expected a timm backbone, got '{name}'; "
             f"{_suggest(name)} (segdistill list backbones)"
         )
-    if output_stride not in (8, 16, 32):
-        raise ValueError(f"Backbone: expected output_stride 8, 16 or 32, got {output_stride}")
+    if output_stride not in _STRIDES:
+        raise ValueError(
+            f"Backbone {name}: expected output_stride 8, 16 or 32, got {output_stride}; choose one"
+        )
     if pretrained and name in VARIANTS:
         raise ValueError(
             f"Backbone {name}: expected pretrained=False, since timm has no weights of this "
@@ -144,22 +185,14 @@ def _suggest(name: str) -> str:
 
 def _create(name: str, variant: Variant, output_stride: int, pretrained: bool) -> nn.Module:
     arguments: dict[str, Any] = {"features_only": True, "pretrained": pretrained}
-    if output_stride != 32:
-        arguments["output_stride"] = output_stride
+    arguments |= {**dict(any_size(variant.base)), **(variant.arguments or {})}
+    dilation = {} if output_stride == 32 else {"output_stride": output_stride}
     try:
-        if variant.multiplier is not None:
-            # timm's named networks cannot be told another width.
-            scaled: nn.Module = efficientnet._gen_mobilenet_v2(
-                variant.base, variant.multiplier, **arguments
-            )
-            return scaled
-        body: nn.Module = timm.create_model(variant.base, **arguments, **(variant.arguments or {}))
-    except (TypeError, AssertionError, NotImplementedError) as error:
-        raise ValueError(
-            f"Backbone {name}: expected a backbone that gives maps of stride {output_stride}, "
-            f"timm cannot dilate this one ({error or type(error).__name__}); set "
-            "output_stride=32 or choose a ResNet, MobileNet, EfficientNet or ConvNeXt"
-        ) from error
+        try:
+            body = _build(variant, arguments | dilation)
+        except (TypeError, AssertionError, NotImplementedError):
+            # One that cannot be dilated may have the stride that was asked for, as ViT has 16.
+            body = _build(variant, arguments)
     except (RuntimeError, OSError) as error:
         if not pretrained:
             raise ValueError(
@@ -171,4 +204,18 @@ def _create(name: str, variant: Variant, output_stride: int, pretrained: bool) -
         ) from error
     if variant.ceil_pooling:
         body.get_submodule("maxpool").ceil_mode = True  # type: ignore[assignment]
+    for module in body.modules():
+        if isinstance(module, PatchEmbed):
+            module.dynamic_img_pad = True
+    return body
+
+
+def _build(variant: Variant, arguments: Mapping[str, Any]) -> nn.Module:
+    if variant.multiplier is not None:
+        # timm's named networks cannot be told another width.
+        scaled: nn.Module = efficientnet._gen_mobilenet_v2(
+            variant.base, variant.multiplier, **arguments
+        )
+        return scaled
+    body: nn.Module = timm.create_model(variant.base, **arguments)
     return body

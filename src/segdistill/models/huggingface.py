@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
@@ -52,7 +55,8 @@ def from_huggingface(
     auto = transformers.AutoModelForSemanticSegmentation
     try:
         if pretrained:
-            network = auto.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+            with _without_bars(transformers.utils.logging):
+                network = auto.from_pretrained(folder, local_files_only=True, use_safetensors=True)
         else:
             config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
             if class_map is None:
@@ -81,6 +85,18 @@ def from_huggingface(
         class_map=class_map,
         taps=_huggingface_taps(network),
     )
+
+
+@contextmanager
+def _without_bars(logging: Any) -> Iterator[None]:
+    """Keep the library's progress bars off the terminal."""
+    before = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            logging.enable_progress_bar()
 
 
 def _normalisation(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:

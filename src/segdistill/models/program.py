@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import pickle
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,16 +16,8 @@ from torch import Tensor, nn
 
 from segdistill.errors import CheckpointError
 from segdistill.models.adapter import Adapter
+from segdistill.models.weights import UNREADABLE
 
-_UNREADABLE = (
-    RuntimeError,
-    ValueError,
-    OSError,
-    KeyError,
-    AssertionError,
-    BadZipFile,
-    pickle.UnpicklingError,
-)
 _TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
 
@@ -60,10 +53,10 @@ def from_file(
     read: Callable[[Path], Any] = _exported if path.suffix == ".pt2" else _scripted
     try:
         program = read(path)
-    except _UNREADABLE as error:
+    except (*UNREADABLE, OSError, BadZipFile) as error:
         raise CheckpointError(
             f"network file:{name}: expected a TorchScript file or a torch.export file (.pt2), got "
-            f"one that cannot be read ({str(error).splitlines()[0]}); a pickled nn.Module is "
+            f"one that cannot be read ({_first_sentence(error)}); a pickled nn.Module is "
             "never loaded: save it with torch.export.save, or name its class with import:"
         ) from error
     return Adapter(
@@ -113,14 +106,28 @@ class Opaque(nn.Module):
         except (RuntimeError, AssertionError) as error:
             raise ValueError(
                 f"{self.path}: expected a program that takes images {tuple(images.shape)}, got: "
-                f"{str(error).splitlines()[0]}; export it with dynamic batch, height and width"
+                f"{_last_line(error)}; export it with dynamic batch, height and width"
             ) from error
 
 
 def _exported(path: Path) -> Callable[..., object]:
-    with _tensors_only():
+    with _tensors_only(), _quiet():
         program: Callable[..., object] = torch.export.load(path).module()
     return program
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep torch.export.load from logging tracebacks of what is refused in one line."""
+    log = logging.getLogger("torch.export")
+    before, log.disabled = log.disabled, True
+    try:
+        with warnings.catch_warnings():
+            # It makes tensors of a buffer that cannot be written, and nobody writes.
+            warnings.filterwarnings("ignore", message="The given buffer is not writable")
+            yield
+    finally:
+        log.disabled = before
 
 
 @contextmanager
@@ -140,3 +147,14 @@ def _tensors_only() -> Iterator[None]:
 def _scripted(path: Path) -> Callable[..., object]:
     program: Callable[..., object] = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
     return program
+
+
+def _first_sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].partition(". ")[0]
+
+
+def _last_line(error: Exception) -> str:
+    """Return what TorchScript's interpreter says at the end, after its own call stack."""
+    lines = [line for line in str(error).splitlines() if line.strip()]
+    return lines[-1].strip() if lines else type(error).__name__

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from torch import nn
@@ -10,6 +12,7 @@ from torch import nn
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
 from segdistill.models.adapter import Adapter
+from segdistill.models.backbone import any_size, backbone_names
 
 
 def from_import(
@@ -35,7 +38,8 @@ def from_import(
         class_map: see :class:`Adapter`.
 
     Raises:
-        ConfigError: there is no such module or function, or it builds no ``nn.Module``.
+        ConfigError: there is no such module or function, it does not take ``args``, or it
+            builds no ``nn.Module``.
     """
     module_name, _, attribute = name.partition(":")
     if not attribute:
@@ -54,10 +58,19 @@ def from_import(
             f"network import:{name}: expected a function of {module_name}, got '{attribute}'; "
             f"{nearest(attribute, vars(module))}"
         )
-    network = vars(module)[attribute](**(args or {}))
+    function = vars(module)[attribute]
+    try:
+        _bind(function, args or {})
+    except TypeError as error:
+        raise ConfigError(
+            f"network import:{name}: expected args that {attribute} takes, got "
+            f"{', '.join(args or {}) or 'none'}: {error}; set args"
+        ) from error
+    network = function(**(args or {}))
     if not isinstance(network, nn.Module):
         raise ConfigError(
-            f"network import:{name}: expected an nn.Module, got {type(network).__name__}"
+            f"network import:{name}: expected an nn.Module, got {type(network).__name__}; name "
+            "the function or class that builds it"
         )
     return Adapter(
         network,
@@ -68,6 +81,14 @@ def from_import(
         divisor=divisor,
         class_map=class_map,
     )
+
+
+def _bind(function: Callable[..., object], args: Mapping[str, object]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of something compiled
+        return
+    signature.bind(**args)
 
 
 def from_smp(
@@ -93,8 +114,11 @@ def from_smp(
         class_map: see :class:`Adapter`; the network is then built with as many classes as
             the map needs, or with ``args.classes``.
 
+    An encoder of timm, ``tu-`` before its name, takes images of any size here, Swin too.
+
     Raises:
-        ConfigError: the library is not installed or has no such architecture.
+        ConfigError: the library is not installed, has no such architecture or encoder, or
+            does not take ``args``.
     """
     smp = library("segmentation_models_pytorch", "segmentation-models-pytorch", f"smp:{name}")
     known = smp.MODEL_ARCHITECTURES_MAPPING
@@ -108,11 +132,56 @@ def from_smp(
         "classes": classes if class_map is None else max(class_map) + 1,
         **(args or {}),
     }
-    network = smp.create_model(name.lower(), **settings)
+    network = _smp_network(smp, name.lower(), settings)
     taps = {"backbone": "encoder", "head": "decoder"}
     return Adapter(
         network, classes, mean=mean, std=std, divisor=divisor, class_map=class_map, taps=taps
     )
+
+
+def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
+    """Build a network of the library, which answers a wrong encoder or key badly or not at all."""
+    architecture = smp.MODEL_ARCHITECTURES_MAPPING[name]
+    parameters = inspect.signature(architecture).parameters
+    encoder = str(settings.get("encoder_name", parameters["encoder_name"].default))
+    prefix = "tu-" if encoder.startswith("tu-") else ""
+    # A timm name may have a tag of its weights behind a dot.
+    bare = encoder.removeprefix("tu-").partition(".")[0] if prefix else encoder
+    known = backbone_names() if prefix else smp.encoders.get_encoder_names()
+    if bare not in known:
+        answer = nearest(bare, known)
+        answer = answer.replace("'", f"'{prefix}", 1) if answer.startswith("did") else "see timm's"
+        raise ConfigError(
+            f"network smp:{name}: expected an encoder_name of segmentation-models-pytorch, or of "
+            f"timm behind 'tu-', got '{encoder}'; {answer} (segdistill list backbones)"
+        )
+    if prefix:
+        settings = {**dict(any_size(bare)), **settings}
+        if settings["encoder_weights"] == "imagenet":  # a flag for these
+            settings["encoder_weights"] = True
+    else:
+        _check_keys(f"smp:{name}", settings, parameters.values())
+    try:
+        network: nn.Module = architecture(**settings)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise ConfigError(
+            f"network smp:{name}: expected args that segmentation-models-pytorch can build, it "
+            f"answers: {str(error).rstrip('.')}; change args"
+        ) from error
+    return network
+
+
+def _check_keys(
+    name: str, settings: Mapping[str, object], parameters: Iterable[inspect.Parameter]
+) -> None:
+    """Refuse keys that a constructor would swallow and forget."""
+    known = [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    for key in settings:
+        if key not in known:
+            raise ConfigError(
+                f"network {name}: expected args of its constructor, got '{key}'; "
+                f"{nearest(key, known)}"
+            )
 
 
 def from_torchvision(
@@ -137,7 +206,7 @@ def from_torchvision(
             the map needs, or with ``args.num_classes``.
 
     Raises:
-        ConfigError: torchvision has no such network.
+        ConfigError: torchvision has no such network, or it does not take ``args``.
     """
     from torchvision import models
 
@@ -153,7 +222,9 @@ def from_torchvision(
         "num_classes": classes if class_map is None else max(class_map) + 1,
         **(args or {}),
     }
-    network = models.get_model(name, **settings)
+    builder: Callable[..., nn.Module] = models.get_model_builder(name)
+    _check_keys(f"torchvision:{name}", settings, inspect.signature(builder).parameters.values())
+    network: Any = builder(**settings)
     taps = {"backbone": "backbone"}
     if isinstance(network.classifier, nn.Sequential):
         taps["head"] = f"classifier.{len(network.classifier) - 2}"

@@ -20,7 +20,8 @@ class TapShape:
 
     Attributes:
         channels: its width.
-        stride: image pixels a position stands for, rounded to a whole number.
+        stride: image pixels a position stands for: the power of two that gives its size,
+            or their quotient, rounded to a whole number.
         size: height and width at the image that was tried; shapes compare without it.
     """
 
@@ -115,7 +116,15 @@ def describe(
 
 def _shape(maps: Tensor, image: tuple[int, int]) -> TapShape:
     _, channels, height, width = maps.shape
-    return TapShape(channels, round(image[0] / height), (height, width))
+    return TapShape(channels, _stride(image, (height, width)), (height, width))
+
+
+def _stride(image: tuple[int, int], size: tuple[int, int]) -> int:
+    # 40 pixels in 2 rows are a stride of 32, with part of a row beyond the image, not of 20.
+    for stride in (2, 4, 8, 16, 32, 64):
+        if min(size) > 1 and size == (-(-image[0] // stride), -(-image[1] // stride)):
+            return stride
+    return max(1, round(image[0] / size[0]))
 
 
 def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
@@ -126,11 +135,14 @@ def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
 
     Args:
         network: any network; its mode is left as it was.
-        size: height and width of the image that is tried.
+        size: height and width of the image that is tried; an adapter's divisor rounds it up,
+            so that the maps inside and outside have one size.
 
     Raises:
         ValueError: the network does not take such an image.
     """
+    divisor = int(getattr(network, "divisor", 1))
+    size = (-(-size[0] // divisor) * divisor, -(-size[1] // divisor) * divisor)
     shapes: dict[str, TapShape] = {}
     handles = []
 
@@ -175,14 +187,13 @@ def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Te
 
     Args:
         name: of the tap, for the message.
-        output: a map, or several as a tuple, list or dict, whose last map counts.
+        output: a map, or several in tuples, lists or dicts, whose last map counts.
         size: height and width of the images; with it tokens ``(N, L, D)`` become a map.
 
     Raises:
         ValueError: there is no map in it.
     """
-    parts = list(output.values()) if isinstance(output, Mapping) else output
-    parts = list(reversed(parts)) if isinstance(parts, (tuple, list)) else [output]
+    parts = list(_last_first(output))
     for part in parts:
         if isinstance(part, Tensor) and part.ndim == 4:
             return part
@@ -195,6 +206,16 @@ def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Te
         f"tap '{name}': expected a module that returns a map (N, C, h, w), got "
         f"{_describe(output)}; choose another (segdistill list taps)"
     )
+
+
+def _last_first(output: object) -> Iterator[object]:
+    """Yield what is inside nested tuples, lists and dicts, the last first."""
+    parts = list(output.values()) if isinstance(output, Mapping) else output
+    if not isinstance(parts, (tuple, list)):
+        yield output
+        return
+    for part in reversed(parts):
+        yield from _last_first(part)
 
 
 def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor | None:

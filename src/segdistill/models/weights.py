@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import pickle
+import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,19 @@ from segdistill.errors import CheckpointError
 from segdistill.files import write_whole
 
 _TORCH_SUFFIXES = (".pt", ".pth", ".bin")
+# What torch's unpickler of tensors alone may raise at the bytes of another file.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    OverflowError,
+    struct.error,
+    AssertionError,
+)
 
 
 def save_network(path: Path | str, network: nn.Module, config: Mapping[str, object]) -> None:
@@ -116,11 +131,9 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _read_torch(path: Path) -> dict[str, Tensor]:
-    import pickle
-
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise CheckpointError(
             f"{path}: expected a file of tensors alone, got one that is broken or holds code, "
             "which is never run; save network.state_dict() to a safetensors file"

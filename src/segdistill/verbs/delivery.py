@@ -66,18 +66,28 @@ def list_taps(
 ) -> dict[str, dict[str, TapShape]]:
     """Return every tap of a config's teacher and students, with width and stride.
 
-    The networks meet one image of the crop's size.
+    The networks meet one image of the crop's size. Names that the config gives come first,
+    but for those of modules that do not exist or give no map.
 
     Args and errors as :func:`cost`.
     """
     loaded = load_configs(source, overrides)
     crop = next(iter(loaded.values())).data.crop
+    sections = _sections(loaded)
     found = {}
-    for name, network in _untrained(loaded).items():
+    # Without the config's names: who mistyped a path comes here to find the right one.
+    for name, network in _untrained(loaded, taps={}).items():
         shapes = taps.list_taps(network, crop)
+        inside = ""
         if isinstance(network, Adapter):  # its maps are listed by name already
             shapes = {path: each for path, each in shapes.items() if not path.startswith("maps.")}
-        found[name] = shapes
+            inside = "network."
+        named = {
+            tap: shapes[inside + path.removeprefix(inside)]
+            for tap, path in (sections[name].taps or {}).items()
+            if inside + path.removeprefix(inside) in shapes
+        }
+        found[name] = named | {path: each for path, each in shapes.items() if path not in named}
     return found
 
 
@@ -136,7 +146,13 @@ def latency(
             except RuntimeError as error:
                 if not compile_it:
                     raise
-                tell(Note(f"{name}: torch.compile does not work here: {_first_line(error)}"))
+                reason = _first_line(error)
+                tell(
+                    Note(
+                        f"{name}: torch.compile does not work here: {reason}; on a CPU it needs a "
+                        "C++ compiler (--no-compile leaves it out)"
+                    )
+                )
                 continue
             measured[name].append(one)
         tell(Progress(f"timing {name}", len(ways), len(ways), {}))
@@ -217,8 +233,14 @@ def _cost_size(folder: Path) -> tuple[int, int]:
     return height, width
 
 
-def _untrained(loaded: Mapping[str, RunConfig]) -> dict[str, nn.Module]:
+def _untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn.Module]:
     """Build the teacher and each different student of configs, reading no weights."""
+    first = next(iter(loaded.values()))
+    classes = _count_classes(first.data, first.evaluation.split)
+    return {name: _build(section, classes, change) for name, section in _sections(loaded).items()}
+
+
+def _sections(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
     first = next(iter(loaded.values()))
     sections: dict[str, NetworkConfig] = {}
     if first.teacher is not None:
@@ -227,12 +249,11 @@ def _untrained(loaded: Mapping[str, RunConfig]) -> dict[str, nn.Module]:
         sections["student"] = first.student
     else:
         sections |= {name: config.student for name, config in loaded.items()}
-    classes = _count_classes(first.data, first.evaluation.split)
-    return {name: _build(section, classes) for name, section in sections.items()}
+    return sections
 
 
-def _build(section: NetworkConfig, classes: int) -> nn.Module:
-    settings = flat(section) | {"weights": None}
+def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
+    settings = {**flat(section), "weights": None, **change}
     if "pretrained" in settings:
         settings["pretrained"] = False
     return build_network(settings, classes=classes, seed=0)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from segdistill.export.memory import peak_memory
+from segdistill.memory import peak_memory
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="Linux alone tells")
@@ -21,7 +21,7 @@ def test_sees_a_tensor_that_is_gone_at_the_end() -> None:
 def test_says_nothing_where_the_system_does_not_tell(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("segdistill.export.memory._RESET", tmp_path / "none" / "clear_refs")
+    monkeypatch.setattr("segdistill.memory._RESET", tmp_path / "none" / "clear_refs")
     with peak_memory(torch.device("cpu")) as peak:
         torch.ones(8)
     assert peak.mib is None

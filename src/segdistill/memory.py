@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 _STATUS, _RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+_MACHINE = Path("/proc/meminfo")
 
 
 @dataclass
@@ -19,9 +20,11 @@ class Peak:
     Attributes:
         mib: the most memory above what was in use when the block began, in MiB; None where
             the system does not tell.
+        left_mib: what was still in use above that at the end.
     """
 
     mib: float | None = None
+    left_mib: float | None = None
 
 
 @contextmanager
@@ -43,12 +46,26 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
         before = torch.cuda.memory_allocated(device)
         yield peak
         peak.mib = (torch.cuda.max_memory_allocated(device) - before) / 2**20
+        peak.left_mib = (torch.cuda.memory_allocated(device) - before) / 2**20
         return
     start = _resident("VmRSS") if _reset() else None
     yield peak
-    highest = _resident("VmHWM")
-    if start is not None and highest is not None:
+    highest, now = _resident("VmHWM"), _resident("VmRSS")
+    if start is not None and highest is not None and now is not None:
         peak.mib = max(0.0, (highest - start) / 1024)
+        peak.left_mib = max(0.0, (now - start) / 1024)
+
+
+def free_memory(device: torch.device) -> float | None:
+    """Return the memory that nobody uses, in MiB; None where the system does not tell."""
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0] / 2**20
+    try:
+        lines = _MACHINE.read_text().splitlines()
+    except OSError:
+        return None
+    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
+    return float(found[0]) / 1024 if found else None
 
 
 def _reset() -> bool:
