@@ -1,27 +1,33 @@
-"""Images per second and core of the training loader, against decode + resize all + crop.
+"""Images per second and core of the training loader, and whether it keeps a student busy.
 
-    python benchmarks/bench_loading.py [--out benchmarks/results/loading.json]
+    python benchmarks/bench_loading.py [--parts crops feeding memory evaluation]
 
-One process, one thread. Images are drawn street scenes of the sizes of the real datasets.
+Images are drawn street scenes of the sizes of the real datasets; one thread computes.
+
+- ``crops``: plain files and packed copies, raw and compressed, against decode + resize all +
+  crop. Ways take turns, and the best round of five counts.
+- ``feeding``: a MobileNetV2 student trained from one loader worker: waiting and computing.
+- ``memory``: what a list of 20 000 images and further epochs cost a worker.
+- ``evaluation``: full images scored with and without reading ahead.
+
+Parts that are not measured keep what the result file has.
 """
 
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
-import platform
 import random
 import statistics
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
+import loading_parts
 import torch
 from PIL import Image
+from results_file import FOLDER, write_result
 from torch.nn import functional as F
 from torchvision.io import ImageReadMode, decode_image
 
@@ -44,6 +50,7 @@ CASES = {
     "480x360 png, crop 360x360": ((360, 480), "png", (360, 360)),
     "683x512 jpeg, crop 512x512": ((512, 683), "jpg", (512, 512)),
 }
+BATCH = {(512, 1024): 2, (360, 360): 8, (512, 512): 4}
 SCALE = (0.5, 2.0)
 SEED = 0
 
@@ -58,6 +65,20 @@ def write_tree(root: Path, size: tuple[int, int], suffix: str, count: int) -> No
         options = {"quality": 90} if suffix == "jpg" else {}
         Image.fromarray(sample.image).save(root / f"train/images/{index}.{suffix}", **options)
         Image.fromarray(sample.mask).save(root / f"train/masks/{index}.png")
+
+
+def forms(folder: Path, size: tuple[int, int], suffix: str, count: int) -> dict[str, SegDataset]:
+    """Return the same drawn images as plain files and as both packed copies."""
+    root = folder / "plain"
+    root.mkdir()
+    write_tree(root, size, suffix, count)
+    options = {"dataset": "folder", "root": str(root)}
+    found = {"plain": build_dataset(options, split="train")}
+    for name in ("packed", "compressed"):
+        out = folder / name
+        pack({"train": found["plain"]}, out, options=options, compress=name == "compressed")
+        found[name] = build_dataset({**options, "root": str(out)}, split="train")
+    return found
 
 
 def resize_all(root: Path, suffix: str, crop: tuple[int, int]) -> Callable[[int, int], object]:
@@ -123,22 +144,18 @@ def stages_ms(root: Path, suffix: str, recipe: Recipe, count: int) -> dict[str, 
     return {name: round(1e3 * total / steps, 2) for name, total in spent.items()}
 
 
-def measure(size: tuple[int, int], suffix: str, crop: tuple[int, int]) -> dict[str, object]:
+def crops() -> dict[str, object]:
+    return {name: measure_crops(*case) for name, case in CASES.items()}
+
+
+def measure_crops(size: tuple[int, int], suffix: str, crop: tuple[int, int]) -> dict[str, object]:
     count, samples = (6, 36) if size[0] > 600 else (12, 96)
     recipe = Recipe(crop, SCALE, flip=True)
     with tempfile.TemporaryDirectory() as folder:
+        datasets = forms(Path(folder), size, suffix, count)
         root = Path(folder) / "plain"
-        root.mkdir()
-        write_tree(root, size, suffix, count)
-        options = {"dataset": "folder", "root": str(root)}
-        plain = build_dataset(options, split="train")
-        packed_root = pack({"train": plain}, Path(folder) / "packed", options=options)
-        packed = build_dataset({**options, "root": str(packed_root)}, split="train")
-        calls = {
-            "resize_all": resize_all(root, suffix, crop),
-            "plain": crop_first(plain, recipe),
-            "packed": crop_first(packed, recipe),
-        }
+        calls = {"resize_all": resize_all(root, suffix, crop)}
+        calls |= {name: crop_first(data, recipe) for name, data in datasets.items()}
         rounds: dict[str, list[float]] = {name: [] for name in calls}
         # In turns, and the best of five: other work on the machine only adds time.
         for _ in range(5):
@@ -148,40 +165,65 @@ def measure(size: tuple[int, int], suffix: str, crop: tuple[int, int]) -> dict[s
         return {
             "ms_per_image": {name: round(value, 2) for name, value in ms.items()},
             "images_per_second": {name: round(1e3 / value, 1) for name, value in ms.items()},
-            "plain_speedup": round(ms["resize_all"] / ms["plain"], 2),
-            "packed_speedup": round(ms["resize_all"] / ms["packed"], 2),
+            **{f"{name}_speedup": round(ms["resize_all"] / ms[name], 2) for name in datasets},
             "stages_ms": stages_ms(root, suffix, recipe, count),
-            "file_mib": round(
-                np.mean([p.stat().st_size for p in (root / "train/images").iterdir()]) / 2**20, 2
-            ),
+            "mib_per_image": {name: mib(Path(folder) / name, count) for name in datasets},
         }
+
+
+def mib(folder: Path, count: int) -> float:
+    total = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    return round(total / count / 2**20, 2)
+
+
+def feeding() -> dict[str, object]:
+    found: dict[str, object] = {}
+    for name, (size, suffix, crop) in CASES.items():
+        with tempfile.TemporaryDirectory() as folder:
+            datasets = forms(Path(folder), size, suffix, 6)
+            recipe = Recipe(crop, SCALE, flip=True)
+            found[name] = loading_parts.feeding(datasets, recipe, BATCH[crop], steps=7)
+    return found
+
+
+def memory() -> dict[str, object]:
+    with tempfile.TemporaryDirectory() as folder:
+        return loading_parts.memory(Path(folder))
+
+
+def evaluation() -> dict[str, object]:
+    name = next(iter(CASES))
+    size, suffix, _ = CASES[name]
+    with tempfile.TemporaryDirectory() as folder:
+        datasets = forms(Path(folder), size, suffix, 6)
+        del datasets["packed"]  # nothing to read ahead: its arrays are mapped
+        return {name: loading_parts.evaluation(datasets, rounds=5)}
+
+
+PARTS = {"crops": crops, "feeding": feeding, "memory": memory, "evaluation": evaluation}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     torch.set_num_threads(1)
-    options = parser.parse_args()
-    results = {}
-    for name, case in CASES.items():
-        results[name] = measure(*case)
-        print(name, json.dumps(results[name], indent=1))
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
-    )
-    record = {
-        "benchmark": "loading",
-        "targets": {"plain_speedup": 1.4, "packed_speedup": 8.0},
-        "results": results,
-        "scale": SCALE,
-        "seed": SEED,
-        "threads": 1,
-        "date": datetime.date.today().isoformat(),
-        "commit": commit.stdout.strip(),
-        "machine": {"cpu": platform.processor() or platform.machine(), "torch": torch.__version__},
-    }
-    if options.out:
-        options.out.write_text(json.dumps(record, indent=1) + "\n")
+    words = parser.parse_args()
+    file = FOLDER / "loading.json"
+    before = json.loads(file.read_text()) if file.is_file() else {}
+    parts = {name: before[name] for name in PARTS if name in before}
+    for name in words.parts:
+        parts[name] = PARTS[name]()
+        print(name, json.dumps(parts[name], indent=1))
+        write_result(
+            "loading",
+            {
+                "targets": {"plain_speedup": 1.4, "packed_speedup": 8.0, "list_mib": 50},
+                "scale": SCALE,
+                "seed": SEED,
+                "threads": 1,
+                **parts,
+            },
+        )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Write what is made from the tables: docs/losses.md and the reference recipe.
+"""Write what is made from the tables: docs/losses.md, docs/datasets.md, the reference recipes.
 
 Run it after a change of a table, a docstring or a config section: ``make docs``. A test
 compares what it would write with what is there.
@@ -10,15 +10,19 @@ import importlib
 import inspect
 import re
 import textwrap
+from collections.abc import Iterator
 from inspect import Parameter
 from pathlib import Path
 
-from segdistill import config, losses, tables
+from segdistill import config, data, losses, tables
 from segdistill.catalogue import choices
+from segdistill.config import studies
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
+STUDY = ROOT / "src" / "segdistill" / "recipes" / "studies" / "reference.yaml"
 LOSSES = ROOT / "docs" / "losses.md"
+DATASETS = ROOT / "docs" / "datasets.md"
 
 SECTIONS: tuple[tuple[str, type[config.Section], dict[str, str]], ...] = (
     ("data", config.DataConfig, {"dataset": "scenes", "crop": "[96, 128]"}),
@@ -60,6 +64,46 @@ def reference() -> str:
     return "\n".join(lines) + "\n"
 
 
+def study_reference() -> str:
+    """Return a study file with every key, its type and its default."""
+    return (
+        "# Every key of a study file with its type and default.\n"
+        "# segdistill study studies/reference --out study --dry-run\n"
+        + "\n".join(_section(studies.StudyConfig, _STUDY_VALUES))
+        + "\n"
+    )
+
+
+_TEACHER = (
+    "{network: lraspp, backbone: resnet18, output_stride: 16, width: 128, "
+    "weights: demo/teacher/model.safetensors}"
+)
+_STUDENT = "{network: lraspp, backbone: mobilenetv2_035, output_stride: 16, width: 64}"
+_STUDY_VALUES = {
+    "data": "{dataset: scenes, batch_size: 8, crop: [96, 128]}",
+    "pairs": f"{{resnet18-mobilenetv2: {{teacher: {_TEACHER}, student: {_STUDENT}}}}}",
+    "methods": "{kl: [{loss: pixelwise_kl, weight: 1.0}]}",
+    "training": "{steps: 400, lr: 0.05}",
+    "seeds": "8",
+}
+
+
+def _section(
+    section: type[config.Section], given: dict[str, str], indent: str = ""
+) -> Iterator[str]:
+    for key, field in section.model_fields.items():
+        inner = field.default
+        if isinstance(inner, config.Section):
+            yield f"{indent}{key}:"
+            yield from _section(type(inner), {}, f"{indent}  ")
+            continue
+        value = given.get(key, _yaml(field.default))
+        about = f"{_type(field.annotation)}; {field.description}"
+        if not field.is_required():
+            about += f"; default {value}"
+        yield f"{indent}{key}: {value} # {about}"
+
+
 def losses_page() -> str:
     """Return docs/losses.md: every row of ``LOSSES`` with what its docstrings say."""
     parts = [
@@ -74,6 +118,38 @@ def losses_page() -> str:
     for name, row in losses.LOSSES.items():
         parts.append(_loss(name, row))
     return "\n".join(parts)
+
+
+def datasets_page() -> str:
+    """Return docs/datasets.md: every row of ``DATASETS``, and how its reader is tested."""
+    parts = [
+        "# Datasets\n",
+        "Made from the table `DATASETS` by `make docs`; do not edit. `segdistill list datasets "
+        "--verbose` prints the same with the names and colours of all classes. No data come with "
+        "segdistill and none are downloaded: the licence of each is its owner's. A `data.root` "
+        "one level too high or too deep is refused with the right one, for every dataset.\n",
+        "| dataset | classes | splits | ignored | how it is tested |",
+        "|---|---|---|---|---|",
+    ]
+    for name, row in data.DATASETS.items():
+        classes = len(tables.load("segdistill.data", row.classes)) if row.classes else "yours"
+        cells = [f"[`{name}`](#{name})", str(classes), ", ".join(row.splits) or "yours"]
+        parts.append(f"| {' | '.join([*cells, row.ignored, row.tested])} |")
+    for name, row in data.DATASETS.items():
+        settings = tables.settings("segdistill.data", row.target, row.given)
+        shown = [
+            key if setting.default is Parameter.empty else f"{key}={_yaml(setting.default)}"
+            for key, setting in settings.items()
+        ]
+        parts.append(f"\n## {name}\n\n{row.about}\n")
+        parts.append(f"- settings: `{', '.join(shown)}`")
+        parts.append(f"- below `root`: `{row.layout}`")
+        parts += [f"- source: {row.source}"] if row.source else []
+        parts += [f"- licence: {row.licence}"] if row.licence else []
+        module, _, attribute = row.target.partition(":")
+        reader = getattr(importlib.import_module(f"segdistill.data.{module}"), attribute)
+        parts.append(f"\n{_docstring(reader)}".rstrip())
+    return "\n".join(parts) + "\n"
 
 
 def _overview() -> str:
@@ -148,7 +224,10 @@ def _type(annotation: object) -> str:
     text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
     if getattr(annotation, "__origin__", None) is not None:
         text = str(annotation)
-    text = re.sub(r"typing\.|pathlib\._local\.|pathlib\.|datetime\.", "", text)
+    text = re.sub(r"typing\.|pathlib\._local\.|pathlib\.|datetime\.|segdistill\.[a-z.]+", "", text)
+    text = re.sub(r"dict\[str, (\w+)\]", r"mapping to \1", text).replace(
+        "mapping to Any", "section"
+    )
     text = re.sub(r"Annotated\[(\w+), [^\]]*?\]", r"\1", text)
     text = re.sub(r"Optional\[(\w+)\]", r"\1 | null", text)
     text = re.sub(r"Literal\[([^\]]*)\]", lambda match: match[1].replace("'", ""), text)
@@ -169,7 +248,9 @@ def _yaml(value: object) -> str:
 
 def main() -> None:
     RECIPE.write_text(reference(), encoding="utf-8")
+    STUDY.write_text(study_reference(), encoding="utf-8")
     LOSSES.write_text(losses_page(), encoding="utf-8")
+    DATASETS.write_text(datasets_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -24,6 +24,16 @@ def test_the_reference_recipe_is_in_step_with_the_config(generate: ModuleType) -
     assert generate.RECIPE.read_text(encoding="utf-8") == generate.reference(), "run make docs"
 
 
+def test_the_reference_study_is_in_step_with_the_config(generate: ModuleType) -> None:
+    assert generate.STUDY.read_text(encoding="utf-8") == generate.study_reference(), "run make docs"
+
+
+def test_the_datasets_page_is_in_step_with_the_table(generate: ModuleType) -> None:
+    assert generate.DATASETS.read_text(encoding="utf-8") == generate.datasets_page(), (
+        "run make docs"
+    )
+
+
 def test_the_losses_page_is_in_step_with_the_table(generate: ModuleType) -> None:
     assert generate.LOSSES.read_text(encoding="utf-8") == generate.losses_page(), "run make docs"
 

@@ -45,6 +45,13 @@ def test_a_datasets_layout_licence_and_colours_are_told(cli: Cli) -> None:
     out = cli("list", "datasets", "cityscapes", "--verbose").out
     for part in ("leftImg8bit/", "licence: non-commercial", "splits: train, val, test", "road=#"):
         assert part in out, part
+    assert "number of classes: 19" in out
+    assert "classes: the files decide" in cli("list", "datasets", "folder", "-v").out
+    assert "classes: none" in cli("list", "datasets", "images", "-v").out
+    rows = json.loads(cli("list", "datasets", "--verbose", "--json").out)
+    for name in ("source", "licence", "layout below root", "ignored labels", "splits"):
+        assert all(name in row for row in rows.values())
+    assert rows["ade20k"]["number of classes"] == len(rows["ade20k"]["classes"]) == 150
 
 
 def test_backbones_are_filtered_by_part_of_their_name(cli: Cli) -> None:
@@ -66,3 +73,13 @@ def test_taps_have_width_and_stride_and_can_be_tapped(cli: Cli) -> None:
     assert list(taps["student"])[:3] == ["backbone", "head", "logits"]
     path = next(path for path in taps["student"] if path.endswith("bn1"))
     assert f"  {path} " in cli("list", "taps", "tiny.yaml").out
+
+
+def test_a_mistyped_tap_does_not_keep_the_taps_from_being_listed(cli: Cli) -> None:
+    words = ["teacher.taps={early: backbone.body.layer1, late: backbone.body.layer9}", "--json"]
+    done = cli("list", "taps", "tiny.yaml", *words)
+    assert done.code == 0, done.err
+    teacher = json.loads(done.out)["teacher"]
+    assert next(iter(teacher)) == "early"
+    assert teacher["early"] == teacher["backbone.body.layer1"]
+    assert "late" not in teacher

@@ -3,11 +3,14 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from .conftest import Cli, folder_config
 
 
-def test_a_packed_copy_takes_the_originals_place(cli: Cli, folder: Path) -> None:
-    done = cli("pack", "folder", f"root={folder}", "--out", "packed")
+@pytest.mark.parametrize("words", [[], ["--compress"]], ids=["raw", "compressed"])
+def test_a_packed_copy_takes_the_originals_place(cli: Cli, folder: Path, words: list[str]) -> None:
+    done = cli("pack", "folder", f"root={folder}", "--out", "packed", *words)
     assert done.code == 0
     assert done.out.splitlines()[0] == "packed written, 0 MiB"
     assert "next: segdistill check CONFIG data.dataset=folder data.root=packed" in done.out
@@ -18,6 +21,8 @@ def test_a_packed_copy_takes_the_originals_place(cli: Cli, folder: Path) -> None
     ]
     assert reports[0] == reports[1]
     assert reports[0]["splits"]["train"]["images"] == 2
+    files = {file.name for file in Path("packed").iterdir()}
+    assert ("train.tiles.bin" in files) == bool(words)
 
 
 def test_a_packed_copy_that_was_changed_is_found_by_its_hash(cli: Cli, folder: Path) -> None:

@@ -24,7 +24,7 @@ def test_value_0_has_no_class_and_the_others_count_from_0(root: Path, split: str
     mask = ade20k(split=split, root=root)[0].mask
     assert mask is not None
     assert mask[0].tolist() == [255, *range(150)]
-    assert len(CLASSES) == 150
+    assert len(CLASSES) == len(CLASSES.colors) == 150
     assert (CLASSES.names[0], CLASSES.names[12], CLASSES.names[149]) == ("wall", "person", "flag")
 
 
@@ -38,3 +38,13 @@ def test_refuses_a_value_above_150_and_another_folder(root: Path, write: type) -
         ade20k(split="train", root=root)[0]
     with pytest.raises(DataError, match="ade20k: expected images/training and annotations/train"):
         ade20k(split="train", root=root / "testing")
+
+
+def test_colours_are_those_of_the_challenge() -> None:
+    colors = dict(zip(CLASSES.names, CLASSES.colors, strict=True))
+    assert colors["wall"] == (120, 120, 120)
+    assert colors["sky"] == (6, 230, 230)
+    assert colors["person"] == (150, 5, 61)
+    assert colors["flag"] == (92, 0, 255)
+    assert colors["road"] == colors["skyscraper"] == (140, 140, 140)
+    assert len(set(CLASSES.colors)) == 149

@@ -19,6 +19,13 @@ def test_every_row_names_a_function_with_settings_and_a_sentence(name: str) -> N
     assert entry.given == ("split",)
     assert "split" not in settings("segdistill.data", entry.target, entry.given)
     assert entry.about.endswith(".")
+    assert entry.tested
+    assert entry.layout
+    assert entry.ignored
+    if entry.classes:
+        assert entry.source
+        assert entry.licence
+        assert entry.splits
 
 
 def test_builds_a_split_from_a_flat_config(tree: Path) -> None:

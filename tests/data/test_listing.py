@@ -1,12 +1,17 @@
 """Lists of files: CSV and JSON lines, splits, absolute paths, missing masks."""
 
+import gc
 import json
+import pickle
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from segdistill.data.listing import listing
+from segdistill.data.stream import Stream
+from segdistill.data.transforms import Recipe
 from segdistill.errors import DataError
 
 ROWS = [
@@ -56,9 +61,39 @@ def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str)
         listing(split="train", root=tree)
 
 
+@pytest.mark.parametrize("row", ["[1]", "3", '{"image": 3}', '{"image": "."}', '{"mask": "a"}'])
+def test_refuses_a_row_without_an_image(tree: Path, row: str) -> None:
+    (tree / "x.jsonl").write_text(f'{{"image": "train/images/0.png"}}\n{row}\n')
+    with pytest.raises(DataError, match=r"x\.jsonl: expected a column image .* in row 2$"):
+        listing(split="train", root=tree, file="x.jsonl")
+
+
 def test_refuses_a_missing_list_and_a_line_that_is_no_json(tree: Path) -> None:
-    with pytest.raises(DataError, match=r"data\.csv: expected a CSV or JSONL list, got nothing"):
+    with pytest.raises(
+        DataError,
+        match=r"list: expected data\.csv and classes\.txt in .*got none; check data\.root",
+    ):
         listing(split="train", root=tree)
     (tree / "x.jsonl").write_text('{"image": "a.png"}\nnot json\n')
     with pytest.raises(DataError, match=r"x\.jsonl:2: expected a JSON object, got 'not json"):
         listing(split="train", root=tree, file="x.jsonl")
+
+
+def test_a_list_of_20000_images_costs_less_than_50_mb(tree: Path) -> None:
+    image = "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png"
+    mask = "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png"
+    for file, there in ((image, "train/images/0.png"), (mask, "train/masks/0.png")):
+        (tree / file).parent.mkdir(parents=True)
+        (tree / file).symlink_to(tree / there)
+    (tree / "data.csv").write_text("image,mask\n" + f"{image},{mask}\n" * 20_000)
+    tracemalloc.start()
+    stream = Stream(listing(split="train", root=tree), Recipe((8, 8)), 4, seed=0)
+    for k in (0, 4_999, 5_000, 10_000):  # three epochs
+        stream.batch(k)
+    gc.collect()
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(stream.dataset) == 20_000
+    assert kept < 50e6
+    # What a worker that is spawned instead of forked is sent.
+    assert len(pickle.dumps(stream)) < 10e6

@@ -11,8 +11,11 @@ from PIL import Image
 
 from segdistill.data import build_dataset
 from segdistill.data.files import FileDataset
-from segdistill.data.packing import MANIFEST, PackedDataset, find_pack_faults, is_packed, pack
+from segdistill.data.manifest import MANIFEST, find_pack_faults, is_packed
+from segdistill.data.packing import pack
+from segdistill.data.raw_pack import PackedDataset
 from segdistill.data.stream import Stream
+from segdistill.data.tile_pack import TiledDataset
 from segdistill.data.transforms import Recipe
 from segdistill.errors import DataError
 
@@ -119,3 +122,67 @@ def test_refuses_to_overwrite_and_reports_progress(dataset: FileDataset, tmp_pat
     assert seen[-1] == ("train", 5, 5)
     with pytest.raises(DataError, match="expected a new folder"):
         pack({"train": dataset}, out, options=OPTIONS)
+
+
+@pytest.fixture
+def tiled(dataset: FileDataset, tmp_path: Path) -> Path:
+    return pack({"train": dataset}, tmp_path / "tiled", options=OPTIONS, compress=True)
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Recipe((16, 16), (0.5, 2.0), flip=True),
+        Recipe((16, 16), (0.5, 2.0), max_class_share=0.3),
+        Recipe((16, 16), (0.5, 2.0), rare_class=0.7),
+    ],
+    ids=["plain", "max_class_share", "rare_class"],
+)
+def test_compressed_copies_give_the_batches_of_the_original(
+    dataset: FileDataset, tiled: Path, recipe: Recipe
+) -> None:
+    copy = build_dataset({**OPTIONS, "root": str(tiled)}, split="train")
+    assert isinstance(copy, TiledDataset)
+    assert copy.classes == dataset.classes
+    for one, other in ((copy[i], dataset[i]) for i in range(5)):
+        assert one.name == other.name
+        assert np.array_equal(one.image, other.image)
+        assert np.array_equal(one.mask, other.mask)
+    for k in (0, 7):
+        batches = [Stream(data, recipe, 4, 0).batch(k) for data in (copy, dataset)]
+        assert all(torch.equal(a, b) for a, b in zip(*batches, strict=True))
+
+
+def test_compressed_copies_keep_sizes_and_missing_masks_and_can_be_sent(
+    tree: Path, tmp_path: Path
+) -> None:
+    (tree / "data.csv").write_text("image,mask\ntrain/images/0.png,\nwide.png,wide_mask.png\n")
+    wide = np.random.default_rng(0).integers(0, 256, (70, 300, 3), dtype=np.uint8)
+    Image.fromarray(wide).save(tree / "wide.png")
+    Image.fromarray(wide[..., 0] % 3).save(tree / "wide_mask.png")
+    options = {"dataset": "list", "root": str(tree)}
+    data = build_dataset(options, split="a")
+    out = pack({"a": data}, tmp_path / "packed", options=options, compress=True)
+    copy = TiledDataset(out, "a")
+    assert copy[0].mask is None
+    assert copy.read_mask(0) is None
+    assert np.array_equal(copy[1].image, wide)
+    assert np.array_equal(copy[1].mask, wide[..., 0] % 3)
+    assert np.array_equal(pickle.loads(pickle.dumps(copy))[1].image, wide)
+    assert len(pickle.dumps(copy)) < 5000
+    assert len(list(Stream(copy, Recipe((8, 8)), 2, 0).loader(0, 3, workers=1))) == 3
+
+
+def test_a_changed_compressed_copy_is_named_when_read_and_found_by_its_hash(tiled: Path) -> None:
+    file = tiled / "train.tiles.bin"
+    data = bytearray(file.read_bytes())
+    data[5] ^= 255
+    file.write_bytes(data)
+    assert len(find_pack_faults(tiled)) == 1
+    with pytest.raises(
+        DataError, match=r"train\.tiles\.bin: expected the packed content of 0, got"
+    ):
+        TiledDataset(tiled, "train")[0]
+    file.write_bytes(data[:-1])
+    with pytest.raises(DataError, match=r"train\.tiles\.bin: expected \d+ bytes, got"):
+        TiledDataset(tiled, "train")

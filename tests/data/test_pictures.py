@@ -32,6 +32,11 @@ def test_a_photo_is_written_as_jpeg(tmp_path: Path) -> None:
     assert np.abs(read_image(tmp_path / "a.jpg").astype(int) - 99).max() <= 2
 
 
+def test_names_with_folders_are_written_below_them(tmp_path: Path) -> None:
+    write_image(tmp_path / "aachen/aachen_000000_000019_input.jpg", np.zeros((4, 6, 3), np.uint8))
+    assert (tmp_path / "aachen/aachen_000000_000019_input.jpg").is_file()
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     write_image(tmp_path / "a.png", np.zeros((4, 4, 3), np.uint8))
     with pytest.raises((TypeError, ValueError)):

@@ -32,6 +32,18 @@ def test_drawing_leaves_numpys_random_state_alone_and_is_done_once() -> None:
     assert np.array_equal(np.random.get_state()[1], state)
 
 
+def test_a_process_keeps_no_more_scenes_than_fit_in_its_bound(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("segdistill.data.scenes._KEPT_BYTES", 3 * 4 * 32 * 48)
+    data = scenes(split="val", size=(32, 48), val_images=6)
+    first = [data[i] for i in range(6)]
+    assert len(data._drawn) == 3
+    assert data[2] is first[2]
+    assert data[5] is not first[5]
+    assert np.array_equal(data[5].image, first[5].image)
+
+
 def test_has_the_default_counts_sizes_and_types() -> None:
     train, val = scenes(split="train"), scenes(split="val")
     assert (len(train), len(val)) == (300, 100)

@@ -16,9 +16,9 @@ from segdistill.data.transforms import (
     Region,
     augment,
     draw_region,
+    needs_mask,
     resize_labels,
     resize_region,
-    rows_needed,
 )
 from segdistill.seeding import draws
 from segdistill.types import Sample
@@ -197,13 +197,15 @@ def test_the_rows_below_the_crop_are_not_needed(
     height: int, width: int, scale: float, step: int
 ) -> None:
     data, recipe = sample(height, width), Recipe((16, 24), (scale, scale), flip=True, hue=0.2)
-    rows = rows_needed((height, width), recipe, 0, step, 5)
+    region = draw_region((height, width), None, recipe, draws(0, "augment", step, 5))
+    rows = region.top + region.height
     top = Sample(data.image[:rows], data.mask[:rows], "top")  # type: ignore[index]
     one = augment(data, recipe, 0, step, 5)
     other = augment(top, recipe, 0, step, 5, size=(height, width))
     assert all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
-    careful = Recipe((16, 24), (scale, scale), max_class_share=0.75)
-    assert rows_needed((height, width), careful, 0, step, 5) == height
+    assert not needs_mask(recipe, None)
+    assert needs_mask(recipe, 3)
+    assert needs_mask(Recipe((16, 24), max_class_share=0.75), None)
 
 
 def test_reads_arrays_that_cannot_be_written() -> None:

@@ -104,8 +104,11 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
             "source": row.source,
             "licence": row.licence,
         }
-        if verbose and row.classes and containing in name:
+        if not row.classes:
+            rows[name]["classes"] = "the files decide" if row.ignored != "all" else "none"
+        elif verbose and containing in name:
             classes = load("segdistill.data", row.classes)
+            rows[name]["number of classes"] = len(classes)
             rows[name]["classes"] = {
                 label: "#{:02x}{:02x}{:02x}".format(*color)
                 for label, color in zip(classes.names, classes.colors, strict=True)

@@ -19,6 +19,9 @@ def pack(
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("packed"),
     splits: Annotated[str, typer.Option(help="Splits to pack.")] = "train,val",
+    compress: Annotated[
+        bool, typer.Option("--compress", help="Lossless tiles: half the disk, slower crops.")
+    ] = False,
 ) -> None:
     """Write a copy of a dataset that crops read fast.
 
@@ -34,7 +37,14 @@ def pack(
     from segdistill.cli.progress import display
 
     with display() as tell:
-        verbs.pack(dataset, out, splits=splits.split(","), settings=settings or (), tell=tell)
+        verbs.pack(
+            dataset,
+            out,
+            splits=splits.split(","),
+            settings=settings or (),
+            compress=compress,
+            tell=tell,
+        )
     size = sum(file.stat().st_size for file in out.iterdir()) / 2**20
     print(f"{out} written, {size:.0f} MiB")
     print(f"next: segdistill check CONFIG data.dataset={dataset} data.root={out}")

@@ -55,10 +55,27 @@ class DataConfig(NamedSection):
     jitter: float = Field(
         0.0, ge=0.0, le=1.0, description="strength of brightness, contrast and saturation jitter"
     )
+    hue: float = Field(0.0, ge=0.0, le=0.5, description="largest turn of the colour wheel")
+    blur: float = Field(0.0, ge=0.0, le=1.0, description="share of crops with a Gaussian blur")
+    max_class_share: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="a crop that one class fills more of is drawn again; 1: off",
+    )
+    rare_class: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of crops drawn for rare classes, as in DAFormer"
+    )
+    rare_temperature: PositiveFloat = Field(
+        0.01, description="of rare_class: the smaller, the more the rarest classes are drawn"
+    )
     seed: int = Field(0, description="seed of order and augmentation: equal seed, equal batches")
     workers: int = Field(0, ge=0, description="loader processes; changes speed, never batches")
     on_error: Literal["raise", "skip"] = Field(
         "raise", description="skip: draw another for an image that cannot be read, and list it"
+    )
+    holdout: float = Field(
+        0.0, ge=0.0, lt=1.0, description="share of train kept out, as evaluation.split: holdout"
     )
     unlabelled: SerializeAsAny[UnlabelledConfig] | None = Field(
         None, description="section: dataset and per_batch; losses that need labels see none there"

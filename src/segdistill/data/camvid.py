@@ -6,6 +6,7 @@ from pathlib import Path
 
 from segdistill.data.files import FileDataset, Pair, find_layout, match_names
 from segdistill.data.labels import ColorCode, IdCode
+from segdistill.data.text import read_text
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
 
@@ -117,7 +118,7 @@ def split_of(name: str) -> str:
 
 def _listed(root: Path, listing: Path) -> list[Pair]:
     pairs = []
-    for number, line in enumerate(listing.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(listing).splitlines(), start=1):
         words = line.split()
         if not words:
             continue

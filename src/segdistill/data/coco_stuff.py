@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.data.files import FileDataset, find_layout, match_names
+from segdistill.data.files import FileDataset, Pair, find_layout, match_names
 from segdistill.data.labels import IdCode
 from segdistill.data.palettes import distinct_colors
+from segdistill.data.voc import read_names
 from segdistill.types import IGNORE_INDEX, Classes
 
 NAMES = (
@@ -43,14 +44,18 @@ CLASSES = Classes(NAMES, distinct_colors(len(NAMES)))
 
 
 def coco_stuff(*, split: str, root: Path) -> FileDataset:
-    """Read a split of COCO-Stuff 164k with its pixel maps.
+    """Read a split of COCO-Stuff, the 164k images or the earlier 10k.
 
-    Images are ``images/train2017/*.jpg`` or ``train2017/*.jpg``, masks of the same names
-    ``stuffthingmaps/train2017/*.png`` or ``annotations/train2017/*.png``. A pixel's value is
-    its COCO id less one; the 171 ids in use become train ids in their order, 255 has no class.
+    Of 164k, images are ``images/train2017/*.jpg`` or ``train2017/*.jpg``, masks of the same
+    names ``stuffthingmaps/train2017/*.png`` or ``annotations/train2017/*.png``; a pixel's value
+    is its COCO id less one, 255 has no class. Of 10k (version 1.1), all images are in
+    ``images/``, masks in ``annotations/*.mat``, whose ``S`` holds COCO ids and 0 for no class,
+    and names in ``imageLists/train.txt`` and ``test.txt``; that test list has masks, and is
+    ``val`` as well. Flat folders with masks ``annotations/*.png`` have the values of 164k. The
+    171 ids in use become train ids in their order.
 
     Args:
-        split: ``train`` or ``val``.
+        split: ``train`` or ``val``; of 10k also ``test``.
         root: the folder that holds those folders.
 
     Returns:
@@ -61,7 +66,8 @@ def coco_stuff(*, split: str, root: Path) -> FileDataset:
 
     Source:
         Caesar, Uijlings and Ferrari, "COCO-Stuff: Thing and Stuff Classes in Context", CVPR
-        2018, arXiv:1612.03716; ids and names from nightrome/cocostuff ``labels.txt``.
+        2018, arXiv:1612.03716; ids and names from nightrome/cocostuff ``labels.txt``, the
+        layout of 10k from nightrome/cocostuff10k.
     """
     root = Path(root)
     folder = {"train": "train2017", "val": "val2017"}.get(split, split)
@@ -70,7 +76,22 @@ def coco_stuff(*, split: str, root: Path) -> FileDataset:
         for images in ("images/", "")
         for masks in ("stuffthingmaps", "annotations")
     ]
-    images, masks = find_layout("coco_stuff", root, *layouts)
+    # An own val list goes before the test list of the authors.
+    names = {"val": ("val", "test")}.get(split, (split,))
+    flat = [("images", "annotations", f"imageLists/{name}.txt") for name in names]
+    layout = find_layout("coco_stuff", root, *layouts, *flat)
+    if layout in flat:
+        listed = read_names(root / layout[2])
+        # One kind for all: the two store different numbers.
+        converted = any((root / f"annotations/{name}.png").exists() for name in listed[:1])
+        suffix = "png" if converted else "mat"
+        pairs = [Pair(n, f"images/{n}.jpg", f"annotations/{n}.{suffix}") for n in listed]
+        return FileDataset(root, pairs, CLASSES, _code(first=0 if converted else 1))
+    return FileDataset(root, match_names(root, *layout), CLASSES, _code(first=0))
+
+
+def _code(first: int) -> IdCode:
+    """Return what values mean where COCO's first id is stored as ``first``."""
     used = [coco for coco in range(1, 183) if coco not in _UNUSED]
-    code = IdCode({**{coco - 1: i for i, coco in enumerate(used)}, 255: IGNORE_INDEX})
-    return FileDataset(root, match_names(root, images, masks), CLASSES, code)
+    ignored = IGNORE_INDEX if first == 0 else 0
+    return IdCode({**{coco - 1 + first: i for i, coco in enumerate(used)}, ignored: IGNORE_INDEX})

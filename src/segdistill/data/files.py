@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from segdistill.data.labels import LabelCode
+from segdistill.data.manifest import is_packed
 from segdistill.data.partial import Rows, read_image_top, read_mask_top
 from segdistill.data.reading import IMAGE_SUFFIXES, read_image, read_mask, stored_size
 from segdistill.errors import DataError
@@ -92,6 +93,44 @@ class FileDataset:
         """
         return self._read(index, rows)
 
+    def read_below_mask(
+        self, index: int, rows: Callable[[np.ndarray], int]
+    ) -> tuple[Sample, tuple[int, int]]:
+        """Read a whole mask, and as many top rows of its image as the mask decides.
+
+        Args:
+            index: which pair; it has a mask.
+            rows: how many rows of the image are needed, given the mask.
+
+        Returns:
+            The sample, with the whole mask, and the image's height and width.
+
+        Raises:
+            DataError: as for indexing.
+        """
+        pair = self.pairs[index]
+        mask = self.read_mask(index)
+        if mask is None:
+            raise DataError(f"{self.root / pair.image}: expected a mask, got none")
+        path = self.root / pair.image
+        top = read_image_top(path, lambda _: rows(mask))
+        image, size = top or _whole(read_image(path))
+        check_same_size(path, size, self.root / str(pair.mask), _whole(mask)[1])
+        return Sample(image, mask, pair.name), size
+
+    def read_mask(self, index: int) -> np.ndarray | None:
+        """Read one mask without its image, or return None where there is none.
+
+        Raises:
+            DataError: it is missing or broken, or holds a value that is no class.
+        """
+        mask = self.pairs[index].mask
+        return (
+            None
+            if mask is None
+            else self._code.decode(read_mask(self.root / mask), self.root / mask)
+        )
+
     def _read(self, index: int, rows: Rows | None) -> tuple[Sample, tuple[int, int]]:
         pair = self.pairs[index]
         path = self.root / pair.image
@@ -104,8 +143,7 @@ class FileDataset:
         top = read_mask_top(mask_path, rows) if rows else None
         stored, mask_size = top or _whole(read_mask(mask_path))
         mask = self._code.decode(stored, mask_path)
-        if mask_size != size:
-            raise _other_size(path, size, mask_path, mask_size)
+        check_same_size(path, size, mask_path, mask_size)
         height = min(len(image), len(mask))
         return Sample(image[:height], mask[:height], pair.name), size
 
@@ -188,13 +226,15 @@ def find_layout(who: str, root: Path, *layouts: tuple[str, ...]) -> tuple[str, .
         layouts: paths relative to the root that go together.
 
     Raises:
-        DataError: none is there; says so where the root is one level too high or too deep.
+        DataError: none is there; says so where the root is one level too high or too deep,
+            also of a packed copy.
     """
     for layout in layouts:
         if all((root / part).exists() for part in layout):
             return layout
     near = [root.parent, *sorted(path for path in root.glob("*") if path.is_dir())]
-    better = next((n for n in near for lay in layouts if all((n / p).exists() for p in lay)), None)
+    fits = [n for n in near for lay in layouts if all((n / part).exists() for part in lay)]
+    better = next(iter([*fits, *filter(is_packed, near)]), None)
     expected = ", or ".join(" and ".join(layout) for layout in layouts)
     advice = f"give data.root={better}" if better else "check data.root and the split"
     raise DataError(f"{who}: expected {expected} in {root}, got none; {advice}")
@@ -210,21 +250,34 @@ def refuse_files(where: Path, expected: str, files: Sequence[str], fault: str) -
         )
 
 
-def _whole(array: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
-    height, width = array.shape[:2]
-    return array, (height, width)
+def check_same_size(
+    path: Path, image: tuple[int, int], mask_path: Path, mask: tuple[int, int]
+) -> None:
+    """Refuse a mask of another size than its image.
 
+    Args:
+        path: file of the image.
+        image: its height and width, upright.
+        mask_path: file of the mask.
+        mask: its height and width.
 
-def _other_size(
-    path: Path, image: tuple[int, ...], mask_path: Path, mask: tuple[int, ...]
-) -> DataError:
+    Raises:
+        DataError: they differ; says so where the image's EXIF note is the reason.
+    """
+    if mask == image:
+        return
     advice = "resize one of them"
-    if stored_size(path) == mask != image:
+    if path.is_file() and stored_size(path) == mask:
         advice = (
             "the mask fits the image as stored, but its EXIF note turns it: "
             "rotate the mask, or remove the note"
         )
-    return DataError(
+    raise DataError(
         f"{mask_path}: expected a mask of its image's size {image[1]}×{image[0]}, "
         f"got {mask[1]}×{mask[0]} for {path}; {advice}"
     )
+
+
+def _whole(array: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    height, width = array.shape[:2]
+    return array, (height, width)

@@ -7,6 +7,7 @@ from pathlib import Path
 from segdistill.data.files import FileDataset, find_layout, match_names
 from segdistill.data.labels import MAX_CLASSES, ColorCode, LabelCode, plain_ids
 from segdistill.data.palettes import distinct_colors
+from segdistill.data.text import read_text
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
 
@@ -65,7 +66,7 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
         raise DataError(
             f"{file}: expected a file with one class name a line, got nothing; write it"
         )
-    rows = [_split_line(line) for line in file.read_text(encoding="utf-8-sig").splitlines()]
+    rows = [_split_line(line) for line in read_text(file).splitlines()]
     rows = [row for row in rows if row[0]]
     kept = [row for row in rows if row[0] != "ignore"]
     names = tuple(name for name, _ in kept)

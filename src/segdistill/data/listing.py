@@ -6,8 +6,9 @@ import csv
 import json
 from pathlib import Path
 
-from segdistill.data.files import FileDataset, Pair
+from segdistill.data.files import FileDataset, Pair, find_layout
 from segdistill.data.folder import read_classes
+from segdistill.data.text import read_text
 from segdistill.errors import DataError
 
 
@@ -33,6 +34,7 @@ def listing(
         DataError: the list is missing or broken, it has no such rows, or files are missing.
     """
     root = Path(root)
+    find_layout("list", root, (file, classes))
     names, code = read_classes(root / classes)
     rows = _read_rows(root / file)
     known = sorted({row["split"] for row in rows if row.get("split")})
@@ -53,20 +55,31 @@ def listing(
 
 
 def _read_rows(path: Path) -> list[dict[str, str]]:
-    if not path.is_file():
-        raise DataError(f"{path}: expected a CSV or JSONL list, got nothing; check data.file")
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        if path.suffix.lower() == ".jsonl":
-            rows = [_parse(path, number, line) for number, line in enumerate(file, start=1)]
-            rows = [row for row in rows if row]
-        else:
-            rows = [dict(row) for row in csv.DictReader(file)]
+    lines = read_text(path).splitlines(keepends=True)
+    if path.suffix.lower() == ".jsonl":
+        rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+        rows = [row for row in rows if row]
+    else:
+        try:
+            rows = [dict(row) for row in csv.DictReader(lines)]
+        except csv.Error as error:
+            raise DataError(f"{path}: expected CSV, got a broken row ({error})") from error
     for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or not row.get("image"):
+        if not _is_row(row):
             raise DataError(
                 f"{path}: expected a column image in each row, got {row} in row {number}"
             )
     return rows
+
+
+def _is_row(row: object) -> bool:
+    """Return whether a row has an image that could be a file, and text where text belongs."""
+    if not isinstance(row, dict):
+        return False
+    cells = [row.get(key) for key in ("image", "mask", "split", "name")]
+    return all(cell is None or isinstance(cell, str) for cell in cells) and bool(
+        cells[0] and Path(cells[0]).name
+    )
 
 
 def _parse(path: Path, number: int, line: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Display colours for classes whose dataset gives none."""
+"""Display colours of classes: by rule, from hex, or made up where a dataset gives none."""
 
 from __future__ import annotations
 
@@ -34,3 +34,8 @@ def voc_colors(count: int) -> tuple[Color, ...]:
             blue |= (bits >> 2 & 1) << (7 - level)
         colors.append((red, green, blue))
     return tuple(colors)
+
+
+def hex_colors(words: str) -> tuple[Color, ...]:
+    """Return the colours of six-digit hex numbers with spaces between them."""
+    return tuple((int(w[:2], 16), int(w[2:4], 16), int(w[4:], 16)) for w in words.split())

@@ -7,6 +7,7 @@ from pathlib import Path
 from segdistill.data.files import FileDataset, Pair, find_layout
 from segdistill.data.labels import IdCode
 from segdistill.data.palettes import voc_colors
+from segdistill.data.text import read_text
 from segdistill.data.voc import read_names
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
@@ -20,6 +21,8 @@ NAMES = (
     "sidewalk", "sign", "sky", "snow", "sofa", "table", "track", "train", "tree", "truck",
     "tvmonitor", "wall", "water", "window", "wood",
 )  # fmt: skip
+
+_LARGEST = 65535  # masks are 16-bit
 
 CLASSES = Classes(("background", *NAMES), voc_colors(len(NAMES) + 1))
 
@@ -77,10 +80,12 @@ def _find_list(root: Path, split: str) -> Path:
 def _by_label(file: Path, first: int, rest: int) -> dict[int, int]:
     ids = {0: rest}
     found = set()
-    for line in file.read_text(encoding="utf-8").splitlines():
+    for line in read_text(file).splitlines():
         number, _, name = line.partition(":")
         if name:
             name = name.strip()
+            if not number.strip().isdecimal() or int(number) > _LARGEST:
+                raise DataError(f"{file}: expected lines like 2: aeroplane, got {line!r}")
             ids[int(number)] = NAMES.index(name) + first if name in NAMES else rest
             found.add(name)
     missing = [name for name in NAMES if name not in found]

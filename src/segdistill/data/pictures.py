@@ -32,7 +32,7 @@ def write_image(path: Path, image: np.ndarray, *, quality: int = 90) -> None:
     """Write an image, JPEG or PNG by the path's extension, whole or not at all.
 
     Args:
-        path: where to; its folder exists.
+        path: where to; its folders are made: names of images may hold some.
         image: the picture.
         quality: of a JPEG, 1 to 95.
 
@@ -47,6 +47,7 @@ def write_picture(path: Path, picture: Image.Image, *, quality: int = 90) -> Non
     kind = "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG"
     encoded = io.BytesIO()
     picture.save(encoded, format=kind, quality=quality)
+    path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path, encoded.getvalue())
 
 

@@ -34,7 +34,20 @@ def read_image(path: Path) -> np.ndarray:
     Raises:
         DataError: the file is missing, empty, cut off or no image; it is named.
     """
-    data = _read_bytes(path)
+    return image_from_bytes(_read_bytes(path), path)
+
+
+def image_from_bytes(data: np.ndarray, path: Path) -> np.ndarray:
+    """Decode the content of an image file; see :func:`read_image`.
+
+    Args:
+        data: the file's bytes, uint8.
+        path: what messages call it.
+
+    Raises:
+        DataError: the content is empty, cut off or no image; it is named.
+    """
+    _check_not_empty(data, path)
     # 16-bit PNGs come out of torchvision as uint16 that numpy cannot scale without a copy.
     if _is_jpeg(data) or _png_depth(data)[0] in (1, 2, 4, 8):
         try:
@@ -76,6 +89,20 @@ def read_mask(path: Path) -> np.ndarray:
     data = _read_bytes(path)
     if path.suffix == ".mat":
         return _read_matlab(path)
+    return mask_from_bytes(data, path)
+
+
+def mask_from_bytes(data: np.ndarray, path: Path) -> np.ndarray:
+    """Decode the content of a mask file that is no MATLAB file; see :func:`read_mask`.
+
+    Args:
+        data: the file's bytes, uint8.
+        path: what messages call it.
+
+    Raises:
+        DataError: the content is empty, cut off, a JPEG or no image; it is named.
+    """
+    _check_not_empty(data, path)
     if _is_jpeg(data):
         raise DataError(
             f"{path}: expected a mask without loss, got a JPEG, which blurs ids into others; "
@@ -149,9 +176,13 @@ def _read_bytes(path: Path) -> np.ndarray:
     except OSError as error:
         kind = "a folder" if path.is_dir() else f"{error.strerror or error}"
         raise DataError(f"{path}: expected an image file, got {kind}") from error
+    _check_not_empty(data, path)
+    return data
+
+
+def _check_not_empty(data: np.ndarray, path: Path) -> None:
     if data.size == 0:
         raise DataError(f"{path}: expected an image file, got 0 bytes; copy it again")
-    return data
 
 
 def _open(path: Path, data: np.ndarray) -> Image.Image:

@@ -10,6 +10,8 @@ from segdistill.errors import DataError
 from segdistill.seeding import derive
 from segdistill.types import Classes, Sample
 
+_KEPT_BYTES = 64 * 2**20  # the default 300 scenes take 25 MB; more than fit are drawn each time
+
 
 def scenes(
     *,
@@ -32,7 +34,7 @@ def scenes(
         scene_seed: of all scenes.
 
     Returns:
-        The split, drawn when asked for and then kept in memory.
+        The split, drawn when asked for and then kept in memory, up to 64 MiB a process.
 
     Raises:
         DataError: another split.
@@ -77,8 +79,10 @@ class Scenes:
         """Draw one scene, or return it from memory."""
         if not 0 <= index < self.count:
             raise IndexError(f"Scenes: expected an index below {self.count}, got {index}")
-        if index not in self._drawn:
-            rng = np.random.default_rng(derive(self.seed, f"scenes/{self.split}", index))
-            image, labels = draw_scene(rng, *self.size)
-            self._drawn[index] = Sample(image, labels, f"{self.split}_{index:04d}")
-        return self._drawn[index]
+        if index in self._drawn:
+            return self._drawn[index]
+        rng = np.random.default_rng(derive(self.seed, f"scenes/{self.split}", index))
+        sample = Sample(*draw_scene(rng, *self.size), f"{self.split}_{index:04d}")
+        if (len(self._drawn) + 1) * 4 * self.size[0] * self.size[1] <= _KEPT_BYTES:
+            self._drawn[index] = sample
+        return sample

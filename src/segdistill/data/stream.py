@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from segdistill.checks import check_positive
-from segdistill.data.files import FileDataset
-from segdistill.data.transforms import Recipe, augment, rows_needed
+from segdistill.data.parts import read_part
+from segdistill.data.rare import count_pixels, rare_classes
+from segdistill.data.transforms import Recipe, Region, augment, draw_region, needs_mask
 from segdistill.errors import DataError
 from segdistill.seeding import draws, torch_generator
 from segdistill.types import Batch, SegDataset
@@ -73,11 +76,19 @@ class Stream:
         self.skipped: dict[int, str] = {}
         self.unlabelled = None
         if unlabelled is not None:
+            # Nothing of it may depend on masks, which may exist.
+            blind = replace(recipe, rare_class=0.0, max_class_share=1.0)
             self.unlabelled = Stream(
-                unlabelled, recipe, unlabelled_size, _other_seed(seed), on_error=on_error
+                unlabelled, blind, unlabelled_size, _other_seed(seed), on_error=on_error
             )
         self._labelled_size = batch_size - unlabelled_size
         self._orders: dict[int, Tensor] = {}
+        self._rare = None
+        if recipe.rare_class:
+            pixels = count_pixels(dataset, skip_broken=on_error == "skip")
+            self._rare = rare_classes(
+                pixels, temperature=recipe.rare_temperature, share=recipe.rare_class
+            )
 
     @property
     def steps_per_epoch(self) -> float:
@@ -85,7 +96,10 @@ class Stream:
         return len(self.dataset) / self._labelled_size
 
     def index(self, step: int, position: int) -> int:
-        """Return which image of the dataset is at a position of a batch."""
+        """Return which image of the dataset is at a position of a batch, by epochs.
+
+        Where the recipe draws for rare classes, that may put another in its place.
+        """
         epoch, place = divmod(step * self._labelled_size + position, len(self.dataset))
         if epoch not in self._orders:
             # A batch touches few epochs; older orders can be drawn again when asked for.
@@ -158,30 +172,37 @@ class Stream:
             yield made.batch
 
     def _sample(self, step: int, position: int) -> tuple[Tensor, Tensor, Tensor]:
-        index = self.index(step, position)
+        drawn = self._rare.draw(self.seed, step, position) if self._rare else None
+        index, wanted = drawn or (self.index(step, position), None)
         substitutes = draws(self.seed, "substitute", step, position)
         for _ in range(_ATTEMPTS):
             if index not in self.skipped:
                 try:
-                    return self._augmented(index, step, position)
+                    return self._augmented(index, step, position, wanted)
                 except DataError as error:
                     if self.on_error == "raise":
                         raise
                     self.skipped[index] = str(error)
-            index = substitutes.randrange(len(self.dataset))
+            index, wanted = substitutes.randrange(len(self.dataset)), None
         listed = "".join(f"\n  {message}" for message in self.skipped.values())
         raise DataError(
             f"Stream: expected images that can be read, got {_ATTEMPTS} broken ones in a row; "
             f"correct the data:{listed}"
         )
 
-    def _augmented(self, index: int, step: int, position: int) -> tuple[Tensor, Tensor, Tensor]:
+    def _augmented(
+        self, index: int, step: int, position: int, wanted: int | None
+    ) -> tuple[Tensor, Tensor, Tensor]:
         draw = (self.recipe, self.seed, step, position)
-        if not isinstance(self.dataset, FileDataset):
-            return augment(self.dataset[index], *draw)
-        # What lies below the crop need not be decoded.
-        sample, size = self.dataset.read_top(index, lambda size: rows_needed(size, *draw))
-        return augment(sample, *draw, size=size)
+
+        def region_of(size: tuple[int, int], mask: np.ndarray | None) -> Region:
+            draws_of_sample = draws(self.seed, "augment", step, position)
+            return draw_region(size, mask, self.recipe, draws_of_sample, wanted=wanted)
+
+        # What lies outside the crop need not be decoded.
+        look = needs_mask(self.recipe, wanted)
+        sample, size = read_part(self.dataset, index, region_of, look=look)
+        return augment(sample, *draw, size=size, wanted=wanted)
 
     def _share(self, rank: int, world: int) -> range:
         if self._labelled_size % world or not 0 <= rank < world:

@@ -12,13 +12,20 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.transforms.v2 import functional as V
 
+from segdistill.checks import check_positive
 from segdistill.seeding import draws
 from segdistill.types import IGNORE_INDEX, Sample
 
 PAD_COLOR = (124, 116, 104)
 """What images are padded with: ImageNet's mean, which most networks normalise to 0."""
 
-_ATTEMPTS = 10  # mmseg RandomCrop, cat_max_ratio
+_ATTEMPTS = 10  # mmseg RandomCrop, cat_max_ratio; DAFormer's code for rare classes too
+
+_RARE_SHARE = 1500 / 512**2  # DAFormer's code: min_pixels 3000, halved, of a crop of 512 × 512
+
+_SHARES = (
+    "flip", "blur", "max_class_share", "brightness", "contrast", "saturation", "rare_class",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -36,6 +43,9 @@ class Recipe:
         blur: share of samples that get a Gaussian blur of sigma 0.15 to 1.15 px.
         max_class_share: a crop where one class fills more of the labelled pixels is drawn
             again, ten times at most; 1 is off, mmseg's protocol is 0.75.
+        rare_class: share of samples whose image is drawn for a class that is rare; see
+            :mod:`segdistill.data.rare`.
+        rare_temperature: of that draw; small ones prefer the rarest classes.
 
     Raises:
         ValueError: a value is out of its range.
@@ -50,6 +60,8 @@ class Recipe:
     hue: float = 0.0
     blur: float = 0.0
     max_class_share: float = 1.0
+    rare_class: float = 0.0
+    rare_temperature: float = 0.01  # DAFormer Sec. 4.1
 
     def __post_init__(self) -> None:
         if len(self.crop) != 2 or min(self.crop) < 1:
@@ -57,13 +69,14 @@ class Recipe:
         low, high = self.scale
         if not (0 < low <= high and math.isfinite(high)):
             raise ValueError(f"Recipe: expected scale 0 < low <= high, got {self.scale}")
-        for name in ("flip", "blur", "max_class_share", "brightness", "contrast", "saturation"):
+        for name in _SHARES:
             if not 0 <= float(getattr(self, name)) <= 1:
                 raise ValueError(f"Recipe: expected {name} in 0 to 1, got {getattr(self, name)}")
         if not 0 <= self.hue <= 0.5:
             raise ValueError(f"Recipe: expected hue in 0 to 0.5, got {self.hue}")
         if self.max_class_share == 0:
             raise ValueError("Recipe: expected max_class_share above 0, got 0; 1 switches it off")
+        check_positive("Recipe", rare_temperature=self.rare_temperature)
 
     @property
     def flip_share(self) -> float:
@@ -96,6 +109,7 @@ def augment(
     position: int,
     *,
     size: tuple[int, int] | None = None,
+    wanted: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Draw one training sample: scale, crop, flip, colour, blur.
 
@@ -109,8 +123,8 @@ def augment(
         seed: the stream's seed.
         step: number of the batch.
         position: place of the sample in the global batch.
-        size: height and width of the whole image, where the sample holds only its first
-            :func:`rows_needed`.
+        size: height and width of the whole image, where the sample holds only the top of it.
+        wanted: class that the crop should show, where the image was drawn for it.
 
     Shape:
         Results: image uint8 ``(3, h, w)``, labels int64 ``(h, w)``, valid bool ``(h, w)``,
@@ -120,7 +134,7 @@ def augment(
         Image, labels with 255 for no class, and where the sample is not padded.
     """
     draw = draws(seed, "augment", step, position)
-    region = draw_region(size or _size(sample), sample.mask, recipe, draw)
+    region = draw_region(size or _size(sample), sample.mask, recipe, draw, wanted=wanted)
     pad = (0, recipe.crop[1] - region.out_width, 0, recipe.crop[0] - region.out_height)
     image = resize_region(sample.image, region)
     labels = resize_labels(sample.mask, region)
@@ -138,27 +152,28 @@ def augment(
     return image.contiguous(), labels.long(), valid
 
 
-def rows_needed(size: tuple[int, int], recipe: Recipe, seed: int, step: int, position: int) -> int:
-    """Return how many rows from the top :func:`augment` will read, given the image's size.
-
-    Where ``max_class_share`` has to look at the mask, these are all.
-    """
-    if recipe.max_class_share < 1:
-        return size[0]
-    region = draw_region(size, None, recipe, draws(seed, "augment", step, position))
-    return region.top + region.height
+def needs_mask(recipe: Recipe, wanted: int | None) -> bool:
+    """Return whether the place of a crop depends on the mask."""
+    return recipe.max_class_share < 1 or wanted is not None
 
 
 def draw_region(
-    size: tuple[int, int], mask: np.ndarray | None, recipe: Recipe, draw: random.Random
+    size: tuple[int, int],
+    mask: np.ndarray | None,
+    recipe: Recipe,
+    draw: random.Random,
+    *,
+    wanted: int | None = None,
 ) -> Region:
     """Draw the scale and the place of the crop.
 
     Args:
         size: height and width of the image, px.
-        mask: read only where ``max_class_share`` asks for it.
+        mask: read only where :func:`needs_mask`.
         recipe: crop, scale and largest class share.
         draw: source of the draws.
+        wanted: a class that has to fill 0.6 % of the crop; the place is drawn again where it
+            does not, ten times at most.
 
     Returns:
         A region of whole source pixels: the scale that it realises differs from the one
@@ -171,9 +186,9 @@ def draw_region(
         top = draw.randint(0, size[0] - height)
         left = draw.randint(0, size[1] - width)
         region = Region(top, left, height, width, out_height, out_width)
-        if recipe.max_class_share == 1 or mask is None:
+        if mask is None or not needs_mask(recipe, wanted):
             break
-        if _largest_share(mask, region) <= recipe.max_class_share:
+        if _is_kept(mask, region, recipe.max_class_share, wanted):
             break
     return region
 
@@ -228,13 +243,17 @@ def _nearest(start: int, length: int, out: int) -> np.ndarray:
     return start + (2 * np.arange(out) + 1) * length // (2 * out)
 
 
-def _largest_share(mask: np.ndarray, region: Region) -> float:
-    """Return the share of the most frequent class among labelled pixels, from every 4th."""
+def _is_kept(mask: np.ndarray, region: Region, max_share: float, wanted: int | None) -> bool:
+    """Return whether no class fills too much of the labelled pixels, and the wanted enough."""
+    # Every 4th pixel is enough to tell shares.
     rows = slice(region.top, region.top + region.height, 4)
     columns = slice(region.left, region.left + region.width, 4)
     counts = np.bincount(np.ascontiguousarray(mask[rows, columns]).ravel(), minlength=256)
+    if wanted is not None and counts[wanted] < _RARE_SHARE * counts.sum():
+        return False
     labelled = int(counts[:IGNORE_INDEX].sum())
-    return int(counts[:IGNORE_INDEX].max()) / labelled if labelled else 1.0
+    share = int(counts[:IGNORE_INDEX].max()) / labelled if labelled else 1.0
+    return max_share == 1 or share <= max_share
 
 
 def _recolor(image: Tensor, recipe: Recipe, draw: random.Random) -> Tensor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from segdistill.data.files import FileDataset, Pair, find_layout
 from segdistill.data.labels import plain_ids
 from segdistill.data.palettes import voc_colors
+from segdistill.data.text import read_text
 from segdistill.errors import DataError
 from segdistill.types import Classes
 
@@ -70,7 +71,7 @@ def read_names(listing: Path) -> list[str]:
     if not listing.is_file():
         there = ", ".join(sorted(path.stem for path in listing.parent.glob("*.txt"))) or "none"
         raise DataError(f"{listing}: expected a list of names, got nothing; lists here: {there}")
-    lines = listing.read_text(encoding="utf-8").splitlines()
+    lines = read_text(listing).splitlines()
     return [Path(line.split()[0]).stem for line in lines if line.strip()]
 
 

@@ -16,6 +16,7 @@ from segdistill.config import (
     UnlabelledConfig,
 )
 from segdistill.data import Recipe, Stream, build_dataset
+from segdistill.data.carving import HOLDOUT, carve
 from segdistill.errors import CheckpointError
 from segdistill.models import build_network
 from segdistill.models.frozen import FrozenTeacher
@@ -57,8 +58,12 @@ def build_data(config: RunConfig) -> Data:
 
 
 def open_split(config: DataConfig | UnlabelledConfig, split: str) -> SegDataset:
-    """Open one split of a dataset; raises as :func:`build_data`."""
-    return build_dataset(flat(config), split=split)
+    """Open one split of a dataset, ``holdout`` included; raises as :func:`build_data`."""
+    share = config.holdout if isinstance(config, DataConfig) else 0.0
+    whole = build_dataset(flat(config), split="train" if split == HOLDOUT else split)
+    if split == HOLDOUT:
+        return carve(whole, share, "held")
+    return carve(whole, share, "kept") if split == "train" and share else whole
 
 
 def build_recipe(config: DataConfig) -> Recipe:
@@ -70,6 +75,11 @@ def build_recipe(config: DataConfig) -> Recipe:
         brightness=config.jitter,
         contrast=config.jitter,
         saturation=config.jitter,
+        hue=config.hue,
+        blur=config.blur,
+        max_class_share=config.max_class_share,
+        rare_class=config.rare_class,
+        rare_temperature=config.rare_temperature,
     )
 
 

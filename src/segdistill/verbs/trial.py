@@ -9,7 +9,7 @@ from segdistill.catalogue import load_configs
 from segdistill.config import RunConfig
 from segdistill.data.contact import contact_sheet
 from segdistill.data.inspection import DataReport, inspect_data
-from segdistill.data.packing import find_pack_faults, is_packed
+from segdistill.data.manifest import find_pack_faults, is_packed
 from segdistill.data.pictures import write_image
 from segdistill.errors import DataError
 from segdistill.training.build import flat, open_split

@@ -1,0 +1,144 @@
+"""The manifest of a packed dataset: what was packed, and the hash of each of its files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ValidationError
+
+from segdistill.errors import DataError
+from segdistill.types import Classes
+
+MANIFEST = "segdistill-pack.json"
+"""File that makes a folder a packed dataset."""
+
+FORMAT = 1
+"""Version of the manifest."""
+
+
+def is_packed(root: Path) -> bool:
+    """Return whether a folder holds a packed dataset."""
+    return (Path(root) / MANIFEST).is_file()
+
+
+class PackedFile(BaseModel):
+    """Size and hash of one file."""
+
+    bytes: int
+    blake2b: str
+
+
+class PackedSplit(BaseModel):
+    """Number of images and files of one split."""
+
+    images: int
+    files: dict[str, PackedFile]
+
+
+class PackedClasses(BaseModel):
+    """Names and colours of the classes."""
+
+    names: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+
+
+class Manifest(BaseModel):
+    """All that is known of a packed dataset.
+
+    Attributes:
+        format: version of this record.
+        content: ``raw`` arrays, or compressed ``tiles``.
+        options: the config that was packed, without ``root``.
+        classes: of the dataset.
+        splits: by name.
+    """
+
+    format: Literal[1] = 1
+    content: Literal["raw", "tiles"]
+    options: dict[str, Any]
+    classes: PackedClasses
+    splits: dict[str, PackedSplit]
+
+
+def read_manifest(root: Path) -> Manifest:
+    """Return the manifest of a packed dataset.
+
+    Raises:
+        DataError: it is missing, broken or of another version.
+    """
+    path = Path(root) / MANIFEST
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: expected the manifest of a packed dataset ({error})") from error
+    version = tree.get("format") if isinstance(tree, dict) else None
+    if version != FORMAT:
+        raise DataError(f"{path}: expected format {FORMAT}, got {version}; pack it again")
+    try:
+        return Manifest.model_validate(tree)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise DataError(
+            f"{path}: expected a whole manifest, got {where}: {first['msg']}; pack it again"
+        ) from error
+
+
+def read_split(root: Path, split: str, parts: Sequence[str]) -> Classes:
+    """Check that the files of a split are whole, and return the dataset's classes.
+
+    Args:
+        root: the packed folder.
+        split: name of the split.
+        parts: ends of the names of the files that it has to have.
+
+    Raises:
+        DataError: the manifest is missing, broken or of another version, or a file is missing
+            or cut off.
+    """
+    manifest = read_manifest(root)
+    files = manifest.splits[split].files
+    for name in (f"{split}.{part}" for part in parts):
+        expected = files[name].bytes if name in files else -1
+        path = Path(root) / name
+        size = path.stat().st_size if path.is_file() else 0
+        if size != expected:
+            raise DataError(
+                f"{path}: expected {expected} bytes, got {size}; "
+                "the packed copy is cut off: pack it again"
+            )
+    return Classes(manifest.classes.names, manifest.classes.colors)
+
+
+def find_pack_faults(root: Path) -> list[str]:
+    """Compare the hash of each file of a packed dataset with its manifest.
+
+    Returns:
+        One message a file that differs; empty where all are sound.
+    """
+    faults = []
+    for split in read_manifest(root).splits.values():
+        for name, expected in split.files.items():
+            path = Path(root) / name
+            if not path.is_file() or _hash_file(path) != expected.blake2b:
+                faults.append(
+                    f"{path}: expected the packed content, got other bytes; pack it again"
+                )
+    return faults
+
+
+def describe_files(folder: Path, names: Sequence[str]) -> dict[str, PackedFile]:
+    """Return size and hash of files, as the manifest keeps them."""
+    return {
+        name: PackedFile(bytes=(folder / name).stat().st_size, blake2b=_hash_file(folder / name))
+        for name in names
+    }
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

@@ -1,0 +1,84 @@
+"""Reading the part of a sample that a crop needs, from whatever kind of dataset it is in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from segdistill.data.carving import Subset
+from segdistill.data.files import FileDataset
+from segdistill.data.tile_pack import TiledDataset
+from segdistill.data.tiles import Window
+from segdistill.data.transforms import Region
+from segdistill.types import Sample, SegDataset
+
+RegionOf = Callable[[tuple[int, int], np.ndarray | None], Region]
+"""From height and width of an image, and its mask where that was asked for, to a crop's place."""
+
+
+def read_part(
+    dataset: SegDataset, index: int, region_of: RegionOf, *, look: bool
+) -> tuple[Sample, tuple[int, int]]:
+    """Read at least a region of one image and its mask.
+
+    Args:
+        dataset: images with masks.
+        index: which image.
+        region_of: the region.
+        look: whether the region depends on the mask.
+
+    Returns:
+        The sample, of which only the region has to be right (rows below it may be missing;
+        with ``look`` the mask is whole), and the image's height and width.
+
+    Raises:
+        DataError: the image cannot be read.
+    """
+    dataset, index = _source(dataset, index)
+    if isinstance(dataset, FileDataset):
+        if look and dataset.pairs[index].mask is not None:
+            return dataset.read_below_mask(
+                index, lambda mask: _bottom(region_of(_size(mask), mask))
+            )
+        return dataset.read_top(index, lambda size: _bottom(region_of(size, None)))
+    if isinstance(dataset, TiledDataset):
+        sample = dataset.read_window(
+            index, lambda size, mask: _window(region_of(size, mask)), look=look
+        )
+        return sample, _size(sample.image)
+    sample = dataset[index]
+    return sample, _size(sample.image)
+
+
+def read_mask_of(dataset: SegDataset, index: int) -> np.ndarray | None:
+    """Read one mask, without its image where the dataset can.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    dataset, index = _source(dataset, index)
+    if isinstance(dataset, FileDataset | TiledDataset):
+        return dataset.read_mask(index)
+    return dataset[index].mask
+
+
+def _source(dataset: SegDataset, index: int) -> tuple[SegDataset, int]:
+    source = dataset
+    while isinstance(source, Subset):
+        index = source.indices[index]
+        source = source.dataset
+    return source, index
+
+
+def _bottom(region: Region) -> int:
+    return region.top + region.height
+
+
+def _window(region: Region) -> Window:
+    return Window(region.top, region.left, region.height, region.width)
+
+
+def _size(array: np.ndarray) -> tuple[int, int]:
+    height, width = array.shape[:2]
+    return height, width
