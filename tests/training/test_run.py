@@ -234,6 +234,83 @@ def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_kept(
     assert not (tmp_path / "run" / "result.json").exists()
 
 
+def test_a_learner_that_diverges_or_is_pruned_leaves_the_bits_of_the_others_alone(
+    small: Make, tmp_path: Path
+) -> None:
+    every = ("training.evaluate_every=2",)
+    configs = {
+        "lost": small("training.lr=1e30", *every),
+        "stays": small(*every),
+        "pruned": small("training.lr=0.01", *every),
+    }
+    asked: list[tuple[str, int]] = []
+
+    def prune(name: str, step: int, miou: float) -> bool:
+        asked.append((name, step))
+        assert 0 <= miou <= 1
+        return name == "pruned" and step == 2
+
+    run_cohort(configs, tmp_path / "cohort", keep_going=True, prune=prune)
+    (alone,) = run_cohort({"": small(*every)}, tmp_path / "alone")
+    assert_same_bits(alone, tmp_path / "cohort" / "stays")
+    assert ("pruned", 2) in asked
+    assert ("pruned", 4) not in asked
+    pruned = read_json(tmp_path / "cohort" / "pruned" / "pruned.json")
+    assert pruned["step"] == 2
+    assert pruned["seconds"] > 0
+    assert (
+        "expected a finite loss" in read_json(tmp_path / "cohort" / "lost" / "failed.json")["error"]
+    )
+    said: list[Event] = []
+    run_cohort(configs, tmp_path / "cohort", resume=True, tell=said.append)
+    assert any(isinstance(event, Note) and "finished" in event.text for event in said)
+
+
+def test_a_cohort_of_which_one_has_left_resumes_with_the_others(
+    small: Make, tmp_path: Path
+) -> None:
+    configs = {name: small("training.evaluate_every=2", "training.steps=8") for name in "ab"}
+
+    def stop(event: Event) -> None:
+        if isinstance(event, Progress) and event.done == 6:
+            raise KeyboardInterrupt
+
+    def prune(name: str, step: int, miou: float) -> bool:
+        return name == "a"
+
+    with pytest.raises(KeyboardInterrupt):
+        run_cohort(configs, tmp_path / "cohort", tell=stop, prune=prune)
+    run_cohort(configs, tmp_path / "cohort", resume=True, prune=prune)
+    (alone,) = run_cohort({"": configs["b"]}, tmp_path / "alone")
+    assert_same_bits(alone, tmp_path / "cohort" / "b")
+    assert not (tmp_path / "cohort" / "a" / "result.json").exists()
+
+
+def test_a_plain_student_is_not_charged_for_the_teacher(small: Make, tmp_path: Path) -> None:
+    configs = {"plain": small(distill=[]), "kl": small()}
+    results = {
+        run.name: read_json(run / "result.json") for run in run_cohort(configs, tmp_path / "run")
+    }
+    parts = ("own_seconds", "batch_seconds", "teacher_seconds")
+    for name, result in results.items():
+        own, batch, teacher = (result[part] for part in parts)
+        assert min(own, batch, teacher) > 0
+        expected = own + batch + (teacher if name == "kl" else 0)
+        assert result["seconds"] == pytest.approx(expected)
+    assert results["plain"]["teacher_seconds"] == results["kl"]["teacher_seconds"]
+
+
+def test_a_part_of_the_training_images_can_be_held_out_and_scored(
+    small: Make, tmp_path: Path
+) -> None:
+    config = small("data.train_images=10", "data.holdout=0.2", "evaluation.split=holdout")
+    data = build_data(config)
+    assert (len(data.train), len(data.evaluation)) == (8, 2)
+    assert not {s.name for s in data.train} & {s.name for s in data.evaluation}
+    (run,) = run_cohort({"": config}, tmp_path / "run")
+    assert read_json(run / "result.json")["images"] == 2
+
+
 @pytest.mark.parametrize(
     ("words", "error", "message"),
     [

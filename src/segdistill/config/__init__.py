@@ -17,25 +17,46 @@ from segdistill.config.sections import (
     Tree,
     UnlabelledConfig,
 )
-from segdistill.config.trees import cohort, merge, override, parse_tree, read_tree
+from segdistill.config.studies import (
+    PLAIN,
+    EngineConfig,
+    PairConfig,
+    PruningConfig,
+    Range,
+    SearchConfig,
+    Space,
+    StudyConfig,
+    check_study,
+)
+from segdistill.config.trees import cohort, merge, override, parse_tree, put, read_tree
 
 __all__ = [
+    "PLAIN",
     "Choice",
     "Choices",
     "DataConfig",
+    "EngineConfig",
     "EvaluationConfig",
     "LossConfig",
     "NamedSection",
     "NetworkConfig",
+    "PairConfig",
+    "PruningConfig",
+    "Range",
     "RunConfig",
+    "SearchConfig",
     "Section",
+    "Space",
+    "StudyConfig",
     "TrainingConfig",
     "Tree",
     "UnlabelledConfig",
     "check",
+    "check_study",
     "cohort",
     "merge",
     "override",
     "parse_tree",
+    "put",
     "read_tree",
 ]

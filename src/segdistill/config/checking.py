@@ -85,6 +85,10 @@ def _check_whole(config: RunConfig) -> None:
     low, high = config.data.scale
     if low > high:
         raise ConfigError(f"data.scale: expected [low, high], got [{low}, {high}]")
+    if config.evaluation.split == "holdout" and not config.data.holdout:
+        raise ConfigError(
+            "evaluation.split: expected data.holdout above 0 for the split holdout, got 0"
+        )
     unlabelled = config.data.unlabelled
     if unlabelled is not None and unlabelled.per_batch >= config.data.batch_size:
         raise ConfigError(

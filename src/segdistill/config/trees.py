@@ -74,6 +74,16 @@ def override(tree: Tree, words: Sequence[str]) -> Tree:
     return tree
 
 
+def put(tree: Tree, path: str, value: Any) -> Tree:
+    """Return the tree with the value at ``a.b``, as an override would put it.
+
+    Raises:
+        ConfigError: the path leads through something that is no section.
+    """
+    changed: Tree = _put(tree, path.split("."), value, f"{path}={value}")
+    return changed
+
+
 def merge(tree: Tree, overlay: Mapping[str, Any]) -> Tree:
     """Return the tree with an overlay's keys on top; lists are replaced, not merged.
 

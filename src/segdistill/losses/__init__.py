@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from segdistill.losses.cross_image import CrossImageRelations as CrossImageRelations
     from segdistill.losses.decoupled import DecoupledKL as DecoupledKL
     from segdistill.losses.decoupled import decoupled_kl as decoupled_kl
+    from segdistill.losses.feature_terms import FeatureMSETerms as FeatureMSETerms
+    from segdistill.losses.feature_terms import feature_mse_terms as feature_mse_terms
     from segdistill.losses.holistic import Adversary as Adversary
     from segdistill.losses.holistic import Holistic as Holistic
     from segdistill.losses.holistic import critic_loss as critic_loss
@@ -146,6 +148,15 @@ LOSSES: dict[str, Loss] = {
         tap="backbone",
         weight=100.0,
         project="linear",
+    ),
+    "feature_mse_terms": Loss(
+        target="feature_terms:FeatureMSETerms",
+        about="Match every value of the feature map, and log both lengths and their angle.",
+        source="Liu et al., WACV 2024, Eq. 3",
+        tap="backbone",
+        weight=100.0,
+        project="linear",
+        parts=("teacher", "student", "product"),
     ),
     "magnitude": Loss(
         target="lengths:Magnitude",
@@ -291,6 +302,8 @@ _MODULES = {
     "CrossImageRelations": "cross_image",
     "DecoupledKL": "decoupled",
     "decoupled_kl": "decoupled",
+    "FeatureMSETerms": "feature_terms",
+    "feature_mse_terms": "feature_terms",
     "Adversary": "holistic",
     "Holistic": "holistic",
     "critic_loss": "holistic",

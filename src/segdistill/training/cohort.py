@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from segdistill.data.stream import Stream
+from segdistill.errors import TrainingDivergedError
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.learner import Learner
 from segdistill.types import Batch, TapMaps
@@ -24,18 +25,25 @@ class Step:
         done: steps finished, this one included.
         losses: weighted loss by learner and part.
         seconds: of this step, waiting for the batch included.
-        learner_seconds: of this step, by learner; the rest is batch and teacher.
+        teacher_seconds: of it, the teacher's forward.
+        learner_seconds: of it, by learner; the rest is the batch.
     """
 
     done: int
     losses: Mapping[str, Mapping[str, float]]
     seconds: float
+    teacher_seconds: float
     learner_seconds: Mapping[str, float]
+
+
+def stop(learner: Learner, error: TrainingDivergedError) -> None:
+    """End the whole cohort where a learner diverges."""
+    raise error
 
 
 def fit(
     teacher: FrozenTeacher | None,
-    learners: Sequence[Learner],
+    learners: list[Learner],
     stream: Stream,
     *,
     fabric: Fabric,
@@ -44,15 +52,17 @@ def fit(
     workers: int = 0,
     accumulate: int = 1,
     after: Callable[[Step], bool] = lambda step: True,
+    diverged: Callable[[Learner, TrainingDivergedError], None] = stop,
 ) -> int:
     """Train a cohort and return the steps finished.
 
     Every learner sees the same batches and the same teacher maps; adding one costs its own
-    step only, and changes no bit of the others.
+    step only, and neither that nor one that leaves changes a bit of the others.
 
     Args:
         teacher: gives the maps that all learners ask for, or None for plain training.
-        learners: on the fabric's device already; changed in place.
+        learners: on the fabric's device already; changed in place. One that ``after`` takes
+            out of the list, or that diverges, has left; training ends when none is left.
         stream: batches by number; batch k feeds step k.
         fabric: device, precision and processes.
         steps: where to end.
@@ -60,31 +70,44 @@ def fit(
         workers: loader processes.
         accumulate: parts that each batch is split into to save memory.
         after: called after each step; training ends early where it returns False.
+        diverged: called when a loss of a learner is not finite, before it leaves; the learner
+            was not updated in that step. Raises to end the training of all.
 
     Raises:
-        TrainingDivergedError: a loss is not finite; no learner was updated in that step.
+        TrainingDivergedError: from ``diverged``; no learner was updated in that step.
     """
     batches = stream.loader(
         start, steps, workers=workers, rank=fabric.global_rank, world=fabric.world_size
     )
     began = time.perf_counter()
     for step, whole in zip(range(start, steps), batches, strict=True):
+        teaching = {"": 0.0}
         spent = dict.fromkeys((learner.name for learner in learners), 0.0)
         for part, batch in enumerate(_split(whole, accumulate)):
             batch = Batch(*(fabric.to_device(tensor) for tensor in batch))
             images = to_float(batch.images)
-            maps = teach(teacher, images, fabric)
-            for learner in learners:
+            with _Clock(teaching, ""):
+                maps = teach(teacher, images, fabric)
+                if maps and fabric.device.type == "cuda":
+                    # Else the first learner would wait for the teacher and be charged for it.
+                    torch.cuda.synchronize(fabric.device)
+            for learner in tuple(learners):
                 with _Clock(spent, learner.name):
-                    learner.backward(
-                        fabric, images, batch, maps, step=step, part=part, parts=accumulate
-                    )
+                    try:
+                        learner.backward(
+                            fabric, images, batch, maps, step=step, part=part, parts=accumulate
+                        )
+                    except TrainingDivergedError as error:
+                        diverged(learner, error)
+                        learners.remove(learner)
         losses = {}
         for learner in learners:
             with _Clock(spent, learner.name):
                 losses[learner.name] = learner.update(fabric)
         now = time.perf_counter()
-        if not after(Step(step + 1, losses, now - began, spent)):
+        if not learners:
+            return step
+        if not after(Step(step + 1, losses, now - began, teaching[""], spent)) or not learners:
             return step + 1
         began = now
     return steps

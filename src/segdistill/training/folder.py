@@ -14,6 +14,14 @@ from segdistill.training.checkpoint import checkpoints, load_checkpoint, step_of
 from segdistill.training.events import Note, Tell
 from segdistill.training.machine import environment
 
+ENDS = ("result.json", "failed.json", "pruned.json")
+"""What a run leaves at its end: it was trained, it diverged, or it left its cohort early."""
+
+
+def ended(folder: Path) -> bool:
+    """Return whether a run has come to an end and is not to be run again."""
+    return any((folder / name).exists() for name in ENDS)
+
 
 def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
     """Refuse a folder that holds anything but this run, interrupted or finished.
@@ -41,7 +49,7 @@ def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
             f"{folder}: expected the run {config.hash()}, got another run {other} in it; "
             "choose another folder with --out"
         )
-    if not resume and not (folder / "result.json").exists():
+    if not resume and not ended(folder):
         raise RunFolderError(
             f"{folder}: expected a new folder, got an unfinished run; "
             "go on with --resume, or choose another folder with --out"

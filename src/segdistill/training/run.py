@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from lightning_fabric import Fabric
 
-from segdistill.config import RunConfig
+from segdistill.config import RunConfig, Tree
 from segdistill.errors import ConfigError
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, build_cohort, build_data
-from segdistill.training.cohort import fit
+from segdistill.training.cohort import fit, stop
 from segdistill.training.events import Note, Tell, silent
-from segdistill.training.folder import check_folder, find_start, prepare_folder
+from segdistill.training.folder import check_folder, ended, find_start, prepare_folder
 from segdistill.training.learner import Learner
 from segdistill.training.machine import build_fabric, interruptible
 from segdistill.training.runlog import RunLog, build_loggers
-from segdistill.training.watcher import Run, Watcher, finish
+from segdistill.training.watcher import Prune, Run, Spent, Watcher, finish, never
 
 
 def run_cohort(
@@ -26,6 +27,8 @@ def run_cohort(
     *,
     resume: bool = False,
     tell: Tell = silent,
+    keep_going: bool = False,
+    prune: Prune = never,
 ) -> list[Path]:
     """Train the learners of a cohort, each into its own run folder.
 
@@ -36,6 +39,10 @@ def run_cohort(
             the name is ``""``.
         resume: go on where an interrupted run of the same configs stopped.
         tell: called with what happens.
+        keep_going: a learner that diverges leaves the cohort, with ``failed.json`` in its
+            folder, and the others go on.
+        prune: asked after each score on the way whether the learner shall leave, with
+            ``pruned.json`` in its folder.
 
     Returns:
         The run folders, in the order of the configs.
@@ -44,7 +51,8 @@ def run_cohort(
         ConfigError: the configs do not share what a cohort shares.
         RunFolderError: a folder holds another run, or a run and ``resume`` was not asked.
         KeyboardInterrupt: interrupted; a checkpoint was written.
-        TrainingDivergedError: a loss is not finite; the last checkpoint stays.
+        TrainingDivergedError: a loss is not finite, and ``keep_going`` was not asked; the
+            last checkpoint stays.
         DataError, ValueError, CheckpointError: from data and networks, before any folder is
             made.
     """
@@ -52,13 +60,16 @@ def run_cohort(
     folders = {name: out / name if name else out for name in configs}
     for name, config in configs.items():
         check_folder(folders[name], config, resume=resume)
-    if all((folder / "result.json").exists() for folder in folders.values()):
+    configs = {name: config for name, config in configs.items() if not ended(folders[name])}
+    if not configs:
         tell(Note(f"{out}: this run is finished; nothing to do"))
         return list(folders.values())
     fabric = build_fabric(first)
     data = build_data(first)
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
-    start, states = find_start(list(folders.values()), tell) if resume else (0, [])
+    start, states = 0, list[dict[str, Any]]()
+    if resume:
+        start, states = find_start([folders[name] for name in configs], tell)
     runs = []
     for learner, (name, config) in zip(learners, configs.items(), strict=True):
         folder = folders[name]
@@ -69,16 +80,15 @@ def run_cohort(
         runs.append(Run(config, folder, learner, RunLog(folder, start=start, loggers=loggers)))
     for run, state in zip(runs, states, strict=False):
         run.learner.restore(state["learner"])
-        run.seconds, run.best = state["seconds"], state["best"]
-        run.prepare_seconds = state["prepare_seconds"]
+        run.spent, run.best = Spent(**state["spent"]), state["best"]
         fabric.strategy.precision.load_state_dict(state["precision"])
     with interruptible() as interrupted:
-        watcher = Watcher(runs, data, fabric, tell, interrupted)
+        watcher = Watcher(runs, data, fabric, tell, interrupted, prune=prune)
         if teacher is not None:
             watcher.prepare(teacher)
         done = fit(
             teacher,
-            learners,
+            watcher.learners,
             data.stream,
             fabric=fabric,
             steps=first.training.steps,
@@ -86,8 +96,9 @@ def run_cohort(
             workers=first.data.workers,
             accumulate=first.training.accumulate,
             after=watcher,
+            diverged=watcher.lose if keep_going else stop,
         )
-    if done < first.training.steps:
+    if runs and done < first.training.steps:
         raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
     for run in runs:
         if fabric.is_global_zero:
@@ -102,7 +113,8 @@ def prepare_cohort(
     """Build teacher and learners on the fabric's device and say what was inserted."""
     teacher, learners = build_cohort(configs, data.train.classes)
     section = next(iter(configs.values())).teacher
-    if teacher is not None and section is not None and section.weights is None:
+    unread = section is not None and section.weights is None
+    if teacher and section and unread and not section.network.startswith("file:"):
         tell(Note("teacher: no weights were given, so it knows what its own library loads"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
@@ -112,19 +124,24 @@ def prepare_cohort(
     return None if teacher is None else fabric.to_device(teacher), learners
 
 
+_OWN = {"optimizer", "lr", "momentum", "weight_decay", "decay_norms_and_biases", "schedule"}
+_OWN |= {"power", "warmup_steps", "clip_norm", "ema", "auxiliary_weight", "label_smoothing", "seed"}
+
+
+def shared(config: RunConfig) -> Tree:
+    """Return the part of a config that the learners of a cohort have in common."""
+    tree = config.tree()
+    own = {key: value for key, value in tree["training"].items() if key not in _OWN}
+    return {name: tree[name] for name in ("data", "teacher", "evaluation")} | {"training": own}
+
+
 def _shared(configs: Mapping[str, RunConfig]) -> RunConfig:
     """Return the first config after checking that the others share what a cohort shares."""
     if not configs:
         raise ConfigError("cohort: expected at least one learner, got none")
     first_name, first = next(iter(configs.items()))
-    own = {"optimizer", "lr", "momentum", "weight_decay", "decay_norms_and_biases", "schedule"}
-    own |= {"power", "warmup_steps", "clip_norm", "ema", "auxiliary_weight", "label_smoothing"}
-    own |= {"seed"}
     for name, config in configs.items():
-        same = config.data == first.data and config.evaluation == first.evaluation
-        same &= config.teacher == first.teacher
-        same &= config.training.model_dump(exclude=own) == first.training.model_dump(exclude=own)
-        if not same:
+        if shared(config) != shared(first):
             raise ConfigError(
                 f"cohort.{name}: expected data, teacher, evaluation and the shared part of "
                 f"training as in '{first_name}', got others; run it by itself"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,15 @@ from lightning_fabric import Fabric
 from segdistill.config import RunConfig
 from segdistill.data import Stream
 from segdistill.data.pictures import write_image, write_mask
+from segdistill.errors import TrainingDivergedError
 from segdistill.evaluation.evaluator import OnImage, Result, evaluate
 from segdistill.files import write_json, write_whole
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, save_student
 from segdistill.training.checkpoint import save_checkpoint
 from segdistill.training.cohort import Step
-from segdistill.training.events import Evaluated, Progress, Tell
+from segdistill.training.energy import EnergyMeter
+from segdistill.training.events import Evaluated, Note, Progress, Tell
 from segdistill.training.learner import Learner
 from segdistill.training.machine import peak_memory_mib
 from segdistill.training.optim import learning_rate
@@ -31,6 +33,34 @@ from segdistill.types import Sample, SegDataset
 MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
 
 
+Prune = Callable[[str, int, float], bool]
+"""Whether a learner shall leave its cohort: its name, steps finished, mIoU on the split."""
+
+
+def never(name: str, step: int, miou: float) -> bool:
+    """Keep every learner to the end."""
+    return False
+
+
+@dataclass
+class Spent:
+    """What a learner has cost so far.
+
+    Attributes:
+        own_seconds: its own steps, and its stage before training.
+        batch_seconds: waiting for batches, once for the cohort.
+        teacher_seconds: the teacher's forward, once for the cohort.
+        prepare_seconds: of ``own_seconds``, the stage before training.
+        joules: of the device while it would have trained alone; None without a meter.
+    """
+
+    own_seconds: float = 0.0
+    batch_seconds: float = 0.0
+    teacher_seconds: float = 0.0
+    prepare_seconds: float = 0.0
+    joules: float | None = None
+
+
 @dataclass
 class Run:
     """One learner on its way, and its folder."""
@@ -39,20 +69,38 @@ class Run:
     folder: Path
     learner: Learner
     log: RunLog
-    seconds: float = 0.0
-    prepare_seconds: float = 0.0
+    spent: Spent = field(default_factory=Spent)
     best: dict[str, Any] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def seconds(self) -> float:
+        """What training took, or would have taken without the rest of the cohort.
+
+        A student that learns nothing from the teacher is not charged for it.
+        """
+        spent = self.spent
+        teacher = spent.teacher_seconds if self.config.distill else 0.0
+        return spent.own_seconds + spent.batch_seconds + teacher
 
 
 class Watcher:
     """What happens after a step: log, score, checkpoint, stop."""
 
     def __init__(
-        self, runs: list[Run], data: Data, fabric: Fabric, tell: Tell, interrupted: list[int]
+        self,
+        runs: list[Run],
+        data: Data,
+        fabric: Fabric,
+        tell: Tell,
+        interrupted: list[int],
+        *,
+        prune: Prune = never,
     ) -> None:
         self.runs, self.data, self.fabric, self.tell = runs, data, fabric, tell
-        self.interrupted = interrupted
+        self.learners = [run.learner for run in runs]
+        self.interrupted, self.prune = interrupted, prune
+        self.meter = EnergyMeter(fabric.device)
         self.config = runs[0].config
         self.stage = f"training {' '.join(run.learner.name or run.folder.name for run in runs)}"
         self.steps_since, self.seconds_since = 0, 0.0
@@ -64,20 +112,34 @@ class Watcher:
         if step.done % training.log_every == 0 or last:
             self._log(step)
         if training.evaluate_every and (step.done % training.evaluate_every == 0 or last):
-            for run in self.runs:
-                self._score(run, step.done)
+            for run in tuple(self.runs):
+                miou = self._score(run, step.done)
+                if not last and self.prune(run.learner.name, step.done, miou):
+                    self._leave(run, "pruned.json", {"step": step.done, "miou": miou})
+                    self.learners.remove(run.learner)
         stop = bool(self.interrupted)
         if step.done % training.checkpoint_every == 0 or last or stop:
             self._checkpoint(step.done)
         return not stop
+
+    def lose(self, learner: Learner, error: TrainingDivergedError) -> None:
+        """Note that a learner diverged and leaves the cohort."""
+        run = next(run for run in self.runs if run.learner is learner)
+        self.tell(Note(f"{error}; the others go on"))
+        self._leave(run, "failed.json", {"error": str(error)})
+
+    def _leave(self, run: Run, file: str, found: dict[str, Any]) -> None:
+        write_json(run.folder / file, found | _cost(run) | {"config_hash": run.config.hash()})
+        run.log.close()
+        self.runs.remove(run)
 
     def prepare(self, teacher: FrozenTeacher) -> None:
         """Run the stage before training of every learner that has one, resumable as well."""
         for run in self.runs:
 
             def after(done: int, steps: int, loss: float, seconds: float, run: Run = run) -> None:
-                run.seconds += seconds
-                run.prepare_seconds += seconds
+                run.spent.own_seconds += seconds
+                run.spent.prepare_seconds += seconds
                 stop = bool(self.interrupted)
                 if done % self.config.training.checkpoint_every == 0 or done == steps or stop:
                     self._checkpoint(0)
@@ -91,9 +153,16 @@ class Watcher:
     def _note(self, step: Step) -> None:
         self.steps_since += 1
         self.seconds_since += step.seconds
-        shared = step.seconds - sum(step.learner_seconds.values())
+        joules = self.meter.joules()
+        batch = step.seconds - step.teacher_seconds - sum(step.learner_seconds.values())
         for run in self.runs:
-            run.seconds += shared + step.learner_seconds[run.learner.name]
+            spent, before = run.spent, run.seconds
+            spent.own_seconds += step.learner_seconds[run.learner.name]
+            spent.batch_seconds += batch
+            spent.teacher_seconds += step.teacher_seconds
+            if joules is not None:
+                share = (run.seconds - before) / step.seconds
+                spent.joules = (spent.joules or 0.0) + share * joules
             for name, loss in step.losses[run.learner.name].items():
                 run.sums[name] = run.sums.get(name, 0.0) + loss
 
@@ -115,25 +184,27 @@ class Watcher:
         self.steps_since, self.seconds_since = 0, 0.0
         self.tell(Progress(self.stage, step.done, self.config.training.steps, totals, rate))
 
-    def _score(self, run: Run, step: int) -> None:
+    def _score(self, run: Run, step: int) -> float:
+        miou = 0.0
         if self.fabric.is_global_zero:
             result = _evaluate(run, self.data, self.fabric)
             split, scores = run.config.evaluation.split, result.scores
-            run.log.evaluation(step, split, miou=scores.miou, pixel_accuracy=scores.pixel_accuracy)
-            self.tell(Evaluated(run.learner.name, step, split, scores.miou))
-            if scores.miou > run.best.get("miou", -1.0):
-                run.best = {"step": step, "miou": scores.miou}
+            miou = scores.miou
+            run.log.evaluation(step, split, miou=miou, pixel_accuracy=scores.pixel_accuracy)
+            self.tell(Evaluated(run.learner.name, step, split, miou))
+            if miou > run.best.get("miou", -1.0):
+                run.best = {"step": step, "miou": miou}
                 file = run.folder / "checkpoints" / "best.safetensors"
                 save_student(file, run.learner.result, run.config, self.data.train.classes)
         self.fabric.barrier()
+        return miou
 
     def _checkpoint(self, step: int) -> None:
         if self.fabric.is_global_zero:
             for run in self.runs:
                 state = {
                     "learner": run.learner.state(),
-                    "seconds": run.seconds,
-                    "prepare_seconds": run.prepare_seconds,
+                    "spent": asdict(run.spent),
                     "best": run.best,
                     "precision": self.fabric.strategy.precision.state_dict(),
                 }
@@ -167,8 +238,8 @@ def finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
         "split": config.evaluation.split,
         "step": config.training.steps,
         "steps": config.training.steps,
-        "seconds": run.seconds,
-        "prepare_seconds": run.prepare_seconds,
+        **_cost(run),
+        "energy_source": EnergyMeter(fabric.device).source,
         "evaluation_seconds": result.seconds,
         "peak_memory_mib": peak_memory_mib(fabric.device),
         "best": run.best or None,
@@ -181,6 +252,14 @@ def finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
     run.log.close()
     split = config.evaluation.split
     tell(Evaluated(run.learner.name, config.training.steps, split, result.scores.miou))
+
+
+def _cost(run: Run) -> dict[str, float | None]:
+    """Return what training took, the energy in the unit that is paid for."""
+    spent: dict[str, float | None] = asdict(run.spent)
+    joules = spent.pop("joules")
+    kwh = None if joules is None else joules / 3.6e6
+    return {"seconds": run.seconds, **spent, "energy_kwh": kwh}
 
 
 def _evaluate(run: Run, data: Data, fabric: Fabric, *, on_image: OnImage | None = None) -> Result:
