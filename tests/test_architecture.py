@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
-BASE = {"checks", "config", "errors", "files", "seeding", "tables", "types"}
+BASE = {"checks", "config", "errors", "files", "memory", "seeding", "tables", "types"}
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "losses": BASE,
     "models": BASE,
@@ -16,7 +16,7 @@ MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "catalogue": BASE | {"losses", "models", "data"},
     "training": BASE | {"losses", "models", "data", "evaluation"},
     "export": BASE | {"models", "evaluation"},
-    "study": BASE | {"training"},
+    "study": BASE | {"catalogue", "training"},
     "report": BASE | {"study"},
 }
 CONFINED = {

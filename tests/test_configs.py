@@ -1,19 +1,36 @@
 """Every packaged recipe is a config that can be run."""
 
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from torch import nn
 
-from segdistill.catalogue import load_configs, read, recipe_files
+from segdistill.catalogue import load_configs, load_study, read, recipe_files
 from segdistill.errors import ConfigError
 from segdistill.models import save_network
+from segdistill.study.search import check_runs
+
+RUNS = [name for name in recipe_files() if not name.startswith("studies/")]
+STUDIES = [name for name in recipe_files() if name.startswith("studies/")]
 
 
-@pytest.mark.parametrize("name", recipe_files())
+@pytest.mark.parametrize("name", RUNS)
 def test_every_recipe_is_a_valid_config(name: str) -> None:
     assert all(config.training.steps > 0 for config in load_configs(name).values())
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_packaged_study_is_valid(name: str) -> None:
+    check_runs(load_study(name))
+
+
+def test_a_run_file_and_a_study_file_are_told_apart() -> None:
+    with pytest.raises(ConfigError, match="got a study; use segdistill study"):
+        load_configs(STUDIES[0])
+    with pytest.raises(ConfigError, match="expected a study file with methods"):
+        load_study(RUNS[0])
 
 
 @pytest.mark.parametrize("name", recipe_files())
@@ -21,7 +38,7 @@ def test_every_recipe_says_what_it_is_and_how_to_run_it(name: str) -> None:
     first, second = recipe_files()[name].read_text().splitlines()[:2]
     assert first.startswith("# ")
     assert first.endswith(".")
-    assert second.startswith(("# segdistill train ", "# segdistill distill "))
+    assert re.match("# segdistill (train|distill|study|demo) ", second)
     assert name in second
 
 

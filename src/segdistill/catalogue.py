@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 
 from segdistill import config, data, losses, models
 from segdistill.checks import nearest
-from segdistill.config import Choice, Choices, RunConfig
+from segdistill.config import Choice, Choices, RunConfig, StudyConfig
 from segdistill.errors import ConfigError
 from segdistill.tables import Entry, settings
 
@@ -45,16 +45,50 @@ def load_configs(source: str | Path, overrides: Sequence[str] = ()) -> dict[str,
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
     """
-    with_overrides = config.override(read(source), overrides)
+    tree = read(source)
+    if "methods" in tree:
+        raise ConfigError(f"{source}: expected a run file, got a study; use segdistill study")
+    with_overrides = config.override(tree, overrides)
     trees = config.cohort(with_overrides)
     checked = {}
     for name, tree in trees.items():
         try:
-            checked[name] = config.check(_with_saved_teacher(tree), choices())
+            checked[name] = check_tree(tree)
         except ConfigError as error:
             learner = f" (learner {name})" if name else ""
             raise ConfigError(f"{source}{learner}: {error}") from None
     return checked
+
+
+def check_tree(tree: config.Tree) -> RunConfig:
+    """Check the tree of one run; a teacher that a run wrote may be given by its weights alone.
+
+    Raises:
+        ConfigError: see :func:`segdistill.config.check`.
+    """
+    return config.check(_with_saved_teacher(tree), choices())
+
+
+def load_study(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
+    """Read a study file, or the packaged study of that name.
+
+    Args:
+        source: path of a YAML file, or the name of a recipe such as ``studies/scenes``.
+        overrides: ``a.b=value`` words.
+
+    Raises:
+        ConfigError: see :func:`segdistill.config.check_study`.
+    """
+    tree = read(source)
+    if "methods" not in tree:
+        raise ConfigError(
+            f"{source}: expected a study file with methods, got none; see segdistill recipes copy "
+            "studies/scenes"
+        )
+    try:
+        return config.check_study(config.override(tree, overrides))
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
 
 
 def _with_saved_teacher(tree: config.Tree) -> config.Tree:

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from segdistill.cli import (
+    analyse,
     bench,
     check,
     demo,
@@ -24,6 +25,7 @@ from segdistill.cli import (
     predict,
     recipes,
     report,
+    study,
     train,
 )
 from segdistill.errors import ConfigError, RunFolderError, SegdistillError
@@ -38,6 +40,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "distill": distill.distill,
     "evaluate": evaluate.evaluate,
     "predict": predict.predict,
+    "study": study.study,
+    "analyse": analyse.analyse,
     "report": report.report,
     "export": export.export,
     "check": check.check,

@@ -52,4 +52,5 @@ def copy_recipe(
     if file.exists():
         raise ConfigError(f"{file}: expected a new file, got one that exists; name another")
     file.write_text(files[name].read_text(encoding="utf-8"), encoding="utf-8")
-    print(f"{file} written; next: segdistill check {file}")
+    following = f"study {file} --dry-run" if name.startswith("studies/") else f"check {file}"
+    print(f"{file} written; next: segdistill {following}")

@@ -1,4 +1,4 @@
-"""``segdistill report``: one page from run folders."""
+"""``segdistill report``: one page from run folders or a study."""
 
 from __future__ import annotations
 
@@ -9,20 +9,33 @@ import typer
 
 
 def report(
-    folders: Annotated[list[Path], typer.Argument(help="Run folders, or a folder of them.")],
+    folders: Annotated[
+        list[Path], typer.Argument(help="A study folder, run folders, or a folder of them.")
+    ],
     out: Annotated[
         Path | None, typer.Option("--out", help="File; report.html in the folder.")
     ] = None,
 ) -> None:
-    """Write one HTML page that compares runs.
+    """Write one HTML page that compares runs, or a study.
 
-    It needs no network and no other file.
+    It needs no network and no other file. A study's results are also written next to it, as
+    results.csv and results.tex.
 
     Example: segdistill report runs/camvid-students
     """
     from segdistill.errors import RunFolderError
-    from segdistill.report import write_report
+    from segdistill.report import is_study, write_report, write_study_report
 
+    if any(is_study(folder) for folder in folders):
+        if len(folders) > 1:
+            raise RunFolderError(
+                f"report: expected one study or run folders, got {len(folders)} folders with a "
+                "study among them; report each by itself"
+            )
+        page, *tables = write_study_report(folders[0], out=out)
+        names = " and ".join(file.name for file in tables)
+        print(f"{page} written, {names} next to it; open it in a browser")
+        return
     runs: dict[Path, Path] = {}
     for folder in folders:
         inside = sorted(file.parent for file in folder.glob("**/result.json"))
@@ -30,5 +43,6 @@ def report(
             raise RunFolderError(f"{folder}: expected a finished run in it, got none")
         runs |= {run.resolve(): run for run in inside}
     file = out or folders[0] / "report.html"
-    write_report([*runs.values()], file, title=folders[0].resolve().name)
+    title = folders[0].resolve().name
+    write_report([*runs.values()], file, title=title, folder=folders[0])
     print(f"{file} written, {len(runs)} runs; open it in a browser")

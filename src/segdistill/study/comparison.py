@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -20,6 +21,8 @@ from segdistill.study.statistics import (
     sign_flip_p,
     smallest_p,
 )
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,38 @@ def compare_all(
     Raises:
         ValueError: as :func:`compare`.
     """
-    found = {name: compare(scores, baseline) for name, scores in methods.items()}
+    seeds = range(len(baseline))
+    for scores in methods.values():
+        _differences(scores, baseline)
+    return compare_by_seed(
+        {name: dict(zip(seeds, scores, strict=True)) for name, scores in methods.items()},
+        dict(zip(seeds, baseline, strict=True)),
+    )
+
+
+def compare_by_seed(
+    methods: Mapping[str, Mapping[S, float]], baseline: Mapping[S, float]
+) -> dict[str, Comparison]:
+    """Compare several methods with one baseline, each over the seeds that both have.
+
+    So a run that failed takes its seed from its own method alone.
+
+    Args:
+        methods: scores by name and seed; one that shares no seed with the baseline is left out.
+        baseline: scores of the baseline by seed.
+
+    Returns:
+        Comparisons whose p is corrected by Holm over the methods that could be compared.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    found = {}
+    for name, scores in methods.items():
+        shared = [seed for seed in baseline if seed in scores]
+        if shared:
+            own = [scores[seed] for seed in shared]
+            found[name] = compare(own, [baseline[seed] for seed in shared])
     corrected = holm([comparison.p for comparison in found.values()])
     count = len(found)
     return {

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 from segdistill.tables import lazy_attributes
 
 if TYPE_CHECKING:
+    from segdistill.verbs.analyses import analyse as analyse
+    from segdistill.verbs.analysis.opened import AnalysisSettings as AnalysisSettings
     from segdistill.verbs.delivery import Exported as Exported
     from segdistill.verbs.delivery import cost as cost
     from segdistill.verbs.delivery import export as export
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from segdistill.verbs.showcase import Demo as Demo
     from segdistill.verbs.showcase import demo as demo
     from segdistill.verbs.showcase import image_noise as image_noise
+    from segdistill.verbs.studies import study as study
     from segdistill.verbs.training_runs import complete as complete
     from segdistill.verbs.training_runs import distill as distill
     from segdistill.verbs.training_runs import train as train
@@ -30,11 +33,13 @@ if TYPE_CHECKING:
     from segdistill.verbs.trial import draw_sheet as draw_sheet
 
 _MODULES = {
+    "analyse": "analyses",
     "Exported": "delivery",
     "cost": "delivery",
     "export": "delivery",
     "latency": "delivery",
     "list_taps": "delivery",
+    "AnalysisSettings": "analysis.opened",
     "pack": "packed",
     "choose_folder": "places",
     "find_run": "places",
@@ -47,6 +52,7 @@ _MODULES = {
     "Demo": "showcase",
     "demo": "showcase",
     "image_noise": "showcase",
+    "study": "studies",
     "complete": "training_runs",
     "distill": "training_runs",
     "train": "training_runs",

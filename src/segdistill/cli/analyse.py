@@ -1,0 +1,54 @@
+"""``segdistill analyse``: look into the networks of finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from segdistill.cli.words import Json
+from segdistill.errors import ConfigError
+
+
+def analyse(
+    folders: Annotated[
+        list[str],
+        typer.Argument(
+            help="A study, a cohort or run folders; and KEY=VALUE on the runs' configs.",
+            metavar="FOLDER",
+        ),
+    ],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Files go to OUT/analyses; the folder itself.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Look into teacher and students, as the papers' figures do.
+
+    Entropy of the teacher, embeddings, affinities, critics' scores, images that differ most;
+    of a study those of each pair's first seed. The report draws what is found.
+
+    Example: segdistill analyse runs/camvid-students-1
+    """
+    from json import dumps
+
+    from segdistill.verbs.analysis.compared import find_compared
+
+    words = [word for word in folders if "=" in word and not Path(word).exists()]
+    sources = [Path(word) for word in folders if word not in words]
+    if not sources:
+        raise ConfigError("analyse: expected a study, a cohort or a run folder, got none")
+    source = sources[0] if len(sources) == 1 else sources
+    find_compared(source, overrides=words)
+    from segdistill import verbs
+    from segdistill.cli.progress import display
+
+    with display() as tell:
+        written = verbs.analyse(source, out, overrides=words, tell=tell)
+    if json:
+        print(dumps([str(file) for file in written]))
+        return
+    for file in written:
+        print(file)
+    print(f"next: segdistill report {' '.join(map(str, sources))}")

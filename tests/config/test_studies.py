@@ -1,0 +1,70 @@
+"""Study files: short forms, and mistakes answered with what was meant."""
+
+from typing import Any
+
+import pytest
+
+from segdistill.config import PairConfig, Range, check_study
+from segdistill.errors import ConfigError
+
+FILE: dict[str, Any] = {
+    "data": {"dataset": "scenes"},
+    "teacher": {"network": "fcn"},
+    "student": {"network": "lraspp"},
+    "methods": {"kl": [{"loss": "pixelwise_kl"}]},
+    "training": {"steps": 4},
+}
+
+
+def test_short_forms_mean_what_the_long_ones_say() -> None:
+    study = check_study(FILE | {"seeds": 3})
+    long = {
+        "data": FILE["data"],
+        "pairs": {"student": {"teacher": FILE["teacher"], "student": FILE["student"]}},
+        "methods": {"plain": {}, "kl": {"distill": [{"loss": "pixelwise_kl"}]}},
+        "training": FILE["training"],
+        "seeds": [0, 1, 2],
+    }
+    assert check_study(long) == study
+    assert study.pairs["student"] == PairConfig(teacher=FILE["teacher"], student=FILE["student"])
+    assert list(study.methods) == ["plain", "kl"]
+    assert len(check_study(FILE).seeds) == 8
+    assert check_study(study.tree()) == study
+
+
+def test_spaces_are_lists_or_ranges() -> None:
+    space = {"training.lr": {"low": 0.1, "high": 1}, "distill.0.temperature": [1, 2.5, None]}
+    study = check_study(FILE | {"search": {"space": space}})
+    assert study.search.space == {
+        "training.lr": Range(low=0.1, high=1),
+        "distill.0.temperature": (1, 2.5, None),
+    }
+
+
+def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
+    assert check_study(FILE | {"engine": {"processes": 4}}).hash() == check_study(FILE).hash()
+    assert check_study(FILE | {"seeds": 3}).hash() != check_study(FILE).hash()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"serch": {}}, "unknown key 'serch'; did you mean 'search'"),
+        ({"search": {"trails": 3}}, r"unknown key 'search\.trails'; did you mean 'trials'"),
+        ({"search": {"pruning": {"rung": 1}}}, "did you mean 'rungs'"),
+        ({"methods": {"kl": {"distil": []}}}, r"unknown key 'methods\.kl\.distil'"),
+        ({"methods": {"kl": []}}, "expected at least one term"),
+        ({"methods": {}}, "one method beside plain"),
+        ({"methods": {"a b": [{}]}}, "expected a name of letters"),
+        ({"methods": {"..": [{}]}}, "expected a name of letters"),
+        ({"methods": {"plain": [{}], "kl": [{}]}}, "it is the baseline"),
+        ({"seeds": [1, 1]}, "expected different seeds"),
+        ({"seeds": []}, "expected different seeds"),
+        ({"search": {"space": {"training.lr": {"low": 1}}}}, "high: expected a value, got none"),
+        ({"pairs": {}}, "either pairs, or teacher and student"),
+        ({"training": None}, "training: input should be a valid dictionary"),
+    ],
+)
+def test_refuses_what_it_does_not_know(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_study(FILE | change)
