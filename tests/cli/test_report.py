@@ -1,6 +1,9 @@
 """report: one page from run folders."""
 
+import shutil
 from pathlib import Path
+
+import pytest
 
 from .conftest import Cli, Trained
 
@@ -20,3 +23,32 @@ def test_a_folder_without_runs_is_refused(cli: Cli, tmp_path: Path) -> None:
     done = cli("report", tmp_path)
     assert done.code == 2
     assert "expected a finished run in it, got none" in done.err
+
+
+@pytest.fixture
+def study(trained: Trained, tmp_path: Path) -> Path:
+    """Return the folder of a study of one seed, made of real runs."""
+    folder = tmp_path / "study"
+    for name in ("plain", "kl"):
+        place = folder / "final" / "student" / "seed-0" / name
+        shutil.copytree(trained.folder / name, place)
+    (folder / "study.yaml").write_text("seeds: [0]\nmatch: steps\n")
+    return folder
+
+
+def test_a_study_gets_a_page_and_two_tables(study: Path, cli: Cli) -> None:
+    done = cli("report", study)
+    assert (done.code, done.out) == (
+        0,
+        f"{study / 'report.html'} written, results.csv and results.tex next to it; "
+        "open it in a browser\n",
+    )
+    assert "Protocol" in (study / "report.html").read_text()
+    assert (study / "results.csv").read_text().startswith("pair,method,seeds")
+    assert r"\begin{tabular}" in (study / "results.tex").read_text()
+
+
+def test_a_study_is_reported_by_itself(study: Path, trained: Trained, cli: Cli) -> None:
+    done = cli("report", study, trained.folder)
+    assert done.code == 2
+    assert "expected one study or run folders, got 2 folders with a study among them" in done.err

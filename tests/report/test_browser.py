@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdistill.report import write_report
+from segdistill.report import write_report, write_study_report
 
-from .folders import make_cohort
+from .folders import make_cohort, make_study
 
 BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
@@ -30,7 +30,8 @@ const set = (name, value) => {
   get(name).dispatchEvent(new Event("change"));
 };
 const order = () =>
-  [...document.querySelectorAll("#results tbody .name")].map(name => name.textContent.trim());
+  [...document.querySelector("#results tbody").querySelectorAll(".name")]
+    .map(name => name.textContent.trim());
 const orange = () => {
   const canvas = document.querySelector("canvas.right");
   const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
@@ -41,7 +42,7 @@ const orange = () => {
 const ready = setInterval(() => {
   if (!document.documentElement.dataset.ready) return;
   clearInterval(ready);
-  const head = document.querySelector("#results th:nth-child(2)");
+  const head = document.querySelector("#results th.wide");
   found.before = order();
   head.querySelector("button").click();
   found.descending = order();
@@ -58,6 +59,10 @@ const ready = setInterval(() => {
   set("zoom", "2");
   const width = name => document.querySelector(name).clientWidth;
   found.zoom = width(".zoomer") / width(".stage");
+  found.links = [...document.querySelectorAll("nav a")].map(link => link.getAttribute("href"));
+  found.targets = [...document.querySelectorAll("main section[id]")].map(one => `#${one.id}`);
+  const drawings = [...document.querySelectorAll("svg")];
+  found.empty = drawings.filter(one => !one.querySelector("path")).length;
   found.resources = performance.getEntriesByType("resource").map(entry => entry.name)
     .filter(name => !name.startsWith("data:"));
   found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
@@ -70,26 +75,52 @@ const ready = setInterval(() => {
 """
 
 
-@pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
-    folder = tmp_path_factory.mktemp("browser")
-    page = folder / "report.html"
-    runs = make_cohort(folder / "runs")
-    write_report(runs, page, title="x")
-    page.write_text(page.read_text(encoding="utf-8").replace("</body>", ACT), encoding="utf-8")
+def visit(page: Path, folder: Path) -> dict[str, object]:
+    """Open a page on a phone-wide screen, use it, and return what was seen."""
+    acted = folder / "acted.html"
+    acted.write_text(page.read_text(encoding="utf-8").replace("</body>", ACT), encoding="utf-8")
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
     command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     command += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=4000"]
     command += ["--window-size=600,900"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr"]
     done = subprocess.run(
-        [*command, "--dump-dom", page.as_uri()], capture_output=True, text=True, timeout=60
+        [*command, "--dump-dom", acted.as_uri()], capture_output=True, text=True, timeout=60
     )
     output = re.search(r'<output id="found">(.*?)</output>', done.stdout, flags=re.DOTALL)
     assert output is not None, done.stderr[-2000:]
     seen: dict[str, object] = json.loads(output[1].replace("&lt;", "<").replace("&amp;", "&"))
     console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return seen | {"console": console, "plain": str(runs[0] / "predictions")}
+    return seen | {"console": console}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("browser")
+    runs = make_cohort(folder / "runs")
+    write_report(runs, folder / "report.html", title="x")
+    return visit(folder / "report.html", folder) | {"plain": str(runs[0] / "predictions")}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+    folder = tmp_path_factory.mktemp("browser")
+    page = make_study(folder / "study", seeds=3, failed={("mgd", 1): "got nan"})
+    return visit(write_study_report(page)[0], folder)
+
+
+def test_a_study_is_as_quiet_and_as_narrow(study: dict[str, object]) -> None:
+    assert study["errors"] == study["console"] == study["resources"] == []
+    assert study["overflow"] == 0
+    assert study["empty"] == 0, "a drawing without a line"
+
+
+def test_a_study_sorts_slides_and_links_to_every_section(study: dict[str, object]) -> None:
+    order = list(study["descending"])  # type: ignore[call-overload]
+    assert order[:2] == ["teacher", "kl"]
+    assert study["ascending"] == order[::-1]
+    assert "25%" in str(study["clip"])
+    assert set(study["links"]) == set(study["targets"]) - {"#verdict"}  # type: ignore[call-overload]
 
 
 def test_the_console_stays_empty(found: dict[str, object]) -> None:

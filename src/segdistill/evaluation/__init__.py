@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING
 from segdistill.tables import Entry, lazy_attributes
 
 if TYPE_CHECKING:
+    from segdistill.evaluation.affinities import affinity_map as affinity_map
     from segdistill.evaluation.confusion import ConfusionMatrix as ConfusionMatrix
     from segdistill.evaluation.confusion import confusion_matrix as confusion_matrix
     from segdistill.evaluation.confusion import image_confusions as image_confusions
+    from segdistill.evaluation.critic_scores import score_gaps as score_gaps
+    from segdistill.evaluation.embeddings import neighbour_agreement as neighbour_agreement
+    from segdistill.evaluation.embeddings import sample_pixels as sample_pixels
     from segdistill.evaluation.evaluator import Result as Result
     from segdistill.evaluation.evaluator import evaluate as evaluate
+    from segdistill.evaluation.image_scores import image_miou as image_miou
+    from segdistill.evaluation.image_scores import worst_and_best as worst_and_best
     from segdistill.evaluation.inference import predict as predict
     from segdistill.evaluation.inference import predict_logits as predict_logits
     from segdistill.evaluation.scores import Scores as Scores
     from segdistill.evaluation.scores import iou_by_class as iou_by_class
     from segdistill.evaluation.scores import score as score
+    from segdistill.evaluation.softness import entropy as entropy
+    from segdistill.evaluation.softness import entropy_counts as entropy_counts
 
 SCORES: dict[str, Entry] = {
     "miou": Entry(
@@ -49,16 +57,24 @@ SCORES: dict[str, Entry] = {
 }
 
 _MODULES = {
+    "affinity_map": "affinities",
     "ConfusionMatrix": "confusion",
     "confusion_matrix": "confusion",
     "image_confusions": "confusion",
+    "score_gaps": "critic_scores",
+    "neighbour_agreement": "embeddings",
+    "sample_pixels": "embeddings",
     "Result": "evaluator",
     "evaluate": "evaluator",
+    "image_miou": "image_scores",
+    "worst_and_best": "image_scores",
     "predict": "inference",
     "predict_logits": "inference",
     "Scores": "scores",
     "iou_by_class": "scores",
     "score": "scores",
+    "entropy": "softness",
+    "entropy_counts": "softness",
 }
 
 __all__ = ["SCORES", *_MODULES]

@@ -5,85 +5,115 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from statistics import fmean
 
 import matplotlib as mpl
 from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure as Canvas
 
-from segdistill.report.findings import Group
+from segdistill.report.figure import Figure
+from segdistill.report.groups import SERIES_COLORS, Group, color_of, panels
 from segdistill.report.plots import label_axes, series
-
-SERIES_COLORS = 7
-"""How many colours the page's style defines, ``--s0`` (the teacher) to ``--s6``."""
+from segdistill.report.runs import Run
 
 _SERIES = "#0a0b{:02x}"  # stand-ins, replaced by what the page defines
 _DASHES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))  # type: ignore[assignment]
+_MOST_POINTS = 250  # of a curve: more than a page has pixels for
 
 
-def color_of(group: Group, groups: Sequence[Group]) -> str:
-    """Return the CSS variable of a group's colour: teachers share the first."""
-    if group.teacher:
-        return "--s0"
-    students = [other.place for other in groups if not other.teacher]
-    return f"--s{1 + students.index(group.place) % (SERIES_COLORS - 1)}"
+def ink(color: str) -> str:
+    """Return the stand-in that matplotlib draws with for one of the page's ``--s0`` to ``--s6``."""
+    return _SERIES.format(int(color.removeprefix("--s")))
 
 
-def loss_chart(groups: Sequence[Group]) -> Markup | None:
-    """Draw the task loss of every run over the steps, None where none was logged.
-
-    The distilled parts are left out: only the task's part means the same in every method.
-    """
-    return _chart(groups, "Training loss, task part", "train", "task", 1.0)
+def blank(width: float, height: float) -> tuple[Canvas, Axes]:
+    """Return a figure and its axes; at 5 inches, a phone's width, text is as large as drawn."""
+    canvas = Canvas(figsize=(width, height), layout="constrained")
+    return canvas, canvas.subplots()
 
 
-def miou_chart(groups: Sequence[Group]) -> Markup | None:
-    """Draw the mIoU of every run over the steps, None where none was scored on the way."""
-    return _chart(groups, "mIoU, %", "evaluation", "miou", 100.0)
-
-
-def _chart(
-    groups: Sequence[Group], title: str, kind: str, key: str, factor: float
-) -> Markup | None:
-    # About as wide as a phone, so that the text is as large there as it was drawn.
-    figure = Figure(figsize=(5.0, 3.1), layout="constrained")
-    axes = figure.subplots()
-    drawn = sum(_draw(axes, group, groups, kind, key, factor) for group in groups)
-    if not drawn:
-        return None
-    label_axes(axes, title, "step")
+def tidy(axes: Axes, title: str, across: str) -> None:
+    """Title a chart and strip it of what carries no information."""
+    label_axes(axes, title, across)
     axes.title.set_fontweight("bold")
-    axes.margins(x=0.02)
     for spine in axes.spines.values():
         spine.set_alpha(0.35)
     axes.tick_params(length=0)
-    return to_svg(figure, key)
 
 
-def _draw(
-    axes: Axes, group: Group, groups: Sequence[Group], kind: str, key: str, factor: float
-) -> int:
-    number = int(color_of(group, groups)[3:])
-    drawn = 0
-    for run in group.runs:
-        flat = [{**line.get("parts", {}), **line} for line in run.metrics]
-        steps, values = series(flat, kind, key)
-        if not steps:
-            continue
-        axes.plot(
-            steps,
-            [factor * value for value in values],
-            color=_SERIES.format(number),
-            linestyle=_DASHES[number % 3],
-            linewidth=1.6,
-            marker="o" if kind == "evaluation" else None,
-            markersize=3.2,
-        )
-        drawn += 1
-    return drawn
+def loss_chart(groups: Sequence[Group], pair: str | None = None) -> Figure | None:
+    """Draw the task loss of every group over the steps, None where none was logged.
+
+    The distilled parts are left out: only the task's part means the same in every method.
+
+    Args:
+        groups: all of the page, which fix the colours.
+        pair: which of them to draw; all where it is None.
+    """
+    return _chart(groups, pair, "Training loss, task part", "train", "task", 1.0)
 
 
-def to_svg(figure: Figure, name: str) -> Markup:
+def miou_chart(groups: Sequence[Group], pair: str | None = None) -> Figure | None:
+    """Draw the mIoU of every group over the steps, None where none was scored on the way.
+
+    Args:
+        groups: see :func:`loss_chart`.
+        pair: see :func:`loss_chart`.
+    """
+    return _chart(groups, pair, "mIoU, %", "evaluation", "miou", 100.0)
+
+
+def _chart(
+    groups: Sequence[Group], pair: str | None, title: str, kind: str, key: str, factor: float
+) -> Figure | None:
+    canvas, axes = blank(5.0, 3.0)
+    members = groups if pair is None else panels(groups)[pair]
+    ends = {
+        one.label: end
+        for one in members
+        if (end := _draw(axes, one, color_of(one, groups), kind, key, factor)) is not None
+    }
+    if not ends:
+        return None
+    tidy(axes, "", "step")
+    axes.margins(x=0.02)
+    place = "" if not pair else str(list(panels(groups)).index(pair))
+    title = f"{title}: {pair}" if pair else title
+    said = "; ".join(f"{label}: {end:.3g}" for label, end in ends.items())
+    alt = f"{title}, over the training steps. Last value of each: {said}."
+    return Figure(title, "", to_svg(canvas, f"{key}{place}"), alt)
+
+
+def _draw(axes: Axes, group: Group, color: str, kind: str, key: str, factor: float) -> float | None:
+    """Draw the mean over seeds and the range of the seeds; return the last mean, if any."""
+    found = [curve for run in group.runs if (curve := _curve(run, kind, key))]
+    steps = [step for step in found[0] if all(step in curve for curve in found)] if found else []
+    if not steps:
+        return None
+    steps = steps[:: 1 + len(steps) // _MOST_POINTS]
+    values = [[factor * curve[step] for curve in found] for step in steps]
+    axes.plot(
+        steps,
+        [fmean(at) for at in values],
+        color=ink(color),
+        linestyle=_DASHES[int(color[3:]) % 3],
+        linewidth=1.6,
+        marker="o" if kind == "evaluation" else None,
+        markersize=3.2,
+    )
+    if len(found) > 1:
+        low, high = [min(at) for at in values], [max(at) for at in values]
+        axes.fill_between(steps, low, high, color=ink(color), alpha=0.14, linewidth=0)
+    return fmean(values[-1])
+
+
+def _curve(run: Run, kind: str, key: str) -> dict[int, float]:
+    flat = [{**line.get("parts", {}), **line} for line in run.metrics]
+    return dict(zip(*series(flat, kind, key), strict=True))
+
+
+def to_svg(figure: Canvas, name: str) -> Markup:
     """Return a figure as inline SVG whose colours are the page's.
 
     Args:

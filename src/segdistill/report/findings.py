@@ -4,80 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
-from statistics import fmean
 
-from segdistill.report.runs import Run
-from segdistill.study.comparison import Comparison, compare_all
+from segdistill.report.groups import Group
 from segdistill.study.statistics import smallest_p
 from segdistill.study.verdict import points, verdict
 
 _LEVEL = 0.05
-
-
-@dataclass(frozen=True)
-class Group:
-    """Runs that differ by seed alone.
-
-    Attributes:
-        label: their common name, or their method where names differ.
-        runs: at least one.
-        place: its place among the groups, which fixes its colour.
-        baseline: the group that it is compared with: the same network without a teacher.
-        comparison: with the baseline, over the seeds that both have; None where there is none.
-    """
-
-    label: str
-    runs: tuple[Run, ...]
-    place: int
-    baseline: str | None = None
-    comparison: Comparison | None = None
-
-    @property
-    def teacher(self) -> bool:
-        return self.runs[0].teacher
-
-    @property
-    def miou(self) -> float:
-        """Mean over seeds."""
-        return fmean(run.result["miou"] for run in self.runs)
-
-    def iou(self, name: str) -> float | None:
-        """Return a class's IoU, mean over the seeds that have one."""
-        values = [run.result["iou"].get(name) for run in self.runs]
-        known = [value for value in values if value is not None]
-        return fmean(known) if known else None
-
-
-def group(runs: Sequence[Run]) -> list[Group]:
-    """Gather runs by kind and compare each group with the plain one of its network.
-
-    Args:
-        runs: as :func:`segdistill.report.runs.read_runs` returns them.
-
-    Returns:
-        The groups, in the order of their first runs; p values are corrected by Holm over
-        the methods of one network.
-    """
-    kinds: dict[tuple[bool, str, str], list[Run]] = {}
-    for run in runs:
-        kinds.setdefault((run.teacher, *run.kind), []).append(run)
-    labels = _labels(list(kinds.values()))
-    groups = []
-    for place, ((teacher, network, _), members) in enumerate(kinds.items()):
-        rivals = {
-            labels[other]: found
-            for other, ((is_teacher, net, _), found) in enumerate(kinds.items())
-            if not is_teacher and net == network
-        }
-        base = next((name for name, found in rivals.items() if found[0].method == "plain"), None)
-        compared = None
-        if not teacher and base is not None and labels[place] != base:
-            compared = _compare(rivals, base).get(labels[place])
-        baseline = base if compared is not None else None
-        groups.append(Group(labels[place], tuple(members), place, baseline, compared))
-    return groups
 
 
 def sentences(groups: Sequence[Group]) -> list[str]:
@@ -121,35 +54,6 @@ def caution(groups: Sequence[Group]) -> str | None:
             f"{enough} are needed to reach {_LEVEL:g}."
         )
     return None
-
-
-def _labels(members: Sequence[Sequence[Run]]) -> list[str]:
-    labels = []
-    for runs in members:
-        names = {str(run.result.get("name")) for run in runs}
-        labels.append(runs[0].label if len(runs) == 1 else _common(names, runs[0]))
-    return [
-        label if labels.count(label) == 1 else f"{label} ({runs[0].network or place + 1})"
-        for place, (label, runs) in enumerate(zip(labels, members, strict=True))
-    ]
-
-
-def _common(names: set[str], run: Run) -> str:
-    return names.pop() if len(names) == 1 else run.method
-
-
-def _compare(rivals: dict[str, list[Run]], base: str) -> dict[str, Comparison]:
-    """Compare groups of one network over the seeds that all of them have."""
-    scores = {
-        name: {run.seeds: float(run.result["miou"]) for run in runs}
-        for name, runs in rivals.items()
-    }
-    shared = [seed for seed in scores[base] if all(seed in found for found in scores.values())]
-    if not shared:
-        return {}
-    table = {name: [found[seed] for seed in shared] for name, found in scores.items()}
-    baseline = table.pop(base)
-    return compare_all(table, baseline)
 
 
 def _alone(group: Group) -> str:

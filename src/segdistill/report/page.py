@@ -2,33 +2,41 @@
 
 from __future__ import annotations
 
-import base64
-import math
 import re
-import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from segdistill.files import write_whole
-from segdistill.report.charts import color_of, loss_chart, miou_chart
-from segdistill.report.findings import Group, caution, group, sentences
-from segdistill.report.plots import row_shares
+from segdistill.report.analyses import analysis_figures
+from segdistill.report.charts import loss_chart, miou_chart
+from segdistill.report.classes import class_plots, class_rows
+from segdistill.report.costs import CO2_KG_PER_KWH, cost, meters, sharing
+from segdistill.report.extremes import extremes
+from segdistill.report.findings import caution, sentences
+from segdistill.report.forest import forest_plots
+from segdistill.report.groups import Group, color_of, group, mean_ranks, panels
+from segdistill.report.mistakes import matrix
+from segdistill.report.pareto import pareto_plots
+from segdistill.report.pictures import MOST_PICTURES, analysed_pictures, kept_pictures
+from segdistill.report.references import bibtex, used
+from segdistill.report.reproduce import commands, configs, environments
 from segdistill.report.runs import Run, read_runs
 from segdistill.study.verdict import points
 
-_TEMPLATES = ("page.html", "style.html", "script.html")
-_MOST_PICTURES = 12  # about 60 kB each
-_MOST_CLASSES = 24  # of a confusion matrix that still fits a page
-_MISTAKES = 8
-_MEDIA = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
-
-def write_report(runs: Sequence[Path], out: Path, *, title: str, notes: Sequence[str] = ()) -> None:
+def write_report(
+    runs: Sequence[Path],
+    out: Path,
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    folder: Path | None = None,
+) -> None:
     """Write one HTML page that compares finished runs; it needs no network.
 
     The verdict is derived from the results: a method is called better only where several
@@ -40,45 +48,102 @@ def write_report(runs: Sequence[Path], out: Path, *, title: str, notes: Sequence
         out: the file, replaced whole.
         title: heading of the page.
         notes: sentences that the page shows under its verdict.
+        folder: where ``segdistill analyse`` left its files, if it was called.
 
     Raises:
         RunFolderError: there is no run, or a folder holds no finished one.
     """
-    write_whole(out, render(read_runs(runs), title=title, notes=notes))
+    groups = group(read_runs(runs))
+    found = {} if folder is None else analysed(folder, groups)
+    write_whole(out, render(groups, title=title, notes=notes, **found))
 
 
-def render(runs: Sequence[Run], *, title: str, notes: Sequence[str] = ()) -> str:
-    """Return the page of :func:`write_report` for runs that were read."""
-    groups = group(runs)
+def render(
+    groups: Sequence[Group],
+    *,
+    title: str,
+    notes: Sequence[str] = (),
+    **sections: Any,
+) -> str:
+    """Return the page of :func:`write_report`.
+
+    Args:
+        groups: what is compared.
+        title: heading of the page.
+        notes: sentences under the verdict.
+        sections: what a study adds or says otherwise, see
+            :func:`segdistill.report.study_page.sections`.
+    """
     environment = Environment(
-        loader=DictLoader({name: _text(name) for name in _TEMPLATES}),
+        loader=FunctionLoader(_text),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters |= {"percent": _percent, "number": _number, "points": points}
+    environment.filters["brief"] = _brief
     environment.filters |= {"breakable": _breakable, "unbroken": _unbroken}
+    parts = _of_any(groups) | {"study": None, "analyses": []} | sections
     page: str = environment.get_template("page.html").render(
-        title=title,
-        notes=list(notes),
-        verdict=sentences(groups),
-        caution=caution(groups),
-        facts=_facts(runs),
-        rows=[_row(run, one, groups) for one in groups for run in one.runs],
-        groups=[_summary(one, groups) for one in groups],
-        several=any(len(one.runs) > 1 for one in groups),
-        absent=sorted({name for run in runs for name in run.result.get("absent_classes", [])}),
-        cost_size=next((r.result["cost_size"] for r in runs if r.result.get("cost_size")), None),
-        classes=_classes(groups),
-        compared=[one for one in groups if one.comparison is not None],
-        charts=[chart for chart in (loss_chart(groups), miou_chart(groups)) if chart],
-        pictures=_pictures(groups),
-        matrices=[matrix for run in runs if (matrix := _matrix(run)) is not None],
-        runs=runs,
-        commands=_commands(runs),
+        title=title, notes=list(notes), **parts
     )
     return page
+
+
+def _of_any(groups: Sequence[Group]) -> dict[str, Any]:
+    """Return what every report shows, with or without a study."""
+    runs = [run for one in groups for run in one.runs]
+    pairs = panels(groups)
+    charts = [
+        chart
+        for pair in pairs
+        for draw in (loss_chart, miou_chart)
+        if (chart := draw(groups, pair or None)) is not None
+    ]
+    return {
+        "verdict": [sentence for members in pairs.values() for sentence in sentences(members)],
+        "caution": caution(groups),
+        "facts": _facts(runs),
+        "tables": [_table(pair, members, groups) for pair, members in pairs.items()],
+        "rows": [_row(run, one, groups) for one in groups for run in one.runs],
+        "groups": [{"group": one, "color": color_of(one, groups)} for one in groups],
+        "several": any(len(one.runs) > 1 for one in groups),
+        "absent": sorted({n for run in runs for n in run.result.get("absent_classes", [])}),
+        "cost_size": next((r.result["cost_size"] for r in runs if r.result.get("cost_size")), None),
+        "compared": [one for one in groups if one.comparison is not None],
+        "least": sorted({f"{c.smallest_p:.2g}" for one in groups if (c := one.comparison)}),
+        "forests": forest_plots(groups),
+        "paretos": pareto_plots(groups),
+        "charts": charts,
+        "pictures": kept_pictures(groups),
+        "extremes": extremes(groups),
+        "colors": {one.label: color_of(one, groups) for one in groups},
+        "classes": class_rows(groups),
+        "class_plots": class_plots(groups),
+        "matrices": [found for one in groups if (found := matrix(one)) is not None],
+        "costs": [cost(one, color_of(one, groups)) for one in groups] if len(runs) > 1 else [],
+        "sharing": sharing(runs),
+        "metered": meters(runs),
+        "co2_per_kwh": CO2_KG_PER_KWH,
+        "commands": commands(runs),
+        "configs": [configs(one) for one in groups],
+        "environments": environments(runs),
+        "details": runs,
+        "bibtex": bibtex([*used(runs), "study"]),
+    }
+
+
+def analysed(folder: Path, groups: Sequence[Group]) -> dict[str, Any]:
+    """Return figures and pictures of the analyses in a folder, none where nothing was analysed."""
+    found = analysed_pictures(folder / "analyses", groups)
+    names = {picture.name for picture in found}
+    kept = [picture for picture in kept_pictures(groups) if picture.name not in names]
+    colors = {one.name: color_of(one, groups) for one in groups}
+    return {
+        "analyses": analysis_figures(folder, colors=colors),
+        "pictures": [*found, *kept][:MOST_PICTURES],
+    }
 
 
 def _text(name: str) -> str:
@@ -93,7 +158,7 @@ def _facts(runs: Sequence[Run]) -> list[str]:
     found = [str(data["dataset"])] if data.get("dataset") else []
     found.append(f"{result['images']:,} {result.get('split', '')} images".replace("  ", " "))
     if result.get("pixels"):
-        found.append(f"{result['pixels'] / 1e6:.1f} million labelled pixels")
+        found.append(f"{_amount(result['pixels'])} labelled pixels")
     found.append(f"{len(result['iou'])} classes")
     if str(first.environment.get("started", "")):
         found.append(str(first.environment["started"])[:10])
@@ -103,114 +168,30 @@ def _facts(runs: Sequence[Run]) -> list[str]:
 def _row(run: Run, own: Group, groups: Sequence[Group]) -> dict[str, Any]:
     result = run.result
     base = next((other for other in groups if other.label == own.baseline), None)
-    twin = next((r for r in base.runs if r.seeds == run.seeds), None) if base else None
+    twin = base.scores.get(run.seeds) if base else None
+    best = result.get("best") or {}
     return {
         "run": run,
         "color": color_of(own, groups),
         "miou": result["miou"],
-        "change": None if twin is None else result["miou"] - twin.result["miou"],
+        "change": None if twin is None else result["miou"] - twin,
+        "best": best.get("miou"),
         "accuracy": result.get("pixel_accuracy"),
         "params_m": result.get("params_m"),
         "gflops": result.get("gflops"),
         "latency_ms": result.get("latency_ms"),
         "seconds": result.get("seconds"),
-        "miou_truth": result.get("miou_ground_truth_classes"),
     }
 
 
-def _summary(own: Group, groups: Sequence[Group]) -> dict[str, Any]:
-    scores = [run.result["miou"] for run in own.runs]
-    mean = math.fsum(scores) / len(scores)
-    spread = None
-    if len(scores) > 1:
-        spread = math.sqrt(math.fsum((x - mean) ** 2 for x in scores) / (len(scores) - 1))
-    return {"group": own, "color": color_of(own, groups), "mean": mean, "spread": spread}
-
-
-def _classes(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Return a row a class: its colour, each group's IoU and its change to the baseline."""
-    result = groups[0].runs[0].result
-    by_label = {one.label: one for one in groups}
-    rows = []
-    for name in result["iou"]:
-        cells = []
-        for one in groups:
-            value, change = one.iou(name), None
-            if one.baseline is not None:
-                base = by_label[one.baseline].iou(name)
-                change = None if value is None or base is None else value - base
-            cells.append({"value": value, "change": change})
-        color = result.get("colors", {}).get(name)
-        rows.append(
-            {"name": name, "color": color and "#{:02x}{:02x}{:02x}".format(*color)}
-            | {"cells": cells}
-        )
-    largest = max((abs(c["change"]) for r in rows for c in r["cells"] if c["change"]), default=1)
-    for row in rows:
-        for cell in row["cells"]:
-            cell["width"] = 50 * abs(cell["change"] or 0) / largest
-    return rows
-
-
-def _pictures(groups: Sequence[Group]) -> list[dict[str, Any]]:
-    """Return each picture's layers: input, truth, then a prediction of each group."""
-    firsts = [(one.label, one.runs[0].pictures) for one in groups]
-    names = list(dict.fromkeys(name for _, pictures in firsts for name in pictures))
-    found = []
-    for name in names[:_MOST_PICTURES]:
-        layers = []
-        for kind in ("input", "truth"):
-            file = next((p[name][kind] for _, p in firsts if kind in p.get(name, {})), None)
-            if file is not None:
-                layers.append({"kind": kind, "label": kind, "source": data_uri(file)})
-        for label, pictures in firsts:
-            if name in pictures:
-                source = data_uri(pictures[name]["prediction"])
-                layers.append({"kind": "prediction", "label": label, "source": source})
-        found.append({"name": name, "layers": layers})
-    return found
-
-
-def data_uri(file: Path) -> Markup:
-    """Return a picture file as a ``data:`` address, its bytes as they are."""
-    coded = base64.b64encode(file.read_bytes()).decode("ascii")
-    return Markup(f"data:{_MEDIA[file.suffix.lower()]};base64,{coded}")
-
-
-def _matrix(run: Run) -> dict[str, Any] | None:
-    if run.confusion is None:
-        return None
-    names, counts = run.confusion["classes"], run.confusion["counts"]
-    shares = row_shares(counts).tolist()
-    mistakes = [
-        {
-            "true": names[row],
-            "predicted": names[column],
-            "share": share,
-            "count": counts[row][column],
-        }
-        for row, line in enumerate(shares)
-        for column, share in enumerate(line)
-        if row != column and counts[row][column]
+def _table(pair: str, members: Sequence[Group], groups: Sequence[Group]) -> dict[str, Any]:
+    """Return the summary of a pair: a row a group, means over seeds."""
+    ranks: Mapping[str, float] = mean_ranks(members)
+    rows = [
+        {"group": one, "color": color_of(one, groups), "rank": ranks.get(one.label)}
+        for one in members
     ]
-    mistakes.sort(key=lambda mistake: -mistake["count"])
-    total = sum(map(sum, counts))
-    for mistake in mistakes:
-        mistake["of_all"] = mistake["count"] / total
-    return {
-        "run": run,
-        "names": names,
-        "shares": shares if len(names) <= _MOST_CLASSES else None,
-        "mistakes": mistakes[:_MISTAKES],
-    }
-
-
-def _commands(runs: Sequence[Run]) -> list[str]:
-    """Return the command lines that made the runs, each once, and those that score them."""
-    recorded = [run.environment.get("command") for run in runs]
-    lines = [shlex.join(map(str, command)) for command in recorded if command]
-    lines += [f"segdistill evaluate {shlex.quote(str(run.folder))}" for run in runs]
-    return list(dict.fromkeys(lines))
+    return {"pair": pair, "rows": rows}
 
 
 def _percent(value: float | None, digits: int = 1) -> str:
@@ -219,6 +200,15 @@ def _percent(value: float | None, digits: int = 1) -> str:
 
 def _number(value: float | None, digits: int = 1) -> str:
     return "–" if value is None else f"{value:,.{digits}f}"
+
+
+def _amount(pixels: int) -> str:
+    return f"{pixels / 1e6:.1f} million" if pixels >= 1_000_000 else f"{pixels:,}"
+
+
+def _brief(value: float | None) -> str:
+    """Return a number with three digits that count, or all before the point."""
+    return "–" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _breakable(name: str) -> Markup:

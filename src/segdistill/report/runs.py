@@ -145,8 +145,8 @@ def _is_teacher(folder: Path, result: Mapping[str, Any], used: Sequence[Path]) -
 
 def _pictures(folder: Path) -> dict[str, dict[str, Path]]:
     found: dict[str, dict[str, Path]] = {}
-    for file in sorted(folder.glob("*_*.*")):
-        name, _, kind = file.stem.rpartition("_")
+    for file in sorted(folder.rglob("*_*.*")):  # images of Cityscapes are in folders of cities
+        name, _, kind = file.relative_to(folder).with_suffix("").as_posix().rpartition("_")
         if kind in ("input", "truth", "prediction"):
             found.setdefault(name, {})[kind] = file
     return {name: kinds for name, kinds in found.items() if {"input", "prediction"} <= set(kinds)}

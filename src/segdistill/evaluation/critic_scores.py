@@ -1,0 +1,43 @@
+"""What a critic makes of student and teacher: the difference of its scores, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from segdistill.checks import check_same_maps
+
+
+def score_gaps(
+    critic: Callable[[Tensor, Tensor], Tensor], student: Tensor, teacher: Tensor, images: Tensor
+) -> Tensor:
+    r"""Return how much higher a critic scores the teacher's maps than the student's.
+
+    .. math:: g_n = D(\sigma(y_n), I_n) - D(\sigma(x_n), I_n),
+
+    :math:`\sigma` the softmax over classes. Near 0 the critic cannot tell the two apart.
+
+    Args:
+        critic: :math:`D`, from probabilities and images to a score an image, in eval mode.
+        student: the student's logits, :math:`x`.
+        teacher: the teacher's, :math:`y`, of the same shape.
+        images: :math:`I`, uint8 or floating-point in [0, 1].
+
+    Shape:
+        student, teacher ``(N, K, H, W)``; images ``(N, 3, H', W')``; result ``(N,)``.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, K, H, W)``.
+
+    Source:
+        Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019,
+        Sec. 4.2 and Fig. 3a.
+    """
+    check_same_maps("score_gaps", student=student, teacher=teacher)
+    with torch.no_grad():
+        ours, theirs = (
+            critic(logits.float().softmax(dim=1), images) for logits in (student, teacher)
+        )
+    return theirs - ours

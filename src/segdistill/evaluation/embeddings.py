@@ -1,0 +1,103 @@
+"""Pixel embeddings: which pixels are looked at, and how well their classes keep together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from segdistill.seeding import torch_generator
+
+
+def sample_pixels(
+    labels: Sequence[Tensor], *, classes: int, per_class: int, seed: int = 0
+) -> Tensor:
+    """Draw the same number of labelled pixels of every class, over all images.
+
+    A class with fewer pixels gives all of them. A class's draw is a function of the seed, the
+    class and its pixels alone, so that networks are compared on the same pixels.
+
+    Args:
+        labels: masks of the images, at the size of the maps that are to be looked at; what is
+            no class, as 255, is never drawn.
+        classes: number of classes :math:`K`.
+        per_class: most pixels of a class.
+        seed: of the draw.
+
+    Shape:
+        labels ``(h, w)`` each, sizes may differ; result ``(M, 4)`` int64: image, row, column
+        and class, sorted by class, image, row and column.
+
+    Raises:
+        ValueError: a mask is not ``(h, w)``, there are no labelled pixels, or a number is
+            below 1.
+
+    Source:
+        Class-balanced, as Yang et al., "Cross-Image Relational Knowledge Distillation", CVPR
+        2022, Sec. 3.3, draw theirs; its Fig. 5 does not say how many are shown.
+    """
+    if classes < 1 or per_class < 1:
+        raise ValueError(
+            f"sample_pixels: expected classes and per_class >= 1, got {classes} and {per_class}"
+        )
+    for mask in labels:
+        if mask.ndim != 2:
+            raise ValueError(f"sample_pixels: expected masks (h, w), got {tuple(mask.shape)}")
+    drawn = []
+    for one in range(classes):
+        places = [
+            F.pad(found, (1, 0), value=image)
+            for image, mask in enumerate(labels)
+            if len(found := (mask == one).nonzero())
+        ]
+        if not places:
+            continue
+        every = torch.cat(places)
+        order = torch.randperm(len(every), generator=torch_generator(seed, "embedding", one))
+        chosen = every[order[:per_class].sort().values]
+        drawn.append(F.pad(chosen, (0, 1), value=one))
+    if not drawn:
+        raise ValueError(
+            "sample_pixels: expected at least one labelled pixel, got none; check the masks"
+        )
+    return torch.cat(drawn)
+
+
+def neighbour_agreement(embeddings: Tensor, labels: Tensor, *, neighbours: int = 10) -> float:
+    r"""Return how often a pixel's nearest neighbours are of its own class.
+
+    .. math:: \frac{1}{M k} \sum_i \sum_{j \in N_k(i)} [c_i = c_j],
+
+    :math:`N_k(i)` the :math:`k` other pixels of largest cosine. A picture by t-SNE may show
+    clusters where there are none; this number is taken in the space itself.
+
+    Args:
+        embeddings: one a pixel.
+        labels: the pixels' classes.
+        neighbours: :math:`k`.
+
+    Shape:
+        embeddings ``(M, D)``; labels ``(M,)``.
+
+    Returns:
+        A share in [0, 1].
+
+    Raises:
+        ValueError: the lengths differ, or there are not more pixels than neighbours.
+    """
+    if embeddings.ndim != 2 or labels.shape != embeddings.shape[:1]:
+        raise ValueError(
+            "neighbour_agreement: expected embeddings (M, D) and labels (M,), got "
+            f"{tuple(embeddings.shape)} and {tuple(labels.shape)}"
+        )
+    if not 1 <= neighbours < len(embeddings):
+        raise ValueError(
+            f"neighbour_agreement: expected more than {neighbours} pixels, got "
+            f"{len(embeddings)}; draw more, or ask for fewer neighbours"
+        )
+    unit = F.normalize(embeddings.float(), dim=1)
+    cosines = (unit @ unit.mT).fill_diagonal_(-2)
+    nearest = cosines.topk(neighbours, dim=1).indices
+    return float((labels[nearest] == labels[:, None]).double().mean())
