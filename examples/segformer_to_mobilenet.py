@@ -11,7 +11,7 @@ import json
 import sys
 from pathlib import Path
 
-from transformers import SegformerConfig, SegformerForSemanticSegmentation
+from transformers import SegformerConfig, SegformerForSemanticSegmentation, set_seed
 
 import segdistill
 
@@ -28,6 +28,7 @@ training: {{steps: 20, lr: 0.05, log_every: 5}}
 
 def make_segformer(folder: Path) -> None:
     """Save an untrained SegFormer of toy size, as `save_pretrained` lays out real ones."""
+    set_seed(0)
     config = SegformerConfig(
         num_labels=11,
         depths=[1, 1, 1, 1],
