@@ -14,6 +14,7 @@ PACKAGES = [
     "segdistill.evaluation",
     "segdistill.export",
     "segdistill.report",
+    "segdistill.study",
     "segdistill.verbs",
 ]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from segdistill.tables import lazy_attributes
 
 if TYPE_CHECKING:
+    from segdistill.verbs import analyse as analyse
     from segdistill.verbs import check as check
     from segdistill.verbs import demo as demo
     from segdistill.verbs import distill as distill
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from segdistill.verbs import predict as predict
     from segdistill.verbs import train as train
 
-_VERBS = ("check", "demo", "distill", "evaluate", "load_run", "predict", "train")
+_VERBS = ("analyse", "check", "demo", "distill", "evaluate", "load_run", "predict", "train")
 
 __all__ = [*_VERBS]
 

@@ -66,7 +66,17 @@ def check_tree(tree: config.Tree) -> RunConfig:
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
     """
-    return config.check(_with_saved_teacher(tree), choices())
+    checked = config.check(_with_saved_teacher(tree), choices())
+    unlabelled = checked.data.unlabelled
+    if unlabelled is not None and unlabelled.labels == "refuse":
+        for place, term in enumerate(checked.distill):
+            if losses.LOSSES[term.loss].uses_labels:
+                raise ConfigError(
+                    f"distill.{place}: expected losses that need no labels beside data.unlabelled, "
+                    f"got {term.loss}; data.unlabelled.labels=teacher gives it the teacher's "
+                    "prediction there"
+                )
+    return checked
 
 
 def load_study(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -66,6 +68,26 @@ def free_memory(device: torch.device) -> float | None:
         return None
     found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
     return float(found[0]) / 1024 if found else None
+
+
+def reset_peak(device: torch.device) -> None:
+    """Begin to look for a new peak, as far as the system lets one."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    else:
+        _reset()
+
+
+def peak_memory_mib(device: torch.device) -> float:
+    """Return the most memory in use since the last reset: of the GPU, or of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    highest = _resident("VmHWM")
+    if highest is not None:
+        return highest / 2**10
+    # ru_maxrss is in kibibytes, in bytes on macOS, and knows no reset.
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _reset() -> bool:

@@ -42,6 +42,18 @@ def test_a_line_is_written_each_interval(
     assert shown == ["1/100", "3/100", "5/100", "7/100"]
 
 
+def test_a_stage_that_comes_again_is_timed_anew(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = iter([100.0, 110.0, 120.0, 500.0, 511.0])
+    monkeypatch.setattr(progress.time, "monotonic", lambda: next(clock))
+    lines = progress._PlainLines()
+    for done in (1, 2, 3, 1, 2):
+        lines(Progress("training", done, 3, {}))
+    shown = capsys.readouterr().err.splitlines()
+    assert shown[-1] == "training: 2/3    0:11 left"
+
+
 def test_a_terminal_gets_bars_with_losses_rate_and_time_left(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

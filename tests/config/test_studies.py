@@ -60,6 +60,16 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
         ({"methods": {"plain": [{}], "kl": [{}]}}, "it is the baseline"),
         ({"seeds": [1, 1]}, "expected different seeds"),
         ({"seeds": []}, "expected different seeds"),
+        ({"seeds": 41}, "expected at most 40, .* got 41"),
+        ({"search": {"trials": 1}, "evaluation": {"split": "train"}}, "trials are not scored on"),
+        (
+            {
+                "search": {"trials": 1},
+                "data": FILE["data"] | {"holdout": 0.2},
+                "evaluation": {"split": "holdout"},
+            },
+            "trials are not scored on, got 'holdout'",
+        ),
         ({"search": {"space": {"training.lr": {"low": 1}}}}, "high: expected a value, got none"),
         ({"pairs": {}}, "either pairs, or teacher and student"),
         ({"training": None}, "training: input should be a valid dictionary"),

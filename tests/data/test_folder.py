@@ -126,6 +126,7 @@ def test_a_file_that_vanishes_is_named_when_it_is_read(tree: Path) -> None:
         ("a\nb\na\n", "expected each class once, got a twice"),
         ("a 1 2 3\nb\n", "a different colour for each class or for none"),
         ("a 1 2 3\nb 1 2 3\n", "a different colour for each class or for none"),
+        ("ignore\na\nb\n", "expected a colour for ignore, got none"),
     ],
 )
 def test_refuses_a_class_file_that_cannot_be_meant(tmp_path: Path, text: str, message: str) -> None:
@@ -138,3 +139,30 @@ def test_refuses_a_class_file_that_cannot_be_meant(tmp_path: Path, text: str, me
 
 def test_colours_for_classes_without_any_are_all_different() -> None:
     assert len(set(distinct_colors(150))) == 150
+
+
+def test_a_comment_in_the_class_file_moves_no_ids(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("# from 0 on\nsky\n\nroad\n")
+    assert read_classes(tmp_path / "classes.txt")[0].names == ("sky", "road")
+
+
+def test_linked_sub_folders_are_read_and_a_link_to_itself_ends(tree: Path) -> None:
+    for kind in ("images", "masks"):
+        elsewhere = tree / "elsewhere" / kind
+        elsewhere.mkdir(parents=True)
+        (tree / f"train/{kind}/1.png").rename(elsewhere / "1.png")
+        (tree / f"train/{kind}/city").symlink_to(elsewhere)
+        (tree / f"train/{kind}/again").symlink_to(tree / f"train/{kind}")
+    data = folder(split="train", root=tree)
+    assert [pair.name for pair in data.pairs] == ["0", "2", "3", "4", "city/1"]
+    assert data[4].mask is not None
+
+
+def test_a_folder_named_as_an_image_is_refused_but_may_hold_images(tree: Path) -> None:
+    for kind in ("images", "masks"):
+        (tree / f"train/{kind}/x.png").mkdir()
+    with pytest.raises(DataError, match=r"x\.png: expected an image file, got a folder"):
+        folder(split="train", root=tree)[5]
+    for kind in ("images", "masks"):
+        (tree / f"train/{kind}/4.png").rename(tree / f"train/{kind}/x.png/4.png")
+    assert folder(split="train", root=tree)[4].name == "x.png/4"

@@ -21,3 +21,8 @@ def test_refuses_a_folder_that_is_missing_or_has_no_images(tmp_path: Path) -> No
         images(split="test", root=tmp_path / "nowhere")
     with pytest.raises(DataError, match="empty split"):
         images(split="test", root=tmp_path)
+
+
+def test_says_that_a_folder_is_missing_and_points_to_no_other(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"^images: expected a folder .*none, got none; check"):
+        images(split="train", root=tmp_path / "none")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from segdistill.data.carving import Subset, carve
 from segdistill.data.folder import folder
 from segdistill.data.inspection import inspect_data
 
@@ -69,3 +70,30 @@ def test_says_which_classes_are_absent_and_can_be_written_as_json(tree: Path) ->
     assert "train: no pixel of big tree, sky" in report.warnings
     plain = json.loads(json.dumps(report.as_json()))
     assert plain["splits"]["train"]["pixels"]["ground"] == 3000
+
+
+def test_images_without_masks_are_a_fault_where_nothing_could_be_learnt_or_scored(
+    tree: Path,
+) -> None:
+    rows = ["train/images/0.png,,train", "train/images/1.png,,val"]
+    rows += ["train/images/2.png,train/masks/2.png,val"]
+    (tree / "data.csv").write_text("\n".join(["image,mask,split", *rows]))
+    faults = inspect_data({"dataset": "list", "root": tree}, ["train", "val"]).faults
+    assert [fault.split(";")[0] for fault in faults] == [
+        "train: expected masks, got none for 1 of 1 images",
+        "val: expected masks, got none for 1 of 2 images",
+    ]
+    (tree / "data.csv").write_text("\n".join(["image,mask,split", rows[2], *rows[1:]]))
+    (tree / "data.csv").write_text((tree / "data.csv").read_text().replace("val", "train"))
+    assert inspect_data({"dataset": "list", "root": tree}, ["train"]).faults == []
+
+
+def test_looks_into_a_split_that_is_opened_for_it(tree: Path) -> None:
+    whole = folder(split="train", root=tree)
+
+    def open_split(split: str) -> Subset:
+        return carve(whole, 0.4, "held" if split == "holdout" else "kept")
+
+    report = inspect_data({**OPTIONS, "root": tree}, ["train", "holdout"], open_split=open_split)
+    assert [found.images for found in report.splits.values()] == [3, 2]
+    assert report.faults == []

@@ -53,6 +53,12 @@ def test_rows_without_a_split_are_in_every_split_and_paths_may_be_absolute(tree:
         ("picture\na.png\n", "expected a column image in each row"),
         ("image\nno.png\n", r"1 that are missing(.|\n)*no\.png"),
         ("", "expected rows of split train, got no rows"),
+        ("image,mask,split\na.png\n", r"expected 3 cells in each row, got \['a.png'\] in row 1"),
+        ("image,mask\na.png,b.png,train\n", "expected 2 cells in each row"),
+        ("image,label,split\na.png,b.png,train\n", "got label and no mask; rename them"),
+        ("image,mask,subset\na.png,b.png,train\n", "got subset and no split; rename them"),
+        ("image,name\na.png,../x\n", r"expected names without \.\. and root, got '\.\./x'"),
+        ("image,name\na.png,x\nb.png,x\n", "one image a name, got a.png and b.png for 'x'"),
     ],
 )
 def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str) -> None:
@@ -97,3 +103,24 @@ def test_a_list_of_20000_images_costs_less_than_50_mb(tree: Path) -> None:
     assert kept < 50e6
     # What a worker that is spawned instead of forked is sent.
     assert len(pickle.dumps(stream)) < 10e6
+
+
+def test_spaces_around_cells_and_further_columns_change_nothing(tree: Path) -> None:
+    row = "train/images/0.png, train/masks/0.png, train, sunny"
+    (tree / "data.csv").write_text(f"image, mask, split, weather\n{row}\n")
+    sample = listing(split="train", root=tree)[0]
+    assert sample.mask is not None
+    with pytest.raises(DataError, match="expected rows of split val, got train"):
+        listing(split="val", root=tree)
+
+
+def test_names_stay_inside_the_folder_that_predictions_are_written_to(tree: Path) -> None:
+    below = tree / "lists"
+    below.mkdir()
+    (below / "classes.txt").write_text("a\nb\nc\n")
+    inside = below / "i.png"
+    (tree / "train/images/0.png").rename(inside)
+    other = tree / "train/images/1.png"
+    (below / "data.csv").write_text(f"image\n{inside}\n{other}\n../train/images/2.png\n")
+    names = [pair.name for pair in listing(split="train", root=below).pairs]
+    assert names == ["i", other.with_suffix("").as_posix().lstrip("/"), "train/images/2"]

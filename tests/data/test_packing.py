@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -186,3 +187,17 @@ def test_a_changed_compressed_copy_is_named_when_read_and_found_by_its_hash(tile
     file.write_bytes(data[:-1])
     with pytest.raises(DataError, match=r"train\.tiles\.bin: expected \d+ bytes, got"):
         TiledDataset(tiled, "train")
+
+
+@pytest.mark.parametrize(
+    ("packed_with", "asked_for"), [({"masks": "masks2"}, {}), ({}, {"masks": "masks2"})]
+)
+def test_refuses_a_copy_made_with_other_defaults(
+    tree: Path, tmp_path: Path, packed_with: dict[str, str], asked_for: dict[str, str]
+) -> None:
+    shutil.copytree(tree / "train/masks", tree / "train/masks2")
+    options = {"dataset": "folder", "root": str(tree), **packed_with}
+    out = pack({"train": build_dataset(options, split="train")}, tmp_path / "p", options=options)
+    assert len(build_dataset({**options, "root": str(out)}, split="train")) == 5
+    with pytest.raises(DataError, match=r"packed copy with masks=\w+, got one with masks=\w+"):
+        build_dataset({"dataset": "folder", "root": str(out), **asked_for}, split="train")

@@ -25,17 +25,17 @@ def save(path: Path, image: Image.Image, **options: object) -> Path:
     return path
 
 
-def sixteen_bit_rgb(path: Path) -> Path:
-    """A PNG that Pillow cannot write: 16 bits in each of three channels."""
+def write_png(path: Path, rows: list[bytes], *, width: int, bits: int, kind: int) -> Path:
+    """A PNG of a depth that Pillow cannot write; kind 0 is grey, 2 RGB."""
 
-    def chunk(kind: bytes, data: bytes) -> bytes:
+    def chunk(name: bytes, data: bytes) -> bytes:
         return (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
 
-    rows = b"".join(b"\0" + (row.astype(">u2") * 257).astype(">u2").tobytes() for row in RGB)
-    header = struct.pack(">IIBBBBB", 30, 20, 16, 2, 0, 0, 0)
-    body = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    header = struct.pack(">IIBBBBB", width, len(rows), bits, kind, 0, 0, 0)
+    filtered = zlib.compress(b"".join(b"\0" + row for row in rows))
+    body = chunk(b"IHDR", header) + chunk(b"IDAT", filtered) + chunk(b"IEND", b"")
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + body)
     return path
 
@@ -60,7 +60,9 @@ def test_grey_transparent_palette_and_16_bit_images_become_rgb(tmp_path: Path) -
     assert np.array_equal(read_image(save(tmp_path / "rgba.png", clear)), RGB)
     wide = Image.fromarray(GREY.astype(np.uint16) * 257)
     assert np.array_equal(read_image(save(tmp_path / "i16.png", wide)), grey)
-    assert np.array_equal(read_image(sixteen_bit_rgb(tmp_path / "rgb16.png")), RGB)
+    rows = [(row.astype(np.uint16) * 257).astype(">u2").tobytes() for row in RGB]
+    deep = write_png(tmp_path / "rgb16.png", rows, width=30, bits=16, kind=2)
+    assert np.array_equal(read_image(deep), RGB)
     palette = Image.fromarray(GREY, "P")
     palette.putpalette([value for i in range(256) for value in (255 - i, i, 7)])
     expected = np.stack([255 - GREY, GREY, np.full_like(GREY, 7)], axis=-1)
@@ -148,3 +150,35 @@ def test_a_file_that_may_not_be_read_is_refused_by_name(tmp_path: Path) -> None:
     path.chmod(0)
     with pytest.raises(DataError, match=r"x\.png: .*Permission denied"):
         read_image(path)
+
+
+@pytest.mark.parametrize("bits", [2, 4])
+def test_a_grey_mask_of_few_bits_keeps_its_ids(tmp_path: Path, bits: int) -> None:
+    ids = np.arange(2**bits, dtype=np.uint8)
+    packed = np.packbits(np.unpackbits(ids[:, None], axis=1)[:, -bits:]).tobytes()
+    path = write_png(tmp_path / "m.png", [packed], width=len(ids), bits=bits, kind=0)
+    assert read_mask(path)[0].tolist() == ids.tolist()
+
+
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_a_mask_is_turned_by_its_exif_note_as_its_image_is(
+    tmp_path: Path, turn: int, suffix: str
+) -> None:
+    note = Image.Exif()
+    note[0x0112] = turn
+    ids = save(tmp_path / f"m.{suffix}", Image.fromarray(GREY), exif=note)
+    image = read_image(save(tmp_path / f"i.{suffix}", Image.fromarray(GREY), exif=note))
+    assert np.array_equal(read_mask(ids), image[..., 0])
+
+
+def test_16_bits_are_scaled_alike_whatever_an_image_holds(tmp_path: Path) -> None:
+    dark = Image.fromarray(np.full((2, 2), 200, dtype=np.uint16))
+    assert read_image(save(tmp_path / "dark.png", dark)).max() == 1
+
+
+@pytest.mark.parametrize("read", [read_image, read_mask])
+def test_floats_are_refused(tmp_path: Path, read: type) -> None:
+    path = save(tmp_path / "f.tif", Image.fromarray(np.full((2, 2), 0.5, dtype=np.float32)))
+    with pytest.raises(DataError, match=r"f\.tif: expected whole numbers, got floats"):
+        read(path)

@@ -69,3 +69,9 @@ def test_refuses_what_no_server_could_score(tmp_path: Path, kind: str) -> None:
 def test_refuses_an_unknown_format(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected one of cityscapes, ade20k, voc, color, overlay"):
         write_prediction(tmp_path, np.array([[0]]), image((1, 1)), "x", TWO, "png")
+
+
+@pytest.mark.parametrize("name", ["../x", "/x"])
+def test_writes_nothing_outside_of_the_folder(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="expected a name below"):
+        write_prediction(tmp_path, np.zeros((1, 1)), image((1, 1)), name, TWO, "color")

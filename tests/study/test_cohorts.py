@@ -1,6 +1,7 @@
 """Cohorts: what may share a teacher's forward does, as far as memory allows."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -80,3 +81,11 @@ def test_trials_know_how_earlier_ones_stood_at_each_rung(small: Make) -> None:
     assert job.seen["kl"] == {1: [0.1, 0.05], 2: [0.2]}
     assert job.seen["plain"] == {1: [], 2: []}
     assert job.factor == 2
+
+
+def test_processes_share_what_is_free_and_gpus_are_not_shared(small: Make) -> None:
+    study = small("engine.processes=2")
+    assert len(seed_jobs(study, "student", 0, NOTHING, cost(1500.0))) == 1
+    assert len(seed_jobs(study, "student", 0, NOTHING, cost(1490.0))) == 2
+    two = replace(cost(750.0), devices=2)
+    assert len(seed_jobs(study, "student", 0, NOTHING, two)) == 1

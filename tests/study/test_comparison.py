@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segdistill.study.comparison import compare, compare_all
+from segdistill.study.comparison import compare, compare_all, compare_by_seed
 
 PLAIN = [0.321, 0.370, 0.352, 0.341, 0.360, 0.335]
 KL = [0.383, 0.399, 0.371, 0.362, 0.377, 0.369]
@@ -69,3 +69,13 @@ def test_refuses_scores_that_are_no_pairs() -> None:
         compare([], [])
     with pytest.raises(ValueError, match="all finite"):
         compare([math.nan], [0.1])
+
+
+def test_the_least_p_is_never_above_the_p_of_a_method_that_lost_seeds() -> None:
+    baseline = dict.fromkeys(range(8), 0.3)
+    whole = {seed: 0.4 + 0.001 * seed for seed in range(8)}
+    short = {seed: whole[seed] for seed in range(6)}
+    found = compare_by_seed({"whole": whole, "short": short}, baseline)
+    # Every difference is above 0, so both ps are the least: 2/2^8 twice, and 2/2^6 once.
+    assert (found["whole"].p_holm, found["short"].p_holm) == (2 * 2 / 256, 2 / 64)
+    assert (found["whole"].smallest_p, found["short"].smallest_p) == (2 * 2 / 256, 2 / 64)

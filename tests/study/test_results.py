@@ -115,3 +115,28 @@ def test_a_method_of_which_nothing_finished_is_shown_and_not_compared(
     assert pair["methods"]["lad"]["mean"] is None
     assert pair["methods"]["lad"]["against_plain"] is None
     assert pair["methods"]["kl"]["against_plain"]["p_holm"] == pytest.approx(2 / 64)
+
+
+def test_a_stage_before_training_is_a_part_that_separate_runs_have_as_well(
+    small: Make, out: Path
+) -> None:
+    file = out / "final" / "student" / "seed-0" / "kl" / "result.json"
+    before = summarize_study(small("seeds=[0]"), out)["cost"]["parts_seconds"]
+    write_json(file, result(0, "kl", 0.45) | {"own_seconds": 17.0, "prepare_seconds": 7.0})
+    after = summarize_study(small("seeds=[0]"), out)["cost"]["parts_seconds"]
+    assert after - before == pytest.approx(7.0)
+
+
+def test_the_best_on_the_way_stands_beside_the_result(small: Make, out: Path) -> None:
+    assert _best(small("seeds=2"), out) is None  # nothing was scored on the way
+    for seed, best in enumerate((0.5, 0.6)):
+        file = out / "final" / "student" / f"seed-{seed}" / "kl" / "result.json"
+        scored = {"best": {"step": 50, "miou": best}}
+        write_json(file, result(seed, "kl", SCORES["kl"][seed] or 0.0) | scored)
+    assert _best(small("seeds=2"), out) == pytest.approx(0.55)
+
+
+def _best(study: StudyConfig, out: Path) -> float | None:
+    found: float | None
+    found = summarize_study(study, out)["pairs"]["student"]["methods"]["kl"]["best_mean"]
+    return found

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json
 from segdistill.study.results import summarize_study
-from segdistill.study.runner import run_study
-from segdistill.study.trials import read_trials
+from segdistill.study.runner import choose, run_study
+from segdistill.study.trials import Trial, append_trial, read_trials
 from segdistill.training.events import Event, Note, Progress
 
 Make = Callable[..., StudyConfig]
@@ -119,8 +120,9 @@ def test_a_final_run_that_diverges_is_recorded_and_the_others_go_on(
 ) -> None:
     healthy = small("search.trials=0")
     run_study(healthy, tmp_path, dry_run=True)
-    (tmp_path / "plan.json").unlink()  # what was measured stands for the other study below
     study = small("search.trials=0", "methods.lad=[{loss: layer_angular, weight: 1.0e+38}]")
+    # So that it diverges when it is trained, and not when it is measured.
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.tree()))
     run_study(study, tmp_path)
     failed = read_json(tmp_path / "final" / "student" / "seed-0" / "lad" / "failed.json")
     assert "expected a finite loss" in failed["error"]
@@ -143,3 +145,61 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
     (tmp_path / "photos" / "a.jpg").touch()
     with pytest.raises(RunFolderError, match="expected a new or empty folder"):
         run_study(study, tmp_path / "photos")
+
+
+def test_what_was_measured_for_another_study_is_measured_again(small: Make, tmp_path: Path) -> None:
+    run_study(small("search.trials=0"), tmp_path, dry_run=True)
+    (tmp_path / "plan.json").unlink()  # as where it was interrupted between two pairs
+    more = small("search.trials=0", methods={"cwd": [{"loss": "channelwise_kl"}]})
+    run_study(more, tmp_path, dry_run=True)
+    assert set(read_json(tmp_path / "measured.json")["student"]["learners"]) == set(more.methods)
+
+
+def test_what_is_measured_stands_whatever_the_engine(small: Make, tmp_path: Path) -> None:
+    run_study(small("search.trials=0"), tmp_path, dry_run=True)
+    before = (tmp_path / "measured.json").read_text()
+    run_study(small("search.trials=0", "engine.processes=2"), tmp_path, dry_run=True)
+    assert (tmp_path / "measured.json").read_text() == before
+
+
+def test_no_folder_is_made_for_a_study_that_cannot_be_trained(small: Make, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="expected a file at"):
+        run_study(small("teacher.weights=lost.safetensors"), tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_an_interrupt_after_the_last_step_of_a_cohort_ends_the_study(
+    small: Make, tmp_path: Path
+) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.stage.startswith("training") and event.done == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    study = small("search.trials=0")
+    with pytest.raises(KeyboardInterrupt, match="after step 4"):
+        run_study(study, tmp_path / "stopped", tell=interrupt)
+    assert not (tmp_path / "stopped" / "final" / "student" / "seed-1").exists()
+    run_study(study, tmp_path / "stopped", resume=True)
+    run_study(study, tmp_path / "whole")
+    assert findings(tmp_path / "stopped") == findings(tmp_path / "whole")
+
+
+def test_a_method_that_never_reached_the_end_of_a_trial_is_not_compared_untuned(
+    small: Make, tmp_path: Path
+) -> None:
+    def trial(number: int, status: str, error: str | None) -> Trial:
+        miou = None if error else 0.1
+        return Trial("student", "kl", number, {}, 0, "h", status, miou, 2, 4, 1.0, error=error)  # type: ignore[arg-type]
+
+    for one in (trial(0, "failed", "expected a finite loss"), trial(1, "pruned", None)):
+        append_trial(tmp_path / "trials.jsonl", one)
+    found = choose(small(), tmp_path)["student"]
+    assert found["kl"]["error"] == "expected a finite loss"
+    assert found["lad"]["error"] == "no trial was trained to its end"
+
+
+def test_progress_counts_all_trials_of_the_study(small: Make, tmp_path: Path) -> None:
+    said: list[Event] = []
+    run_study(small(), tmp_path, tell=said.append)
+    counted = [(e.done, e.total) for e in said if isinstance(e, Progress) and "trials" in e.stage]
+    assert counted == [(1, 2), (2, 2)]

@@ -88,3 +88,30 @@ def test_a_grid_must_be_as_large_for_every_method(small: Make) -> None:
 def test_refuses_a_study_that_cannot_be_run(small: Make, words: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         check_runs(small(*words))
+
+
+def test_what_is_missing_is_said_before_anything_is_run(
+    small: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segdistill.study.packages.find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match="the package optuna, got none"):
+        check_runs(small())
+    with pytest.raises(ConfigError, match=r"the package ray, got none.*--engine local"):
+        check_runs(small("search.trials=0", "engine.name=ray"))
+    check_runs(small("search.trials=0"))
+
+
+def test_no_trial_has_a_seed_of_the_comparison(small: Make) -> None:
+    seeds = [trial_config(small(), "student", "kl", {}, n).data.seed for n in range(20)]
+    assert len(set(seeds)) == 20
+    taken = small(f"seeds={seeds[:3]}")
+    others = {trial_config(taken, "student", "kl", {}, n).data.seed for n in range(20)}
+    assert not others & set(taken.seeds)
+    assert len(others) == 20
+
+
+def test_a_search_may_not_change_the_student_or_repeat_it(small: Make) -> None:
+    for path in ("student.width", "training.seed"):
+        kl = {"distill": [{"loss": "pixelwise_kl"}], "space": {path: [8, 16]}}
+        with pytest.raises(ConfigError, match=f"{path}: expected a setting of distill or of train"):
+            check_runs(small(methods={"kl": kl}))

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from segdistill.config import MOST_SEEDS
 from segdistill.study.statistics import (
     holm,
     paired_interval,
@@ -106,7 +107,7 @@ def test_power_without_gain_is_the_level_and_grows_with_gain_and_seeds() -> None
         (lambda: paired_interval([]), "paired_interval: expected at least one number"),
         (lambda: sign_flip_p([0.1, math.nan]), "all finite, got .*leave out failed seeds"),
         (lambda: paired_interval([0.1], confidence=1.0), r"confidence in \(0, 1\), got 1.0"),
-        (lambda: sign_flip_p([0.1] * 21), "at most 20 seeds, got 21; .*read the interval"),
+        (lambda: sign_flip_p([0.1] * 41), "at most 40 seeds, got 41; .*read the interval"),
         (lambda: smallest_p(0), "seeds >= 1, got 0"),
         (lambda: ranks({"a": [0.1], "b": [0.1, 0.2]}), "as many scores for every method"),
         (lambda: power(1.0, 0.0, 8), "deviation > 0, got 8 and 0.0"),
@@ -116,3 +117,16 @@ def test_refuses_what_it_cannot_compare(call: object, message: str) -> None:
     assert callable(call)
     with pytest.raises(ValueError, match=message):
         call()
+
+
+def test_p_of_many_seeds_equals_a_list_of_all_patterns() -> None:
+    draws = np.random.default_rng(0)
+    for seeds in (11, 12, 16):
+        differences = draws.normal(0.4, 1.0, seeds)
+        signs = np.array(list(itertools.product([-1, 1], repeat=seeds)))
+        reached = np.abs(signs @ differences) >= abs(differences.sum()) - 1e-12
+        assert sign_flip_p(list(differences)) == reached.mean()
+
+
+def test_as_many_seeds_as_a_study_may_have_can_be_tested() -> None:
+    assert sign_flip_p([0.01 + 0.001 * seed for seed in range(MOST_SEEDS)]) == 2.0 ** (1 - 40)

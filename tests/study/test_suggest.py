@@ -71,8 +71,12 @@ def test_tpe_draws_near_good_trials() -> None:
     assert sum(abs(value - 0.2) < 0.1 for value in at_random) < 10
 
 
-def test_failed_trials_teach_nothing_and_an_empty_space_has_nothing_to_try() -> None:
+def test_tpe_keeps_away_from_where_trials_failed() -> None:
+    space: Space = {"x": Range(low=0.0, high=1.0)}
+    before = [trial(n, {"x": n / 40}, 0.3 if n < 20 else None) for n in range(40)]
+    drawn = [suggest(space, before, n, sampler="tpe", seed=0)["x"] for n in range(40, 60)]
+    assert sum(value < 0.5 for value in drawn) >= 18
+
+
+def test_an_empty_space_has_nothing_to_try() -> None:
     assert suggest({}, [], 0, sampler="tpe", seed=0) == {}
-    failed = [trial(n, suggest(SPACE, [], n, sampler="random", seed=0), None) for n in range(3)]
-    alone = suggest(SPACE, [], 3, sampler="tpe", seed=0)
-    assert suggest(SPACE, failed, 3, sampler="tpe", seed=0) == alone

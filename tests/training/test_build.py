@@ -1,8 +1,26 @@
-"""From config to recipe: every key of augmentation reaches the crop."""
+"""From config to data: recipe, splits, and what cannot be trained on."""
 
-from segdistill.config import DataConfig
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from segdistill.catalogue import check_tree
+from segdistill.config import DataConfig, RunConfig
+from segdistill.data.pictures import write_image
 from segdistill.data.transforms import Recipe
-from segdistill.training.build import build_recipe
+from segdistill.errors import ConfigError, DataError
+from segdistill.training.build import build_data, build_recipe, open_split
+
+Make = Callable[..., RunConfig]
+
+
+def photos(folder: Path, count: int = 3) -> Path:
+    folder.mkdir(parents=True)
+    for place in range(count):
+        write_image(folder / f"{place}.png", np.full((48, 64, 3), 80 * place, dtype=np.uint8))
+    return folder
 
 
 def test_the_recipe_has_what_the_config_says() -> None:
@@ -26,3 +44,45 @@ def test_the_recipe_has_what_the_config_says() -> None:
 def test_by_default_only_scale_and_flip_are_drawn() -> None:
     found = build_recipe(DataConfig(dataset="scenes", crop=(32, 48)))
     assert found == Recipe((32, 48), (0.5, 2.0), flip=True)
+
+
+def listed(root: Path, rows: list[str]) -> str:
+    photos(root / "images")
+    (root / "masks").mkdir()
+    for place in range(3):
+        write_image(root / "masks" / f"{place}.png", np.zeros((48, 64), dtype=np.uint8))
+    (root / "classes.txt").write_text("road\nsky\n")
+    (root / "data.csv").write_text("\n".join(rows) + "\n")
+    return f"data={{dataset: list, root: {root}, crop: [32, 48], batch_size: 2, train_split: more}}"
+
+
+def test_any_split_can_be_trained_on_and_held_out_of(small: Make, tmp_path: Path) -> None:
+    rows = ["image,mask,split"]
+    rows += [f"images/{i}.png,masks/{i}.png,{s}" for i, s in enumerate(("more", "more", "val"))]
+    config = small(listed(tmp_path, rows), "data.holdout=0.5", "evaluation.split=holdout")
+    data = build_data(config)
+    assert (len(data.train), len(data.evaluation)) == (1, 1)
+    assert len(open_split(config.data, "val")) == 1
+
+
+def test_images_without_masks_or_classes_cannot_be_trained_on(small: Make, tmp_path: Path) -> None:
+    rows = ["image,split", *(f"images/{i}.png,{s}" for i, s in enumerate(("more", "more", "val")))]
+    with pytest.raises(DataError, match="expected masks, got none in more"):
+        build_data(small(listed(tmp_path, rows)))
+    photos(tmp_path / "photos" / "train")
+    photos(tmp_path / "photos" / "val")
+    with pytest.raises(DataError, match="expected a dataset with classes"):
+        build_data(small(f"data={{dataset: images, root: {tmp_path / 'photos'}, crop: [32, 48]}}"))
+
+
+def test_losses_that_need_labels_are_refused_beside_unlabelled_images(
+    small: Make, tmp_path: Path
+) -> None:
+    photos(tmp_path / "photos" / "train")
+    source = f"{{dataset: images, root: {tmp_path / 'photos'}, per_batch: 2}}"
+    config = small(f"data.unlabelled={source}", distill=[{"loss": "intra_class_variation"}])
+    with pytest.raises(ConfigError, match=r"distill\.0: .*data\.unlabelled\.labels=teacher"):
+        check_tree(config.tree())
+    tree = config.tree()
+    tree["data"]["unlabelled"]["labels"] = "teacher"
+    assert check_tree(tree).distill == config.distill

@@ -1,5 +1,6 @@
 """The loop: one batch and one teacher forward a step, whoever is in the cohort."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -64,3 +65,18 @@ def test_a_step_runs_on_a_gpu_in_every_precision(small: Make, precision: str) ->
     fabric, data = build_fabric(config), build_data(config)
     teacher, learners = prepare_cohort({"": config}, data, fabric, silent)
     assert fit(teacher, learners, data.stream, fabric=fabric, steps=2) == 2
+
+
+def test_scores_and_checkpoints_between_steps_are_no_part_of_a_step(small: Make) -> None:
+    config = small(distill=[])
+    fabric, data = build_fabric(config), build_data(config)
+    _, learners = prepare_cohort({"": config}, data, fabric, silent)
+    steps: list[Step] = []
+
+    def score(step: Step) -> bool:
+        steps.append(step)
+        time.sleep(1)
+        return True
+
+    fit(None, learners, data.stream, fabric=fabric, steps=3, after=score)
+    assert all(step.seconds - sum(step.learner_seconds.values()) < 0.9 for step in steps)

@@ -1,11 +1,18 @@
 """Energy: the difference of a counter, and nothing where there is no counter."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from segdistill.config import RunConfig
+from segdistill.evaluation.evaluator import evaluate
+from segdistill.files import read_json
+from segdistill.training import watcher
 from segdistill.training.energy import EnergyMeter
+from segdistill.training.run import run_cohort
 
 CPU = torch.device("cpu")
 
@@ -52,3 +59,32 @@ def test_a_gpu_uses_energy() -> None:
     torch.cuda.synchronize()
     assert meter.source == "nvml"
     assert (meter.joules() or 0.0) > 0
+
+
+def test_a_run_pays_for_its_steps_and_not_for_scores_and_checkpoints(
+    small: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = [0.0]
+
+    class Meter:
+        """A joule a reading, and what was used elsewhere since the one before."""
+
+        source = "rapl"
+
+        def __init__(self, device: torch.device) -> None:
+            pass
+
+        def joules(self) -> float:
+            used, elsewhere[0] = 1.0 + elsewhere[0], 0.0
+            return used
+
+    def score(*given: Any, **named: Any) -> Any:
+        elsewhere[0] += 1000.0
+        return evaluate(*given, **named)
+
+    monkeypatch.setattr(watcher, "EnergyMeter", Meter)
+    monkeypatch.setattr(watcher, "evaluate", score)
+    config = small("training.steps=3", "training.evaluate_every=1")
+    run_cohort({"": config}, tmp_path / "run")
+    used = read_json(tmp_path / "run" / "result.json")["energy_kwh"] * 3.6e6
+    assert 0 < used <= 3.001

@@ -10,7 +10,12 @@ from torch.testing import assert_close
 
 from segdistill.config import RunConfig
 from segdistill.losses import layer_angular, pixelwise_kl, resize_like
-from segdistill.training.objective import Objective, build_objective, task_loss
+from segdistill.training.objective import (
+    Objective,
+    build_objective,
+    task_loss,
+    with_teacher_labels,
+)
 from segdistill.types import Batch, SegOutput
 
 Make = Callable[..., RunConfig]
@@ -44,6 +49,33 @@ def test_the_task_loss_is_cross_entropy_over_labelled_positions() -> None:
     parts = task_loss(SegOutput(logits, logits), labels, auxiliary_weight=0.5)
     assert_close(parts["task"], expected)
     assert_close(parts["auxiliary"], 0.5 * expected)
+
+
+def test_the_teachers_classes_stand_in_where_an_image_has_no_label() -> None:
+    labels = torch.full((2, 4, 4), 255)
+    labels[0, 0, 0] = 2
+    valid = torch.ones_like(labels, dtype=torch.bool)
+    valid[1, :, 3] = False
+    logits = torch.zeros(2, 3, 1, 1)
+    logits[:, 1] = 1.0
+    found = with_teacher_labels(batch(labels)._replace(valid=valid), logits).labels
+    assert torch.equal(found[0], labels[0]), "an image with a label keeps what it has"
+    assert (found[1, :, :3] == 1).all()
+    assert (found[1, :, 3] == 255).all(), "padding has no class"
+
+
+def test_only_losses_that_need_labels_see_the_teachers(small: Make) -> None:
+    config = small(distill=[{"loss": "intra_class_variation", "tap": "logits"}])
+    maps = {"logits": noise(1, 3, 4, 4)}, {"logits": noise(1, 3, 4, 4, seed=1)}
+    unknown = batch(torch.full((1, 4, 4), 255))
+    without = build(config, {"logits": 3}, {"logits": 3})
+    given = build(config, {"logits": 3}, {"logits": 3})
+    given.teacher_labels = True
+    output = SegOutput(maps[0]["logits"])
+    assert without(output, *maps, unknown)["intra_class_variation"] == 0
+    found = given(output, *maps, unknown)
+    assert found["intra_class_variation"] > 0
+    assert found["task"] == 0, "the task is learnt from true labels alone"
 
 
 def test_no_labelled_position_gives_zero_with_a_graph() -> None:

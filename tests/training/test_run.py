@@ -371,4 +371,7 @@ def test_unlabelled_images_fill_a_part_of_each_batch(small: Make, tmp_path: Path
     assert (batch.labels[2:] == 255).all()
     (run,) = run_cohort({"": config}, tmp_path / "run")
     assert config.hash() != small("training.steps=2").hash()
+    words = (f"data.unlabelled={source}", "data.unlabelled.labels=teacher", "training.steps=2")
+    labelled = small(*words, distill=[{"loss": "intra_class_variation"}])
+    run_cohort({"": labelled}, tmp_path / "labelled")
     assert read_json(run / "result.json")["skipped_images"] == []

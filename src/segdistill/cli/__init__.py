@@ -126,7 +126,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
         except (SegdistillError, ValueError, OSError, ImportError) as error:
             _stop(error, FAILED)
         except KeyboardInterrupt as stopped:
-            print(f"segdistill: {stopped or 'interrupted'}", file=sys.stderr)
+            print(f"segdistill: {str(stopped) or 'interrupted'}", file=sys.stderr)
             raise typer.Exit(INTERRUPTED) from None
 
     return run

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -47,4 +48,6 @@ def pack(
         )
     size = sum(file.stat().st_size for file in out.iterdir()) / 2**20
     print(f"{out} written, {size:.0f} MiB")
-    print(f"next: segdistill check CONFIG data.dataset={dataset} data.root={out}")
+    same = [f"data.{word}" for word in settings or () if not word.startswith("root=")]
+    words = shlex.join([f"data.dataset={dataset}", *same, f"data.root={out}"])
+    print(f"next: segdistill check CONFIG {words}")

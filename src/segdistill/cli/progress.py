@@ -43,6 +43,7 @@ class _TerminalBars:
     def __init__(self, bars: Bars) -> None:
         self.bars = bars
         self.tasks: dict[str, TaskID] = {}
+        self.done: dict[str, int] = {}
 
     def __call__(self, event: Event) -> None:
         if not isinstance(event, Progress):
@@ -52,6 +53,9 @@ class _TerminalBars:
             self.tasks[event.stage] = self.bars.add_task(
                 event.stage, total=event.total, rate="", losses=""
             )
+        elif event.done < self.done[event.stage]:  # a study comes to the same stage many times
+            self.bars.reset(self.tasks[event.stage])
+        self.done[event.stage] = event.done
         self.bars.update(
             self.tasks[event.stage],
             completed=event.done,
@@ -70,6 +74,8 @@ class _PlainLines:
         now = time.monotonic()
         if isinstance(event, Progress):
             began, done = self.began.setdefault(event.stage, (now, event.done))
+            if event.done >= event.total:  # a study comes to the same stage many times
+                del self.began[event.stage]
             if now - self.last < PLAIN_INTERVAL_S and event.done < event.total:
                 return
             self.last = now

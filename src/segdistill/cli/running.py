@@ -33,7 +33,7 @@ def run(
         except KeyboardInterrupt as stopped:
             again = ["segdistill", verb, config, *words, "--out", str(folder), "--resume"]
             raise KeyboardInterrupt(
-                f"{stopped or 'interrupted'}\nnext: {shlex.join(again)}"
+                f"{str(stopped) or 'interrupted'}\nnext: {shlex.join(again)}"
             ) from None
     print_runs(runs, as_json=json)
     if json:

@@ -38,8 +38,9 @@ def study(
     words = [*(overrides or ())]
     words += [f"engine.{key}={value}" for key, value in given.items() if value is not None]
     from segdistill.catalogue import load_study
+    from segdistill.study.search import check_runs
 
-    load_study(file, words)  # a mistake is answered before torch is loaded
+    check_runs(load_study(file, words))  # a mistake is answered before torch is loaded
     from segdistill import verbs
     from segdistill.cli.progress import display
 
@@ -51,7 +52,7 @@ def study(
         except KeyboardInterrupt as stopped:
             again = ["segdistill", "study", file, *words, "--out", str(out), "--resume"]
             raise KeyboardInterrupt(
-                f"{stopped or 'interrupted'}\nnext: {shlex.join(again)}"
+                f"{str(stopped) or 'interrupted'}\nnext: {shlex.join(again)}"
             ) from None
     if json:
         from json import dumps
@@ -70,7 +71,8 @@ def study(
 def table(pair: dict[str, Any]) -> str:
     """Return one line a method: scores, difference to plain with its interval, p."""
     rows = [("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "least p")]
-    for name, found in pair["methods"].items():
+    methods = pair["methods"]
+    for name, found in methods.items():
         against = found["against_plain"]
         row = [name, _percent(found["mean"]), _percent(found["deviation"])]
         if against is None:
@@ -87,8 +89,9 @@ def table(pair: dict[str, Any]) -> str:
         "  ".join(cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(pairs))
         for pairs in ([*zip(row, widths, strict=True)] for row in rows)
     ]
-    failed = [
-        f"{m}, seed {s}: {e}" for m, v in pair["methods"].items() for s, e in v["failed"].items()
+    failed = [f"{m}, seed {s}: {e}" for m, v in methods.items() for s, e in v["failed"].items()]
+    failed += [
+        f"{m}, every trial: {v['search_error']}" for m, v in methods.items() if v["search_error"]
     ]
     return "\n".join([*lines, *(f"failed: {line}" for line in failed)])
 
@@ -96,6 +99,8 @@ def table(pair: dict[str, Any]) -> str:
 def cost_line(cost: dict[str, float]) -> str:
     """Return what the cohorts cost against their parts and against separate runs."""
     together = cost["together_seconds"]
+    if not together:
+        return "final cohorts: none was trained"
     return (
         f"final cohorts: {together:.0f} s of training, {together / cost['parts_seconds']:.2f} of "
         f"what their parts were measured to take, {together / cost['apart_seconds']:.2f} of "

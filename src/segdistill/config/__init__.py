@@ -18,6 +18,7 @@ from segdistill.config.sections import (
     UnlabelledConfig,
 )
 from segdistill.config.studies import (
+    MOST_SEEDS,
     PLAIN,
     EngineConfig,
     PairConfig,
@@ -31,6 +32,7 @@ from segdistill.config.studies import (
 from segdistill.config.trees import cohort, merge, override, parse_tree, put, read_tree
 
 __all__ = [
+    "MOST_SEEDS",
     "PLAIN",
     "Choice",
     "Choices",

@@ -38,6 +38,9 @@ class UnlabelledConfig(NamedSection):
     dataset: str = Field(description="name of a dataset, such as images")
     split: str = Field("train", description="split of that dataset; masks are not read")
     per_batch: PositiveInt = Field(description="how many of batch_size they are")
+    labels: Literal["refuse", "teacher"] = Field(
+        "refuse", description="of losses that need labels: refuse them, or the teacher's prediction"
+    )
 
 
 class DataConfig(NamedSection):
@@ -74,11 +77,15 @@ class DataConfig(NamedSection):
     on_error: Literal["raise", "skip"] = Field(
         "raise", description="skip: draw another for an image that cannot be read, and list it"
     )
+    train_split: str = Field("train", description="split that is trained on, such as trainaug")
     holdout: float = Field(
-        0.0, ge=0.0, lt=1.0, description="share of train kept out, as evaluation.split: holdout"
+        0.0,
+        ge=0.0,
+        lt=1.0,
+        description="share of train_split kept out, as evaluation.split: holdout",
     )
     unlabelled: SerializeAsAny[UnlabelledConfig] | None = Field(
-        None, description="section: dataset and per_batch; losses that need labels see none there"
+        None, description="section: dataset, per_batch, and what losses that need labels see there"
     )
 
 

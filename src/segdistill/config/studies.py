@@ -17,6 +17,9 @@ from segdistill.errors import ConfigError
 PLAIN = "plain"
 """The method that learns nothing from the teacher: every study has it."""
 
+MOST_SEEDS = 40
+"""As many as the exact test over seeds can take."""
+
 
 class Range(Section):
     """An interval that a setting is drawn from."""
@@ -164,6 +167,17 @@ def _check_whole(study: StudyConfig) -> None:
         raise ConfigError("study: expected at least one pair and one method beside plain")
     if not study.seeds or len(set(study.seeds)) < len(study.seeds):
         raise ConfigError(f"seeds: expected different seeds, got {list(study.seeds)}")
+    if len(study.seeds) > MOST_SEEDS:
+        raise ConfigError(
+            f"seeds: expected at most {MOST_SEEDS}, as many as the exact test can take, got "
+            f"{len(study.seeds)}"
+        )
+    if study.search.trials and study.evaluation.get("split") in ("train", "holdout"):
+        raise ConfigError(
+            f"evaluation.split: expected a split that trials are not scored on, got "
+            f"{study.evaluation['split']!r}, of which search.holdout is a part; choose another, or "
+            "search.trials=0"
+        )
 
 
 def _message(error: ValidationError) -> str:

@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
@@ -237,6 +237,12 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> "SegDataset":
         from segdistill.data.packing import open_packed
 
         if is_packed(Path(root)):
-            return open_packed(Path(root), split, options)
+            # Where files lie may differ between the original and its copy.
+            defaults = {
+                key: setting.default
+                for key, setting in known.items()
+                if Path not in (setting.type, *get_args(setting.type))
+            }
+            return open_packed(Path(root), split, options, defaults=defaults)
     dataset: SegDataset = load(__name__, entry.target)(split=split, **given)
     return dataset

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -204,9 +205,7 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         )
     found: dict[str, str] = {}
     twice = []
-    for file in sorted((root / folder).rglob("*")):
-        if file.suffix.lower() not in IMAGE_SUFFIXES or file.name.startswith("."):
-            continue
+    for file in sorted(_images_below(root / folder)):
         if not file.stem.endswith(suffix):
             continue
         name = file.relative_to(root / folder).with_suffix("").as_posix().removesuffix(suffix)
@@ -217,13 +216,37 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
     return found
 
 
-def find_layout(who: str, root: Path, *layouts: tuple[str, ...]) -> tuple[str, ...]:
+def _images_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Find image files; links to folders are followed, which ``Path.rglob`` does not."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        with os.scandir(folder) as scan:
+            inside = [entry for entry in scan if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(
+            f"{folder}: expected a folder that can be read, got {error.strerror or error}"
+        ) from error
+    for entry in inside:
+        path = folder / entry.name
+        found = list(_images_below(path, above | {real})) if entry.is_dir() else []
+        yield from found
+        # A folder with an image's name and no images in it is refused when it is read.
+        if not found and path.suffix.lower() in IMAGE_SUFFIXES:
+            yield path
+
+
+def find_layout(
+    who: str, root: Path, *layouts: tuple[str, ...], key: str = "root"
+) -> tuple[str, ...]:
     """Return the first layout whose folders and files are all below the root.
 
     Args:
         who: name of the dataset, the first word of the message.
         root: what the user gave.
         layouts: paths relative to the root that go together.
+        key: setting under ``data`` that the root was given by.
 
     Raises:
         DataError: none is there; says so where the root is one level too high or too deep,
@@ -236,7 +259,7 @@ def find_layout(who: str, root: Path, *layouts: tuple[str, ...]) -> tuple[str, .
     fits = [n for n in near for lay in layouts if all((n / part).exists() for part in lay)]
     better = next(iter([*fits, *filter(is_packed, near)]), None)
     expected = ", or ".join(" and ".join(layout) for layout in layouts)
-    advice = f"give data.root={better}" if better else "check data.root and the split"
+    advice = f"give data.{key}={better}" if better else f"check data.{key} and the split"
     raise DataError(f"{who}: expected {expected} in {root}, got none; {advice}")
 
 

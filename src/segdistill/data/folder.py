@@ -31,7 +31,8 @@ def folder(
         split: name of the split's folder.
         root: folder that holds the splits.
         classes: file with one class a line, ``name`` or ``name 255 128 0``; a line whose
-            name is ``ignore`` gives the colour of pixels without a class.
+            name is ``ignore`` gives the colour of pixels without a class; lines that start
+            with ``#`` are comments.
         images: name of the folders of images.
         masks: name of the folders of masks.
 
@@ -66,7 +67,8 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
         raise DataError(
             f"{file}: expected a file with one class name a line, got nothing; write it"
         )
-    rows = [_split_line(line) for line in read_text(file).splitlines()]
+    lines = [line for line in read_text(file).splitlines() if not line.lstrip().startswith("#")]
+    rows = [_split_line(line) for line in lines]
     rows = [row for row in rows if row[0]]
     kept = [row for row in rows if row[0] != "ignore"]
     names = tuple(name for name, _ in kept)
@@ -76,6 +78,12 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
     if repeated:
         raise DataError(f"{file}: expected each class once, got {', '.join(repeated)} twice")
     given = [color for _, color in rows]
+    if ("ignore", None) in rows:
+        # Left out, it would move the ids of all classes below it.
+        raise DataError(
+            f"{file}: expected a colour for ignore, got none; in masks of ids 255 has no class: "
+            "take the line out, or give the class another name"
+        )
     if all(color is None for color in given):
         return Classes(names, distinct_colors(len(names))), plain_ids(len(names))
     colors = tuple(color for color in given if color is not None)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.data.files import FileDataset, Pair, files_by_name, find_layout
+from segdistill.data.files import FileDataset, Pair, files_by_name
 from segdistill.data.labels import plain_ids
+from segdistill.errors import DataError
 from segdistill.types import Classes
 
 
@@ -24,7 +25,8 @@ def images(*, split: str, root: Path) -> FileDataset:
         DataError: there is no such folder, or no image in it.
     """
     root = Path(root)
-    find_layout("images", root, (".",))
+    if not root.is_dir():
+        raise DataError(f"images: expected a folder {root}, got none; check its root")
     folder = split if (root / split).is_dir() else "."
     found = files_by_name(root, folder)
     pairs = [Pair(name, file, None) for name, file in found.items()]

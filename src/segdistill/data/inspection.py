@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -100,24 +100,30 @@ def inspect_data(
     *,
     workers: int = 2,
     progress: Callable[[str, int, int], None] | None = None,
+    open_split: Callable[[str], SegDataset] | None = None,
+    images_only: Collection[str] = (),
 ) -> DataReport:
     """Read every image and mask of some splits of a dataset once.
 
     Args:
         options: config of the dataset, as for :func:`~segdistill.data.build_dataset`.
-        splits: names of the splits.
+        splits: names of the splits, that which is trained on first.
         workers: threads that read.
         progress: called with split, images done and images in all.
+        open_split: from the name of a split to its images, where it is not one of the
+            dataset's own, such as a part that is held out.
+        images_only: splits that need no masks.
 
     Returns:
         Counts, sizes, class frequencies, mean and deviation, and everything at fault. A
-        split that cannot be built is a fault, not an error.
+        split that cannot be built is a fault, not an error; so are a first split of which no
+        image has a mask, and any other split of which one has none.
     """
     reports: dict[str, SplitReport] = {}
     places: dict[str, list[str]] = {}
     for split in splits:
         try:
-            dataset = build_dataset(options, split=split)
+            dataset = open_split(split) if open_split else build_dataset(options, split=split)
         except DataError as error:
             reports[split] = SplitReport(faults=[str(error)])
             continue
@@ -130,7 +136,13 @@ def inspect_data(
                     places.setdefault(one.digest, []).append(f"{split}/{one.name}")
                 if progress is not None:
                     progress(split, done, len(dataset))
-        reports[split] = tally.report()
+        report = reports[split] = tally.report()
+        needed = len(dataset) if split == splits[0] else 1
+        if report.without_mask >= needed and split not in images_only:
+            report.faults.append(
+                f"{split}: expected masks, got none for {report.without_mask} of "
+                f"{len(dataset)} images; training images without masks go into data.unlabelled"
+            )
     duplicates = [group for group in places.values() if len(group) > 1]
     leaks = [group for group in duplicates if len({name.split("/")[0] for name in group}) > 1]
     return DataReport(reports, duplicates, leaks)

@@ -85,27 +85,30 @@ def pack(
 
 
 def open_packed(
-    root: Path, split: str, options: Mapping[str, object]
+    root: Path, split: str, options: Mapping[str, object], *, defaults: Mapping[str, object]
 ) -> PackedDataset | TiledDataset:
     """Open one split of a packed dataset in place of the original.
 
     Args:
         root: the packed folder.
         split: name of the split.
-        options: the config; each option but ``root`` must be what was packed.
+        options: the config; the dataset must be what was packed.
+        defaults: by setting that must be what was packed too, what it is where the config
+            says nothing, then or now.
 
     Raises:
         DataError: another dataset or other options were packed, the split was not, or a
             file is cut off.
     """
     manifest = read_manifest(root)
-    packed = manifest.options
-    given = {key: _plain(value) for key, value in options.items() if key != "root"}
-    for key in sorted({*packed, *given}):
-        if key in given and given[key] != packed.get(key, given[key]):
+    plain = {key: _plain(value) for key, value in defaults.items()}
+    packed = {**plain, **manifest.options}
+    given = {**plain, **{key: _plain(value) for key, value in options.items()}}
+    for key in ("dataset", *plain):
+        if given[key] != packed.get(key):
             raise DataError(
                 f"{root}: expected a packed copy with {key}={given[key]}, got one with "
-                f"{key}={packed[key]}; pack it again or correct data.{key}"
+                f"{key}={packed.get(key)}; pack it again or correct data.{key}"
             )
     if split not in manifest.splits:
         there = ", ".join(manifest.splits)

@@ -15,7 +15,12 @@ from torchvision.io import ImageReadMode, decode_image
 
 from segdistill.errors import DataError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    {
+        ".jpg", ".jpeg", ".jpe", ".jfif", ".jp2", ".png", ".bmp", ".gif", ".tif", ".tiff",
+        ".webp", ".ppm", ".pgm", ".pbm", ".pnm",
+    }
+)  # fmt: skip
 """Extensions, in lower case, that folders are searched for."""
 
 
@@ -60,9 +65,12 @@ def image_from_bytes(data: np.ndarray, path: Path) -> np.ndarray:
     with _open(path, data) as picture:
         try:
             upright = ImageOps.exif_transpose(picture)
+            _refuse_float(upright, path)
             if upright.mode.startswith("I"):
                 wide = np.asarray(upright).astype(np.float64)
-                top = 65535.0 if wide.max(initial=0) > 255 else 255.0
+                # Files of 32 bits do not say what is white.
+                wide_range = upright.mode != "I" or wide.max(initial=0) > 255
+                top = 65535.0 if wide_range else 255.0
                 grey = np.clip(wide * (255.0 / top) + 0.5, 0, 255).astype(np.uint8)
                 return np.repeat(grey[:, :, None], 3, axis=2)
             return np.array(upright.convert("RGB"))
@@ -74,7 +82,8 @@ def read_mask(path: Path) -> np.ndarray:
     """Read a mask file with the values that it stores.
 
     Palette files give their ids, not their colours; 1-bit files give 0 and 1; 16-bit files
-    keep their range; transparency is dropped. MATLAB files are those of SBD (``GTcls``),
+    keep their range; transparency is dropped, and an EXIF note turns it as it does images.
+    MATLAB files are those of SBD (``GTcls``),
     Pascal Context (``LabelMap``) and COCO-Stuff (``S``), which need scipy.
 
     Args:
@@ -108,8 +117,10 @@ def mask_from_bytes(data: np.ndarray, path: Path) -> np.ndarray:
             f"{path}: expected a mask without loss, got a JPEG, which blurs ids into others; "
             "store masks as PNG"
         )
-    # Greyscale (0) or palette (3) with 8 bits: torchvision scales fewer bits up to 255.
-    if _png_depth(data) in ((8, 0), (8, 3)):
+    depth, kind = _png_depth(data)
+    # Greyscale (0) or palette (3) with 8 bits: torchvision scales fewer bits up to 255, and
+    # does not turn masks.
+    if depth == 8 and kind in (0, 3) and not _may_turn(data):
         try:
             ids = decode_image(torch.from_numpy(data), mode=ImageReadMode.UNCHANGED)
         except RuntimeError as error:
@@ -119,13 +130,17 @@ def mask_from_bytes(data: np.ndarray, path: Path) -> np.ndarray:
             return stored
     with _open(path, data) as picture:
         try:
-            if picture.mode in ("1", "L", "P"):
-                return np.array(picture).astype(np.uint8)
-            if picture.mode.startswith("I"):
-                return np.array(picture).astype(np.int32)
-            if picture.mode == "LA":
-                return np.array(picture.getchannel("L"))
-            return np.array(picture.convert("RGB"))
+            upright = ImageOps.exif_transpose(picture)
+            _refuse_float(upright, path)
+            if upright.mode in ("1", "L", "P"):
+                ids = np.array(upright).astype(np.uint8)
+                # Pillow scales 2 and 4 bits of grey up to 255 as well.
+                return ids // (255 // (2**depth - 1)) if kind == 0 and depth in (2, 4) else ids
+            if upright.mode.startswith("I"):
+                return np.array(upright).astype(np.int32)
+            if upright.mode == "LA":
+                return np.array(upright.getchannel("L"))
+            return np.array(upright.convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:
             raise _unreadable(path, error) from error
 
@@ -138,6 +153,18 @@ def stored_size(path: Path) -> tuple[int, int]:
     """
     with _open(path, _read_bytes(path)) as picture:
         return picture.height, picture.width
+
+
+def _may_turn(png: np.ndarray) -> bool:
+    """Return whether a PNG may hold an EXIF note, in either form that is written."""
+    data = png.tobytes()
+    return b"eXIf" in data or b"Raw profile type exif" in data
+
+
+def _refuse_float(picture: Image.Image, path: Path) -> None:
+    # Pillow would cut fractions off, so that an image of 0 to 1 becomes black.
+    if picture.mode == "F":
+        raise DataError(f"{path}: expected whole numbers, got floats; store 8 or 16 bits")
 
 
 def _is_jpeg(data: np.ndarray) -> bool:

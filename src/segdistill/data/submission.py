@@ -55,6 +55,8 @@ def write_prediction(
     # Servers want all files in one folder: the folders of the name are left out.
     flat = PurePosixPath(name).name
     path = Path(out) / f"{name if kind in ('color', 'overlay') else flat}.png"
+    if not path.resolve().is_relative_to(Path(out).resolve()):
+        raise ValueError(f"write_prediction: expected a name below {out}, got {name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "cityscapes":
         write_image(path, np.array(LABEL_IDS, dtype=np.uint8)[ids])

@@ -81,7 +81,7 @@ def _pair(name: str, folder: str | None) -> Pair:
 
 
 def _with_sbd(root: Path, lists: Path, sbd: Path) -> list[Pair]:
-    find_layout("voc (data.sbd)", sbd, ("cls", "train.txt", "val.txt"))
+    find_layout("voc", sbd, ("cls", "train.txt", "val.txt"), key="sbd")
     own = read_names(lists / "train.txt")
     held_out = set(read_names(lists / "val.txt"))
     more = {name for part in ("train", "val") for name in read_names(sbd / f"{part}.txt")}

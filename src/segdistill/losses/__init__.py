@@ -77,6 +77,7 @@ class Loss:
         align: which map is resized where sizes differ: ``"teacher"``, ``"student"``, or
             ``"none"`` where the module takes maps of different sizes as they are.
         uses_batch: the module is called as ``loss(student, teacher, batch)``.
+        uses_labels: it reads the labels of that batch.
         given: constructor parameters that the objective fills in, out of
             ``student_channels``, ``teacher_channels``, ``classes``.
         parts: names of the parts where the module returns a dict of scalars, each times its
@@ -94,6 +95,7 @@ class Loss:
     project: Literal["linear", "conv_bn_relu", "mlp", "none"] = "none"
     align: Literal["teacher", "student", "none"] = "teacher"
     uses_batch: bool = False
+    uses_labels: bool = False
     given: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     prepares: bool = False
@@ -123,6 +125,7 @@ LOSSES: dict[str, Loss] = {
         tap="logits",
         weight=1.0,
         uses_batch=True,
+        uses_labels=True,
     ),
     "correlation": Loss(
         target="pearson:Correlation",
@@ -242,6 +245,7 @@ LOSSES: dict[str, Loss] = {
         weight=50.0,
         widths="any",
         uses_batch=True,
+        uses_labels=True,
         given=("classes",),
     ),
     "batch_relations": Loss(
@@ -261,6 +265,7 @@ LOSSES: dict[str, Loss] = {
         weight=1.0,
         project="mlp",
         uses_batch=True,
+        uses_labels=True,
         given=("classes", "teacher_channels"),
         parts=("pixel", "region"),
     ),
@@ -272,6 +277,7 @@ LOSSES: dict[str, Loss] = {
         weight=1.0,
         project="mlp",
         uses_batch=True,
+        uses_labels=True,
         given=("classes", "teacher_channels"),
         parts=("batch", "pixel", "region"),
     ),

@@ -26,7 +26,7 @@ class Cost:
         color: of the group, a CSS variable.
         seconds: of training as if the run were alone.
         shared_seconds: of them reading, and the teacher's forward where it learns from one.
-        peak_memory_mib: of the process.
+        peak_memory_mib: of the cohort; a learner has none by itself.
         energy_kwh: by the machine's counter.
     """
 

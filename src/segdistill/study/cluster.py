@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from segdistill.config import EngineConfig
-from segdistill.errors import ConfigError
+from segdistill.errors import SegdistillError
 from segdistill.files import write_whole
 from segdistill.study.cohorts import Job
+from segdistill.study.packages import need_ray
 from segdistill.study.work import work
 from segdistill.training.events import Note, Tell
 from segdistill.training.folder import ENDS
@@ -33,13 +33,10 @@ def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
 
     Raises:
         ConfigError: ray is not installed.
+        SegdistillError: a cohort was lost more often than ``retries``; the study can be resumed.
         OSError, ConfigError, RunFolderError: see :func:`segdistill.study.work.work`.
     """
-    if find_spec("ray") is None:
-        raise ConfigError(
-            "engine: expected the package ray, got none; pip install 'segdistill[ray]', or choose "
-            "--engine local"
-        )
+    need_ray()
     # Read when ray is imported: no statistics leave the machine.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
@@ -61,6 +58,11 @@ def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
                 node, files = ray.get(done)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
+            except ray.exceptions.RayError as error:
+                raise SegdistillError(
+                    f"engine: expected {job.name} to be done in {1 + engine.retries} attempts, got "
+                    f"{type(error).__name__}; look at the machines, then go on with --resume"
+                ) from None
             write_files(root / job.folder, files)
             tell(Note(f"{job.name}: done on node {node[:8]}"))
             yield job
@@ -89,7 +91,7 @@ def train_away(job: Job, threads: int | None, home: str) -> tuple[str, dict[str,
         files = {
             str(file.relative_to(folder)): file.read_bytes()
             for file in sorted(folder.rglob("*"))
-            if file.is_file() and file.name != ".lock"
+            if file.is_file() and file.suffix != ".lock"
         }
     return ray.get_runtime_context().get_node_id(), files
 

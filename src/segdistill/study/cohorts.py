@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any, Literal
 
 from segdistill.catalogue import check_tree
@@ -12,7 +13,7 @@ from segdistill.study.halving import rungs
 from segdistill.study.runs import base_config, final_config, trial_config
 from segdistill.study.trials import Trial
 from segdistill.training.measure import CohortCost
-from segdistill.training.run import shared
+from segdistill.training.sharing import shared
 
 _FREE_SHARE = 0.8
 
@@ -54,7 +55,11 @@ class Job:
 
 
 def split_cohorts(
-    configs: Mapping[str, RunConfig], cost: CohortCost, *, memory_mib: float | None
+    configs: Mapping[str, RunConfig],
+    cost: CohortCost,
+    *,
+    memory_mib: float | None,
+    at_once: int = 1,
 ) -> list[dict[str, RunConfig]]:
     """Gather runs into cohorts: those that can share batch and teacher, and fit in memory.
 
@@ -64,8 +69,10 @@ def split_cohorts(
         configs: by method.
         cost: measured for the pair.
         memory_mib: limit; four fifths of what was free by default.
+        at_once: cohorts that share what was free.
     """
-    limit = memory_mib or (None if cost.free_mib is None else _FREE_SHARE * cost.free_mib)
+    free = None if cost.free_mib is None else _FREE_SHARE * cost.free_mib / at_once
+    limit = memory_mib or free
     cohorts: list[dict[str, RunConfig]] = []
     for method, config in configs.items():
         for cohort in cohorts:
@@ -76,6 +83,15 @@ def split_cohorts(
         else:
             cohorts.append({method: config})
     return cohorts
+
+
+def _split(
+    study: StudyConfig, configs: Mapping[str, RunConfig], cost: CohortCost
+) -> list[dict[str, RunConfig]]:
+    engine = study.engine
+    # GPUs are dealt out among processes, and each that shares one has its part of it.
+    sharing = ceil(engine.processes / max(1, cost.devices)) if engine.name == "local" else 1
+    return split_cohorts(configs, cost, memory_mib=engine.memory_mib, at_once=sharing)
 
 
 def fits(methods: Sequence[str], cost: CohortCost, limit_mib: float | None) -> bool:
@@ -132,7 +148,7 @@ def round_jobs(
     factor = 0 if pruning is None else pruning.factor
     return [
         Job("search", pair, number, _trees(cohort), {m: seen.get(m, {}) for m in cohort}, factor)
-        for cohort in split_cohorts(configs, cost, memory_mib=study.engine.memory_mib)
+        for cohort in _split(study, configs, cost)
     ]
 
 
@@ -149,10 +165,7 @@ def seed_jobs(
         base = base_config(study, pair, method).training.steps
         steps = matched_steps(study, cost, method, base)
         configs[method] = final_config(study, pair, method, values, seed, steps=steps)
-    return [
-        Job("final", pair, seed, _trees(cohort))
-        for cohort in split_cohorts(configs, cost, memory_mib=study.engine.memory_mib)
-    ]
+    return [Job("final", pair, seed, _trees(cohort)) for cohort in _split(study, configs, cost)]
 
 
 def job_seconds(job: Job, cost: CohortCost, *, apart: bool = False) -> float:

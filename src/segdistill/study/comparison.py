@@ -131,10 +131,11 @@ def compare_by_seed(
             own = [scores[seed] for seed in shared]
             found[name] = compare(own, [baseline[seed] for seed in shared])
     corrected = holm([comparison.p for comparison in found.values()])
-    count = len(found)
+    # Holm never lowers one p where another rises: the least of each is where all are least.
+    least = holm([comparison.smallest_p for comparison in found.values()])
     return {
-        name: replace(comparison, p_holm=p, smallest_p=min(1.0, count * comparison.smallest_p))
-        for (name, comparison), p in zip(found.items(), corrected, strict=True)
+        name: replace(found[name], p_holm=p, smallest_p=smallest)
+        for name, p, smallest in zip(found, corrected, least, strict=True)
     }
 
 

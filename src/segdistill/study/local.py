@@ -47,7 +47,7 @@ def run_local(
     places = context.Queue()
     for place in range(count):
         places.put(place)
-    threads = engine.threads or max(1, torch.get_num_threads() // count)
+    threads = threads_of(engine, count)
     with ProcessPoolExecutor(
         count, mp_context=context, initializer=_begin, initargs=(places, torch.cuda.device_count())
     ) as pool:
@@ -58,6 +58,16 @@ def run_local(
                 yield running[done]
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def threads_of(engine: EngineConfig, at_once: int) -> int | None:
+    """Return the threads of torch for each of some cohorts that are trained at once here.
+
+    None leaves them as they are.
+    """
+    if engine.threads is not None or at_once == 1:
+        return engine.threads
+    return max(1, torch.get_num_threads() // at_once)
 
 
 def _begin(places: Queue[int], gpus: int) -> None:

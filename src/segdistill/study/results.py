@@ -91,6 +91,7 @@ def _pair(
             "trials": {word: statuses.count(word) for word in ("done", "pruned", "failed")},
             "miou": {str(seed): run["miou"] for seed, run in own_done.items()},
             "mean": fmean(values) if values else None,
+            "best_mean": _mean((run.get("best") or {} for run in own_done.values()), "miou"),
             "deviation": stdev(values) if len(values) > 1 else None,
             "rank": places.get(method),
             "against_plain": _plain_values(against.get(method)),
@@ -141,6 +142,8 @@ def _cost(
             for (_, teacher), steps in cohorts.items():
                 parts += steps * (cost["batch_seconds"] + cost["teacher_seconds"] * (teacher > 0))
             parts += sum(run["steps"] * cost["learners"][m]["seconds"] for m, run in found.items())
+            # What comes before training is no step, and costs the same in a cohort.
+            parts += sum(run.get("prepare_seconds", 0.0) for run in found.values())
     return {"together_seconds": together, "parts_seconds": parts, "apart_seconds": apart}
 
 

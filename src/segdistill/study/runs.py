@@ -61,6 +61,8 @@ def trial_config(
     """Return the config of a trial: scored on training images that are held out."""
     search = study.search
     seed = derive(search.seed, "trial", number) % 2**31
+    while seed in study.seeds:  # what the comparison is to show was never searched on
+        seed = (seed + 1) % 2**31
     base = base_config(study, pair, method)
     steps = steps or search.steps or base.training.steps
     fixed: dict[str, Any] = {

@@ -8,10 +8,11 @@ from typing import Any
 from segdistill.config import Range, Space, StudyConfig, Tree, put
 from segdistill.errors import ConfigError
 from segdistill.seeding import derive
+from segdistill.study.packages import check_packages
 from segdistill.study.runs import base_config, base_tree, check_run, trial_config
 from segdistill.study.suggest import grid_cells, suggest
 from segdistill.study.trials import Trial
-from segdistill.training.run import shared
+from segdistill.training.sharing import shared
 
 
 def check_runs(study: StudyConfig) -> None:
@@ -20,6 +21,7 @@ def check_runs(study: StudyConfig) -> None:
     Raises:
         ConfigError: a run of the study cannot be made as configured.
     """
+    check_packages(study)
     for pair in study.pairs:
         for method, space in all_spaces(study, pair).items():
             config = base_config(study, pair, method)
@@ -29,6 +31,11 @@ def check_runs(study: StudyConfig) -> None:
                     "each cohort one device, engine says how many run at once"
                 )
             for path, values in space.items():
+                if path.partition(".")[0] == "student" or path == "training.seed":
+                    raise ConfigError(
+                        f"{path}: expected a setting of distill or of training to search, got one "
+                        "that makes it another student or repeats it; name pairs, or seeds"
+                    )
                 for value in _ends(path, values):
                     changed = check_run(
                         put(base_tree(study, pair, method), path, value), pair, method

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-_MOST_SEEDS = 20  # 2**20 sign patterns are 8 MB; a study of more seeds has an interval to read
+from segdistill.config import MOST_SEEDS
 
 
 @dataclass(frozen=True)
@@ -73,29 +73,42 @@ def sign_flip_p(differences: Sequence[float]) -> float:
         |\textstyle\sum_i \varepsilon_i d_i| \ge |\sum_i d_i|\}\bigr|
 
     Args:
-        differences: method minus baseline, one a seed, at most 20.
+        differences: method minus baseline, one a seed, at most 40.
 
     Returns:
         A value from :func:`smallest_p` to 1.
 
     Raises:
-        ValueError: there are none or more than 20, or one is not finite.
+        ValueError: there are none or more than 40, or one is not finite.
 
     Source:
         Fisher, "The Design of Experiments", 1935, section 21.
     """
     values = _finite("sign_flip_p", differences)
-    if len(values) > _MOST_SEEDS:
+    if len(values) > MOST_SEEDS:
         raise ValueError(
-            f"sign_flip_p: expected at most {_MOST_SEEDS} seeds, got {len(values)}; "
+            f"sign_flip_p: expected at most {MOST_SEEDS} seeds, got {len(values)}; "
             "with so many, read the interval"
         )
+    # Each pattern is one of the first half and one of the second. With the second in order, a
+    # search finds how many of it carry a sum of the first to the observed one, or beyond.
+    first, second = (_signed_sums(half) for half in np.array_split(values, 2))
+    second.sort()
+    # The observed sum, added up in another order, may differ from its own pattern by rounding.
+    observed = abs(values.sum()) - 1e-12 * np.abs(values).sum()
+    if observed <= 0:
+        return 1.0
+    above = len(second) - np.searchsorted(second, observed - first, side="left")
+    below = np.searchsorted(second, -observed - first, side="right")
+    return float((above + below).sum() / 2 ** len(values))
+
+
+def _signed_sums(values: np.ndarray) -> np.ndarray:
+    """Return the sum of values under every pattern of signs."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
-    # The observed sum, added up in another order, may differ from its own pattern by rounding.
-    reached = np.abs(sums) >= abs(values.sum()) - 1e-12 * np.abs(values).sum()
-    return float(reached.mean())
+    return sums
 
 
 def smallest_p(seeds: int) -> float:

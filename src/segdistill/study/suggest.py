@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Sequence
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
 from segdistill.config import Range, Space
 from segdistill.errors import ConfigError
 from segdistill.seeding import derive
+from segdistill.study.packages import need_optuna
 from segdistill.study.trials import Trial
 
 if TYPE_CHECKING:
@@ -52,11 +52,7 @@ def suggest(
         return {}
     if sampler == "grid":
         return grid_cells(space)[number]
-    if find_spec("optuna") is None:
-        raise ConfigError(
-            "search: expected the package optuna, got none; pip install 'segdistill[study]', or "
-            "search.sampler=grid"
-        )
+    need_optuna()
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -69,14 +65,13 @@ def suggest(
     memory = optuna.create_study(direction="maximize", sampler=drawing)
     distributions = {path: _distribution(values) for path, values in space.items()}
     for trial in sorted(before, key=lambda trial: trial.trial):
-        if trial.miou is not None:
-            memory.add_trial(
-                optuna.trial.create_trial(
-                    params={path: _coded(space[path], trial.params[path]) for path in space},
-                    distributions=distributions,
-                    value=trial.miou,
-                )
+        memory.add_trial(
+            optuna.trial.create_trial(
+                params={path: _coded(space[path], trial.params[path]) for path in space},
+                distributions=distributions,
+                value=trial.miou or 0.0,  # what diverged is as bad as can be
             )
+        )
     found = memory.ask(distributions).params
     return {path: _decoded(space[path], found[path]) for path in space}
 

@@ -16,8 +16,9 @@ from segdistill.config import (
     UnlabelledConfig,
 )
 from segdistill.data import Recipe, Stream, build_dataset
-from segdistill.data.carving import HOLDOUT, carve
-from segdistill.errors import CheckpointError
+from segdistill.data.carving import HOLDOUT, Subset, carve
+from segdistill.data.files import FileDataset
+from segdistill.errors import CheckpointError, DataError
 from segdistill.models import build_network
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import describe
@@ -43,7 +44,10 @@ def build_data(config: RunConfig) -> Data:
     Raises:
         DataError: a split is empty, or a file is missing or broken.
     """
-    train = open_split(config.data, "train")
+    train = open_split(config.data, config.data.train_split)
+    evaluation = open_split(config.data, config.evaluation.split)
+    for split, dataset in ((config.data.train_split, train), (config.evaluation.split, evaluation)):
+        _check_labels(split, dataset)
     unlabelled = config.data.unlabelled
     stream = Stream(
         train,
@@ -54,16 +58,32 @@ def build_data(config: RunConfig) -> Data:
         unlabelled=None if unlabelled is None else open_split(unlabelled, unlabelled.split),
         unlabelled_size=0 if unlabelled is None else unlabelled.per_batch,
     )
-    return Data(stream, train, open_split(config.data, config.evaluation.split))
+    return Data(stream, train, evaluation)
+
+
+def _check_labels(split: str, dataset: SegDataset) -> None:
+    """Refuse a split that nothing can be learnt from and nothing scored on."""
+    if not len(dataset.classes):
+        raise DataError(
+            f"data: expected a dataset with classes, got {split} without; images alone can be "
+            "data.unlabelled, or predicted on"
+        )
+    whole = dataset.dataset if isinstance(dataset, Subset) else dataset
+    if isinstance(whole, FileDataset) and all(pair.mask is None for pair in whole.pairs):
+        raise DataError(
+            f"data: expected masks, got none in {split}; images alone can be data.unlabelled"
+        )
 
 
 def open_split(config: DataConfig | UnlabelledConfig, split: str) -> SegDataset:
     """Open one split of a dataset, ``holdout`` included; raises as :func:`build_data`."""
-    share = config.holdout if isinstance(config, DataConfig) else 0.0
-    whole = build_dataset(flat(config), split="train" if split == HOLDOUT else split)
+    if not isinstance(config, DataConfig):
+        return build_dataset(flat(config), split=split)
+    train = split in (HOLDOUT, config.train_split)
+    whole = build_dataset(flat(config), split=config.train_split if train else split)
     if split == HOLDOUT:
-        return carve(whole, share, "held")
-    return carve(whole, share, "kept") if split == "train" and share else whole
+        return carve(whole, config.holdout, "held")
+    return carve(whole, config.holdout, "kept") if train and config.holdout else whole
 
 
 def build_recipe(config: DataConfig) -> Recipe:
@@ -115,6 +135,8 @@ def build_cohort(
     """
     first = next(iter(configs.values()))
     taps = list(dict.fromkeys(term.tap for config in configs.values() for term in config.distill))
+    if taps and _teacher_labels(first):
+        taps = list(dict.fromkeys([*taps, "logits"]))
     teacher, teacher_channels = None, dict[str, int]()
     if taps and first.teacher is not None:
         # A teacher without weights is drawn too, always the same: its seed is no setting.
@@ -162,9 +184,16 @@ def _build_learner(
         classes=len(classes),
         auxiliary_weight=config.training.auxiliary_weight,
         label_smoothing=config.training.label_smoothing,
+        teacher_labels=_teacher_labels(config),
         seed=seed,
     )
     return Learner(name, student, objective, config.training)
+
+
+def _teacher_labels(config: RunConfig) -> bool:
+    """Return whether losses that need labels get the teacher's where an image has none."""
+    unlabelled = config.data.unlabelled
+    return unlabelled is not None and unlabelled.labels == "teacher"
 
 
 def _channels(

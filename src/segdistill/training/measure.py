@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
 
 from segdistill.config import RunConfig
-from segdistill.memory import free_memory, peak_memory
+from segdistill.errors import TrainingDivergedError
+from segdistill.memory import Peak, free_memory, peak_memory
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
 from segdistill.training.events import silent
+from segdistill.training.learner import Learner
 from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
@@ -41,12 +47,14 @@ class CohortCost:
         teacher_seconds: the teacher's forward, 0 where nobody asks for it.
         learners: by name.
         free_mib: memory that is left with teacher and data loaded.
+        devices: of that kind on the machine, each with memory of its own.
     """
 
     batch_seconds: float
     teacher_seconds: float
     learners: Mapping[str, LearnerCost]
     free_mib: float | None
+    devices: int = 1
 
     def alone(self, learner: str, *, distils: bool) -> float:
         """Return the seconds of a step of one learner without the cohort."""
@@ -88,6 +96,12 @@ def measure_cohort(configs: Mapping[str, RunConfig], *, steps: int = 4) -> Cohor
                 workers=first.data.workers,
                 accumulate=first.training.accumulate,
                 after=note,
+                diverged=_forgive,
+            )
+        if not taken:
+            raise TrainingDivergedError(
+                f"learner {learner.name}: expected a first step with a finite loss, got none; "
+                "lower training.lr or the weights of its terms"
             )
         counted = taken[_WARM_UP:] or taken
         own = [step.learner_seconds[learner.name] for step in counted]
@@ -96,5 +110,32 @@ def measure_cohort(configs: Mapping[str, RunConfig], *, steps: int = 4) -> Cohor
             for step, seconds in zip(counted, own, strict=True)
         ]
         teaching += [step.teacher_seconds for step in counted if distils]
-        found[learner.name] = LearnerCost(median(own), peak.left_mib, peak.mib)
-    return CohortCost(median(batches), median(teaching) if teaching else 0.0, found, free)
+        found[learner.name] = _cost(learner, median(own), peak)
+    teacher_seconds = median(teaching) if teaching else 0.0
+    devices = torch.cuda.device_count() if fabric.device.type == "cuda" else 1
+    return CohortCost(median(batches), teacher_seconds, found, free, devices)
+
+
+def _forgive(learner: Learner, error: TrainingDivergedError) -> None:
+    """Let a learner diverge: its search may hold better values than the study file."""
+
+
+def _cost(learner: Learner, seconds: float, peak: Peak) -> LearnerCost:
+    """Return what was measured, and at least what a learner is known to hold.
+
+    A process that has freed memory takes it again unseen.
+    """
+    gradients = sum(p.numel() * p.element_size() for p in learner.network.parameters())
+    held = (_bytes(learner.state()) + gradients) / 2**20
+    if peak.left_mib is None or peak.mib is None:
+        return LearnerCost(seconds, None, None)
+    return LearnerCost(seconds, max(held, peak.left_mib), max(held, peak.mib))
+
+
+def _bytes(state: Any) -> int:
+    """Return the bytes of all tensors in nested containers."""
+    if isinstance(state, Tensor):
+        return state.numel() * state.element_size()
+    if isinstance(state, Mapping):
+        return sum(map(_bytes, state.values()))
+    return sum(map(_bytes, state)) if isinstance(state, list | tuple) else 0

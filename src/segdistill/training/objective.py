@@ -41,6 +41,23 @@ def task_loss(
     return parts
 
 
+def with_teacher_labels(batch: Batch, logits: Tensor) -> Batch:
+    """Return the batch with the teacher's classes as labels of the images that have none.
+
+    Args:
+        batch: images, labels and valid.
+        logits: of the teacher, at its own stride.
+
+    Shape:
+        logits ``(N, K, h, w)``.
+    """
+    size = batch.labels.shape[-2:]
+    predicted = F.interpolate(logits.float(), size=size, mode="bilinear").argmax(dim=1)
+    predicted = predicted.masked_fill(~batch.valid, IGNORE_INDEX)
+    without = (batch.labels == IGNORE_INDEX).flatten(start_dim=1).all(dim=1)
+    return batch._replace(labels=torch.where(without[:, None, None], predicted, batch.labels))
+
+
 def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
     logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
     total = F.cross_entropy(
@@ -66,6 +83,7 @@ class Term(nn.Module):
         self.weight = config.weight
         self.align = config.align
         self.uses_batch = row.uses_batch
+        self.uses_labels = row.uses_labels
         self.adversarial = row.adversarial
         self.prepares = row.prepares
         self.projector: nn.Module | None = None
@@ -111,6 +129,8 @@ class Objective(nn.Module):
         terms: distillation terms by name.
         auxiliary_weight: see :func:`task_loss`.
         label_smoothing: see :func:`task_loss`.
+        teacher_labels: give the terms that need labels the teacher's prediction on images that
+            have none; see :func:`with_teacher_labels`.
     """
 
     def __init__(
@@ -119,11 +139,13 @@ class Objective(nn.Module):
         *,
         auxiliary_weight: float = 0.4,
         label_smoothing: float = 0.0,
+        teacher_labels: bool = False,
     ) -> None:
         super().__init__()
         self._terms = nn.ModuleDict(terms)
         self.auxiliary_weight = auxiliary_weight
         self.label_smoothing = label_smoothing
+        self.teacher_labels = teacher_labels
 
     def forward(
         self, output: SegOutput, student: TapMaps, teacher: TapMaps, batch: Batch
@@ -142,8 +164,12 @@ class Objective(nn.Module):
             auxiliary_weight=self.auxiliary_weight,
             smoothing=self.label_smoothing,
         )
+        labelled = batch
+        if self.teacher_labels and any(term.uses_labels for term in self.terms.values()):
+            labelled = with_teacher_labels(batch, teacher["logits"])
         for name, term in self.terms.items():
-            value = term(student[term.tap], teacher[term.tap], batch)
+            seen = labelled if term.uses_labels else batch
+            value = term(student[term.tap], teacher[term.tap], seen)
             if isinstance(value, dict):
                 parts |= {f"{name}.{part}": term.weight * loss for part, loss in value.items()}
             else:
@@ -169,6 +195,7 @@ def build_objective(
     auxiliary_weight: float,
     label_smoothing: float,
     seed: int,
+    teacher_labels: bool = False,
 ) -> Objective:
     """Build the objective of one learner; weights of its projectors come from the seed.
 
@@ -180,6 +207,7 @@ def build_objective(
         auxiliary_weight: see :func:`task_loss`.
         label_smoothing: see :func:`task_loss`.
         seed: the learner's seed.
+        teacher_labels: see :class:`Objective`.
     """
     terms = {}
     for place, config in enumerate(configs):
@@ -190,4 +218,9 @@ def build_objective(
             torch.manual_seed(derive(seed, "objective", place))
             channels = student_channels[config.tap], teacher_channels[config.tap]
             terms[name] = Term(config, channels, classes)
-    return Objective(terms, auxiliary_weight=auxiliary_weight, label_smoothing=label_smoothing)
+    return Objective(
+        terms,
+        auxiliary_weight=auxiliary_weight,
+        label_smoothing=label_smoothing,
+        teacher_labels=teacher_labels,
+    )

@@ -50,6 +50,6 @@ def prepare(
             nonlocal began
             now = time.perf_counter()
             after(done, steps, float(loss), now - began)
-            began = now
+            began = time.perf_counter()  # a checkpoint is no part of the next step
 
         term.loss.prepare(features, steps, progress=progress)

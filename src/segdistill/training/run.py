@@ -8,8 +8,9 @@ from typing import Any
 
 from lightning_fabric import Fabric
 
-from segdistill.config import RunConfig, Tree
+from segdistill.config import RunConfig
 from segdistill.errors import ConfigError
+from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, build_cohort, build_data
 from segdistill.training.cohort import fit, stop
@@ -18,6 +19,7 @@ from segdistill.training.folder import check_folder, ended, find_start, prepare_
 from segdistill.training.learner import Learner
 from segdistill.training.machine import build_fabric, interruptible
 from segdistill.training.runlog import RunLog, build_loggers
+from segdistill.training.sharing import shared
 from segdistill.training.watcher import Prune, Run, Spent, Watcher, finish, never
 
 
@@ -65,6 +67,7 @@ def run_cohort(
         tell(Note(f"{out}: this run is finished; nothing to do"))
         return list(folders.values())
     fabric = build_fabric(first)
+    reset_peak(fabric.device)
     data = build_data(first)
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
     start, states = 0, list[dict[str, Any]]()
@@ -98,7 +101,8 @@ def run_cohort(
             after=watcher,
             diverged=watcher.lose if keep_going else stop,
         )
-    if runs and done < first.training.steps:
+    # Also after the last step, or with no learner left: what calls may have other cohorts to train.
+    if interrupted or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
     for run in runs:
         if fabric.is_global_zero:
@@ -122,17 +126,6 @@ def prepare_cohort(
                 tell(Note(f"{learner.name or 'student'}: {name} gets a {term.inserted}"))
         learner.to_device(fabric)
     return None if teacher is None else fabric.to_device(teacher), learners
-
-
-_OWN = {"optimizer", "lr", "momentum", "weight_decay", "decay_norms_and_biases", "schedule"}
-_OWN |= {"power", "warmup_steps", "clip_norm", "ema", "auxiliary_weight", "label_smoothing", "seed"}
-
-
-def shared(config: RunConfig) -> Tree:
-    """Return the part of a config that the learners of a cohort have in common."""
-    tree = config.tree()
-    own = {key: value for key, value in tree["training"].items() if key not in _OWN}
-    return {name: tree[name] for name in ("data", "teacher", "evaluation")} | {"training": own}
 
 
 def _shared(configs: Mapping[str, RunConfig]) -> RunConfig:

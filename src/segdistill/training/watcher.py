@@ -17,6 +17,7 @@ from segdistill.data.pictures import write_image, write_mask
 from segdistill.errors import TrainingDivergedError
 from segdistill.evaluation.evaluator import OnImage, Result, evaluate
 from segdistill.files import write_json, write_whole
+from segdistill.memory import peak_memory_mib
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, save_student
 from segdistill.training.checkpoint import save_checkpoint
@@ -24,7 +25,6 @@ from segdistill.training.cohort import Step
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Evaluated, Note, Progress, Tell
 from segdistill.training.learner import Learner
-from segdistill.training.machine import peak_memory_mib
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.runlog import RunLog
@@ -59,6 +59,11 @@ class Spent:
     teacher_seconds: float = 0.0
     prepare_seconds: float = 0.0
     joules: float | None = None
+
+    def add_joules(self, joules: float | None) -> None:
+        """Add a reading of the meter, if there is one."""
+        if joules is not None:
+            self.joules = (self.joules or 0.0) + joules
 
 
 @dataclass
@@ -120,6 +125,7 @@ class Watcher:
         stop = bool(self.interrupted)
         if step.done % training.checkpoint_every == 0 or last or stop:
             self._checkpoint(step.done)
+        self.meter.joules()  # what scores and checkpoints took is no part of the next step
         return not stop
 
     def lose(self, learner: Learner, error: TrainingDivergedError) -> None:
@@ -140,9 +146,11 @@ class Watcher:
             def after(done: int, steps: int, loss: float, seconds: float, run: Run = run) -> None:
                 run.spent.own_seconds += seconds
                 run.spent.prepare_seconds += seconds
+                run.spent.add_joules(self.meter.joules())
                 stop = bool(self.interrupted)
                 if done % self.config.training.checkpoint_every == 0 or done == steps or stop:
                     self._checkpoint(0)
+                self.meter.joules()
                 name = run.learner.name or run.folder.name
                 self.tell(Progress(f"preparing {name}", done, steps, {name: loss}))
                 if stop:
@@ -161,8 +169,7 @@ class Watcher:
             spent.batch_seconds += batch
             spent.teacher_seconds += step.teacher_seconds
             if joules is not None:
-                share = (run.seconds - before) / step.seconds
-                spent.joules = (spent.joules or 0.0) + share * joules
+                spent.add_joules(joules * (run.seconds - before) / step.seconds)
             for name, loss in step.losses[run.learner.name].items():
                 run.sums[name] = run.sums.get(name, 0.0) + loss
 

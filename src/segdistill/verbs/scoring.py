@@ -146,7 +146,8 @@ def _find_images(sources: Sequence[Path]) -> list[Path]:
         if not source.exists():
             raise DataError(f"predict: expected an image or a folder at {source}, got none")
         inside = sorted(source.iterdir()) if source.is_dir() else [source]
-        files += [file for file in inside if file.suffix.lower() in IMAGE_SUFFIXES]
+        shown = [file for file in inside if not file.name.startswith(".")]
+        files += [file for file in shown if file.suffix.lower() in IMAGE_SUFFIXES]
     if not files:
         raise DataError(f"predict: expected images, got none in {', '.join(map(str, sources))}")
     names = [file.stem for file in files]

@@ -15,6 +15,9 @@ from segdistill.errors import DataError
 from segdistill.training.build import flat, open_split
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Progress, Tell, silent
+from segdistill.types import SegDataset
+
+_UNLABELLED = "unlabelled"
 
 
 def check(
@@ -55,9 +58,18 @@ def check_data(
     def progress(split: str, done: int, total: int) -> None:
         tell(Progress(f"reading {split}", done, total, {}))
 
-    splits = list(dict.fromkeys(["train", config.evaluation.split]))
-    report = inspect_data(flat(config.data), splits, progress=progress)
-    report.splits["train"].faults.extend(_pack_faults(config))
+    def find(split: str) -> SegDataset:
+        if config.data.unlabelled is not None and split == _UNLABELLED:
+            return open_split(config.data.unlabelled, config.data.unlabelled.split)
+        return open_split(config.data, split)
+
+    train = config.data.train_split
+    splits = list(dict.fromkeys([train, config.evaluation.split]))
+    splits += [_UNLABELLED] if config.data.unlabelled is not None else []
+    report = inspect_data(
+        flat(config.data), splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
+    )
+    report.splits[train].faults.extend(_pack_faults(config))
     return report
 
 
@@ -72,7 +84,8 @@ def draw_sheet(source: str | Path, file: Path, *, overrides: Sequence[str] = ())
     Raises:
         DataError: no image can be read.
     """
-    write_image(file, contact_sheet(open_split(_first(source, overrides).data, "train")))
+    data = _first(source, overrides).data
+    write_image(file, contact_sheet(open_split(data, data.train_split)))
 
 
 def _first(source: str | Path, overrides: Sequence[str]) -> RunConfig:

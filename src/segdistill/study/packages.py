@@ -1,0 +1,38 @@
+"""Packages that only some studies need, asked for before anything is run."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from segdistill.config import StudyConfig
+from segdistill.errors import ConfigError
+
+
+def check_packages(study: StudyConfig) -> None:
+    """Refuse a study that asks for a package which is not installed.
+
+    Raises:
+        ConfigError: names what would stop the study later.
+    """
+    if study.search.trials and study.search.sampler != "grid":
+        need_optuna()
+    if study.engine.name == "ray":
+        need_ray()
+
+
+def need_optuna() -> None:
+    """Refuse to suggest without optuna; raises as :func:`check_packages`."""
+    if find_spec("optuna") is None:
+        raise ConfigError(
+            "search: expected the package optuna, got none; pip install 'segdistill[study]', or "
+            "search.sampler=grid"
+        )
+
+
+def need_ray() -> None:
+    """Refuse the engine ray without ray; raises as :func:`check_packages`."""
+    if find_spec("ray") is None:
+        raise ConfigError(
+            "engine: expected the package ray, got none; pip install 'segdistill[ray]', or choose "
+            "--engine local"
+        )
