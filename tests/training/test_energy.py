@@ -10,7 +10,7 @@ import torch
 from segdistill.config import RunConfig
 from segdistill.evaluation.evaluator import evaluate
 from segdistill.files import read_json
-from segdistill.training import watcher
+from segdistill.training import ending, watcher
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.run import run_cohort
 
@@ -83,7 +83,7 @@ def test_a_run_pays_for_its_steps_and_not_for_scores_and_checkpoints(
         return evaluate(*given, **named)
 
     monkeypatch.setattr(watcher, "EnergyMeter", Meter)
-    monkeypatch.setattr(watcher, "evaluate", score)
+    monkeypatch.setattr(ending, "evaluate", score)
     config = small("training.steps=3", "training.evaluate_every=1")
     run_cohort({"": config}, tmp_path / "run")
     used = read_json(tmp_path / "run" / "result.json")["energy_kwh"] * 3.6e6

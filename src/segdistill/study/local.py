@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
@@ -71,7 +72,8 @@ def threads_of(engine: EngineConfig, at_once: int) -> int | None:
 
 
 def _begin(places: Queue[int], gpus: int) -> None:
-    """Give a new process its GPU, before it has looked for one."""
+    """Give a new process its GPU, before it has looked for one; it prints nothing."""
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     place = places.get()
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(place % gpus)

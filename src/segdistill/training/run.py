@@ -14,13 +14,15 @@ from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, build_cohort, build_data
 from segdistill.training.cohort import fit, stop
+from segdistill.training.ending import finish
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.folder import check_folder, ended, find_start, prepare_folder
 from segdistill.training.learner import Learner
 from segdistill.training.machine import build_fabric, interruptible
+from segdistill.training.ongoing import Run, Spent
 from segdistill.training.runlog import RunLog, build_loggers
 from segdistill.training.sharing import shared
-from segdistill.training.watcher import Prune, Run, Spent, Watcher, finish, never
+from segdistill.training.watcher import Prune, Watcher, never
 
 
 def run_cohort(

@@ -1,37 +1,26 @@
-"""What a run does beside training: log, score, checkpoint, stop, and write its result."""
+"""What happens between the steps of a cohort: log, score, checkpoint, leave, stop."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
+from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from lightning_fabric import Fabric
 
-from segdistill.config import RunConfig
-from segdistill.data import Stream
-from segdistill.data.pictures import write_image, write_mask
 from segdistill.errors import TrainingDivergedError
-from segdistill.evaluation.evaluator import OnImage, Result, evaluate
-from segdistill.files import write_json, write_whole
-from segdistill.memory import peak_memory_mib
+from segdistill.files import write_json
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, save_student
 from segdistill.training.checkpoint import save_checkpoint
 from segdistill.training.cohort import Step
+from segdistill.training.ending import evaluate_run
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Evaluated, Note, Progress, Tell
 from segdistill.training.learner import Learner
+from segdistill.training.ongoing import Run
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
-from segdistill.training.runlog import RunLog
-from segdistill.types import Sample, SegDataset
-
-MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
-
 
 Prune = Callable[[str, int, float], bool]
 """Whether a learner shall leave its cohort: its name, steps finished, mIoU on the split."""
@@ -40,53 +29,6 @@ Prune = Callable[[str, int, float], bool]
 def never(name: str, step: int, miou: float) -> bool:
     """Keep every learner to the end."""
     return False
-
-
-@dataclass
-class Spent:
-    """What a learner has cost so far.
-
-    Attributes:
-        own_seconds: its own steps, and its stage before training.
-        batch_seconds: waiting for batches, once for the cohort.
-        teacher_seconds: the teacher's forward, once for the cohort.
-        prepare_seconds: of ``own_seconds``, the stage before training.
-        joules: of the device while it would have trained alone; None without a meter.
-    """
-
-    own_seconds: float = 0.0
-    batch_seconds: float = 0.0
-    teacher_seconds: float = 0.0
-    prepare_seconds: float = 0.0
-    joules: float | None = None
-
-    def add_joules(self, joules: float | None) -> None:
-        """Add a reading of the meter, if there is one."""
-        if joules is not None:
-            self.joules = (self.joules or 0.0) + joules
-
-
-@dataclass
-class Run:
-    """One learner on its way, and its folder."""
-
-    config: RunConfig
-    folder: Path
-    learner: Learner
-    log: RunLog
-    spent: Spent = field(default_factory=Spent)
-    best: dict[str, Any] = field(default_factory=dict)
-    sums: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def seconds(self) -> float:
-        """What training took, or would have taken without the rest of the cohort.
-
-        A student that learns nothing from the teacher is not charged for it.
-        """
-        spent = self.spent
-        teacher = spent.teacher_seconds if self.config.distill else 0.0
-        return spent.own_seconds + spent.batch_seconds + teacher
 
 
 class Watcher:
@@ -135,7 +77,7 @@ class Watcher:
         self._leave(run, "failed.json", {"error": str(error)})
 
     def _leave(self, run: Run, file: str, found: dict[str, Any]) -> None:
-        write_json(run.folder / file, found | _cost(run) | {"config_hash": run.config.hash()})
+        write_json(run.folder / file, found | run.cost() | {"config_hash": run.config.hash()})
         run.log.close()
         self.runs.remove(run)
 
@@ -194,7 +136,7 @@ class Watcher:
     def _score(self, run: Run, step: int) -> float:
         miou = 0.0
         if self.fabric.is_global_zero:
-            result = _evaluate(run, self.data, self.fabric)
+            result = evaluate_run(run, self.data, self.fabric)
             split, scores = run.config.evaluation.split, result.scores
             miou = scores.miou
             run.log.evaluation(step, split, miou=miou, pixel_accuracy=scores.pixel_accuracy)
@@ -217,93 +159,3 @@ class Watcher:
                 }
                 save_checkpoint(run.folder / "checkpoints", step, state)
         self.fabric.barrier()
-
-
-def finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
-    """Score a trained learner and write its student, pictures and ``result.json``, that last."""
-    classes = data.train.classes
-    shown = _spread(len(data.evaluation), run.config.evaluation.pictures)
-
-    pictures = run.folder / "predictions"
-    pictures.mkdir(exist_ok=True)
-
-    def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
-        if index in shown and sample.mask is not None:
-            write_image(pictures / f"{sample.name}_input.jpg", sample.image)
-            write_mask(pictures / f"{sample.name}_truth.png", sample.mask, classes)
-            write_mask(pictures / f"{sample.name}_prediction.png", prediction, classes)
-
-    result = _evaluate(run, data, fabric, on_image=keep)
-    if result.image_counts is not None:
-        _write_image_counts(run.folder / "confusion_images.npz", result)
-    save_student(run.folder / "model.safetensors", run.learner.result, run.config, classes)
-    write_json(run.folder / "confusion.json", result.confusion_as_dict())
-    config = run.config
-    values = result.as_dict() | {
-        "name": run.learner.name or run.folder.name,
-        "method": "+".join(term.loss for term in config.distill) or "plain",
-        "split": config.evaluation.split,
-        "step": config.training.steps,
-        "steps": config.training.steps,
-        **_cost(run),
-        "energy_source": EnergyMeter(fabric.device).source,
-        "evaluation_seconds": result.seconds,
-        "peak_memory_mib": peak_memory_mib(fabric.device),
-        "best": run.best or None,
-        "skipped_images": sorted(_skipped(data.stream)),
-        "config_hash": config.hash(),
-        "seed": config.training.seed,
-        "data_seed": config.data.seed,
-    }
-    write_json(run.folder / "result.json", values)
-    run.log.close()
-    split = config.evaluation.split
-    tell(Evaluated(run.learner.name, config.training.steps, split, result.scores.miou))
-
-
-def _cost(run: Run) -> dict[str, float | None]:
-    """Return what training took, the energy in the unit that is paid for."""
-    spent: dict[str, float | None] = asdict(run.spent)
-    joules = spent.pop("joules")
-    kwh = None if joules is None else joules / 3.6e6
-    return {"seconds": run.seconds, **spent, "energy_kwh": kwh}
-
-
-def _evaluate(run: Run, data: Data, fabric: Fabric, *, on_image: OnImage | None = None) -> Result:
-    settings = run.config.evaluation
-    return evaluate(
-        run.learner.result,
-        data.evaluation,
-        device=fabric.device,
-        precision=run.config.training.precision,
-        scales=settings.scales,
-        flip=settings.flip,
-        window=settings.window,
-        on_image=on_image,
-        keep_images=on_image is not None and _counts_mib(data.evaluation) < MOST_COUNTS_MIB,
-    )
-
-
-def _write_image_counts(file: Path, result: Result) -> None:
-    """Write the confusion matrix of each image: arrays ``counts`` (N, K, K) and ``names``."""
-    buffer = io.BytesIO()
-    counts = np.asarray(result.image_counts)
-    np.savez_compressed(buffer, counts=counts, names=np.array(result.image_names))
-    write_whole(file, buffer.getvalue())
-
-
-def _counts_mib(dataset: SegDataset) -> float:
-    """Return what the confusion matrices of all images take."""
-    return len(dataset) * len(dataset.classes) ** 2 * 8 / 2**20
-
-
-def _skipped(stream: Stream) -> Iterator[str]:
-    yield from stream.skipped.values()
-    if stream.unlabelled is not None:
-        yield from stream.unlabelled.skipped.values()
-
-
-def _spread(count: int, wanted: int) -> set[int]:
-    """Return indices spread evenly over a dataset."""
-    wanted = min(count, wanted)
-    return {(2 * place + 1) * count // (2 * wanted) for place in range(wanted)}
