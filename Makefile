@@ -39,7 +39,7 @@ $(BIN)/python:
 
 $(VENV)/.runtime: pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing pinned dependencies into $(VENV): about 5 GB, one to five minutes"
-	$(PIP) --editable .
+	$(PIP) --editable ".[study]"
 	touch $@
 
 $(VENV)/.dev: pyproject.toml constraints.txt | $(BIN)/python

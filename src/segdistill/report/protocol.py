@@ -43,9 +43,9 @@ def _search(settings: Mapping[str, Any]) -> list[str]:
     if search.get("pruning"):
         pruning = search["pruning"]
         found.append(
-            "Trials that fell behind ended early (successive halving, asked "
-            f"{pruning.get('rungs')} times, factor {pruning.get('factor')}): they are listed as "
-            "pruned."
+            "Trials that fell behind ended early (successive halving with "
+            f"{pruning.get('rungs')} rung{'s' * (pruning.get('rungs') != 1)} and factor "
+            f"{pruning.get('factor')}): they are listed as pruned."
         )
     return found
 

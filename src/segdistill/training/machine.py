@@ -45,6 +45,11 @@ def build_fabric(config: RunConfig) -> Fabric:
     return fabric
 
 
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return "segdistill" if name == "__main__.py" else name
+
+
 def environment() -> dict[str, Any]:
     """Describe the machine and the libraries that a result came from."""
     packages = ("segdistill", "torch", "torchvision", "timm", "lightning-fabric", "numpy")
@@ -57,7 +62,7 @@ def environment() -> dict[str, Any]:
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "packages": {name: version(name) for name in packages},
         "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "command": sys.argv[:1] and [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "command": sys.argv[:1] and [_program(), *sys.argv[1:]],
     }
 
 
