@@ -2,6 +2,8 @@
 
 segdistill demo --out demo && segdistill study studies/scenes --out study
 python benchmarks/bench_study.py study scenes
+
+Run it where the study was started, since the teacher's path is in the study.
 """
 
 from __future__ import annotations
@@ -9,20 +11,67 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from statistics import median
 
+import yaml
 from results_file import write_result
 
+from segdistill.config import StudyConfig, check_study
 from segdistill.files import read_json
+from segdistill.study.runs import base_config
+from segdistill.training.build import build_data
+from segdistill.training.cohort import Step, fit
+from segdistill.training.events import silent
+from segdistill.training.machine import build_fabric
+from segdistill.training.measure import measure_cohort
+from segdistill.training.run import prepare_cohort
+
+ROUNDS, STEPS = 5, 8
+
+
+def cohort_over_parts(study: StudyConfig) -> dict[str, list[float]]:
+    """Measure a cohort of all methods and its parts, interleaved; ratios of seconds a step.
+
+    The parts are one batch, one teacher forward and each student's step, measured one student
+    at a time; separate runs are each student with a batch and a teacher of its own.
+    """
+    pair = next(iter(study.pairs))
+    configs = {method: base_config(study, pair, method) for method in study.methods}
+    found: dict[str, list[float]] = {"of parts": [], "of separate runs": []}
+    for _ in range(ROUNDS):
+        cost = measure_cohort(configs)
+        first = next(iter(configs.values()))
+        fabric, data = build_fabric(first), build_data(first)
+        teacher, learners = prepare_cohort(configs, data, fabric, silent)
+        for step in range(STEPS):  # scenes are drawn when first asked for, which the parts had done
+            data.stream.batch(step)
+        taken: list[Step] = []
+
+        def note(step: Step, taken: list[Step] = taken) -> bool:
+            taken.append(step)
+            return True
+
+        fit(teacher, learners, data.stream, fabric=fabric, steps=STEPS, after=note)
+        together = median(step.seconds for step in taken[2:])
+        own = sum(learner.seconds for learner in cost.learners.values())
+        found["of parts"].append(together / (cost.batch_seconds + cost.teacher_seconds + own))
+        apart = sum(
+            cost.alone(name, distils=bool(config.distill)) for name, config in configs.items()
+        )
+        found["of separate runs"].append(together / apart)
+    return found
 
 
 def main() -> None:
     folder, name = Path(sys.argv[1]), sys.argv[2]
+    study = check_study(yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8")))
     text = (folder / "trials.jsonl").read_text(encoding="utf-8")
     values = {
         "plan": read_json(folder / "plan.json")["estimate"],
         "measured": read_json(folder / "measured.json"),
         "trials": [json.loads(line) for line in text.splitlines()],
         "results": read_json(folder / "results.json"),
+        "cohort": cohort_over_parts(study),
     }
     print(write_result(f"study_{name}", values))
 
