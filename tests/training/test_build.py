@@ -11,7 +11,7 @@ from segdistill.config import DataConfig, RunConfig
 from segdistill.data.pictures import write_image
 from segdistill.data.transforms import Recipe
 from segdistill.errors import ConfigError, DataError
-from segdistill.training.build import build_data, build_recipe, open_split
+from segdistill.training.build import build_data, build_recipe, build_section, open_split
 
 Make = Callable[..., RunConfig]
 
@@ -44,6 +44,13 @@ def test_the_recipe_has_what_the_config_says() -> None:
 def test_by_default_only_scale_and_flip_are_drawn() -> None:
     found = build_recipe(DataConfig(dataset="scenes", crop=(32, 48)))
     assert found == Recipe((32, 48), (0.5, 2.0), flip=True)
+
+
+def test_a_weight_file_that_misses_is_named_with_its_network(small: Make) -> None:
+    config = small("teacher.weights=nowhere.safetensors")
+    assert config.teacher is not None
+    with pytest.raises(FileNotFoundError, match=r"^teacher: .*nowhere\.safetensors"):
+        build_section(config.teacher, 11, seed=0, purpose="teacher")
 
 
 def listed(root: Path, rows: list[str]) -> str:

@@ -109,10 +109,11 @@ def build_section(section: NetworkConfig, classes: int, *, seed: int, purpose: s
     Raises:
         ValueError: the network cannot be built as configured.
         CheckpointError: its weight file does not fit.
+        FileNotFoundError: it is not there.
     """
     try:
         return build_network(flat(section), classes=classes, seed=derive(seed, purpose))
-    except (ValueError, CheckpointError) as error:
+    except (ValueError, CheckpointError, FileNotFoundError) as error:
         raise type(error)(f"{purpose}: {error}") from None
 
 
