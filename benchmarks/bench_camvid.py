@@ -18,7 +18,7 @@ from results_file import write_result
 from segdistill import distill, train
 from segdistill.cli.progress import display
 from segdistill.files import read_json
-from segdistill.study.comparison import compare_all
+from segdistill.studies.comparison import compare_all
 
 KEPT = ("miou", "pixel_accuracy", "iou", "best", "seconds", "peak_memory_mib", "config_hash")
 COST = ("params_m", "gflops", "latency_ms", "cost_size")

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from results_file import write_result
 
-from segdistill.study.comparison import Comparison, compare, compare_all
-from segdistill.study.statistics import power, smallest_p
+from segdistill.studies.comparison import Comparison, compare, compare_all
+from segdistill.studies.statistics import power, smallest_p
 
 SHARED, NOISE = 0.010, 0.007  # standard deviations of mIoU: a difference has 0.0099
 SHAPES = ("normal", "skewed", "heavy")

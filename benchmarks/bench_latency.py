@@ -10,7 +10,8 @@ from typing import Any
 
 from results_file import write_result
 
-from segdistill.export import count, measure
+from segdistill.delivery.cost import count
+from segdistill.delivery.latency import measure
 from segdistill.models import build_network
 
 SIZE = (256, 512)

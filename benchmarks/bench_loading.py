@@ -32,16 +32,11 @@ from torch.nn import functional as F
 from torchvision.io import ImageReadMode, decode_image
 
 from segdistill.data import build_dataset
-from segdistill.data.packing import pack
-from segdistill.data.reading import read_image, read_mask
-from segdistill.data.scenes import scenes
+from segdistill.data.files.reading import read_image, read_mask
+from segdistill.data.formats.scenes import scenes
+from segdistill.data.pack.packing import pack
 from segdistill.data.stream import Stream
-from segdistill.data.transforms import (
-    Recipe,
-    draw_region,
-    resize_labels,
-    resize_region,
-)
+from segdistill.data.transforms import Recipe, draw_region, resize_labels, resize_region
 from segdistill.seeding import draws
 from segdistill.types import SegDataset
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from results_file import write_result
 
-from segdistill.catalogue import load_study
+from segdistill.config.loading import load_study
 from segdistill.files import read_json
-from segdistill.study.runner import run_study
-from segdistill.study.trials import read_trials
+from segdistill.studies.runner import run_study
+from segdistill.studies.trials import read_trials
 from segdistill.training.events import Event, Note, Progress
 
 WORDS = (

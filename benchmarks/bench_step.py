@@ -20,7 +20,7 @@ import torch
 from results_file import write_result
 
 from segdistill import config
-from segdistill.catalogue import choices, read
+from segdistill.config.loading import choices, read
 from segdistill.training.build import Data, build_data
 from segdistill.training.cohort import fit, teach, to_float
 from segdistill.training.events import silent

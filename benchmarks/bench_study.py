@@ -18,7 +18,7 @@ from results_file import write_result
 
 from segdistill.config import StudyConfig, check_study
 from segdistill.files import read_json
-from segdistill.study.runs import base_config
+from segdistill.studies.runs import base_config
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
 from segdistill.training.events import silent

@@ -15,9 +15,9 @@ from pathlib import Path
 import torch
 
 from segdistill.data import Recipe, Stream, build_dataset
-from segdistill.evaluation import evaluate
-from segdistill.evaluation.reading import read_batches
 from segdistill.models import build_network
+from segdistill.scoring.evaluator import evaluate
+from segdistill.scoring.reading import read_batches
 from segdistill.types import SegDataset, SegOutput
 
 STUDENT = {"network": "deeplabv3", "backbone": "mobilenetv2_100", "output_stride": 16}

@@ -14,15 +14,18 @@ from collections.abc import Iterator
 from inspect import Parameter
 from pathlib import Path
 
-from segdistill import config, data, losses, tables
-from segdistill.catalogue import choices
+from segdistill import config
+from segdistill.catalogue import tables
+from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.losses import LOSSES, Loss
 from segdistill.config import studies
+from segdistill.config.loading import choices
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
 STUDY = ROOT / "src" / "segdistill" / "recipes" / "studies" / "reference.yaml"
-LOSSES = ROOT / "docs" / "losses.md"
-DATASETS = ROOT / "docs" / "datasets.md"
+LOSSES_PAGE = ROOT / "docs" / "losses.md"
+DATASETS_PAGE = ROOT / "docs" / "datasets.md"
 
 SECTIONS: tuple[tuple[str, type[config.Section], dict[str, str]], ...] = (
     ("data", config.DataConfig, {"dataset": "scenes", "crop": "[96, 128]"}),
@@ -115,7 +118,7 @@ def losses_page() -> str:
         "`segdistill recipes list` has the papers' weights, translated.\n",
         _overview(),
     ]
-    for name, row in losses.LOSSES.items():
+    for name, row in LOSSES.items():
         parts.append(_loss(name, row))
     return "\n".join(parts)
 
@@ -131,11 +134,11 @@ def datasets_page() -> str:
         "| dataset | classes | splits | ignored | how it is tested |",
         "|---|---|---|---|---|",
     ]
-    for name, row in data.DATASETS.items():
+    for name, row in DATASETS.items():
         classes = len(tables.load("segdistill.data", row.classes)) if row.classes else "yours"
         cells = [f"[`{name}`](#{name})", str(classes), ", ".join(row.splits) or "yours"]
         parts.append(f"| {' | '.join([*cells, row.ignored, row.tested])} |")
-    for name, row in data.DATASETS.items():
+    for name, row in DATASETS.items():
         settings = tables.settings("segdistill.data", row.target, row.given)
         shown = [
             key if setting.default is Parameter.empty else f"{key}={_yaml(setting.default)}"
@@ -154,7 +157,7 @@ def datasets_page() -> str:
 
 def _overview() -> str:
     lines = ["| loss | compares | tap | weight | widths | needs |", "|---|---|---|---|---|---|"]
-    for name, row in losses.LOSSES.items():
+    for name, row in LOSSES.items():
         needs = [
             *(["labels or images"] if row.uses_batch else []),
             *(["a stage before training"] if row.prepares else []),
@@ -165,7 +168,7 @@ def _overview() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _loss(name: str, row: losses.Loss) -> str:
+def _loss(name: str, row: Loss) -> str:
     module, _, attribute = row.target.partition(":")
     source = importlib.import_module(f"segdistill.losses.{module}")
     function = getattr(source, name, None)
@@ -249,8 +252,8 @@ def _yaml(value: object) -> str:
 def main() -> None:
     RECIPE.write_text(reference(), encoding="utf-8")
     STUDY.write_text(study_reference(), encoding="utf-8")
-    LOSSES.write_text(losses_page(), encoding="utf-8")
-    DATASETS.write_text(datasets_page(), encoding="utf-8")
+    LOSSES_PAGE.write_text(losses_page(), encoding="utf-8")
+    DATASETS_PAGE.write_text(datasets_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -7,27 +7,27 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
-BASE = {"checks", "config", "errors", "files", "memory", "seeding", "tables", "types"}
+BASE = {"catalogue", "checks", "config", "errors", "files", "memory", "seeding", "types"}
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "losses": BASE,
     "models": BASE,
     "data": BASE,
-    "evaluation": BASE,
-    "catalogue": BASE | {"losses", "models", "data"},
-    "training": BASE | {"losses", "models", "data", "evaluation"},
-    "export": BASE | {"models", "evaluation"},
-    "study": BASE | {"catalogue", "training"},
-    "report": BASE | {"study"},
+    "scoring": BASE,
+    "training": BASE | {"losses", "models", "data", "scoring"},
+    "delivery": BASE | {"models", "scoring"},
+    "studies": BASE | {"training"},
+    "analysis": BASE | {"data", "losses", "models", "scoring", "training", "studies", "api"},
+    "reporting": BASE | {"studies"},
 }
 CONFINED = {
     "timm": "models",
     "PIL": "data",
     "lightning_fabric": "training",
-    "onnx": "export",
-    "onnxruntime": "export",
-    "ray": "study",
-    "optuna": "study",
-    "jinja2": "report",
+    "onnx": "delivery",
+    "onnxruntime": "delivery",
+    "ray": "studies",
+    "optuna": "studies",
+    "jinja2": "reporting",
     "typer": "cli",
     "rich": "cli",
 }
@@ -72,7 +72,7 @@ def test_imports_follow_the_arrows(file: Path) -> None:
         ("import timm", "losses", "only models may import timm"),
         ("from segdistill.models import x", "data", "data may not import segdistill.models"),
         ("from segdistill import training", "losses", "losses may not import segdistill.training"),
-        ("from segdistill.cli import main", "study", "study may not import segdistill.cli"),
+        ("from segdistill.cli import main", "studies", "studies may not import segdistill.cli"),
     ],
 )
 def test_a_planted_import_is_found(code: str, package: str, fault: str) -> None:

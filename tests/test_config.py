@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from segdistill import config
-from segdistill.catalogue import choices
 from segdistill.config import RunConfig
+from segdistill.config.loading import choices
 from segdistill.errors import ConfigError
 
 

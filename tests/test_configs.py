@@ -7,10 +7,10 @@ import pytest
 import yaml
 from torch import nn
 
-from segdistill.catalogue import load_configs, load_study, read, recipe_files
+from segdistill.config.loading import load_configs, load_study, read, recipe_files
 from segdistill.errors import ConfigError
 from segdistill.models import save_network
-from segdistill.study.search import check_runs
+from segdistill.studies.search import check_runs
 
 RUNS = [name for name in recipe_files() if not name.startswith("studies/")]
 STUDIES = [name for name in recipe_files() if name.startswith("studies/")]

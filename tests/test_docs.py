@@ -29,13 +29,15 @@ def test_the_reference_study_is_in_step_with_the_config(generate: ModuleType) ->
 
 
 def test_the_datasets_page_is_in_step_with_the_table(generate: ModuleType) -> None:
-    assert generate.DATASETS.read_text(encoding="utf-8") == generate.datasets_page(), (
+    assert generate.DATASETS_PAGE.read_text(encoding="utf-8") == generate.datasets_page(), (
         "run make docs"
     )
 
 
 def test_the_losses_page_is_in_step_with_the_table(generate: ModuleType) -> None:
-    assert generate.LOSSES.read_text(encoding="utf-8") == generate.losses_page(), "run make docs"
+    assert generate.LOSSES_PAGE.read_text(encoding="utf-8") == generate.losses_page(), (
+        "run make docs"
+    )
 
 
 def test_links_between_the_repositorys_pages_lead_somewhere() -> None:

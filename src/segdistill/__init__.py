@@ -3,22 +3,43 @@
 The verbs of the command line are functions here: ``segdistill.distill("run.yaml")``.
 """
 
-from typing import TYPE_CHECKING
+from __future__ import annotations
 
-from segdistill.tables import lazy_attributes
+import importlib
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from segdistill.verbs import analyse as analyse
-    from segdistill.verbs import check as check
-    from segdistill.verbs import demo as demo
-    from segdistill.verbs import distill as distill
-    from segdistill.verbs import evaluate as evaluate
-    from segdistill.verbs import load_run as load_run
-    from segdistill.verbs import predict as predict
-    from segdistill.verbs import train as train
+    from segdistill.api.analyses import analyse as analyse
+    from segdistill.api.saved import load_run as load_run
+    from segdistill.api.scoring import evaluate as evaluate
+    from segdistill.api.scoring import predict as predict
+    from segdistill.api.showcase import demo as demo
+    from segdistill.api.studies import study as study
+    from segdistill.api.training_runs import distill as distill
+    from segdistill.api.training_runs import train as train
+    from segdistill.api.trial import check as check
 
-_VERBS = ("analyse", "check", "demo", "distill", "evaluate", "load_run", "predict", "train")
+_MODULES = {
+    "analyse": "analyses",
+    "check": "trial",
+    "demo": "showcase",
+    "distill": "training_runs",
+    "evaluate": "scoring",
+    "load_run": "saved",
+    "predict": "scoring",
+    "study": "studies",
+    "train": "training_runs",
+}
 
-__all__ = [*_VERBS]
+__all__ = [*_MODULES]
 
-__getattr__ = lazy_attributes(__name__, dict.fromkeys(_VERBS, "verbs"))
+
+def __getattr__(name: str) -> Any:
+    """Import a verb when it is first used, so that ``import segdistill`` loads no torch."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"segdistill.api.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from segdistill.export import count
-from segdistill.verbs import load_student
+from segdistill.api.saved import load_student
+from segdistill.delivery.cost import count
 
 from .conftest import Cli, Trained
 

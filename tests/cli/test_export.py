@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.verbs import delivery
+from segdistill.api import delivery
 
 from .conftest import Cli, Trained
 

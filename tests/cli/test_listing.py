@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from segdistill.data import DATASETS
-from segdistill.losses import LOSSES
-from segdistill.models import HEADS, NETWORKS, SOURCES
+from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
 
 from .conftest import Cli
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segdistill.data.canvas import CLASSES
+from segdistill.data.scenes.canvas import CLASSES
 
 from .conftest import Cli, Trained
 

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from segdistill.catalogue import recipe_files
+from segdistill.config.loading import recipe_files
 
 from .conftest import Cli
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from segdistill import verbs
+from segdistill.api import studies
 from segdistill.cli.study import cost_line, study, table
 
 FILE = """
@@ -84,7 +84,7 @@ def test_an_interrupt_without_words_says_so_and_how_to_go_on(
         raise KeyboardInterrupt
 
     (tmp_path / "my.yaml").write_text(FILE)
-    monkeypatch.setattr(verbs, "study", stop)
+    monkeypatch.setattr(studies, "study", stop)
     with pytest.raises(
         KeyboardInterrupt, match=r"^interrupted\nnext: segdistill study .*--resume$"
     ):

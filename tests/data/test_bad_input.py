@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from segdistill.data import build_dataset, inspect_data
-from segdistill.data.files import FileDataset
-from segdistill.data.folder import folder
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.formats.folder import folder
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
 from segdistill.data.verification import find_faults

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from segdistill.data.contact import contact_sheet
-from segdistill.data.folder import folder
-from segdistill.data.scenes import scenes
+from segdistill.data.formats.folder import folder
+from segdistill.data.formats.scenes import scenes
 from segdistill.errors import DataError
 
 

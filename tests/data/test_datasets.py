@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 import segdistill.data as data
-from segdistill.data import DATASETS, build_dataset
+from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.tables import load, settings
+from segdistill.data import build_dataset
 from segdistill.errors import ConfigError, DataError
-from segdistill.tables import load, settings
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -54,7 +55,7 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
 
 
 def test_the_table_is_read_without_importing_torch() -> None:
-    code = "import sys, segdistill.data as d; d.DATASETS; assert 'torch' not in sys.modules"
+    code = "import sys, segdistill.catalogue.datasets; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -15,17 +15,17 @@ from PIL import Image
 from scipy.io import savemat
 
 from segdistill.data import build_dataset
-from segdistill.data.camvid import camvid
-from segdistill.data.coco_stuff import coco_stuff
-from segdistill.data.files import FileDataset
-from segdistill.data.folder import folder, read_classes
-from segdistill.data.listing import listing
-from segdistill.data.manifest import MANIFEST
-from segdistill.data.packing import pack
-from segdistill.data.pascal_context import pascal_context
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.formats.camvid import camvid
+from segdistill.data.formats.coco_stuff import coco_stuff
+from segdistill.data.formats.folder import folder, read_classes
+from segdistill.data.formats.list import listing
+from segdistill.data.formats.pascal_context import pascal_context
+from segdistill.data.formats.voc import voc
+from segdistill.data.pack.manifest import MANIFEST
+from segdistill.data.pack.packing import pack
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
-from segdistill.data.voc import voc
 from segdistill.errors import DataError
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

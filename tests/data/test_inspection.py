@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from segdistill.data.carving import Subset, carve
-from segdistill.data.folder import folder
+from segdistill.data.formats.folder import folder
 from segdistill.data.inspection import inspect_data
 
 OPTIONS = {"dataset": "folder"}

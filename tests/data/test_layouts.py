@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from segdistill.data import DATASETS, build_dataset
-from segdistill.data.pascal_context import NAMES
+from segdistill.catalogue.datasets import DATASETS
+from segdistill.data import build_dataset
+from segdistill.data.formats.pascal_context import NAMES
 from segdistill.errors import DataError
 
 RGB = np.zeros((2, 3, 3), dtype=np.uint8)
@@ -130,7 +131,7 @@ def test_every_dataset_with_a_layout_is_tried() -> None:
 
 
 def test_a_packed_copy_one_level_off_is_said(tmp_path: Path, write: Callable) -> None:
-    from segdistill.data.packing import pack
+    from segdistill.data.pack.packing import pack
 
     folder(tmp_path / "plain", write)
     options = {"dataset": "folder", "root": str(tmp_path / "plain")}

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segdistill.data.files.reading import read_image
 from segdistill.data.pictures import colorize, write_image, write_mask
-from segdistill.data.reading import read_image
 from segdistill.types import Classes
 
 CLASSES = Classes(("a", "b"), ((10, 20, 30), (200, 100, 0)))

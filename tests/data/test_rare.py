@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from segdistill.data.carving import Subset
-from segdistill.data.files import FileDataset
-from segdistill.data.folder import folder
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.formats.folder import folder
 from segdistill.data.rare import count_pixels, rare_classes
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe

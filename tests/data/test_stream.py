@@ -9,9 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from segdistill.data.files import FileDataset
-from segdistill.data.folder import folder
-from segdistill.data.scenes import scenes
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.formats.folder import folder
+from segdistill.data.formats.scenes import scenes
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
 from segdistill.errors import DataError

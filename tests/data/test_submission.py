@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdistill.data import ade20k, cityscapes, voc
-from segdistill.data.reading import read_image
+from segdistill.data.files.reading import read_image
+from segdistill.data.formats import ade20k, cityscapes, voc
 from segdistill.data.submission import FORMATS, overlay, write_prediction
 from segdistill.types import Classes
 

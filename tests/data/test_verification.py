@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdistill.data.files import FileDataset
-from segdistill.data.folder import folder
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.formats.folder import folder
 from segdistill.data.verification import find_faults, verify
 from segdistill.errors import DataError
 

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 import segdistill.losses
-from segdistill.losses import LOSSES
-from segdistill.tables import load, settings
+from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.tables import load, settings
 from segdistill.types import Batch
 
 PACKAGE = "segdistill.losses"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 
-from segdistill.export import Cost, count, count_as_cirkd
+from segdistill.delivery.cost import Cost, count, count_as_cirkd
 from segdistill.models import build_network
 
 PUBLISHED = Path(__file__).parent / "published_complexity.tsv"

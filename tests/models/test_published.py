@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from segdistill.export import count, count_as_cirkd
+from segdistill.delivery.cost import count, count_as_cirkd
 from segdistill.models import build_network
 from segdistill.models.heads.blocks import conv_bn_relu
 

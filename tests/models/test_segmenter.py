@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from segdistill.models import NETWORKS, build_network
+from segdistill.catalogue.networks import NETWORKS
+from segdistill.models import build_network
 from segdistill.models.segmenter import Segmenter
 from segdistill.types import SegOutput
 

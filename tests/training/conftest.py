@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from segdistill import config
-from segdistill.catalogue import choices
 from segdistill.config import RunConfig
+from segdistill.config.loading import choices
 
 SMALL: config.Tree = {
     "data": {

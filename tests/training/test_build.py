@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdistill.catalogue import check_tree
 from segdistill.config import DataConfig, RunConfig
+from segdistill.config.loading import check_tree
 from segdistill.data.pictures import write_image
 from segdistill.data.transforms import Recipe
 from segdistill.errors import ConfigError, DataError

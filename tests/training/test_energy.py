@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from segdistill.config import RunConfig
-from segdistill.evaluation.evaluator import evaluate
 from segdistill.files import read_json
+from segdistill.scoring.evaluator import evaluate
 from segdistill.training import ending, watcher
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.run import run_cohort

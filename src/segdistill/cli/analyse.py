@@ -33,7 +33,7 @@ def analyse(
     """
     from json import dumps
 
-    from segdistill.verbs.analysis.compared import find_compared
+    from segdistill.analysis.compared import find_compared
 
     words = [word for word in folders if "=" in word and not Path(word).exists()]
     sources = [Path(word) for word in folders if word not in words]
@@ -41,11 +41,11 @@ def analyse(
         raise ConfigError("analyse: expected a study, a cohort or a run folder, got none")
     source = sources[0] if len(sources) == 1 else sources
     find_compared(source, overrides=words)
-    from segdistill import verbs
+    from segdistill.api import analyses
     from segdistill.cli.progress import display
 
     with display() as tell:
-        written = verbs.analyse(source, out, overrides=words, tell=tell)
+        written = analyses.analyse(source, out, overrides=words, tell=tell)
     if json:
         print(dumps([str(file) for file in written]))
         return

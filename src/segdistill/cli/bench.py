@@ -12,7 +12,7 @@ from segdistill.cli.words import Config, Json, Overrides, Size, check_config, pa
 from segdistill.errors import ConfigError
 
 if TYPE_CHECKING:
-    from segdistill.export.latency import Latency
+    from segdistill.delivery.latency import Latency
 
 COUNTERS = ("torch", "cirkd")
 
@@ -36,9 +36,9 @@ def cost(
     if counter not in COUNTERS:
         raise ConfigError(f"--counter: expected {' or '.join(COUNTERS)}, got '{counter}'")
     check_config(config, overrides)
-    from segdistill import verbs
+    from segdistill.api import delivery
 
-    found = verbs.cost(
+    found = delivery.cost(
         config,
         pixels,
         counter=cast("Literal['torch', 'cirkd']", counter),
@@ -79,18 +79,18 @@ def latency(
     pixels = parse_size(size)
     path = Path(source)
     if path.is_dir() or path.suffix == ".safetensors":
-        from segdistill.verbs.places import find_run
+        from segdistill.api.places import find_run
 
         find_run(path)
         if overrides:
             raise ConfigError("bench latency: expected no settings beside a run; leave them out")
     else:
         check_config(source, overrides)
-    from segdistill import verbs
+    from segdistill.api import delivery
     from segdistill.cli.progress import display
 
     with display() as tell:
-        found = verbs.latency(
+        found = delivery.latency(
             source,
             pixels,
             threads=threads,

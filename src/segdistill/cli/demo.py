@@ -21,13 +21,13 @@ def demo(
     Example: segdistill demo --out demo
     """
     check_config("scenes/students", overrides)
-    from segdistill import verbs
+    from segdistill.api import showcase
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
 
     with display() as tell:
         try:
-            shown = verbs.demo(out, overrides=overrides or (), tell=tell)
+            shown = showcase.demo(out, overrides=overrides or (), tell=tell)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on from here") from None
     print_runs(shown.runs, as_json=False)

@@ -24,17 +24,17 @@ def evaluate(
     """
     from json import dumps
 
-    from segdistill.verbs.places import find_run
+    from segdistill.api.places import find_run
 
     views = None if scales is None else _parse_scales(scales)
     found = find_run(run)
     config = found.config(overrides or ())
-    from segdistill import verbs
+    from segdistill.api import scoring
     from segdistill.cli.progress import display
     from segdistill.cli.results import table
 
     with display() as tell:
-        result = verbs.evaluate(
+        result = scoring.evaluate(
             run, split=split, scales=views, flip=flip, overrides=overrides or (), tell=tell
         )
     settings = config.evaluation

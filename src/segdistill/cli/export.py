@@ -31,16 +31,16 @@ def export(
     from dataclasses import asdict
     from json import dumps
 
+    from segdistill.api.places import find_run
     from segdistill.checks import nearest
-    from segdistill.verbs.places import find_run
 
     if kind not in FORMATS:
         raise ConfigError(f"--format: there is no format '{kind}'; {nearest(kind, FORMATS)}")
     traced = None if size is None else parse_size(size)
     find_run(run)
-    from segdistill import verbs
+    from segdistill.api import delivery
 
-    made = verbs.export(run, out, size=traced)
+    made = delivery.export(run, out, size=traced)
     if json:
         print(dumps({"file": str(made.file), "parity": [asdict(one) for one in made.parity]}))
         return

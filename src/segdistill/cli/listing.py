@@ -21,8 +21,8 @@ def losses(containing: Containing = "", verbose: Verbose = False, json: Json = F
 
     Example: segdistill list losses --verbose
     """
-    from segdistill.catalogue import choices
-    from segdistill.losses import LOSSES
+    from segdistill.catalogue.losses import LOSSES
+    from segdistill.config.loading import choices
 
     known = choices().loss
     rows: Rows = {
@@ -41,8 +41,8 @@ def networks(containing: Containing = "", verbose: Verbose = False, json: Json =
 
     Example: segdistill list networks --verbose
     """
-    from segdistill.catalogue import choices
-    from segdistill.models import NETWORKS, SOURCES
+    from segdistill.catalogue.networks import NETWORKS, SOURCES
+    from segdistill.config.loading import choices
 
     known = choices().network
     about = {name: row.about for name, row in NETWORKS.items()}
@@ -70,8 +70,8 @@ def heads(containing: Containing = "", verbose: Verbose = False, json: Json = Fa
 
     Example: segdistill list heads --verbose
     """
-    from segdistill.models import HEADS
-    from segdistill.tables import settings
+    from segdistill.catalogue.networks import HEADS
+    from segdistill.catalogue.tables import settings
 
     rows: Rows = {
         name: {
@@ -88,9 +88,9 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
 
     Example: segdistill list datasets camvid --verbose
     """
-    from segdistill.catalogue import choices
-    from segdistill.data import DATASETS
-    from segdistill.tables import load
+    from segdistill.catalogue.datasets import DATASETS
+    from segdistill.catalogue.tables import load
+    from segdistill.config.loading import choices
 
     known = choices().dataset
     rows: Rows = {}
@@ -127,9 +127,9 @@ def taps(config: Config, overrides: Overrides = None, json: Json = False) -> Non
     from json import dumps
 
     check_config(config, overrides)
-    from segdistill import verbs
+    from segdistill.api import delivery
 
-    found = verbs.list_taps(config, overrides=overrides or ())
+    found = delivery.list_taps(config, overrides=overrides or ())
     if json:
         shapes = {
             name: {path: asdict(shape) for path, shape in network.items()}

@@ -30,15 +30,15 @@ def pack(
 
     Example: segdistill pack cityscapes root=cityscapes --out packed/cityscapes
     """
-    from segdistill.data import DATASETS
+    from segdistill.catalogue.datasets import DATASETS
 
     if dataset not in DATASETS:
         raise ConfigError(f"pack: there is no dataset '{dataset}'; {nearest(dataset, DATASETS)}")
-    from segdistill import verbs
+    from segdistill.api import packed
     from segdistill.cli.progress import display
 
     with display() as tell:
-        verbs.pack(
+        packed.pack(
             dataset,
             out,
             splits=splits.split(","),

@@ -34,18 +34,18 @@ def predict(
     """
     from json import dumps
 
-    from segdistill.verbs.places import find_run
+    from segdistill.api.places import find_run
 
     words = [word for word in images or () if "=" in word and not Path(word).exists()]
     sources = [Path(word) for word in images or () if word not in words]
     found = find_run(run)
     if words:
         found.config(words)
-    from segdistill import verbs
+    from segdistill.api import scoring
     from segdistill.cli.progress import display
 
     with display() as tell:
-        written = verbs.predict(
+        written = scoring.predict(
             run,
             sources,
             out,

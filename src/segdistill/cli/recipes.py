@@ -17,7 +17,7 @@ def list_recipes(json: Json = False) -> None:
     """
     from json import dumps
 
-    from segdistill.catalogue import recipe_files
+    from segdistill.config.loading import recipe_files
 
     files = recipe_files()
     about = {
@@ -41,8 +41,8 @@ def copy_recipe(
 
     Example: segdistill recipes copy camvid/students run.yaml
     """
-    from segdistill.catalogue import recipe_files
     from segdistill.checks import nearest
+    from segdistill.config.loading import recipe_files
     from segdistill.errors import ConfigError
 
     files = recipe_files()

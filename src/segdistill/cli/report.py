@@ -24,7 +24,9 @@ def report(
     Example: segdistill report runs/camvid-students
     """
     from segdistill.errors import RunFolderError
-    from segdistill.report import is_study, write_report, write_study_report
+    from segdistill.reporting.page import write_report
+    from segdistill.reporting.studies import is_study
+    from segdistill.reporting.study_page import write_study_report
 
     if any(is_study(folder) for folder in folders):
         if len(folders) > 1:

@@ -20,13 +20,13 @@ def run(
 ) -> None:
     """Call a verb with progress, then print results and what to type next."""
     check_config(config, overrides)
-    from segdistill import verbs
+    from segdistill.api import places, training_runs
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
 
     words = overrides or []
-    call = verbs.train if verb == "train" else verbs.distill
-    folder = verbs.choose_folder(config, out, resume=resume)
+    call = training_runs.train if verb == "train" else training_runs.distill
+    folder = places.choose_folder(config, out, resume=resume)
     with display() as tell:
         try:
             runs = call(config, folder, overrides=words, resume=resume, tell=tell)

@@ -37,16 +37,16 @@ def study(
     given = {"name": engine, "address": address, "processes": processes}
     words = [*(overrides or ())]
     words += [f"engine.{key}={value}" for key, value in given.items() if value is not None]
-    from segdistill.catalogue import load_study
-    from segdistill.study.search import check_runs
+    from segdistill.config.loading import load_study
+    from segdistill.studies.search import check_runs
 
     check_runs(load_study(file, words))  # a mistake is answered before torch is loaded
-    from segdistill import verbs
+    from segdistill.api import studies
     from segdistill.cli.progress import display
 
     with display() as tell:
         try:
-            found = verbs.study(
+            found = studies.study(
                 file, out, overrides=words, dry_run=dry_run, resume=resume, tell=tell
             )
         except KeyboardInterrupt as stopped:

@@ -39,6 +39,6 @@ def check_config(source: str, overrides: list[str] | None) -> None:
     Raises:
         ConfigError: the config cannot be run.
     """
-    from segdistill.catalogue import load_configs
+    from segdistill.config.loading import load_configs
 
     load_configs(source, overrides or ())

@@ -14,6 +14,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError, create_model
 
+from segdistill.catalogue.tables import Setting
 from segdistill.checks import nearest
 from segdistill.config.sections import (
     DataConfig,
@@ -26,7 +27,6 @@ from segdistill.config.sections import (
     UnlabelledConfig,
 )
 from segdistill.errors import ConfigError
-from segdistill.tables import Setting
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,7 @@ from typing import Any
 
 import yaml
 
-from segdistill.config.sections import (
-    DataConfig,
-    LossConfig,
-    NetworkConfig,
-    Tree,
-    UnlabelledConfig,
-)
+from segdistill.config.sections import DataConfig, LossConfig, NetworkConfig, Tree, UnlabelledConfig
 from segdistill.errors import ConfigError
 
 _SELECTORS = {section.selector for section in (DataConfig, NetworkConfig, LossConfig)}

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from segdistill.data.carving import Subset
-from segdistill.data.files import FileDataset
-from segdistill.data.tile_pack import TiledDataset
-from segdistill.data.tiles import Window
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.pack.tiled import TiledDataset
+from segdistill.data.pack.tiles import Window
 from segdistill.data.transforms import Region
 from segdistill.types import Sample, SegDataset
 

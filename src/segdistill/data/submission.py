@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image
 
-from segdistill.data.cityscapes import LABEL_IDS
-from segdistill.data.palettes import voc_colors
+from segdistill.data.files.palettes import voc_colors
+from segdistill.data.formats.cityscapes import LABEL_IDS
 from segdistill.data.pictures import colorize, write_image, write_picture
 from segdistill.types import Classes
 

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
-from segdistill.losses.critic import Critic
-from segdistill.losses.gather import draw_uniform
-from segdistill.losses.precision import full_precision, without_autocast
-from segdistill.losses.steps import StepCount
+from segdistill.losses.maths.gather import draw_uniform
+from segdistill.losses.maths.precision import full_precision, without_autocast
+from segdistill.losses.modules.critic import Critic
+from segdistill.losses.modules.steps import StepCount
 from segdistill.seeding import derive
 from segdistill.types import Batch
 

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_batches, check_positive
-from segdistill.losses.adapted import adaptation, affinity, check_orders
-from segdistill.losses.align import check_widths, resize_like
-from segdistill.losses.autoencoder import Autoencoder, autoencoder_loss, conv_bn_relu
-from segdistill.losses.precision import full_precision
-from segdistill.losses.steps import StepCount
+from segdistill.losses.adaptation import adaptation, check_orders
+from segdistill.losses.affinity import affinity
+from segdistill.losses.maths.precision import full_precision
+from segdistill.losses.modules.autoencoder import Autoencoder, autoencoder_loss, conv_bn_relu
+from segdistill.losses.modules.projector import check_widths, resize_like
+from segdistill.losses.modules.steps import StepCount
 
 
 class KnowledgeAdaptation(nn.Module):

@@ -3,10 +3,10 @@
 from torch import Tensor, nn
 
 from segdistill.checks import check_maps
-from segdistill.losses.align import Projector, check_widths
-from segdistill.losses.gather import draw_uniform
-from segdistill.losses.mimic import feature_mse
-from segdistill.losses.steps import StepCount
+from segdistill.losses.feature_mse import feature_mse
+from segdistill.losses.maths.gather import draw_uniform
+from segdistill.losses.modules.projector import Projector, check_widths
+from segdistill.losses.modules.steps import StepCount
 
 
 class MaskedGeneration(nn.Module):

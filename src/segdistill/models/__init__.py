@@ -1,140 +1,20 @@
-"""Networks: backbone and head, or anybody's own, each from images in [0, 1] to logits.
+"""Networks: backbone and head, or anybody's own, each from images in [0, 1] to logits."""
 
-``NETWORKS`` is the table that configs, lists, documentation and tests read.
-"""
+from segdistill.models.backbone import Backbone, backbone_names
+from segdistill.models.build import build_network
+from segdistill.models.foreign.adapter import Adapter
+from segdistill.models.frozen import FrozenTeacher
+from segdistill.models.segmenter import Segmenter
+from segdistill.models.weights import load_weights, read_config, save_network
 
-from typing import TYPE_CHECKING
-
-from segdistill.checks import nearest
-from segdistill.errors import ConfigError
-from segdistill.tables import Entry, lazy_attributes
-
-if TYPE_CHECKING:
-    from segdistill.models.adapter import Adapter as Adapter
-    from segdistill.models.backbone import Backbone as Backbone
-    from segdistill.models.backbone import backbone_names as backbone_names
-    from segdistill.models.build import build_network as build_network
-    from segdistill.models.frozen import FrozenTeacher as FrozenTeacher
-    from segdistill.models.segmenter import Segmenter as Segmenter
-    from segdistill.models.weights import load_weights as load_weights
-    from segdistill.models.weights import read_config as read_config
-    from segdistill.models.weights import save_network as save_network
-
-NETWORKS: dict[str, Entry] = {
-    "deeplabv3": Entry(
-        "networks:deeplabv3",
-        "DeepLabV3: several dilations and an image feature on any backbone.",
-        ("classes",),
-    ),
-    "reduced_deeplabv3": Entry(
-        "networks:reduced_deeplabv3",
-        "DeepLabV3 without dilated branches, the light form of the MobileNetV2 paper.",
-        ("classes",),
-    ),
-    "pspnet": Entry(
-        "networks:pspnet",
-        "PSPNet: averages over grids of several coarseness on any backbone.",
-        ("classes",),
-    ),
-    "fcn": Entry(
-        "networks:fcn",
-        "A fully convolutional network: plain 3x3 convolutions on any backbone.",
-        ("classes",),
-    ),
-    "lraspp": Entry(
-        "networks:lraspp",
-        "LR-ASPP: the light head of MobileNetV3 on any backbone.",
-        ("classes",),
-    ),
-    "espnet_c": Entry(
-        "espnet:EspNetC",
-        "ESPNet-C: thin dilated convolutions, logits at stride 8; from scratch.",
-        ("classes",),
-    ),
-    "espnet": Entry(
-        "espnet:EspNet",
-        "ESPNet: ESPNet-C with a light decoder to the image's size; from scratch.",
-        ("classes",),
-    ),
-    "mobilenetv2plus": Entry(
-        "mobilenetv2plus:mobilenetv2plus",
-        "MobileNetV2Plus: every stage of a dilated MobileNetV2, ASPP and a shallow skip.",
-        ("classes",),
-    ),
-}
-
-HEADS: dict[str, Entry] = {
-    "fcn": Entry(
-        "heads.fcn:FullyConvolutional", "3x3 convolutions on the last map.", ("features",)
-    ),
-    "aspp": Entry(
-        "heads.aspp:AtrousPyramid",
-        "Several dilations and an image feature (DeepLabV3).",
-        ("features",),
-    ),
-    "psp": Entry(
-        "heads.psp:PyramidPooling",
-        "Averages over grids of several coarseness (PSPNet).",
-        ("features",),
-    ),
-    "lraspp": Entry(
-        "heads.lraspp:LiteAtrousPyramid",
-        "A gated deep map beside a shallow one (MobileNetV3).",
-        ("features",),
-    ),
-}
-
-
-_BOTH = ("name", "classes")
-SOURCES: dict[str, Entry] = {
-    "import": Entry(
-        "sources:from_import", "Your own code: import:package.module:function with args.", _BOTH
-    ),
-    "smp": Entry(
-        "sources:from_smp", "segmentation-models-pytorch: smp:unet, smp:upernet and so on.", _BOTH
-    ),
-    "torchvision": Entry(
-        "sources:from_torchvision", "torchvision: torchvision:deeplabv3_resnet50 and so on.", _BOTH
-    ),
-    "hf": Entry(
-        "huggingface:from_huggingface", "A Hugging Face folder on this machine: hf:FOLDER.", _BOTH
-    ),
-    "file": Entry(
-        "program:from_file", "A TorchScript or torch.export file, as teacher: file:PATH.", _BOTH
-    ),
-}
-"""Networks of others, by what stands before the colon of their name."""
-
-
-def network_entry(name: str) -> Entry:
-    """Return the row of ``NETWORKS`` or ``SOURCES`` that a config names.
-
-    Raises:
-        ConfigError: there is none; the message names the nearest.
-    """
-    prefix, colon, _ = name.partition(":")
-    if colon and prefix in SOURCES:
-        return SOURCES[prefix]
-    if name not in NETWORKS:
-        known = [*NETWORKS, *(f"{source}:" for source in SOURCES)]
-        raise ConfigError(
-            f"network: expected a known network, got '{name}'; {nearest(name, known)}"
-        )
-    return NETWORKS[name]
-
-
-_MODULES = {
-    "Adapter": "adapter",
-    "Backbone": "backbone",
-    "backbone_names": "backbone",
-    "build_network": "build",
-    "FrozenTeacher": "frozen",
-    "Segmenter": "segmenter",
-    "load_weights": "weights",
-    "read_config": "weights",
-    "save_network": "weights",
-}
-
-__all__ = ["HEADS", "NETWORKS", "SOURCES", "network_entry", *_MODULES]
-
-__getattr__ = lazy_attributes(__name__, _MODULES)
+__all__ = [
+    "Adapter",
+    "Backbone",
+    "FrozenTeacher",
+    "Segmenter",
+    "backbone_names",
+    "build_network",
+    "load_weights",
+    "read_config",
+    "save_network",
+]

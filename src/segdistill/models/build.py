@@ -9,11 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from segdistill import tables
+from segdistill.catalogue import tables
+from segdistill.catalogue.networks import network_entry
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
-from segdistill.models import network_entry
-from segdistill.models.adapter import Adapter
+from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import set_taps
 from segdistill.models.weights import load_weights, tensor_names
 from segdistill.seeding import derive

@@ -8,16 +8,10 @@ from typing import Any
 
 from torch import nn
 
-from segdistill.config import (
-    DataConfig,
-    NamedSection,
-    NetworkConfig,
-    RunConfig,
-    UnlabelledConfig,
-)
+from segdistill.config import DataConfig, NamedSection, NetworkConfig, RunConfig, UnlabelledConfig
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, Subset, carve
-from segdistill.data.files import FileDataset
+from segdistill.data.files.dataset import FileDataset
 from segdistill.errors import CheckpointError, DataError
 from segdistill.models import build_network
 from segdistill.models.frozen import FrozenTeacher

@@ -11,9 +11,9 @@ from lightning_fabric import Fabric
 
 from segdistill.data import Stream
 from segdistill.data.pictures import write_image, write_mask
-from segdistill.evaluation.evaluator import OnImage, Result, evaluate
 from segdistill.files import write_json, write_whole
 from segdistill.memory import peak_memory_mib
+from segdistill.scoring.evaluator import OnImage, Result, evaluate
 from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Evaluated, Tell

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill import tables
+from segdistill.catalogue import tables
+from segdistill.catalogue.losses import LOSSES
 from segdistill.config import LossConfig
-from segdistill.losses import LOSSES, Projector, resize_like
+from segdistill.losses import Projector, resize_like
 from segdistill.seeding import derive
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from segdistill import tables
-from segdistill.models import HEADS
+from segdistill.catalogue import tables
+from segdistill.catalogue.networks import HEADS
 from segdistill.models.heads.head import FeatureInfo, Head
 
 FEATURES = (FeatureInfo(6, 4), FeatureInfo(8, 8), FeatureInfo(12, 16))

@@ -1,0 +1,88 @@
+"""Students that runs wrote, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from segdistill.api.places import find_run
+from segdistill.config import RunConfig
+from segdistill.errors import CheckpointError, ConfigError
+from segdistill.models import build_network, read_config
+from segdistill.types import Classes
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained network in eval mode, and what it predicts."""
+
+    network: nn.Module
+    classes: Classes
+
+
+@dataclass(frozen=True)
+class LoadedRun:
+    """A run folder, read: its config, its student in eval mode, and what that predicts."""
+
+    config: RunConfig
+    network: nn.Module
+    classes: Classes
+
+
+def load_student(run: str | Path) -> Student:
+    """Read a student from its weights alone, which say how it is built.
+
+    Args:
+        run: a run folder, or a safetensors file that a run wrote.
+
+    Raises:
+        RunFolderError: there is no finished run.
+        CheckpointError: the file is broken, or no run wrote it.
+    """
+    weights = find_run(run).weights
+    saved = read_config(weights)
+    if not {"network", "classes", "colors"} <= saved.keys():
+        raise CheckpointError(
+            f"{weights}: expected the weights that a run writes, got a file without its network "
+            "and classes in the metadata; use the model.safetensors of a run"
+        )
+    classes = Classes(tuple(saved["classes"]), tuple((r, g, b) for r, g, b in saved["colors"]))
+    network = build_network(saved["network"] | {"weights": weights}, classes=len(classes))
+    return Student(network.eval(), classes)
+
+
+def load_run(run: str | Path, *, overrides: Sequence[str] = ()) -> LoadedRun:
+    """Read the config and the student of a run.
+
+    Args:
+        run: a run folder, or a safetensors file in it.
+        overrides: ``a.b=value`` words on its config; the student's settings are fixed.
+
+    Raises:
+        RunFolderError: there is no finished run.
+        ConfigError: an override cannot be applied.
+        CheckpointError: the weights are broken.
+    """
+    config = find_run(run).config(overrides)
+    student = load_student(run)
+    return LoadedRun(config, student.network, student.classes)
+
+
+def pick_device(name: str) -> torch.device:
+    """Return the device of a config's or command's word.
+
+    Args:
+        name: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+
+    Raises:
+        ConfigError: a GPU was asked for and there is none, or the word is another.
+    """
+    if name not in ("auto", "cpu", "cuda"):
+        raise ConfigError(f"device: expected auto, cpu or cuda, got '{name}'")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("device: expected a GPU for cuda, got none; use cpu")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")

@@ -1,0 +1,59 @@
+"""Study: from its file to a page that says which methods helped, and how sure that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from segdistill.api.analyses import analyse
+from segdistill.api.training_runs import complete
+from segdistill.config.loading import load_study
+from segdistill.files import read_json, write_json
+from segdistill.reporting.study_page import write_study_report
+from segdistill.studies.results import summarize_study
+from segdistill.studies.runner import run_study
+from segdistill.training.events import Progress, Tell, silent
+
+
+def study(
+    source: str | Path,
+    out: Path,
+    *,
+    overrides: Sequence[str] = (),
+    dry_run: bool = False,
+    resume: bool = False,
+    tell: Tell = silent,
+) -> dict[str, Any]:
+    """Tune every method and the plain student alike, train them over several seeds, compare.
+
+    Args:
+        source: study file, or the name of a packaged one.
+        out: folder of the study.
+        overrides: ``a.b=value`` words on the study file, such as ``seeds=6``.
+        dry_run: stop when ``plan.json`` is written.
+        resume: go on with a study that was interrupted.
+        tell: called with what happens.
+
+    Returns:
+        What was written to ``results.json``, or with ``dry_run`` to ``plan.json``.
+
+    Raises:
+        ConfigError, RunFolderError, DataError, CheckpointError, TrainingDivergedError,
+        ValueError: see :func:`segdistill.studies.runner.run_study`.
+    """
+    checked = load_study(source, overrides)
+    run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
+    if dry_run:
+        plan: dict[str, Any] = read_json(out / "plan.json")
+        return plan
+    finished = sorted(file.parent for file in (out / "final").glob("*/seed-*/*/result.json"))
+    for place, run in enumerate(finished):
+        complete(run)
+        tell(Progress("counting and timing students", place + 1, len(finished), {}))
+    results = summarize_study(checked, out)
+    write_json(out / "results.json", results)
+    if not any((out / "analyses").rglob("images.json")):  # the last that is written
+        analyse(out, tell=tell)
+    write_study_report(out)
+    return results

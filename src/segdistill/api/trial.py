@@ -1,0 +1,98 @@
+"""Try a config, or look through its data, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from segdistill.config import RunConfig
+from segdistill.config.loading import load_configs
+from segdistill.data.contact import contact_sheet
+from segdistill.data.inspection import DataReport, inspect_data
+from segdistill.data.pack.manifest import find_pack_faults, is_packed
+from segdistill.data.pictures import write_image
+from segdistill.errors import DataError
+from segdistill.training.build import flat, open_split
+from segdistill.training.dry import try_cohort
+from segdistill.training.events import Progress, Tell, silent
+from segdistill.types import SegDataset
+
+_UNLABELLED = "unlabelled"
+
+
+def check(
+    source: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent
+) -> dict[str, RunConfig]:
+    """Try a config before it is run: keys, data, networks, taps, and one training step.
+
+    Every image and mask of both splits is read. Nothing is written.
+
+    Args:
+        source: config file or name of a recipe.
+        overrides: ``a.b=value`` words.
+        tell: called with what was found.
+
+    Returns:
+        The checked configs, by learner.
+
+    Raises:
+        ConfigError, DataError, CheckpointError, ValueError: what would have stopped the run.
+    """
+    loaded = load_configs(source, overrides)
+    faults = _pack_faults(next(iter(loaded.values())))
+    if faults:
+        raise DataError("\n  ".join(["check: expected a sound packed copy, got:", *faults]))
+    try_cohort(loaded, tell=tell)
+    return loaded
+
+
+def check_data(
+    source: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent
+) -> DataReport:
+    """Read all images and masks that a config trains on and is scored on, and describe them.
+
+    Args and errors as :func:`check`; what is wrong with the data is in the report.
+    """
+    config = _first(source, overrides)
+
+    def progress(split: str, done: int, total: int) -> None:
+        tell(Progress(f"reading {split}", done, total, {}))
+
+    def find(split: str) -> SegDataset:
+        if config.data.unlabelled is not None and split == _UNLABELLED:
+            return open_split(config.data.unlabelled, config.data.unlabelled.split)
+        return open_split(config.data, split)
+
+    train = config.data.train_split
+    splits = list(dict.fromkeys([train, config.evaluation.split]))
+    splits += [_UNLABELLED] if config.data.unlabelled is not None else []
+    report = inspect_data(
+        flat(config.data), splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
+    )
+    report.splits[train].faults.extend(_pack_faults(config))
+    return report
+
+
+def draw_sheet(source: str | Path, file: Path, *, overrides: Sequence[str] = ()) -> None:
+    """Write a picture of training images with their masks.
+
+    Args:
+        source: config file or name of a recipe.
+        file: PNG or JPEG to write.
+        overrides: ``a.b=value`` words.
+
+    Raises:
+        DataError: no image can be read.
+    """
+    data = _first(source, overrides).data
+    write_image(file, contact_sheet(open_split(data, data.train_split)))
+
+
+def _first(source: str | Path, overrides: Sequence[str]) -> RunConfig:
+    return next(iter(load_configs(source, overrides).values()))
+
+
+def _pack_faults(config: RunConfig) -> list[str]:
+    """Return which files of a packed copy are not what was packed."""
+    root = config.data.settings().get("root")
+    return find_pack_faults(root) if root is not None and is_packed(root) else []

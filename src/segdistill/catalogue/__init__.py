@@ -1,0 +1,1 @@
+"""What a config may name: tables of losses, networks and datasets, free of torch."""

@@ -1,0 +1,162 @@
+"""The datasets: layout, splits, classes, source and licence of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segdistill.catalogue.tables import Entry
+
+
+@dataclass(frozen=True)
+class Dataset(Entry):
+    """One row of ``DATASETS``.
+
+    Attributes:
+        splits: names of the splits; empty where the user's folders decide.
+        classes: ``"module:attribute"`` of the names and colours, empty where files decide.
+        ignored: which stored values have no class.
+        layout: folders below ``root``.
+        source: paper and where it is downloaded.
+        licence: what it may be used for, in short; the data's own page decides.
+        tested: how this project's tests try the reader, for the documentation.
+    """
+
+    splits: tuple[str, ...] = ()
+    classes: str = ""
+    ignored: str = "255"
+    layout: str = ""
+    source: str = ""
+    licence: str = ""
+    tested: str = ""
+
+
+_GIVEN = ("split",)
+
+DATASETS: dict[str, Dataset] = {
+    "camvid": Dataset(
+        target="formats.camvid:camvid",
+        about="Road scenes of Cambridge, 11 classes; 367, 101 and 233 images.",
+        given=_GIVEN,
+        splits=("train", "val", "test"),
+        classes="formats.camvid:CLASSES",
+        ignored="11 and 255 (void); colour (0, 0, 0)",
+        layout="train/ trainannot/ val/ valannot/ [train.txt], or 701_StillsRaw_full/ "
+        "LabeledApproved_full/",
+        source="Brostow et al. 2009, http://mi.eng.cam.ac.uk/research/projects/VideoRec/CamVid/",
+        licence="for research; see the data's page",
+        tested="the real 468 images of train and val where they are present; a built tree of "
+        "either layout, its lists, void, the 32 colours and the split by name",
+    ),
+    "cityscapes": Dataset(
+        target="formats.cityscapes:cityscapes",
+        about="Street scenes of 50 cities, 2048×1024, 19 classes; 2975, 500 and 1525 images.",
+        given=_GIVEN,
+        splits=("train", "val", "test", "train_extra"),
+        classes="formats.cityscapes:CLASSES",
+        ignored="label ids without a train id",
+        layout="leftImg8bit/train/<city>/ gtFine/train/<city>/ [gtCoarse/]",
+        source="Cordts et al. 2016, https://www.cityscapes-dataset.com",
+        licence="non-commercial, no redistribution",
+        tested="a built tree of two cities with labelIds, colour, 16-bit instance and polygon "
+        "files, coarse masks, train_extra, a test split without masks",
+    ),
+    "ade20k": Dataset(
+        target="formats.ade20k:ade20k",
+        about="Scenes indoors and outdoors, 150 classes; 20210, 2000 and 3352 images.",
+        given=_GIVEN,
+        splits=("train", "val", "test"),
+        classes="formats.ade20k:CLASSES",
+        ignored="0 (other)",
+        layout="images/training/ images/validation/ annotations/training/ annotations/validation/",
+        source="Zhou et al. 2017, http://sceneparsing.csail.mit.edu",
+        licence="images non-commercial, annotations BSD-3",
+        tested="a built tree with every value from 0 to 150, 151 refused, a test split",
+    ),
+    "voc": Dataset(
+        target="formats.voc:voc",
+        about="Pascal VOC 2012, 20 objects and background; 1464 (10582 with SBD) and 1449 images.",
+        given=_GIVEN,
+        splits=("train", "val", "trainval", "trainaug", "test"),
+        classes="formats.voc:CLASSES",
+        ignored="255 (borders)",
+        layout="JPEGImages/ SegmentationClass/ ImageSets/Segmentation/ [SegmentationClassAug/]; "
+        "SBD: cls/ train.txt val.txt",
+        source="Everingham et al. 2010, http://host.robots.ox.ac.uk/pascal/VOC/voc2012; "
+        "Hariharan et al. 2011 (SBD)",
+        licence="flickr terms of the images",
+        tested="a built tree of palette PNGs with borders, SBD's MATLAB files, trainaug in both "
+        "forms, a test split",
+    ),
+    "pascal_context": Dataset(
+        target="formats.pascal_context:pascal_context",
+        about="Whole scenes of VOC 2010, 59 classes and background; 4998 and 5105 images.",
+        given=_GIVEN,
+        splits=("train", "val"),
+        classes="formats.pascal_context:CLASSES",
+        ignored="255; 0 with background=false",
+        layout="JPEGImages/ trainval/*.mat labels.txt ImageSets/Main/, or "
+        "SegmentationClassContext/ ImageSets/SegmentationContext/",
+        source="Mottaghi et al. 2014, https://cs.stanford.edu/~roozbeh/pascal-context/",
+        licence="flickr terms of the images",
+        tested="a built tree of 16-bit MATLAB files with 118 labels, converted PNGs, with and "
+        "without background",
+    ),
+    "coco_stuff": Dataset(
+        target="formats.coco_stuff:coco_stuff",
+        about="Things and stuff of COCO, 171 classes; 118287 and 5000 images (10k: 9000, 1000).",
+        given=_GIVEN,
+        splits=("train", "val", "test"),
+        classes="formats.coco_stuff:CLASSES",
+        ignored="255; 0 in the .mat files of 10k",
+        layout="images/train2017/ stuffthingmaps/train2017/ (or annotations/train2017/); 10k: "
+        "images/ annotations/*.mat imageLists/train.txt test.txt",
+        source="Caesar et al. 2018, https://github.com/nightrome/cocostuff",
+        licence="annotations CC BY 4.0, flickr terms of the images",
+        tested="built trees: two forms of 164k, things, stuff and 255, an unused id refused; "
+        "MATLAB files, PNGs and lists of 10k",
+    ),
+    "folder": Dataset(
+        target="formats.folder:folder",
+        about="Your own images/ and masks/ with matching names, class names in classes.txt.",
+        given=_GIVEN,
+        layout="train/images/ train/masks/ classes.txt, or images/train/ masks/train/ classes.txt",
+        tested="built trees in both layouts, ids and colours, every kind of bad file",
+    ),
+    "list": Dataset(
+        target="formats.list:listing",
+        about="A CSV or JSONL list with columns image, mask and split.",
+        given=_GIVEN,
+        layout="data.csv classes.txt",
+        tested="CSV and JSON lines, with and without splits, absolute paths, broken rows",
+    ),
+    "hf": Dataset(
+        target="formats.hf:arrow",
+        about="A folder of Hugging Face datasets (save_to_disk), images and masks inside.",
+        given=_GIVEN,
+        ignored="255; -1 of ClassLabel; 0 with reduce_labels=true",
+        layout="dataset_dict.json train/state.json train/*.arrow [classes.txt]",
+        source="yours; needs the extra hf",
+        tested="folders that datasets wrote: PNG, palette, colours, ClassLabel, lists, Array2D, "
+        "EXIF, empty and broken cells",
+    ),
+    "images": Dataset(
+        target="formats.images:images",
+        about="A folder of images without masks, to predict on or to distil on without labels.",
+        given=_GIVEN,
+        ignored="all",
+        layout="any",
+        tested="a folder with and without split folders",
+    ),
+    "scenes": Dataset(
+        target="formats.scenes:scenes",
+        about="Drawn street scenes with exact masks, 11 classes, nothing to download.",
+        given=_GIVEN,
+        splits=("train", "val"),
+        classes="scenes.canvas:CLASSES",
+        ignored="none",
+        layout="no files",
+        source="drawn by segdistill",
+        licence="Apache-2.0",
+        tested="every class occurs, the same on each run, exact masks",
+    ),
+}

@@ -1,0 +1,228 @@
+"""The distillation losses: what each compares, where, and with which weight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Loss:
+    """One row of ``LOSSES``.
+
+    Attributes:
+        target: ``"module:class"`` of the loss module; its parameters are the settings.
+        about: one sentence for lists and documentation.
+        source: paper.
+        tap: the map that the method's authors compare: ``logits``, ``head`` or ``backbone``.
+        weight: the authors' weight on the house convention (a mean).
+        widths: ``"equal"`` where both maps need the same channels, ``"any"`` otherwise.
+        project: how the method's authors bring the student to the teacher's width.
+        align: which map is resized where sizes differ: ``"teacher"``, ``"student"``, or
+            ``"none"`` where the module takes maps of different sizes as they are.
+        uses_batch: the module is called as ``loss(student, teacher, batch)``.
+        uses_labels: it reads the labels of that batch.
+        given: constructor parameters that the objective fills in, out of
+            ``student_channels``, ``teacher_channels``, ``classes``.
+        parts: names of the parts where the module returns a dict of scalars, each times its
+            own weight.
+        prepares: the module has a stage before training, ``prepare``.
+        adversarial: the module has an ``adversary``, whose critic has its own optimiser.
+    """
+
+    target: str
+    about: str
+    source: str
+    tap: Literal["logits", "head", "backbone"]
+    weight: float
+    widths: Literal["equal", "any"] = "equal"
+    project: Literal["linear", "conv_bn_relu", "mlp", "none"] = "none"
+    align: Literal["teacher", "student", "none"] = "teacher"
+    uses_batch: bool = False
+    uses_labels: bool = False
+    given: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    prepares: bool = False
+    adversarial: bool = False
+
+
+LOSSES: dict[str, Loss] = {
+    "pixelwise_kl": Loss(
+        target="pixelwise_kl:PixelwiseKL",
+        about="Match the class distribution of every pixel (the original distillation).",
+        source="Hinton et al. 2015, arXiv:1503.02531; Liu et al. 2019, Eq. 1",
+        tap="logits",
+        weight=1.0,
+        uses_batch=True,
+    ),
+    "channelwise_kl": Loss(
+        target="channelwise_kl:ChannelwiseKL",
+        about="Match where each channel looks, as a distribution over positions (CWD).",
+        source="Shu et al., ICCV 2021, arXiv:2011.13256",
+        tap="logits",
+        weight=3.0,
+    ),
+    "decoupled_kl": Loss(
+        target="decoupled_kl:DecoupledKL",
+        about="Match the true class against the rest, and apart the rest among itself (DKD).",
+        source="Zhao et al., CVPR 2022, arXiv:2203.08679",
+        tap="logits",
+        weight=1.0,
+        uses_batch=True,
+        uses_labels=True,
+    ),
+    "correlation": Loss(
+        target="correlation:Correlation",
+        about="Match the correlation of probabilities over classes and over pixels (DIST).",
+        source="Huang et al., NeurIPS 2022, arXiv:2205.10536",
+        tap="logits",
+        weight=1.0,
+    ),
+    "holistic": Loss(
+        target="holistic:Holistic",
+        about="Let a critic that sees the image tell student maps from teacher maps (SKD).",
+        source="Liu et al., CVPR 2019, Eq. 3",
+        tap="logits",
+        weight=0.1,
+        uses_batch=True,
+        given=("classes",),
+        adversarial=True,
+    ),
+    "feature_mse": Loss(
+        target="feature_mse:FeatureMSE",
+        about="Match every value of the feature map (FitNet, MIMIC).",
+        source="Romero et al., ICLR 2015",
+        tap="backbone",
+        weight=100.0,
+        project="linear",
+    ),
+    "feature_mse_terms": Loss(
+        target="feature_mse_terms:FeatureMSETerms",
+        about="Match every value of the feature map, and log both lengths and their angle.",
+        source="Liu et al., WACV 2024, Eq. 3",
+        tap="backbone",
+        weight=100.0,
+        project="linear",
+        parts=("teacher", "student", "product"),
+    ),
+    "magnitude": Loss(
+        target="magnitude:Magnitude",
+        about="Match the length of the feature map and nothing else (MD, a diagnostic).",
+        source="Liu et al., WACV 2024, Eq. 4",
+        tap="backbone",
+        weight=1.0,
+        project="conv_bn_relu",
+    ),
+    "layer_angular": Loss(
+        target="layer_angular:LayerAngular",
+        about="Match the direction of the whole feature map as one vector (LAD).",
+        source="Liu et al., WACV 2024, Eq. 5",
+        tap="backbone",
+        weight=10.0,
+        project="conv_bn_relu",
+    ),
+    "channel_angular": Loss(
+        target="channel_angular:ChannelAngular",
+        about="Match the direction of each channel over positions (CAD).",
+        source="Liu et al., WACV 2024, Eq. 7",
+        tap="backbone",
+        weight=10.0,
+        project="conv_bn_relu",
+    ),
+    "point_angular": Loss(
+        target="point_angular:PointAngular",
+        about="Match the direction of each position over channels (PAD).",
+        source="Liu et al., WACV 2024, Eq. 8",
+        tap="backbone",
+        weight=10.0,
+        project="conv_bn_relu",
+    ),
+    "attention": Loss(
+        target="attention:Attention",
+        about="Match where the feature map is active, summed over channels (AT).",
+        source="Zagoruyko and Komodakis, ICLR 2017, arXiv:1612.03928",
+        tap="backbone",
+        weight=1000.0,
+        widths="any",
+    ),
+    "masked_generation": Loss(
+        target="masked_generation:MaskedGeneration",
+        about="Generate the teacher's feature map from the student's with holes (MGD).",
+        source="Yang et al., ECCV 2022, arXiv:2205.01529",
+        tap="head",
+        weight=41.9,
+        given=("student_channels", "teacher_channels"),
+    ),
+    "knowledge_adaptation": Loss(
+        target="knowledge_adaptation:KnowledgeAdaptation",
+        about="Match the teacher's features as an autoencoder encodes them (KA).",
+        source="He et al., CVPR 2019",
+        tap="head",
+        weight=1.0,
+        align="none",
+        given=("student_channels", "teacher_channels"),
+        parts=("adapt", "affinity"),
+        prepares=True,
+    ),
+    "pairwise_similarity": Loss(
+        target="pairwise_similarity:PairwiseSimilarity",
+        about="Match how alike any two positions of an image are (SKD).",
+        source="Liu et al., CVPR 2019, Eq. 2",
+        tap="head",
+        weight=10.0,
+        widths="any",
+        uses_batch=True,
+    ),
+    "local_similarity": Loss(
+        target="local_similarity:LocalSimilarity",
+        about="Match how alike each position and its eight neighbours are (LOCAL).",
+        source="Xie et al., BMVC 2018, arXiv:1810.08476",
+        tap="head",
+        weight=1.0,
+        widths="any",
+    ),
+    "intra_class_variation": Loss(
+        target="intra_class_variation:IntraClassVariation",
+        about="Match how far each pixel strays from the mean of its class (IFVD).",
+        source="Wang et al., ECCV 2020",
+        tap="head",
+        weight=50.0,
+        widths="any",
+        uses_batch=True,
+        uses_labels=True,
+        given=("classes",),
+    ),
+    "batch_relations": Loss(
+        target="batch_relations:BatchRelations",
+        about="Match how pixels relate to those of all images of the batch (CIRKD).",
+        source="Yang et al., CVPR 2022, Eqs. 3 and 4",
+        tap="head",
+        weight=1.0,
+        widths="any",
+        project="mlp",
+    ),
+    "memory_relations": Loss(
+        target="memory_relations:MemoryRelations",
+        about="Match how pixels relate to pixels and regions of earlier images (CIRKD).",
+        source="Yang et al., CVPR 2022, Eqs. 5 to 8",
+        tap="head",
+        weight=1.0,
+        project="mlp",
+        uses_batch=True,
+        uses_labels=True,
+        given=("classes", "teacher_channels"),
+        parts=("pixel", "region"),
+    ),
+    "cross_image_relations": Loss(
+        target="cross_image_relations:CrossImageRelations",
+        about="Batch and memory relations of the same embeddings (CIRKD whole).",
+        source="Yang et al., CVPR 2022, Eq. 9",
+        tap="head",
+        weight=1.0,
+        project="mlp",
+        uses_batch=True,
+        uses_labels=True,
+        given=("classes", "teacher_channels"),
+        parts=("batch", "pixel", "region"),
+    ),
+}

@@ -1,0 +1,306 @@
+"""A dataset of image and mask files: the one form that every layout on disk is brought to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from segdistill.data.files.labels import LabelCode
+from segdistill.data.files.partial import Rows, read_image_top, read_mask_top
+from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image, read_mask, stored_size
+from segdistill.data.pack.manifest import is_packed
+from segdistill.errors import DataError
+from segdistill.types import Classes, Sample
+
+
+class Pair(NamedTuple):
+    """One image and its mask, relative to the dataset's root.
+
+    Attributes:
+        name: unique within the split.
+        image: path of the image.
+        mask: path of the mask, or None where the split has none.
+    """
+
+    name: str
+    image: str
+    mask: str | None
+
+
+class FileDataset:
+    """Images and masks that are read from their files when asked for.
+
+    Args:
+        root: folder that the pairs are relative to.
+        pairs: what to read, in order.
+        classes: names and colours of the train ids.
+        code: what the values of mask files mean.
+
+    Raises:
+        DataError: there are no pairs, or files are missing; all are named.
+    """
+
+    def __init__(
+        self, root: Path, pairs: Sequence[Pair], classes: Classes, code: LabelCode
+    ) -> None:
+        self.root = Path(root)
+        # Strings, not Path objects: a list of 20 000 pairs stays a few MB in each worker.
+        self.pairs = tuple(pairs)
+        self._classes = classes
+        self._code = code
+        if not self.pairs:
+            raise DataError(f"{self.root}: expected at least one image, got an empty split")
+        missing = [
+            str(self.root / file)
+            for pair in self.pairs
+            for file in (pair.image, pair.mask)
+            if file is not None and not (self.root / file).exists()
+        ]
+        refuse_files(self.root, "files that exist", missing, "are missing")
+
+    @property
+    def classes(self) -> Classes:
+        """Names and display colours, in the order of the train ids."""
+        return self._classes
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Read one image and its mask.
+
+        Raises:
+            DataError: a file is missing or broken, the sizes differ, or the mask holds a
+                value that is no class.
+        """
+        return self._read(index, None)[0]
+
+    def read_top(self, index: int, rows: Rows) -> tuple[Sample, tuple[int, int]]:
+        """Read at least the top rows of one image and its mask.
+
+        Args:
+            index: which pair.
+            rows: how many rows are needed, given the image's height and width.
+
+        Returns:
+            The sample, of which rows below may be missing, and the image's height and width.
+
+        Raises:
+            DataError: as for indexing.
+        """
+        return self._read(index, rows)
+
+    def read_below_mask(
+        self, index: int, rows: Callable[[np.ndarray], int]
+    ) -> tuple[Sample, tuple[int, int]]:
+        """Read a whole mask, and as many top rows of its image as the mask decides.
+
+        Args:
+            index: which pair; it has a mask.
+            rows: how many rows of the image are needed, given the mask.
+
+        Returns:
+            The sample, with the whole mask, and the image's height and width.
+
+        Raises:
+            DataError: as for indexing.
+        """
+        pair = self.pairs[index]
+        mask = self.read_mask(index)
+        if mask is None:
+            raise DataError(f"{self.root / pair.image}: expected a mask, got none")
+        path = self.root / pair.image
+        top = read_image_top(path, lambda _: rows(mask))
+        image, size = top or _whole(read_image(path))
+        check_same_size(path, size, self.root / str(pair.mask), _whole(mask)[1])
+        return Sample(image, mask, pair.name), size
+
+    def read_mask(self, index: int) -> np.ndarray | None:
+        """Read one mask without its image, or return None where there is none.
+
+        Raises:
+            DataError: it is missing or broken, or holds a value that is no class.
+        """
+        mask = self.pairs[index].mask
+        return (
+            None
+            if mask is None
+            else self._code.decode(read_mask(self.root / mask), self.root / mask)
+        )
+
+    def _read(self, index: int, rows: Rows | None) -> tuple[Sample, tuple[int, int]]:
+        pair = self.pairs[index]
+        path = self.root / pair.image
+        # Whole files are read with all checksums, so that verification sees every fault.
+        top = read_image_top(path, rows) if rows else None
+        image, size = top or _whole(read_image(path))
+        if pair.mask is None:
+            return Sample(image, None, pair.name), size
+        mask_path = self.root / pair.mask
+        top = read_mask_top(mask_path, rows) if rows else None
+        stored, mask_size = top or _whole(read_mask(mask_path))
+        mask = self._code.decode(stored, mask_path)
+        check_same_size(path, size, mask_path, mask_size)
+        height = min(len(image), len(mask))
+        return Sample(image[:height], mask[:height], pair.name), size
+
+
+def match_names(
+    root: Path,
+    images: str,
+    masks: str,
+    *,
+    image_suffix: str = "",
+    mask_suffix: str = "",
+) -> list[Pair]:
+    """Pair the images of one folder with the masks of another by file name.
+
+    Sub-folders are searched too; extensions may differ and be upper case. Files whose names
+    do not end in the suffix are passed over.
+
+    Args:
+        root: folder of both.
+        images: folder of the images, relative to the root.
+        masks: folder of the masks, relative to the root.
+        image_suffix: end of an image's name before the extension, no part of its name.
+        mask_suffix: end of a mask's name before the extension, no part of its name.
+
+    Returns:
+        Pairs in the order of their names.
+
+    Raises:
+        DataError: a folder is missing, an image has no mask, a mask no image, or two files
+            have one name; all are named.
+    """
+    images_by_name = files_by_name(root, images, image_suffix)
+    masks_by_name = files_by_name(root, masks, mask_suffix)
+    alone = [str(root / f) for n, f in images_by_name.items() if n not in masks_by_name]
+    refuse_files(root / images, f"a mask in {masks}/ for every image", alone, "have none")
+    alone = [str(root / f) for n, f in masks_by_name.items() if n not in images_by_name]
+    refuse_files(root / masks, f"an image in {images}/ for every mask", alone, "have none")
+    return [Pair(name, file, masks_by_name[name]) for name, file in sorted(images_by_name.items())]
+
+
+def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
+    """Find the image files below a folder.
+
+    Args:
+        root: the paths that are returned are relative to it.
+        folder: where to search, relative to the root.
+        suffix: end of the file name before the extension; others are passed over.
+
+    Returns:
+        Name (path below the folder, without suffix and extension) to path, sorted.
+
+    Raises:
+        DataError: there is no such folder, or two files have one name.
+    """
+    if not (root / folder).is_dir():
+        raise DataError(
+            f"{root / folder}: expected a folder, got nothing; check data.root and the split"
+        )
+    found: dict[str, str] = {}
+    twice = []
+    for file in sorted(_images_below(root / folder)):
+        if not file.stem.endswith(suffix):
+            continue
+        name = file.relative_to(root / folder).with_suffix("").as_posix().removesuffix(suffix)
+        if name in found:
+            twice.append(str(file))
+        found[name] = file.relative_to(root).as_posix()
+    refuse_files(root / folder, "one file a name", twice, "repeat a name")
+    return found
+
+
+def _images_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
+    """Find image files; links to folders are followed, which ``Path.rglob`` does not."""
+    real = os.path.realpath(folder)
+    if real in above:
+        return
+    try:
+        with os.scandir(folder) as scan:
+            inside = [entry for entry in scan if not entry.name.startswith(".")]
+    except OSError as error:
+        raise DataError(
+            f"{folder}: expected a folder that can be read, got {error.strerror or error}"
+        ) from error
+    for entry in inside:
+        path = folder / entry.name
+        found = list(_images_below(path, above | {real})) if entry.is_dir() else []
+        yield from found
+        # A folder with an image's name and no images in it is refused when it is read.
+        if not found and path.suffix.lower() in IMAGE_SUFFIXES:
+            yield path
+
+
+def find_layout(
+    who: str, root: Path, *layouts: tuple[str, ...], key: str = "root"
+) -> tuple[str, ...]:
+    """Return the first layout whose folders and files are all below the root.
+
+    Args:
+        who: name of the dataset, the first word of the message.
+        root: what the user gave.
+        layouts: paths relative to the root that go together.
+        key: setting under ``data`` that the root was given by.
+
+    Raises:
+        DataError: none is there; says so where the root is one level too high or too deep,
+            also of a packed copy.
+    """
+    for layout in layouts:
+        if all((root / part).exists() for part in layout):
+            return layout
+    near = [root.parent, *sorted(path for path in root.glob("*") if path.is_dir())]
+    fits = [n for n in near for lay in layouts if all((n / part).exists() for part in lay)]
+    better = next(iter([*fits, *filter(is_packed, near)]), None)
+    expected = ", or ".join(" and ".join(layout) for layout in layouts)
+    advice = f"give data.{key}={better}" if better else f"check data.{key} and the split"
+    raise DataError(f"{who}: expected {expected} in {root}, got none; {advice}")
+
+
+def refuse_files(where: Path, expected: str, files: Sequence[str], fault: str) -> None:
+    """Raise a DataError that names all of ``files``, or return where there are none."""
+    if files:
+        listed = "".join(f"\n  {file}" for file in files)
+        raise DataError(
+            f"{where}: expected {expected}, got {len(files)} that {fault}; "
+            f"add or remove them:{listed}"
+        )
+
+
+def check_same_size(
+    path: Path, image: tuple[int, int], mask_path: Path, mask: tuple[int, int]
+) -> None:
+    """Refuse a mask of another size than its image.
+
+    Args:
+        path: file of the image.
+        image: its height and width, upright.
+        mask_path: file of the mask.
+        mask: its height and width.
+
+    Raises:
+        DataError: they differ; says so where the image's EXIF note is the reason.
+    """
+    if mask == image:
+        return
+    advice = "resize one of them"
+    if path.is_file() and stored_size(path) == mask:
+        advice = (
+            "the mask fits the image as stored, but its EXIF note turns it: "
+            "rotate the mask, or remove the note"
+        )
+    raise DataError(
+        f"{mask_path}: expected a mask of its image's size {image[1]}×{image[0]}, "
+        f"got {mask[1]}×{mask[0]} for {path}; {advice}"
+    )
+
+
+def _whole(array: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
+    height, width = array.shape[:2]
+    return array, (height, width)

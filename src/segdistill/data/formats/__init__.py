@@ -1,0 +1,1 @@
+"""One file per dataset layout, named as configs name it."""

@@ -1,0 +1,66 @@
+"""The adaptation term of knowledge adaptation (KA): compare directions position by position."""
+
+import math
+
+from torch import Tensor
+
+from segdistill.checks import check_same_maps
+from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.precision import without_autocast
+from segdistill.losses.maths.unit import length, unit
+
+
+@without_autocast
+def adaptation(student: Tensor, teacher: Tensor, *, p: float = 2.0, q: float = 2.0) -> Tensor:
+    r"""Compare the directions of adapted features at each position by a norm, not its square.
+
+    With :math:`P` positions in a map,
+
+    .. math::
+        L = \frac{1}{N P} \sum_{n, i} \Big\|
+            \frac{x_{ni}}{\|x_{ni}\|_q} - \frac{y_{ni}}{\|y_{ni}\|_q} \Big\|_p,
+
+    norms over channels. It does not change when a position is multiplied by a positive
+    number. No gradient reaches the teacher. Half-precision maps are compared in float32.
+
+    It holds two maps beside its inputs. The gradient has no gradient of its own.
+
+    Args:
+        student: the student's map after its adapter, :math:`x`.
+        teacher: the teacher's map after the encoder, :math:`y`, of the same shape.
+        p: order of the norm of the difference.
+        q: order of the norm that a vector is divided by.
+
+    Shape:
+        student, teacher ``(N, C, H, W)``; result ``()``.
+
+    Returns:
+        The loss, no unit, from 0 to 2 for p = q.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or an order is not a
+            finite number of at least 1.
+
+    Source:
+        He et al., "Knowledge Adaptation for Efficient Semantic Segmentation", CVPR 2019,
+        Eq. 2; weight 50. The paper does not give p and q; there is no public code.
+    """
+    check_same_maps("adaptation", student=student, teacher=teacher)
+    check_orders("adaptation", p=p, q=q)
+
+    def distance(student: Tensor, teacher: Tensor) -> Tensor:
+        difference = unit(student, dim=1, order=q) - unit(teacher, dim=1, order=q)
+        return length(difference, dim=1, order=p).sum()
+
+    return sum_over_blocks(distance, student, teacher, dim=2) / student[:, 0].numel()
+
+
+def check_orders(caller: str, **orders: float) -> None:
+    """Refuse the order of a norm that is not a finite number of at least 1.
+
+    Raises:
+        ValueError: names the first that is not.
+    """
+    for name, order in orders.items():
+        if not (math.isfinite(order) and order >= 1):
+            raise ValueError(f"{caller}: expected {name} >= 1 and finite, got {order}")

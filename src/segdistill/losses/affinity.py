@@ -1,0 +1,50 @@
+"""The affinity term of knowledge adaptation (KA): compare how alike all positions are."""
+
+from torch import Tensor
+
+from segdistill.checks import check_maps
+from segdistill.losses.maths.gram import compare_cosines, row_lengths
+from segdistill.losses.maths.precision import full_precision, without_autocast
+
+
+@without_autocast
+def affinity(student: Tensor, teacher: Tensor) -> Tensor:
+    r"""Compare the affinities between all positions of two adapted maps, of any two widths.
+
+    With :math:`A(x)_{ij} = \cos(x_i, x_j) / P` over the :math:`P` positions of an image and
+    :math:`A_i` its rows,
+
+    .. math:: L = \frac{1}{N} \sum_n \sum_i \|A(x_n)_i - A(y_n)_i\|_2.
+
+    This is Eq. 4 as it is printed, a sum over rows of norms that are not squared; it grows
+    with :math:`\sqrt P`. Maps of more positions than channels are compared through their C×C
+    products, where a row whose cosines differ by less than rounding (1e-3 in float32) counts
+    as equal. No gradient reaches the teacher. Half-precision maps are compared in float32. The
+    gradient has no gradient of its own.
+
+    Args:
+        student: the student's map after its adapter, :math:`x`.
+        teacher: the teacher's map after the encoder, :math:`y`, of the same height and width.
+
+    Shape:
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; result ``()``.
+
+    Returns:
+        The loss, no unit, from 0 to :math:`2 \sqrt P`.
+
+    Raises:
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``.
+
+    Source:
+        He et al., CVPR 2019, Eqs. 3 and 4; weight 1.
+    """
+    check_maps("affinity", student=student, teacher=teacher)
+    student, teacher = full_precision(student, teacher.detach())
+    maps = (student.flatten(start_dim=2), teacher.flatten(start_dim=2))
+    images, positions = len(student), student[0, 0].numel()
+    return compare_cosines(
+        row_lengths,
+        *maps,
+        weights=student.new_ones(images, positions),
+        shares=student.new_full((images,), 1 / (images * positions)),
+    )

@@ -1,0 +1,68 @@
+"""Attention transfer (AT): match where a map is active, summed over its channels."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segdistill.checks import check_maps
+from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.precision import without_autocast
+from segdistill.losses.maths.unit import SHORTEST, unit
+
+
+@without_autocast
+def attention(student: Tensor, teacher: Tensor) -> Tensor:
+    r"""Compare the spatial attention of two feature maps, of any two widths.
+
+    The attention of image :math:`n` is the mean squared activation at each of its :math:`P`
+    positions, as a unit vector over them,
+
+    .. math:: q(x)_n = \frac{a_n}{\|a_n\|_2}, \qquad a_{np} = \frac{1}{C} \sum_c x_{ncp}^2,
+
+    and the loss the mean squared difference,
+
+    .. math:: L = \frac{1}{N P} \sum_{n, p} (q(x)_{np} - q(y)_{np})^2.
+
+    It does not change when a map is multiplied by a number. No gradient reaches the teacher,
+    and none a map of zeros. Half-precision maps are compared in float32.
+
+    Use it where widths differ and no projector is wanted: it is the cheapest of the feature
+    losses. It holds three maps beside its inputs at most. The gradient has no gradient of its
+    own.
+
+    Args:
+        student: features of the student, :math:`x`.
+        teacher: those of the teacher, :math:`y`, of the same height and width.
+
+    Shape:
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; result ``()``.
+
+    Returns:
+        The loss, no unit, from 0 to :math:`2 / P`.
+
+    Raises:
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``.
+
+    Source:
+        Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017,
+        arXiv:1612.03928, Eq. 2. The paper sums norms that are not squared; the authors'
+        szagoruyko/attention-transfer and all code since have this mean.
+    """
+    check_maps("attention", student=student, teacher=teacher)
+
+    def difference(student: Tensor, teacher: Tensor) -> Tensor:
+        return F.mse_loss(_attention(student), _attention(teacher), reduction="sum")
+
+    return sum_over_blocks(difference, student, teacher, dim=0) / student[:, 0].numel()
+
+
+class Attention(nn.Module):
+    """Module form of :func:`attention`; it has no parameters to learn."""
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return attention(student, teacher)
+
+
+def _attention(maps: Tensor) -> Tensor:
+    """Return the unit attention of ``(N, C, H, W)`` over positions, ``(N, H, W)``."""
+    # Attention is squared activation, and so is the length below which it has no direction.
+    return unit(maps.square().mean(dim=1), dim=(1, 2), shortest=SHORTEST**2)

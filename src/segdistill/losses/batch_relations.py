@@ -1,0 +1,90 @@
+"""Mini-batch relations (CIRKD): match how pixels of one image relate to those of all others."""
+
+from torch import Tensor, nn
+
+from segdistill.checks import check_maps, check_positive
+from segdistill.losses.maths.gather import gather_images, processes
+from segdistill.losses.maths.precision import full_precision, without_autocast
+from segdistill.losses.maths.relations import relation_kl
+from segdistill.losses.maths.unit import unit
+
+
+@without_autocast
+def batch_relations(student: Tensor, teacher: Tensor, *, temperature: float = 0.1) -> Tensor:
+    r"""Compare the similarities between pixels across all images of the batch.
+
+    With :math:`F_i` the :math:`A` unit embeddings of image :math:`i` and
+    :math:`S_{ij} = F_i F_j^T`,
+
+    .. math::
+        L = \frac{1}{B^2} \sum_{i, j} \frac{1}{A} \sum_a \mathrm{KL}\big(
+            \sigma(S^y_{ij}[a] / \tau) \,\|\, \sigma(S^x_{ij}[a] / \tau) \big).
+
+    :math:`B` counts the images of all processes: each compares its own with everybody's, and
+    the mean over processes is the equation. The widths of the two maps may differ. It does
+    not change when an embedding is multiplied by a positive number. No gradient reaches the
+    teacher. Half-precision maps are compared in float32. The gradient has no gradient of its
+    own.
+
+    The similarity maps are never held whole, but their arithmetic is real: eight operations
+    for each pair of pixels and channel. :math:`S_{ji} = S_{ij}^T` would save a quarter of
+    them, at the price of a second pass over the scores for the column sums. Use it on maps of
+    stride 8 or more and on embeddings, not logits.
+
+    Args:
+        student: embeddings of the student, :math:`x`.
+        teacher: those of the teacher, :math:`y`, of the same height and width.
+        temperature: :math:`\tau`, no unit.
+
+    Shape:
+        student ``(N, D, H, W)``; teacher ``(N, D', H, W)``; result ``()``.
+
+    Returns:
+        The loss in nats, at least 0 up to rounding.
+
+    Raises:
+        ValueError: the maps differ in size or are not ``(N, D, H, W)``, or the temperature is
+            not a finite number above 0.
+
+    Source:
+        Yang et al., "Cross-Image Relational Knowledge Distillation for Semantic
+        Segmentation", CVPR 2022, Eqs. 3 and 4 (printed as KL(student ‖ teacher)); temperature
+        0.1, weight 1. In the authors' winycg/CIRKD the gathering across processes is
+        commented out, so that :math:`B` is the batch of one GPU.
+    """
+    check_maps("batch_relations", student=student, teacher=teacher)
+    check_positive("batch_relations", temperature=temperature)
+
+    student, teacher = full_precision(student, teacher.detach())
+    student = unit(student.flatten(start_dim=2), dim=1)
+    teacher = unit(teacher.flatten(start_dim=2), dim=1)
+    everybody = None
+    if processes()[1] > 1:
+        everybody = (gather_images(student), gather_images(teacher))
+    images, _, anchors = student.shape
+    return relation_kl(
+        student,
+        teacher,
+        contrasts=everybody,
+        weights=student.new_full((images, anchors), 1 / (images * anchors)),
+        temperature=temperature,
+    )
+
+
+class BatchRelations(nn.Module):
+    """Module form of :func:`batch_relations`; it has no parameters to learn.
+
+    Args:
+        temperature: see :func:`batch_relations`.
+    """
+
+    def __init__(self, temperature: float = 0.1) -> None:
+        super().__init__()
+        check_positive("BatchRelations", temperature=temperature)
+        self.temperature = temperature
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return batch_relations(student, teacher, temperature=self.temperature)
+
+    def extra_repr(self) -> str:
+        return f"temperature={self.temperature}"

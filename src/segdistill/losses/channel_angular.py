@@ -1,0 +1,48 @@
+"""Channel-wise angular distillation (CAD): match the direction of each channel."""
+
+from torch import Tensor, nn
+
+from segdistill.checks import check_same_maps
+from segdistill.losses.maths.directions import squared_distance
+from segdistill.losses.maths.precision import without_autocast
+
+
+@without_autocast
+def channel_angular(student: Tensor, teacher: Tensor) -> Tensor:
+    r"""Compare the directions of the channels of two feature maps (CAD).
+
+    With :math:`\hat x_{nc}` a channel of one image divided by its norm over positions,
+
+    .. math:: L = \frac{1}{N C} \sum_{n, c} \|\hat x_{nc} - \hat y_{nc}\|_2^2.
+
+    It does not change when a channel is multiplied by a positive number. Zero channels,
+    half precision and the teacher's gradient are treated as in :func:`layer_angular`.
+
+    It holds two maps beside its inputs. The gradient has no gradient of its own.
+
+    Args:
+        student: features of the student, :math:`x`.
+        teacher: those of the teacher, :math:`y`, of the same shape.
+
+    Shape:
+        student, teacher ``(N, C, H, W)``; result ``()``.
+
+    Returns:
+        The loss, no unit, from 0 to 4.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``.
+
+    Source:
+        Liu et al., WACV 2024, Eq. 7; weight 10, with :func:`pixelwise_kl` at 10.
+    """
+    check_same_maps("channel_angular", student=student, teacher=teacher)
+    vectors = student.shape[0] * student.shape[1]
+    return squared_distance(student, teacher, vector=(2, 3), parts=1) / vectors
+
+
+class ChannelAngular(nn.Module):
+    """Module form of :func:`channel_angular`; it has no parameters to learn."""
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return channel_angular(student, teacher)

@@ -1,0 +1,48 @@
+"""Feature matching (FitNet, MIMIC): the squared difference of every value."""
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segdistill.checks import check_same_maps
+from segdistill.losses.maths.precision import full_precision, without_autocast
+
+
+@without_autocast
+def feature_mse(student: Tensor, teacher: Tensor) -> Tensor:
+    r"""Compare two feature maps value by value.
+
+    .. math:: L = \frac{1}{N C P} \sum_{n, c, p} (x_{ncp} - y_{ncp})^2
+
+    It grows with the square of the features' scale, so that its weight has to be found anew
+    for every pair of networks. No gradient reaches the teacher. Half-precision maps are
+    compared in float32.
+
+    Use it as the baseline of feature distillation. It holds one map beside its inputs.
+
+    Args:
+        student: features of the student, :math:`x`.
+        teacher: those of the teacher, :math:`y`, of the same shape.
+
+    Shape:
+        student, teacher ``(N, C, H, W)``; result ``()``.
+
+    Returns:
+        The loss in squared units of the features, at least 0.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``.
+
+    Source:
+        Romero et al., "FitNets", ICLR 2015; MIMIC in Liu et al., CVPR 2019, Table 2; Liu et
+        al., WACV 2024, Eq. 1, whose Fig. 1 needs weights of 100 to 1000.
+    """
+    check_same_maps("feature_mse", student=student, teacher=teacher)
+    student, teacher = full_precision(student, teacher.detach())
+    return F.mse_loss(student, teacher)
+
+
+class FeatureMSE(nn.Module):
+    """Module form of :func:`feature_mse`; it has no parameters to learn."""
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return feature_mse(student, teacher)

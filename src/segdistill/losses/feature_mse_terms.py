@@ -1,0 +1,57 @@
+"""Feature matching taken apart: the same loss in parts that tell the two lengths and the angle."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segdistill.checks import check_same_maps
+from segdistill.losses.maths.precision import full_precision, without_autocast
+
+
+@without_autocast
+def feature_mse_terms(student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
+    r"""Return :func:`feature_mse` as three parts that sum to it.
+
+    With :math:`m` and :math:`n` the lengths of an image's maps :math:`y` and :math:`x`,
+    :math:`\theta` the angle between them and :math:`N = C P` the values of a map,
+
+    .. math::
+        \frac{1}{N} \|x - y\|^2 = \frac{m^2}{N} + \frac{n^2}{N} - \frac{2 m n \cos\theta}{N},
+
+    each a mean over the images. From a log of the parts come :math:`m`, :math:`n` and
+    :math:`m n / N`, the weight that the angle has in the loss, as root mean squares. The sum
+    is the loss in one piece up to rounding, with its exact gradient, all of which comes by
+    way of the third part: they are to be summed, not weighted apart. No gradient reaches the
+    teacher. Half-precision maps are compared in float32.
+
+    Args:
+        student: features of the student, :math:`x`.
+        teacher: those of the teacher, :math:`y`, of the same shape.
+
+    Shape:
+        student, teacher ``(N, C, H, W)``; results ``()``.
+
+    Returns:
+        ``teacher``, ``student`` and ``product``, the parts in this order, in squared units of
+        the features.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``.
+
+    Source:
+        Liu et al., "Rethinking Knowledge Distillation with Raw Features for Semantic
+        Segmentation", WACV 2024, Eq. 3 and Fig. 2.
+    """
+    check_same_maps("feature_mse_terms", student=student, teacher=teacher)
+    student, teacher = full_precision(student, teacher.detach())
+    with torch.no_grad():
+        lengths = {"teacher": teacher.square().mean(), "student": student.square().mean()}
+    whole = F.mse_loss(student, teacher)
+    return lengths | {"product": whole - lengths["teacher"] - lengths["student"]}
+
+
+class FeatureMSETerms(nn.Module):
+    """Module form of :func:`feature_mse_terms`; it has no parameters to learn."""
+
+    def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
+        return feature_mse_terms(student, teacher)

@@ -1,0 +1,53 @@
+"""Layer-wise angular distillation (LAD): match the direction of the whole map as one vector."""
+
+from torch import Tensor, nn
+
+from segdistill.checks import check_same_maps
+from segdistill.losses.maths.directions import squared_distance
+from segdistill.losses.maths.precision import without_autocast
+
+
+@without_autocast
+def layer_angular(student: Tensor, teacher: Tensor) -> Tensor:
+    r"""Compare the directions of two feature maps, each image's map one vector (LAD).
+
+    With :math:`\hat x_n` the map of image :math:`n` divided by its norm over channels and
+    positions,
+
+    .. math:: L = \frac{1}{N} \sum_n \|\hat x_n - \hat y_n\|_2^2,
+
+    which is :math:`2 (1 - \cos\theta)` for each image. It does not change when a map is
+    multiplied by a positive number, and is 0 for maps that differ by no more than that. A
+    zero map stays zero and is at distance 1 from every other. No gradient reaches the
+    teacher. Half-precision maps are compared in float32.
+
+    Use it on the last backbone stage where feature scales of teacher and student differ: the
+    weight need not be found anew. It holds three maps beside its inputs for two images, two
+    for many. The gradient has no gradient of its own.
+
+    Args:
+        student: features of the student, :math:`x`.
+        teacher: those of the teacher, :math:`y`, of the same shape.
+
+    Shape:
+        student, teacher ``(N, C, H, W)``; result ``()``.
+
+    Returns:
+        The loss, no unit, from 0 to 4.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``.
+
+    Source:
+        Liu et al., "Rethinking Knowledge Distillation with Raw Features for Semantic
+        Segmentation", WACV 2024, Eq. 5; weight 10, with :func:`pixelwise_kl` at 10.
+    """
+    check_same_maps("layer_angular", student=student, teacher=teacher)
+    return squared_distance(student, teacher, vector=(1, 2, 3), parts=0) / student.shape[0]
+
+
+class LayerAngular(nn.Module):
+    """Module form of :func:`layer_angular`; it has no parameters to learn."""
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        return layer_angular(student, teacher)

@@ -1,0 +1,73 @@
+"""The images of all processes as one batch."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, distributed
+
+from segdistill.losses.maths.first_order import first_order
+from segdistill.seeding import torch_generator
+
+
+def processes() -> tuple[int, int]:
+    """Return this process's rank and the number of processes, ``(0, 1)`` for one alone."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()
+
+
+def gather_images(tensor: Tensor) -> Tensor:
+    """Return the tensors of all processes, joined along the first dimension by rank.
+
+    Gradient flows back to the process that a part came from, summed over the processes that
+    used it. In a process alone it is the tensor itself.
+
+    Args:
+        tensor: of the same shape in every process.
+
+    Shape:
+        tensor ``(N, ...)``; result ``(processes · N, ...)``.
+    """
+    if processes()[1] == 1:
+        return tensor
+    gathered: Tensor = _Gather.apply(tensor)  # type: ignore[no-untyped-call]
+    return gathered
+
+
+def draw_uniform(
+    seed: int, purpose: str, *position: int, shape: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Return numbers from 0 to 1 for this process's images, drawn for those of all.
+
+    So what is drawn for an image does not depend on how the batch is divided.
+
+    Args:
+        seed: see :func:`segdistill.seeding.derive`.
+        purpose: see there.
+        position: see there, such as the step.
+        shape: of the result, images first, the same in every process.
+        device: of the result; another kind of device draws other numbers.
+    """
+    rank, world = processes()
+    generator = torch_generator(seed, purpose, *position, device=device)
+    everybody = (world * shape[0], *shape[1:])
+    drawn = torch.rand(everybody, generator=generator, device=device)
+    return drawn[rank * shape[0] : (rank + 1) * shape[0]]
+
+
+class _Gather(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, tensor: Tensor) -> Tensor:
+        ctx.images = len(tensor)
+        tensor = tensor.contiguous()
+        parts = [torch.empty_like(tensor) for _ in range(distributed.get_world_size())]
+        distributed.all_gather(parts, tensor)
+        return torch.cat(parts)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, upstream: Tensor) -> Tensor:
+        total = upstream.clone(memory_format=torch.contiguous_format)
+        distributed.all_reduce(total)
+        start = distributed.get_rank() * ctx.images
+        return total[start : start + ctx.images]

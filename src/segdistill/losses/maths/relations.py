@@ -1,0 +1,109 @@
+"""Row-softmax KL between two similarity maps that are never held whole."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from segdistill.losses.maths.first_order import first_order
+
+BLOCK = 512
+"""Anchors compared at once: a block of so many rows is all that is held of a map."""
+
+
+def relation_kl(
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    contrasts: tuple[Tensor, Tensor] | None,
+    weights: Tensor,
+    temperature: float,
+) -> Tensor:
+    r"""Compare how anchors relate to contrasts, as the student and as the teacher see it.
+
+    .. math::
+        L = \frac{1}{M} \sum_m \sum_{n, a} w_{na}\,
+            \mathrm{KL}(\sigma(y_{na}^T V_m / \tau) \,\|\, \sigma(x_{na}^T U_m / \tau))
+
+    with one softmax over the contrasts of each set :math:`m`. A block of anchors holds whole
+    rows, so their softmaxes, their share of the loss and its gradient
+    :math:`(\sigma(s) - \sigma(t)) / \tau` are there at once: the two gradients are
+    accumulated in the forward pass, and backward scales them. What is left of the direct form
+    is its arithmetic, two products for the scores and one or two for the gradients.
+
+    Args:
+        student: the student's anchors, :math:`x`.
+        teacher: the teacher's anchors, :math:`y`; no gradient reaches them.
+        contrasts: the student's and the teacher's contrasts, U and V; None stands for the
+            anchors themselves, each image a set.
+        weights: :math:`w`, the share of each anchor in the sum.
+        temperature: :math:`\tau`.
+
+    Shape:
+        student ``(N, D, A)``; teacher ``(N, D', A)``; contrasts ``(M, D, K)`` and
+        ``(M, D', K)``; weights ``(N, A)``; result ``()``.
+    """
+    ours, theirs = (student, teacher) if contrasts is None else contrasts
+    loss: Tensor = _RowSoftmaxKL.apply(  # type: ignore[no-untyped-call]
+        student, None if contrasts is None else ours, teacher, theirs, weights, temperature
+    )
+    return loss
+
+
+class _RowSoftmaxKL(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        student: Tensor,
+        contrasts: Tensor | None,
+        teacher: Tensor,
+        teacher_contrasts: Tensor,
+        weights: Tensor,
+        temperature: float,
+    ) -> Tensor:
+        ours = student if contrasts is None else contrasts
+        gradient = torch.zeros_like(student) if ctx.needs_input_grad[0] else None
+        # Where the anchors are the contrasts, both parts go into one gradient.
+        of_contrasts = gradient
+        if contrasts is not None:
+            of_contrasts = torch.zeros_like(ours) if ctx.needs_input_grad[1] else None
+        total = student.new_zeros((), dtype=torch.float64)
+        for n in range(len(student)):
+            for start in range(0, student.shape[2], BLOCK):
+                rows = slice(start, start + BLOCK)
+                share = weights[n, rows, None] / len(ours)
+                anchors = student[n, :, rows].mT / temperature
+                teacher_anchors = teacher[n, :, rows].mT / temperature
+                for m in range(len(ours)):
+                    value, slope = _block(
+                        anchors @ ours[m], teacher_anchors @ teacher_contrasts[m], share
+                    )
+                    total += value
+                    if gradient is not None:
+                        gradient[n, :, rows].addmm_(ours[m], slope.mT, alpha=1 / temperature)
+                    if of_contrasts is not None:
+                        of_contrasts[m].addmm_(anchors.mT, slope)
+        ctx.save_for_backward(gradient, None if contrasts is None else of_contrasts)
+        return total.to(student.dtype)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
+        gradients = [None if z is None else z * upstream for z in ctx.saved_tensors]
+        return (*gradients, None, None, None, None)
+
+
+def _block(scores: Tensor, teacher_scores: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the weighted KL of a block of rows and its gradient for the scores.
+
+    Both score maps are overwritten; three maps of a block's size are the most that is held.
+    """
+    difference = teacher_scores - scores
+    # The peak's probability is at least 1 / K, so its log is safe, and tells the normaliser.
+    peak, teacher_peak = (z.amax(dim=1, keepdim=True) for z in (scores, teacher_scores))
+    p = torch.softmax(scores, dim=1, out=scores)
+    q = torch.softmax(teacher_scores, dim=1, out=teacher_scores)
+    normaliser = peak - p.amax(dim=1, keepdim=True).log()
+    teacher_normaliser = teacher_peak - q.amax(dim=1, keepdim=True).log()
+    rows = difference.mul_(q).sum(dim=1, keepdim=True) + normaliser - teacher_normaliser
+    return (rows * share).sum().double(), p.sub_(q).mul_(share)

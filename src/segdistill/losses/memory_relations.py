@@ -1,0 +1,160 @@
+"""Memory relations (CIRKD): match how pixels relate to embeddings of earlier images."""
+
+import torch
+from torch import Tensor, nn
+
+from segdistill.checks import check_positive, check_same_maps
+from segdistill.losses.maths.positions import check_valid, resize_valid
+from segdistill.losses.maths.precision import full_precision, without_autocast
+from segdistill.losses.maths.relations import relation_kl
+from segdistill.losses.maths.unit import unit
+from segdistill.losses.modules.memory import PixelMemory, RegionMemory
+from segdistill.losses.modules.steps import StepCount
+from segdistill.types import Batch
+
+
+@without_autocast
+def memory_relations(
+    student: Tensor,
+    teacher: Tensor,
+    contrast: Tensor,
+    *,
+    temperature: float = 0.1,
+    valid: Tensor | None = None,
+) -> Tensor:
+    r"""Compare the similarities between anchors and contrasts that both networks share.
+
+    With :math:`F` the :math:`A` unit anchors and :math:`V` the unit contrasts, normalised
+    here,
+
+    .. math::
+        L = \frac{1}{A} \sum_a \mathrm{KL}\big(
+            \sigma(F^y V^T / \tau)[a] \,\|\, \sigma(F^x V^T / \tau)[a] \big).
+
+    The similarity maps are never held whole; what is left is three products of anchors,
+    contrasts and width. Use it where a batch is too small to hold the classes that should be
+    told apart. No gradient reaches the teacher or the contrasts. Half precision is compared in
+    float32. The gradient has no gradient of its own.
+
+    Args:
+        student: anchors of the student, :math:`x`, as a map or as rows.
+        teacher: those of the teacher, :math:`y`, of the same shape.
+        contrast: embeddings drawn from a memory.
+        temperature: :math:`\tau`, no unit.
+        valid: True where an anchor counts, False where augmentation padded; None counts every
+            anchor. Without any valid anchor the loss is 0.
+
+    Shape:
+        student, teacher ``(N, D, H, W)`` or ``(A, D)``; contrast ``(K, D)``; valid
+        ``(N, H, W)`` or ``(A,)``; result ``()``.
+
+    Returns:
+        The loss in nats, at least 0 up to rounding.
+
+    Raises:
+        ValueError: the anchors differ in shape, ``contrast`` or ``valid`` does not fit them,
+            or the temperature is not a finite number above 0.
+        TypeError: ``valid`` is not bool.
+
+    Source:
+        Yang et al., "Cross-Image Relational Knowledge Distillation for Semantic
+        Segmentation", CVPR 2022, Eqs. 5 to 8 (printed as KL(student ‖ teacher)).
+    """
+    if student.ndim == 2 and teacher.ndim == 2:
+        # Rows become the map of one image of width 1.
+        student, teacher = (x.mT[None, ..., None] for x in (student, teacher))
+        valid = None if valid is None else valid[None, :, None]
+    check_same_maps("memory_relations", student=student, teacher=teacher)
+    check_valid("memory_relations", valid, student)
+    check_positive("memory_relations", temperature=temperature)
+    if contrast.ndim != 2 or contrast.shape[1] != student.shape[1] or len(contrast) == 0:
+        raise ValueError(
+            f"memory_relations: expected contrasts (K, {student.shape[1]}), "
+            f"got {tuple(contrast.shape)}; draw them from a memory of this width"
+        )
+
+    student, teacher, contrast = full_precision(student, teacher.detach(), contrast.detach())
+    student, teacher = (unit(x.flatten(start_dim=2), dim=1) for x in (student, teacher))
+    contrast = unit(contrast, dim=1).mT[None]
+    counted = torch.ones_like(student[:, 0])
+    if valid is not None:
+        counted = valid.flatten(start_dim=1).to(student.dtype)
+    return relation_kl(
+        student,
+        teacher,
+        contrasts=(contrast, contrast),
+        weights=counted / counted.sum().clamp_min(1),
+        temperature=temperature,
+    )
+
+
+class MemoryRelations(nn.Module):
+    """:func:`memory_relations` to a queue of pixels and to a queue of regions.
+
+    Contrasts are drawn before the teacher's embeddings of the batch are pushed, as in the
+    paper; the authors' code pushes first. Queues and step are in the ``state_dict``, and the
+    same in every process. In evaluation mode nothing is pushed.
+
+    Args:
+        classes: number of classes.
+        teacher_channels: width of the teacher's embeddings, to which the student's are
+            projected before.
+        temperature: see :func:`memory_relations`.
+        pixel_weight: of the part ``pixel``; 0.1 in the paper, 0.01 on Pascal VOC.
+        region_weight: of the part ``region``.
+        pixel_queue: pixels kept of a class.
+        region_queue: regions kept of a class.
+        pixels: pushed at most for a class of an image.
+        pixel_contrasts: drawn in a step, balanced over the classes.
+        region_contrasts: drawn in a step, balanced over the classes.
+        seed: of the queues at the start and of all draws.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        teacher_channels: int,
+        temperature: float = 0.1,
+        pixel_weight: float = 0.1,
+        region_weight: float = 0.1,
+        pixel_queue: int = 20000,
+        region_queue: int = 2000,
+        pixels: int = 16,
+        pixel_contrasts: int = 4096,
+        region_contrasts: int = 1024,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        check_positive("MemoryRelations", temperature=temperature)
+        self.temperature = temperature
+        self.pixel_weight = pixel_weight
+        self.region_weight = region_weight
+        self.pixel_contrasts = pixel_contrasts
+        self.region_contrasts = region_contrasts
+        self.pixel = PixelMemory(classes, teacher_channels, pixel_queue, pixels, seed)
+        self.region = RegionMemory(classes, teacher_channels, region_queue, seed)
+        self.steps = StepCount()
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> dict[str, Tensor]:
+        step = self.steps.value
+        valid = resize_valid(batch.valid, student.shape[-2:])
+        pixels = self.pixel.draw(self.pixel_contrasts, step=step)
+        regions = self.region.draw(self.region_contrasts, step=step)
+        parts = {
+            name: weight
+            * memory_relations(
+                student, teacher, contrast, temperature=self.temperature, valid=valid
+            )
+            for name, weight, contrast in (
+                ("pixel", self.pixel_weight, pixels),
+                ("region", self.region_weight, regions),
+            )
+        }
+        if self.training:
+            self.pixel.enqueue(teacher, batch.labels, step=step)
+            self.region.enqueue(teacher, batch.labels)
+            self.steps.value += 1
+        return parts
+
+    def extra_repr(self) -> str:
+        return f"temperature={self.temperature}"

@@ -1,0 +1,82 @@
+"""The autoencoder of knowledge adaptation: a teacher's features in a denser form."""
+
+from torch import Tensor, nn
+
+from segdistill.losses.maths.precision import full_precision, without_autocast
+
+
+class Autoencoder(nn.Module):
+    """Encode feature maps at half their height and width, and decode them again.
+
+    Three 3×3 convolutions and three transposed ones, as wide as the features, each with batch
+    norm and ReLU; the first and the last have stride 2.
+
+    Args:
+        channels: width of the features.
+
+    Shape:
+        features ``(N, C, H, W)``; code ``(N, C, ⌈H/2⌉, ⌈W/2⌉)``.
+
+    Source:
+        He et al., "Knowledge Adaptation for Efficient Semantic Segmentation", CVPR 2019,
+        appendix 6.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            *(conv_bn_relu(channels, channels, stride=stride) for stride in (2, 1, 1))
+        )
+        self.decoder = nn.ModuleList(
+            nn.ConvTranspose2d(channels, channels, 3, stride=stride, padding=1, bias=False)
+            for stride in (1, 1, 2)
+        )
+        self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(3))
+
+    def encode(self, features: Tensor) -> Tensor:
+        code: Tensor = self.encoder(features.to(next(self.encoder.parameters()).dtype))
+        return code
+
+    def decode(self, code: Tensor, size: tuple[int, ...]) -> Tensor:
+        """Return features of the given height and width, which halve to the code's."""
+        sizes = (code.shape[2:], code.shape[2:], size)
+        for layer, norm, output in zip(self.decoder, self.norms, sizes, strict=True):
+            code = norm(layer(code, output_size=list(output))).relu()
+        return code
+
+
+def conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
+    """Return a 3×3 convolution with batch norm and ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(),
+    )
+
+
+@without_autocast
+def autoencoder_loss(
+    features: Tensor, code: Tensor, decoded: Tensor, *, sparsity: float = 1e-7
+) -> Tensor:
+    r"""Return how well features were reconstructed from a sparse code.
+
+    .. math:: L = \frac{1}{N P} \big( \|\phi - D(E\phi)\|_2^2 + \alpha \|E\phi\|_1 \big)
+
+    A mean over the :math:`P` positions of :math:`N` images, a sum over channels: as a mean over
+    channels too, the published learning rate of 0.1 hardly moves it within an epoch.
+
+    Args:
+        features: :math:`\phi`, of the teacher.
+        code: :math:`E\phi`.
+        decoded: :math:`D(E\phi)`.
+        sparsity: :math:`\alpha`.
+
+    Shape:
+        features, decoded ``(N, C, H, W)``; code of any shape; result ``()``.
+
+    Source:
+        He et al., CVPR 2019, Eq. 1, divided by the number of positions.
+    """
+    features, code, decoded = full_precision(features, code, decoded)
+    error = (features - decoded).square().sum() + sparsity * code.abs().sum()
+    return error / features[:, 0].numel()

@@ -1,0 +1,94 @@
+"""Pixel-wise distillation: match the class distribution of every pixel."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from segdistill.checks import check_positive, check_same_maps
+from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.positions import check_valid, resize_valid
+from segdistill.losses.maths.precision import without_autocast
+from segdistill.types import Batch
+
+
+@without_autocast
+def pixelwise_kl(
+    student: Tensor, teacher: Tensor, *, temperature: float = 1.0, valid: Tensor | None = None
+) -> Tensor:
+    r"""Compare the class distributions of each pixel of two maps of logits.
+
+    With :math:`\sigma` the softmax over classes and :math:`V` the valid positions of all
+    images, the loss is their mean divergence,
+
+    .. math::
+        L = \frac{T^2}{|V|} \sum_{p \in V} \sum_k
+            \sigma(y_p / T)_k \log \frac{\sigma(y_p / T)_k}{\sigma(x_p / T)_k}.
+
+    It is 0 for equal maps, and does not change when a constant is added to the logits of a
+    pixel. No gradient reaches the teacher. Half-precision maps are compared in float32.
+
+    Use it first: tuned with the same care, few methods add to it (Niemann et al. 2023, Table
+    6). It holds two maps beside its inputs. The gradient has no gradient of its own.
+
+    Args:
+        student: logits of the student, :math:`x`.
+        teacher: logits of the teacher, :math:`y`, of the same shape.
+        temperature: :math:`T`, no unit; above 1 it flattens the distributions.
+        valid: True where a position counts, False where augmentation padded; None counts
+            every position. Without any valid position the loss is 0.
+
+    Shape:
+        student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
+
+    Returns:
+        The loss in nats times :math:`T^2`, at least 0 up to rounding.
+
+    Raises:
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, ``valid`` has
+            another size, or the temperature is not a finite number above 0.
+        TypeError: ``valid`` is not bool.
+
+    Source:
+        Hinton, Vinyals and Dean 2015, arXiv:1503.02531. Liu et al., "Structured Knowledge
+        Distillation for Semantic Segmentation", CVPR 2019, Eq. 1 and Yang et al., CVPR 2022,
+        Eq. 2 print KL(student ‖ teacher); their code, as here, computes KL(teacher ‖ student).
+        The SKD code sums over the batch, the CWD code divides by the classes as well.
+    """
+    check_same_maps("pixelwise_kl", student=student, teacher=teacher)
+    check_positive("pixelwise_kl", temperature=temperature)
+    check_valid("pixelwise_kl", valid, student)
+
+    def divergence(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
+        log_s = F.log_softmax(student / temperature, dim=1)
+        log_t = F.log_softmax(teacher / temperature, dim=1)
+        divergences = F.kl_div(log_s, log_t, reduction="none", log_target=True)
+        # Multiplied, not selected: the same work for every batch, and no waiting for a count.
+        return (divergences.sum(dim=1, keepdim=True) * valid).sum()
+
+    if valid is None:
+        valid = torch.ones_like(student[:, 0], dtype=torch.bool)
+    total = sum_over_blocks(divergence, student, teacher, valid[:, None], dim=2)
+    return total * temperature**2 / valid.sum().clamp_min(1)
+
+
+class PixelwiseKL(nn.Module):
+    """Module form of :func:`pixelwise_kl`; it has no parameters to learn.
+
+    Given a batch it leaves out the positions that augmentation padded: those whose nearest
+    pixel of ``batch.valid`` is False.
+
+    Args:
+        temperature: see :func:`pixelwise_kl`.
+    """
+
+    def __init__(self, temperature: float = 1.0) -> None:
+        super().__init__()
+        check_positive("PixelwiseKL", temperature=temperature)
+        self.temperature = temperature
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        valid = None if batch is None else resize_valid(batch.valid, student.shape[-2:])
+        return pixelwise_kl(student, teacher, temperature=self.temperature, valid=valid)
+
+    def extra_repr(self) -> str:
+        return f"temperature={self.temperature}"

@@ -1,0 +1,1 @@
+"""Networks of others behind the contract of this package's networks."""

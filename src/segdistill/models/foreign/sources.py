@@ -1,0 +1,251 @@
+"""Networks of others: from your own code, or from a library that is installed."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from torch import nn
+
+from segdistill.checks import nearest
+from segdistill.errors import ConfigError
+from segdistill.models.backbone import any_size, backbone_names
+from segdistill.models.foreign.adapter import Adapter
+
+
+def from_import(
+    name: str,
+    classes: int,
+    args: dict[str, object] | None = None,
+    output: str | None = None,
+    mean: tuple[float, float, float] | None = None,
+    std: tuple[float, float, float] | None = None,
+    divisor: int = 1,
+    class_map: tuple[int, ...] | None = None,
+) -> Adapter:
+    """Return what a function or class of your own code builds; see :class:`Adapter`.
+
+    Args:
+        name: ``package.module:function``.
+        classes: number of classes.
+        args: what the function is called with.
+        output: see :class:`Adapter`.
+        mean: see :class:`Adapter`; None gives the network images in [0, 1].
+        std: likewise.
+        divisor: see :class:`Adapter`.
+        class_map: see :class:`Adapter`.
+
+    Raises:
+        ConfigError: there is no such module or function, it does not take ``args``, or it
+            builds no ``nn.Module``.
+    """
+    module_name, _, attribute = name.partition(":")
+    if not attribute:
+        raise ConfigError(
+            f"network import:{name}: expected package.module:function, got no function"
+        )
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"network import:{name}: expected a module {module_name}, got: {error}; install its "
+            "package, or run from the folder that holds it with PYTHONPATH=."
+        ) from error
+    if attribute not in vars(module):
+        raise ConfigError(
+            f"network import:{name}: expected a function of {module_name}, got '{attribute}'; "
+            f"{nearest(attribute, vars(module))}"
+        )
+    function = vars(module)[attribute]
+    try:
+        _bind(function, args or {})
+    except TypeError as error:
+        raise ConfigError(
+            f"network import:{name}: expected args that {attribute} takes, got "
+            f"{', '.join(args or {}) or 'none'}: {error}; set args"
+        ) from error
+    network = function(**(args or {}))
+    if not isinstance(network, nn.Module):
+        raise ConfigError(
+            f"network import:{name}: expected an nn.Module, got {type(network).__name__}; name "
+            "the function or class that builds it"
+        )
+    return Adapter(
+        network,
+        classes,
+        output=output,
+        mean=mean,
+        std=std,
+        divisor=divisor,
+        class_map=class_map,
+    )
+
+
+def _bind(function: Callable[..., object], args: Mapping[str, object]) -> None:
+    try:
+        signature = inspect.signature(function)
+    except ValueError:  # of something compiled
+        return
+    signature.bind(**args)
+
+
+def from_smp(
+    name: str,
+    classes: int,
+    args: dict[str, object] | None = None,
+    pretrained: bool = False,
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    divisor: int = 32,
+    class_map: tuple[int, ...] | None = None,
+) -> Adapter:
+    """Return a network of segmentation-models-pytorch; see :class:`Adapter`.
+
+    Args:
+        name: of the architecture, such as ``unet`` or ``upernet``.
+        classes: number of classes.
+        args: of its constructor, such as ``encoder_name``.
+        pretrained: load ImageNet weights into the encoder (downloads them).
+        mean: see :class:`Adapter`; ImageNet's by default.
+        std: likewise.
+        divisor: see :class:`Adapter`.
+        class_map: see :class:`Adapter`; the network is then built with as many classes as
+            the map needs, or with ``args.classes``.
+
+    An encoder of timm, ``tu-`` before its name, takes images of any size here, Swin too.
+
+    Raises:
+        ConfigError: the library is not installed, has no such architecture or encoder, or
+            does not take ``args``.
+    """
+    smp = library("segmentation_models_pytorch", "segmentation-models-pytorch", f"smp:{name}")
+    known = smp.MODEL_ARCHITECTURES_MAPPING
+    if name.lower() not in known:
+        raise ConfigError(
+            f"network smp:{name}: expected an architecture of segmentation-models-pytorch; "
+            f"{nearest(name.lower(), known)}"
+        )
+    settings: dict[str, object] = {
+        "encoder_weights": "imagenet" if pretrained else None,
+        "classes": classes if class_map is None else max(class_map) + 1,
+        **(args or {}),
+    }
+    network = _smp_network(smp, name.lower(), settings)
+    taps = {"backbone": "encoder", "head": "decoder"}
+    return Adapter(
+        network, classes, mean=mean, std=std, divisor=divisor, class_map=class_map, taps=taps
+    )
+
+
+def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
+    """Build a network of the library, which answers a wrong encoder or key badly or not at all."""
+    architecture = smp.MODEL_ARCHITECTURES_MAPPING[name]
+    parameters = inspect.signature(architecture).parameters
+    encoder = str(settings.get("encoder_name", parameters["encoder_name"].default))
+    prefix = "tu-" if encoder.startswith("tu-") else ""
+    # A timm name may have a tag of its weights behind a dot.
+    bare = encoder.removeprefix("tu-").partition(".")[0] if prefix else encoder
+    known = backbone_names() if prefix else smp.encoders.get_encoder_names()
+    if bare not in known:
+        answer = nearest(bare, known)
+        answer = answer.replace("'", f"'{prefix}", 1) if answer.startswith("did") else "see timm's"
+        raise ConfigError(
+            f"network smp:{name}: expected an encoder_name of segmentation-models-pytorch, or of "
+            f"timm behind 'tu-', got '{encoder}'; {answer} (segdistill list backbones)"
+        )
+    if prefix:
+        settings = {**dict(any_size(bare)), **settings}
+        if settings["encoder_weights"] == "imagenet":  # a flag for these
+            settings["encoder_weights"] = True
+    else:
+        _check_keys(f"smp:{name}", settings, parameters.values())
+    try:
+        network: nn.Module = architecture(**settings)
+    except (TypeError, ValueError, KeyError, RuntimeError) as error:
+        raise ConfigError(
+            f"network smp:{name}: expected args that segmentation-models-pytorch can build, it "
+            f"answers: {str(error).rstrip('.')}; change args"
+        ) from error
+    return network
+
+
+def _check_keys(
+    name: str, settings: Mapping[str, object], parameters: Iterable[inspect.Parameter]
+) -> None:
+    """Refuse keys that a constructor would swallow and forget."""
+    known = [each.name for each in parameters if each.kind is not inspect.Parameter.VAR_KEYWORD]
+    for key in settings:
+        if key not in known:
+            raise ConfigError(
+                f"network {name}: expected args of its constructor, got '{key}'; "
+                f"{nearest(key, known)}"
+            )
+
+
+def from_torchvision(
+    name: str,
+    classes: int,
+    args: dict[str, object] | None = None,
+    pretrained: bool = False,
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225),
+    class_map: tuple[int, ...] | None = None,
+) -> Adapter:
+    """Return a segmentation network of torchvision; see :class:`Adapter`.
+
+    Args:
+        name: such as ``deeplabv3_resnet50``.
+        classes: number of classes.
+        args: of its constructor, such as ``aux_loss``.
+        pretrained: load ImageNet weights into the backbone (downloads them).
+        mean: see :class:`Adapter`; ImageNet's by default.
+        std: likewise.
+        class_map: see :class:`Adapter`; the network is then built with as many classes as
+            the map needs, or with ``args.num_classes``.
+
+    Raises:
+        ConfigError: torchvision has no such network, or it does not take ``args``.
+    """
+    from torchvision import models
+
+    known = models.list_models(module=models.segmentation)
+    if name not in known:
+        raise ConfigError(
+            f"network torchvision:{name}: expected a segmentation network of torchvision; "
+            f"{nearest(name, known)}"
+        )
+    settings: dict[str, object] = {
+        "weights": None,
+        "weights_backbone": "DEFAULT" if pretrained else None,
+        "num_classes": classes if class_map is None else max(class_map) + 1,
+        **(args or {}),
+    }
+    builder: Callable[..., nn.Module] = models.get_model_builder(name)
+    _check_keys(f"torchvision:{name}", settings, inspect.signature(builder).parameters.values())
+    network: Any = builder(**settings)
+    taps = {"backbone": "backbone"}
+    if isinstance(network.classifier, nn.Sequential):
+        taps["head"] = f"classifier.{len(network.classifier) - 2}"
+    return Adapter(network, classes, mean=mean, std=std, class_map=class_map, taps=taps)
+
+
+def library(module: str, package: str, name: str) -> Any:
+    """Import an optional package.
+
+    Args:
+        module: what is imported.
+        package: what pip calls it.
+        name: of the network that needs it, for the message.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"network {name}: expected the package {package}, which is not installed; "
+            f"pip install {package}"
+        ) from error

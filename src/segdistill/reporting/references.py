@@ -1,0 +1,50 @@
+"""BibTeX of what a report rests on: losses, data and networks, found by their names."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+
+from segdistill.reporting.runs import Run
+
+_ENTRY = re.compile(r"^@\w+\{(?P<key>[^,]+),\n.*?^\}", flags=re.DOTALL | re.MULTILINE)
+_KEYWORDS = re.compile(r"^  keywords = \{(?P<words>[^}]*)\},\n", flags=re.MULTILINE)
+
+
+def used(runs: Sequence[Run]) -> list[str]:
+    """Return what runs were made of: ``loss:NAME``, ``dataset:NAME`` and ``network:NAME``."""
+    found: list[str] = []
+    for run in runs:
+        found += [f"loss:{term['loss']}" for term in run.settings.get("distill") or ()]
+        found.append(f"dataset:{(run.settings.get('data') or {}).get('dataset')}")
+        for part in ("teacher", "student"):
+            network = run.settings.get(part) or {}
+            found += [f"network:{network.get(key)}" for key in ("network", "backbone")]
+    return list(dict.fromkeys(found))
+
+
+def bibtex(names: Iterable[str]) -> str:
+    """Return the entries of the packaged file that are for one of the names, in its order.
+
+    Args:
+        names: as :func:`used` returns them, ``study`` and ``search`` for those of any study. A
+            network's entry is for every name that it begins, so that ``resnet`` is cited for
+            ``resnet101``.
+    """
+    wanted = set(names)
+    found = []
+    for entry in _ENTRY.finditer(_text()):
+        keywords = _KEYWORDS.search(entry[0])
+        words = re.split(r",\s*", keywords["words"]) if keywords else []
+        if any(_is_for(word, name) for word in words for name in wanted):
+            found.append(_KEYWORDS.sub("", entry[0]))
+    return "\n\n".join(found)
+
+
+def _is_for(word: str, name: str) -> bool:
+    return name == word or (word.startswith("network:") and name.startswith(word))
+
+
+def _text() -> str:
+    return files("segdistill.reporting").joinpath("references.bib").read_text(encoding="utf-8")

@@ -1,0 +1,123 @@
+"""The results of a report as a CSV file and as a LaTeX table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+from segdistill.reporting.groups import Group, panels
+
+_LATEX = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+} | {character: f"\\{character}" for character in "&%$#_{}"}
+
+_COLUMNS = (
+    "pair",
+    "method",
+    "seeds",
+    "failed",
+    "miou_mean",
+    "miou_sd",
+    "best_on_the_way_mean",
+    "paired_seeds",
+    "difference",
+    "difference_low",
+    "difference_high",
+    "confidence",
+    "p",
+    "p_holm",
+    "smallest_p",
+    "probability_of_improvement",
+    "params_m",
+    "gflops",
+    "latency_ms",
+    "seconds",
+    "own_seconds",
+    "peak_memory_mib",
+    "energy_kwh",
+)
+
+
+def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | None = None) -> str:
+    """Return a row a group, fractions and SI units, empty where a number is not known.
+
+    Args:
+        groups: with their comparisons.
+        failed: how many runs failed, by pair and method.
+    """
+    out = io.StringIO()
+    writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n", restval="")
+    writer.writeheader()
+    for one in groups:
+        row: dict[str, object] = {
+            "pair": one.pair,
+            "method": one.name,
+            "seeds": len(one.runs),
+            "failed": (failed or {}).get((one.pair, one.name), 0),
+            "miou_mean": one.miou,
+            "miou_sd": one.deviation,
+            "best_on_the_way_mean": one.best,
+        }
+        found = one.comparison
+        if found is not None:
+            several = found.seeds > 1
+            row |= {
+                "paired_seeds": found.seeds,
+                "difference": found.difference.estimate,
+                "difference_low": found.difference.low if several else "",
+                "difference_high": found.difference.high if several else "",
+                "confidence": found.difference.confidence if several else "",
+                "p": found.p,
+                "p_holm": found.p_holm,
+                "smallest_p": found.smallest_p,
+                "probability_of_improvement": found.improvement,
+            }
+        row |= {key: one.mean(key) for key in _COLUMNS[_COLUMNS.index("params_m") :]}
+        writer.writerow({key: "" if value is None else value for key, value in row.items()})
+    return out.getvalue()
+
+
+def results_tex(groups: Sequence[Group]) -> str:
+    """Return a ``tabular`` that any LaTeX sets; with booktabs its rules are better.
+
+    mIoU in percent, differences in points with their 95 % interval, p corrected by Holm.
+    """
+    lines = [
+        "% Made by segdistill from the run folders' files; needs no package.",
+        r"\providecommand{\toprule}{\hline}",
+        r"\providecommand{\midrule}{\hline}",
+        r"\providecommand{\bottomrule}{\hline}",
+        r"\begin{tabular}{lrrrrrr}",
+        r"\toprule",
+        r"method & mIoU, \% & difference [95\,\% interval] & $p$ (Holm) & params, M & GFLOPs "
+        r"& latency, ms \\",
+    ]
+    for pair, members in panels(groups).items():
+        lines.append(r"\midrule")
+        if pair:
+            lines.append(rf"\multicolumn{{7}}{{l}}{{{escape_latex(pair)}}} \\")
+        lines += [rf"{' & '.join(_cells(one))} \\" for one in members]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
+
+
+def escape_latex(text: str) -> str:
+    """Return text with LaTeX's special characters made harmless."""
+    return "".join(_LATEX.get(character, character) for character in text)
+
+
+def _cells(one: Group) -> list[str]:
+    score = f"{100 * one.miou:.2f}"
+    if one.deviation is not None:
+        score += rf" $\pm$ {100 * one.deviation:.2f}"
+    found, difference, p = one.comparison, "--", "--"
+    if found is not None:
+        difference, p = f"${100 * found.difference.estimate:+.2f}$", f"{found.p_holm:.3g}"
+        if found.seeds > 1:
+            low, high = 100 * found.difference.low, 100 * found.difference.high
+            difference += f" [${low:+.2f}$, ${high:+.2f}$]"
+    costs = [one.mean(key) for key in ("params_m", "gflops", "latency_ms")]
+    known = ["--" if value is None else f"{value:.2f}" for value in costs]
+    return [escape_latex(one.name), score, difference, p, *known]

@@ -1,0 +1,1 @@
+"""Studies: methods compared, with the statistics that say what may be believed."""

@@ -1,0 +1,103 @@
+"""The Ray engine: cohorts as tasks of a cluster, whose results the driver writes."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from segdistill.config import EngineConfig
+from segdistill.errors import SegdistillError
+from segdistill.files import write_whole
+from segdistill.studies.cohorts import Job
+from segdistill.studies.packages import need_ray
+from segdistill.studies.work import work
+from segdistill.training.events import Note, Tell
+from segdistill.training.folder import ENDS
+
+
+def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell) -> Iterator[Job]:
+    """Train cohorts as Ray tasks and yield each when its results are written.
+
+    A task trains in a folder of its own machine and sends back the run folders whole; a cohort
+    whose machine is lost is begun again on another. Data and the teacher's weights have to be at
+    the same paths everywhere.
+
+    Args:
+        jobs: the cohorts.
+        root: folder of the study, on the machine of the driver.
+        engine: address, what a cohort needs, and how often it is begun again.
+        tell: called when a cohort is done; a task itself tells nobody.
+
+    Raises:
+        ConfigError: ray is not installed.
+        SegdistillError: a cohort was lost more often than ``retries``; the study can be resumed.
+        OSError, ConfigError, RunFolderError: see :func:`segdistill.studies.work.work`.
+    """
+    need_ray()
+    # Read when ray is imported: no statistics leave the machine.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    import ray
+
+    ours = not ray.is_initialized()
+    if ours:
+        ray.init(engine.address, include_dashboard=False, log_to_driver=False)
+    task = ray.remote(
+        num_cpus=engine.cpus, num_gpus=engine.gpus or None, max_retries=engine.retries
+    )(train_away)
+    try:
+        running: dict[Any, Job] = {
+            task.remote(job, engine.threads, str(Path.cwd())): job for job in jobs
+        }
+        while running:
+            (done,), _ = ray.wait(list(running), num_returns=1)
+            job = running.pop(done)
+            try:
+                node, files = ray.get(done)
+            except ray.exceptions.RayTaskError as error:
+                raise error.cause from None
+            except ray.exceptions.RayError as error:
+                raise SegdistillError(
+                    f"engine: expected {job.name} to be done in {1 + engine.retries} attempts, got "
+                    f"{type(error).__name__}; look at the machines, then go on with --resume"
+                ) from None
+            write_files(root / job.folder, files)
+            tell(Note(f"{job.name}: done on node {node[:8]}"))
+            yield job
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+        if ours:
+            ray.shutdown()
+
+
+def train_away(job: Job, threads: int | None, home: str) -> tuple[str, dict[str, bytes]]:
+    """Train a cohort in a temporary folder; return the node and the files by relative path.
+
+    Args:
+        job: the cohort.
+        threads: of torch.
+        home: working directory of the driver, which relative paths of the config mean.
+    """
+    import ray
+
+    if Path(home).is_dir():
+        os.chdir(home)
+    with tempfile.TemporaryDirectory() as place:
+        work(job, Path(place), threads=threads)
+        folder = Path(place) / job.folder
+        files = {
+            str(file.relative_to(folder)): file.read_bytes()
+            for file in sorted(folder.rglob("*"))
+            if file.is_file() and file.suffix != ".lock"
+        }
+    return ray.get_runtime_context().get_node_id(), files
+
+
+def write_files(folder: Path, files: dict[str, bytes]) -> None:
+    """Write files below a folder; what says that a run has ended comes last."""
+    for name in sorted(files, key=lambda name: Path(name).name in ENDS):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_whole(folder / name, files[name])

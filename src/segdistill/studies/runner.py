@@ -1,0 +1,241 @@
+"""A study from its file to its last run: measure, plan, search, compare; resumable anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from segdistill.catalogue import tables
+from segdistill.config import StudyConfig
+from segdistill.errors import RunFolderError
+from segdistill.files import read_json, write_json, write_whole
+from segdistill.studies.cohorts import Job, round_jobs, seed_jobs
+from segdistill.studies.local import threads_of
+from segdistill.studies.plan import describe, summarize
+from segdistill.studies.runs import base_config
+from segdistill.studies.search import check_runs, suggest_round
+from segdistill.studies.trials import append_trial, best_trial, read_trial, read_trials
+from segdistill.studies.work import limit_threads
+from segdistill.training.checkpoint import checkpoints
+from segdistill.training.events import Note, Progress, Tell, silent
+from segdistill.training.folder import ended
+from segdistill.training.measure import CohortCost, LearnerCost, measure_cohort
+
+ENGINES = {"local": "local:run_local", "ray": "cluster:run_ray"}
+"""Where cohorts run, by the name in a study file."""
+
+_KEPT = {"search": 0, "final": 1}  # a critic is in the last checkpoint alone
+
+Costs = Mapping[str, CohortCost]
+Params = dict[str, dict[str, Any]]
+
+
+def run_study(
+    study: StudyConfig,
+    out: Path,
+    *,
+    dry_run: bool = False,
+    resume: bool = False,
+    tell: Tell = silent,
+) -> None:
+    """Measure, plan, search and train everything that a study compares.
+
+    Args:
+        study: the checked study file.
+        out: folder of the study.
+        dry_run: stop when ``plan.json`` is written.
+        resume: go on with a study that was interrupted; what has ended is not run again.
+        tell: called with what happens.
+
+    Raises:
+        ConfigError: a run of the study cannot be made as configured.
+        RunFolderError: the folder holds something else, or a study that was not to be resumed.
+        KeyboardInterrupt: interrupted; it can be resumed.
+        DataError, CheckpointError, TrainingDivergedError, ValueError: nothing can be trained
+            as configured; found on the first steps, before the plan is written.
+    """
+    check_runs(study)
+    _check_folder(study, out, resume=resume)
+    costs = _measure(study, out, tell)
+    plan = describe(study, costs)
+    write_json(out / "plan.json", plan)
+    tell(Note(summarize(plan)))
+    if dry_run:
+        return
+    _search(study, out, costs, tell)
+    chosen = choose(study, out)
+    jobs = []
+    for seed in study.seeds:
+        for pair in study.pairs:
+            params = {m: found["params"] for m, found in chosen[pair].items() if not found["error"]}
+            jobs += seed_jobs(study, pair, seed, params, costs[pair])
+    for _ in _execute(jobs, study, out, "final runs", tell):
+        pass
+
+
+def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
+    """Refuse a folder that is in use."""
+    begun = any((out / stage).exists() for stage in ("search", "final"))
+    if out.exists() and not (out / "study.yaml").exists() and any(out.iterdir()):
+        raise RunFolderError(f"{out}: expected a new or empty folder; choose another with --out")
+    if begun and (read_json(out / "plan.json")["hash"] != study.hash()):
+        raise RunFolderError(
+            f"{out}: expected the study {study.hash()}, got another in it; choose another folder"
+        )
+    if begun and not resume:
+        raise RunFolderError(
+            f"{out}: expected a new folder, got a study that has begun; go on with --resume"
+        )
+
+
+def _measure(study: StudyConfig, out: Path, tell: Tell) -> Costs:
+    """Return what each pair's cohort costs: measured once, and read again on a resume."""
+    file, described = out / "measured.json", out / "study.yaml"
+    known = file.exists() and _same(study, described)
+    found: dict[str, Any] = read_json(file) if known else {}
+    for pair in study.pairs:
+        if pair not in found:
+            tell(Note(f"pair {pair}: measuring a few steps of each method"))
+            configs = {method: base_config(study, pair, method) for method in study.methods}
+            with limit_threads(threads_of(study.engine, _at_once(study))):  # as it will be trained
+                found[pair] = asdict(measure_cohort(configs))
+            if not known:  # what was measured for another study is not to outlive its file
+                file.unlink(missing_ok=True)
+                out.mkdir(parents=True, exist_ok=True)
+                _describe(study, described)
+                known = True
+            write_json(file, found)
+    _describe(study, described)
+    return {
+        pair: CohortCost(
+            **{
+                **cost,
+                "learners": {name: LearnerCost(**one) for name, one in cost["learners"].items()},
+            }
+        )
+        for pair, cost in found.items()
+    }
+
+
+def _at_once(study: StudyConfig) -> int:
+    """Return how many cohorts are trained at once on this machine."""
+    return study.engine.processes if study.engine.name == "local" else 1
+
+
+def _describe(study: StudyConfig, file: Path) -> None:
+    write_whole(file, yaml.safe_dump(study.tree(), sort_keys=False))
+
+
+def _same(study: StudyConfig, file: Path) -> bool:
+    """Return whether a file holds this study, whatever its engine."""
+    if not file.exists():
+        return False
+    own, other = study.tree(), yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {**own, "engine": None} == {**other, "engine": None}
+
+
+def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
+    """Run the trials that are missing, a generation at a time."""
+    search = study.search
+    for start in range(0, search.trials, search.parallel):
+        before = [t for t in read_trials(out / "trials.jsonl") if t.trial < start]
+        jobs, stop = list[Job](), min(start + search.parallel, search.trials)
+        for number in range(start, stop):
+            for pair in study.pairs:
+                params = suggest_round(study, pair, number, before)
+                _note_suggestions(out, pair, number, params)
+                jobs += round_jobs(study, pair, number, params, costs[pair], before)
+        _record(jobs, study, out)
+        each = len(jobs) // (stop - start)  # as many cohorts for every number
+        counted = each * start, each * search.trials
+        for job in _execute(jobs, study, out, "trials", tell, counted=counted):
+            _record([job], study, out)
+        tell(Note(_standing(out, start, stop)))
+
+
+def _note_suggestions(out: Path, pair: str, number: int, params: Params) -> None:
+    folder = out / "search" / pair / f"trial-{number}"
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / "suggested.json", params)
+
+
+def _record(jobs: Sequence[Job], study: StudyConfig, out: Path) -> None:
+    """Write down the trials that have ended and are not in ``trials.jsonl`` yet."""
+    file = out / "trials.jsonl"
+    known = {(trial.pair, trial.method, trial.trial) for trial in read_trials(file)}
+    for job in jobs:
+        params = read_json(out / job.folder / "suggested.json")
+        for method in job.trees:
+            folder = out / job.folder / method
+            if ended(folder) and (job.pair, method, job.number) not in known:
+                append_trial(file, read_trial(folder, job.pair, method, job.number, params[method]))
+
+
+def _standing(out: Path, start: int, stop: int) -> str:
+    words = []
+    for trial in read_trials(out / "trials.jsonl"):
+        if start <= trial.trial < stop:
+            score = "failed" if trial.miou is None else f"{100 * trial.miou:.1f}"
+            words.append(f"{trial.method} {score}" + " (pruned)" * (trial.status == "pruned"))
+    return f"trials {start} to {stop - 1}: {', '.join(words)}"
+
+
+def choose(study: StudyConfig, out: Path) -> dict[str, dict[str, Any]]:
+    """Take each method's best trial and write ``chosen.json``."""
+    trials = read_trials(out / "trials.jsonl")
+    chosen: dict[str, dict[str, Any]] = {}
+    for pair in study.pairs:
+        chosen[pair] = {}
+        for method in study.methods:
+            own = [t for t in trials if (t.pair, t.method) == (pair, method)]
+            best = best_trial(own)
+            errors = [trial.error for trial in own if trial.error is not None]
+            failed = bool(study.search.trials) and best is None
+            chosen[pair][method] = {
+                "trial": None if best is None else best.trial,
+                "params": {} if best is None else dict(best.params),
+                "miou": None if best is None else best.miou,
+                "error": (errors or ["no trial was trained to its end"])[-1] if failed else None,
+            }
+    write_json(out / "chosen.json", chosen)
+    return chosen
+
+
+def _execute(
+    jobs: Sequence[Job],
+    study: StudyConfig,
+    out: Path,
+    stage: str,
+    tell: Tell,
+    *,
+    counted: tuple[int, int] | None = None,
+) -> Iterator[Job]:
+    """Train what has not ended, on the engine of the study.
+
+    Args:
+        jobs: the cohorts.
+        study: the study.
+        out: its folder.
+        stage: what progress calls them.
+        tell: called with what happens.
+        counted: cohorts of the stage before these, and in all; these alone by default.
+    """
+    open_jobs = []
+    for job in jobs:
+        trees = {m: t for m, t in job.trees.items() if not ended(out / job.folder / m)}
+        if trees:
+            open_jobs.append(Job(job.stage, job.pair, job.number, trees, job.seen, job.factor))
+    run = tables.load("segdistill.studies", ENGINES[study.engine.name])
+    before, total = counted or (0, len(jobs))
+    done = before + len(jobs) - len(open_jobs)
+    for job in run(open_jobs, out, study.engine, tell=tell):
+        done += 1
+        for method in job.trees:  # two a run would fill a disk, and nothing resumes from them now
+            for file in checkpoints(out / job.folder / method / "checkpoints")[_KEPT[job.stage] :]:
+                file.unlink()
+        tell(Progress(f"study, {stage}", done, total, {}))
+        yield job

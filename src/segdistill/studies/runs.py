@@ -1,0 +1,100 @@
+"""The configs of a study's runs: what is compared, and what is tried before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from segdistill.config import RunConfig, StudyConfig, Tree, put
+from segdistill.config.loading import check_tree
+from segdistill.errors import ConfigError
+from segdistill.seeding import derive
+from segdistill.studies.halving import rungs
+
+
+def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
+    """Return the tree of a final run of seed 0 with nothing tuned."""
+    networks = study.pairs[pair]
+    return {
+        "data": study.data,
+        "teacher": networks.teacher,
+        "student": networks.student,
+        "distill": list(study.methods[method].distill),
+        "training": study.training,
+        "evaluation": study.evaluation,
+    }
+
+
+def base_config(study: StudyConfig, pair: str, method: str) -> RunConfig:
+    """Return the config of :func:`base_tree`.
+
+    Raises:
+        ConfigError: it cannot be run.
+    """
+    return check_run(base_tree(study, pair, method), pair, method)
+
+
+def final_config(
+    study: StudyConfig,
+    pair: str,
+    method: str,
+    params: Mapping[str, Any],
+    seed: int,
+    *,
+    steps: int | None = None,
+) -> RunConfig:
+    """Return the config of a run that is compared: all training images, the reported split."""
+    tree = _with(base_tree(study, pair, method), params)
+    tree = _with(tree, {"data.seed": seed, "training.seed": seed})
+    return check_run(tree if steps is None else put(tree, "training.steps", steps), pair, method)
+
+
+def trial_config(
+    study: StudyConfig,
+    pair: str,
+    method: str,
+    params: Mapping[str, Any],
+    number: int,
+    *,
+    steps: int | None = None,
+) -> RunConfig:
+    """Return the config of a trial: scored on training images that are held out."""
+    search = study.search
+    seed = derive(search.seed, "trial", number) % 2**31
+    while seed in study.seeds:  # what the comparison is to show was never searched on
+        seed = (seed + 1) % 2**31
+    base = base_config(study, pair, method)
+    steps = steps or search.steps or base.training.steps
+    fixed: dict[str, Any] = {
+        "data.seed": seed,
+        "data.holdout": search.holdout,
+        "training.seed": seed,
+        "training.steps": steps,
+        "training.evaluate_every": None,
+        "evaluation.split": "holdout",
+        "evaluation.pictures": 0,
+    }
+    if search.pruning is not None:
+        if study.match == "seconds":  # as many as were measured, less what the rungs do not divide
+            steps -= steps % search.pruning.factor**search.pruning.rungs
+            fixed["training.steps"] = steps
+        fixed["training.evaluate_every"] = rungs(steps, search.pruning)[0]
+    return check_run(_with(_with(base_tree(study, pair, method), params), fixed), pair, method)
+
+
+def _with(tree: Tree, values: Mapping[str, Any]) -> Tree:
+    for path, value in values.items():
+        tree = put(tree, path, value)
+    return tree
+
+
+def check_run(tree: Tree, pair: str, method: str) -> RunConfig:
+    """Check the tree of a run of a study.
+
+    Raises:
+        ConfigError: it cannot be run; pair and method are named.
+    """
+    try:
+        return check_tree(tree)
+    except ConfigError as error:
+        raise ConfigError(f"pair {pair}, method {method}: {error}") from None

@@ -1,0 +1,144 @@
+"""The search: the same number of trials for every method, the plain student included."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from segdistill.config import Range, Space, StudyConfig, Tree, put
+from segdistill.errors import ConfigError
+from segdistill.seeding import derive
+from segdistill.studies.packages import check_packages
+from segdistill.studies.runs import base_config, base_tree, check_run, trial_config
+from segdistill.studies.suggest import grid_cells, suggest
+from segdistill.studies.trials import Trial
+from segdistill.training.sharing import shared
+
+
+def check_runs(study: StudyConfig) -> None:
+    """Check everything in a study file that can be known before anything is run.
+
+    Raises:
+        ConfigError: a run of the study cannot be made as configured.
+    """
+    check_packages(study)
+    for pair in study.pairs:
+        for method, space in all_spaces(study, pair).items():
+            config = base_config(study, pair, method)
+            if config.training.devices != 1:
+                raise ConfigError(
+                    f"training.devices: expected 1, got {config.training.devices}; a study gives "
+                    "each cohort one device, engine says how many run at once"
+                )
+            for path, values in space.items():
+                if path.partition(".")[0] == "student" or path == "training.seed":
+                    raise ConfigError(
+                        f"{path}: expected a setting of distill or of training to search, got one "
+                        "that makes it another student or repeats it; name pairs, or seeds"
+                    )
+                for value in _ends(path, values):
+                    changed = check_run(
+                        put(base_tree(study, pair, method), path, value), pair, method
+                    )
+                    if shared(changed) != shared(config):
+                        raise ConfigError(
+                            f"{path}: expected a setting of distill or of a learner's own training "
+                            "to search, got one that changes the batches of all; make it another "
+                            "study"
+                        )
+            cells = len(grid_cells(space)) if study.search.sampler == "grid" else None
+            if study.search.trials and cells not in (None, study.search.trials):
+                raise ConfigError(
+                    f"search.trials: expected as many trials as the grid of {method} has cells, "
+                    f"{cells}, got {study.search.trials}; a fair grid has equally many for every "
+                    "method, so add or remove values in methods." + method + ".space"
+                )
+    if study.search.pruning is not None and study.search.trials:
+        for pair in study.pairs:
+            for method in study.methods:
+                trial_config(study, pair, method, {}, 0)
+
+
+def _ends(path: str, values: Range | Sequence[Any]) -> Sequence[Any]:
+    """Return the values of a setting that have to be possible."""
+    if not isinstance(values, Range):
+        if not values:
+            raise ConfigError(f"{path}: expected values to search, got none")
+        return values
+    if not values.low < values.high or (values.log and values.low <= 0):
+        raise ConfigError(
+            f"{path}: expected low below high, and above 0 on a logarithmic scale, got "
+            f"{values.low:g} and {values.high:g}"
+        )
+    return values.low, values.high
+
+
+def all_spaces(study: StudyConfig, pair: str) -> dict[str, Space]:
+    """Return what is searched for each method of a pair; nothing where no trials are asked."""
+    if not study.search.trials:
+        return {method: {} for method in study.methods}
+    found = {}
+    for name, method in study.methods.items():
+        config = base_config(study, pair, name)
+        common = study.search.space
+        if common is None:
+            rate, decay = config.training.lr, config.training.weight_decay
+            common = {"training.lr": Range(low=rate / 4, high=4 * rate, log=True)}
+            if decay:
+                common["training.weight_decay"] = _decade(decay)
+        own = method.space
+        if own is None:
+            own = {
+                f"distill.{place}.weight": _decade(term.weight)
+                for place, term in enumerate(config.distill)
+                if term.weight
+            }
+        found[name] = {**common, **own}
+    return found
+
+
+def suggest_round(
+    study: StudyConfig, pair: str, number: int, trials: Sequence[Trial]
+) -> dict[str, dict[str, Any]]:
+    """Return what trial ``number`` of each method tries.
+
+    Trial 0 tries what the study file says, where its space has that, so that tuning starts from
+    the published values; a grid begins with its first cell.
+
+    Args:
+        study: the study.
+        pair: of teacher and student.
+        number: of the trial.
+        trials: all known; only those of earlier generations are used, so that it does not
+            matter which of a generation ended first.
+    """
+    search = study.search
+    known = number - number % search.parallel
+    found = {}
+    for place, (method, space) in enumerate(all_spaces(study, pair).items()):
+        before = [t for t in trials if (t.pair, t.method) == (pair, method) and t.trial < known]
+        seed = derive(search.seed, f"space/{pair}", place)
+        found[method] = suggest(space, before, number, sampler=search.sampler, seed=seed)
+        if number == 0 and search.sampler != "grid":
+            found[method] |= _published(space, base_config(study, pair, method).tree())
+    return found
+
+
+def _published(space: Space, tree: Tree) -> Tree:
+    """Return the values that a config has itself, of those that its space allows."""
+    found = {}
+    for path, values in space.items():
+        value: Any = tree
+        for key in path.split("."):
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        if isinstance(values, Range):
+            known = isinstance(value, int | float) and values.low <= value <= values.high
+        else:
+            known = value in values
+        if known:
+            found[path] = value
+    return found
+
+
+def _decade(value: float) -> Range:
+    return Range(low=value / 10, high=value * 10, log=True)

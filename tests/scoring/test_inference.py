@@ -1,0 +1,128 @@
+"""Inference: views are undone exactly, windows cover everything, nothing is padded."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from segdistill.scoring.inference import _spans, predict, predict_logits
+
+from .networks import Pixelwise, Strided
+
+
+def images(height: int = 24, width: int = 37) -> Tensor:
+    return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
+
+
+@torch.no_grad()
+def test_logits_have_the_size_of_the_images_or_the_one_asked_for() -> None:
+    network, x = Strided().eval(), images()
+    expected = F.interpolate(network(x).logits, (24, 37), mode="bilinear", align_corners=False)
+    assert_close(predict_logits(network, x), expected)
+    assert predict_logits(network, x, size=(48, 74)).shape == (2, 3, 48, 74)
+    assert predict(network, x, window=(16, 16), size=(48, 74)).shape == (2, 3, 48, 74)
+
+
+@torch.no_grad()
+def test_one_plain_view_is_the_softmax_of_the_logits() -> None:
+    network, x = Strided().eval(), images()
+    assert_close(predict(network, x), predict_logits(network, x).softmax(dim=1))
+
+
+@torch.no_grad()
+def test_bytes_and_unit_floats_are_the_same_image() -> None:
+    network, x = Strided().eval(), (images() * 255).to(torch.uint8)
+    assert_close(predict(network, x), predict(network, x.float() / 255))
+
+
+@torch.no_grad()
+def test_flip_averages_the_image_and_its_mirror_image() -> None:
+    network, x = Strided().eval(), images()
+    mirrored = predict(network, x.flip(-1)).flip(-1)
+    expected = (predict(network, x) + mirrored) / 2
+    assert_close(predict(network, x, flip=True), expected)
+    assert_close(predict(network, x.flip(-1), flip=True).flip(-1), expected)
+
+
+@torch.no_grad()
+def test_scales_average_probabilities_at_the_size_of_the_image() -> None:
+    network, x = Strided().eval(), images()
+    views = []
+    for size, antialias in (((12, 18), True), ((24, 37), False), ((36, 56), False)):
+        view = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=antialias)
+        views.append(predict_logits(network, view, size=(24, 37)).softmax(dim=1))
+    found = predict(network, x, scales=(0.5, 1.0, 1.5))
+    assert_close(found, sum(views) / 3)
+    assert_close(found.sum(dim=1), torch.ones(2, 24, 37))
+
+
+@torch.no_grad()
+def test_a_window_as_large_as_the_image_is_the_whole_image() -> None:
+    network, x = Strided().eval(), images()
+    assert_close(predict(network, x, window=(24, 37)), predict(network, x))
+    assert_close(predict(network, x, window=(100, 100)), predict(network, x))
+
+
+@pytest.mark.parametrize("window", [(8, 8), (7, 13), (24, 5), (1, 1)])
+@pytest.mark.parametrize("overlap", [0.0, 1 / 3, 0.9])
+@torch.no_grad()
+def test_windows_of_a_pixelwise_network_change_nothing(
+    window: tuple[int, int], overlap: float
+) -> None:
+    network, x = Pixelwise().eval(), images(12, 17)
+    found = predict(network, x, window=window, overlap=overlap)
+    assert_close(found, predict(network, x))
+    sizes = {shape[2:] for shape in network.seen[:-1]}
+    assert sizes == {(min(window[0], 12), min(window[1], 17))}, "every window has the same size"
+
+
+@torch.no_grad()
+def test_overlapping_windows_are_averaged() -> None:
+    network, x = Strided().eval(), images(8, 12)
+    left, right = predict(network, x[..., :8]), predict(network, x[..., 4:])
+    found = predict(network, x, window=(8, 8), overlap=0.5)
+    assert_close(found[..., :4], left[..., :4])
+    assert_close(found[..., 4:8], (left[..., 4:] + right[..., :4]) / 2)
+    assert_close(found[..., 8:], right[..., 4:])
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 1 / 3, 0.5, 0.9])
+def test_windows_cover_the_side_and_keep_the_overlap(overlap: float) -> None:
+    for length in range(1, 60):
+        for window in (1, 4, 9, 16):
+            spans = _spans(length, window, overlap)
+            assert spans[0][0] == 0
+            assert spans[-1][1] == length
+            for (_, end), (start, _) in pairwise(spans):
+                assert end - start >= int(window * overlap)
+
+
+@torch.no_grad()
+def test_the_network_sees_the_image_unpadded() -> None:
+    network = Pixelwise().eval()
+    predict(network, images(5, 7))
+    assert network.seen == [(2, 3, 5, 7)]
+
+
+def test_refuses_views_that_make_no_sense() -> None:
+    network, x = Pixelwise().eval(), images()
+    with pytest.raises(ValueError, match="at least one scale, got none"):
+        predict(network, x, scales=())
+    with pytest.raises(ValueError, match="expected scale > 0 and finite, got -1"):
+        predict(network, x, scales=(1.0, -1.0))
+    with pytest.raises(ValueError, match="window_width > 0"):
+        predict(network, x, window=(4, 0))
+    with pytest.raises(ValueError, match=r"overlap in \[0, 1\), got 1.0"):
+        predict(network, x, window=(4, 4), overlap=1.0)
+    with pytest.raises(ValueError, match=r"images \(N, 3, H, W\), got \(24, 37, 3\)"):
+        predict(network, torch.rand(24, 37, 3))
+
+
+def test_refuses_logits_that_are_not_finite() -> None:
+    network = Pixelwise().eval()
+    network.weight.data[0] = torch.nan
+    with pytest.raises(ValueError, match="expected finite logits"):
+        predict(network, images())

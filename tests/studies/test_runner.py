@@ -1,0 +1,205 @@
+"""A study, whole: what it writes, and that interruptions and engines change nothing."""
+
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from segdistill.config import StudyConfig
+from segdistill.errors import RunFolderError
+from segdistill.files import read_json
+from segdistill.studies.results import summarize_study
+from segdistill.studies.runner import choose, run_study
+from segdistill.studies.trials import Trial, append_trial, read_trials
+from segdistill.training.events import Event, Note, Progress
+
+Make = Callable[..., StudyConfig]
+KL = {"distill": [{"loss": "pixelwise_kl"}], "space": {}}
+LAD = {"distill": [{"loss": "layer_angular"}], "space": {}}
+
+
+def findings(out: Path) -> dict[str, object]:
+    """Everything in a study folder that does not depend on the clock."""
+    finals = {
+        str(file.relative_to(out)): (read_json(file)["miou"], read_json(file)["config_hash"])
+        for file in sorted(out.glob("final/*/*/*/result.json"))
+    }
+    trials = sorted(
+        (t.method, t.trial, json.dumps(dict(t.params)), t.status, t.miou, t.config_hash)
+        for t in read_trials(out / "trials.jsonl")
+    )
+    return {"finals": finals, "trials": trials, "chosen": read_json(out / "chosen.json")}
+
+
+def kill_after(cohorts: int, stage: str) -> Callable[[Event], None]:
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress) and event.stage == stage and event.done == cohorts:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return tell
+
+
+def test_a_study_killed_anywhere_ends_as_if_it_had_not_been(small: Make, tmp_path: Path) -> None:
+    study = small("search.sampler=tpe", "search.trials=3", "search.pruning={rungs: 1}")
+    run_study(study, tmp_path / "whole")
+    expected = findings(tmp_path / "whole")
+    assert len(expected["finals"]) == 6  # type: ignore[arg-type]
+    assert len(expected["trials"]) == 9  # type: ignore[arg-type]
+    moments = (
+        kill_after(1, "study, trials"),
+        kill_after(2, "training plain kl lad"),
+        kill_after(1, "study, final runs"),
+    )
+    for tell in moments:
+        child = multiprocessing.get_context("fork").Process(
+            target=run_study,
+            args=(study, tmp_path / "killed"),
+            kwargs={"resume": True, "tell": tell},
+        )
+        child.start()
+        child.join()
+        assert child.exitcode == -signal.SIGKILL
+    run_study(study, tmp_path / "killed", resume=True)
+    assert findings(tmp_path / "killed") == expected
+
+
+def test_nothing_that_ended_is_run_again(small: Make, tmp_path: Path) -> None:
+    study = small("search.trials=0")
+    run_study(study, tmp_path / "study")
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")}
+    said: list[Event] = []
+    run_study(study, tmp_path / "study", resume=True, tell=said.append)
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")} == before
+    assert not any(isinstance(event, Progress) for event in said)
+
+
+def test_several_processes_give_what_one_gives(small: Make, tmp_path: Path) -> None:
+    study = small("search.trials=0")
+    run_study(study, tmp_path / "one")
+    run_study(small("search.trials=0", "engine.processes=2"), tmp_path / "two")
+    assert findings(tmp_path / "two") == findings(tmp_path / "one")
+
+
+def test_a_dry_run_writes_every_run_with_its_hash_and_trains_none(
+    small: Make, tmp_path: Path
+) -> None:
+    study = small()
+    said: list[Event] = []
+    run_study(study, tmp_path / "study", dry_run=True, tell=said.append)
+    plan = read_json(tmp_path / "study" / "plan.json")
+    hashes = [one["config_hash"] for job in plan["jobs"] for one in job["learners"].values()]
+    assert len(hashes) == 3 * (2 + 2)
+    assert hashes[:6] == sorted(set(hashes[:6]), key=hashes.index)  # the trials' are known
+    assert hashes[6:] == [None] * 6  # those of the comparison depend on them
+    assert plan["estimate"]["apart_seconds"] > plan["estimate"]["final_seconds"] > 0
+    assert not list(tmp_path.rglob("result.json"))
+    assert any(isinstance(event, Note) and "12 runs in 4 cohorts" in event.text for event in said)
+    run_study(study, tmp_path / "study")
+    trials = {t.config_hash for t in read_trials(tmp_path / "study" / "trials.jsonl")}
+    assert trials == set(hashes[:6])
+
+
+def test_a_trial_that_diverges_is_recorded_and_not_chosen(small: Make, tmp_path: Path) -> None:
+    space = {"training.lr": [1e30, 0.02]}
+    study = small(search={"sampler": "grid", "space": space}, methods={"kl": KL, "lad": LAD})
+    run_study(study, tmp_path)
+    trials = read_trials(tmp_path / "trials.jsonl")
+    assert [(t.trial, t.status) for t in trials] == [(0, "failed")] * 3 + [(1, "done")] * 3
+    assert all("expected a finite loss" in str(t.error) for t in trials[:3])
+    chosen = read_json(tmp_path / "chosen.json")["student"]
+    assert {method: found["trial"] for method, found in chosen.items()} == dict.fromkeys(chosen, 1)
+
+
+def test_a_final_run_that_diverges_is_recorded_and_the_others_go_on(
+    small: Make, tmp_path: Path
+) -> None:
+    healthy = small("search.trials=0")
+    run_study(healthy, tmp_path, dry_run=True)
+    study = small("search.trials=0", "methods.lad=[{loss: layer_angular, weight: 1.0e+38}]")
+    # So that it diverges when it is trained, and not when it is measured.
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.tree()))
+    run_study(study, tmp_path)
+    failed = read_json(tmp_path / "final" / "student" / "seed-0" / "lad" / "failed.json")
+    assert "expected a finite loss" in failed["error"]
+    found = summarize_study(study, tmp_path)["pairs"]["student"]["methods"]
+    assert set(found["lad"]["failed"]) == {"0", "1"}
+    assert found["lad"]["against_plain"] is None
+    assert found["kl"]["against_plain"]["seeds"] == 2
+
+
+def test_another_studys_folder_and_one_that_has_begun_are_refused(
+    small: Make, tmp_path: Path
+) -> None:
+    study = small("search.trials=0")
+    run_study(study, tmp_path / "study")
+    with pytest.raises(RunFolderError, match="a study that has begun; go on with --resume"):
+        run_study(study, tmp_path / "study")
+    with pytest.raises(RunFolderError, match="got another in it"):
+        run_study(small("seeds=[5]", "search.trials=0"), tmp_path / "study", resume=True)
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.jpg").touch()
+    with pytest.raises(RunFolderError, match="expected a new or empty folder"):
+        run_study(study, tmp_path / "photos")
+
+
+def test_what_was_measured_for_another_study_is_measured_again(small: Make, tmp_path: Path) -> None:
+    run_study(small("search.trials=0"), tmp_path, dry_run=True)
+    (tmp_path / "plan.json").unlink()  # as where it was interrupted between two pairs
+    more = small("search.trials=0", methods={"cwd": [{"loss": "channelwise_kl"}]})
+    run_study(more, tmp_path, dry_run=True)
+    assert set(read_json(tmp_path / "measured.json")["student"]["learners"]) == set(more.methods)
+
+
+def test_what_is_measured_stands_whatever_the_engine(small: Make, tmp_path: Path) -> None:
+    run_study(small("search.trials=0"), tmp_path, dry_run=True)
+    before = (tmp_path / "measured.json").read_text()
+    run_study(small("search.trials=0", "engine.processes=2"), tmp_path, dry_run=True)
+    assert (tmp_path / "measured.json").read_text() == before
+
+
+def test_no_folder_is_made_for_a_study_that_cannot_be_trained(small: Make, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="expected a file at"):
+        run_study(small("teacher.weights=lost.safetensors"), tmp_path / "study")
+    assert not (tmp_path / "study").exists()
+
+
+def test_an_interrupt_after_the_last_step_of_a_cohort_ends_the_study(
+    small: Make, tmp_path: Path
+) -> None:
+    def interrupt(event: Event) -> None:
+        if isinstance(event, Progress) and event.stage.startswith("training") and event.done == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    study = small("search.trials=0")
+    with pytest.raises(KeyboardInterrupt, match="after step 4"):
+        run_study(study, tmp_path / "stopped", tell=interrupt)
+    assert not (tmp_path / "stopped" / "final" / "student" / "seed-1").exists()
+    run_study(study, tmp_path / "stopped", resume=True)
+    run_study(study, tmp_path / "whole")
+    assert findings(tmp_path / "stopped") == findings(tmp_path / "whole")
+
+
+def test_a_method_that_never_reached_the_end_of_a_trial_is_not_compared_untuned(
+    small: Make, tmp_path: Path
+) -> None:
+    def trial(number: int, status: str, error: str | None) -> Trial:
+        miou = None if error else 0.1
+        return Trial("student", "kl", number, {}, 0, "h", status, miou, 2, 4, 1.0, error=error)  # type: ignore[arg-type]
+
+    for one in (trial(0, "failed", "expected a finite loss"), trial(1, "pruned", None)):
+        append_trial(tmp_path / "trials.jsonl", one)
+    found = choose(small(), tmp_path)["student"]
+    assert found["kl"]["error"] == "expected a finite loss"
+    assert found["lad"]["error"] == "no trial was trained to its end"
+
+
+def test_progress_counts_all_trials_of_the_study(small: Make, tmp_path: Path) -> None:
+    said: list[Event] = []
+    run_study(small(), tmp_path, tell=said.append)
+    counted = [(e.done, e.total) for e in said if isinstance(e, Progress) and "trials" in e.stage]
+    assert counted == [(1, 2), (2, 2)]

@@ -1,0 +1,106 @@
+"""One cohort wherever it was sent: failures written down, folders to itself."""
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from segdistill.config import StudyConfig
+from segdistill.errors import DataError, RunFolderError
+from segdistill.files import read_json
+from segdistill.studies.cohorts import Job
+from segdistill.studies.runs import final_config
+from segdistill.studies.work import work
+from segdistill.training.learner import Learner
+
+Make = Callable[..., StudyConfig]
+
+
+def job(study: StudyConfig, *methods: str) -> Job:
+    trees = {method: final_config(study, "student", method, {}, 0).tree() for method in methods}
+    return Job("final", "student", 0, trees)
+
+
+def test_what_stops_a_whole_cohort_is_written_into_each_of_its_runs(
+    small: Make, tmp_path: Path
+) -> None:
+    lost = small("student={network: lraspp, backbone: mobilenetv2_035, output_stride: 3}")
+    work(job(lost, "plain", "kl"), tmp_path)
+    for method in ("plain", "kl"):
+        folder = tmp_path / "final" / "student" / "seed-0" / method
+        assert "output_stride" in read_json(folder / "failed.json")["error"]
+        assert (folder / "resolved.yaml").exists()
+
+
+def test_another_run_in_the_folder_is_refused_and_not_taken_for_a_failure(
+    small: Make, tmp_path: Path
+) -> None:
+    work(job(small(), "plain"), tmp_path)
+    with pytest.raises(RunFolderError, match="got another run"):
+        work(job(small("training.lr=0.5"), "plain"), tmp_path)
+
+
+def test_threads_are_given_back(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", asked.append)
+    work(job(small(), "plain"), tmp_path, threads=3)
+    assert asked == [3, torch.get_num_threads()]
+
+
+def test_a_folder_in_which_an_orphan_works_is_waited_for(small: Make, tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    one = job(small(), "plain")
+    (tmp_path / one.folder).mkdir(parents=True)
+    waiting = threading.Thread(target=work, args=(one, tmp_path))
+    with (tmp_path / one.folder / ".plain.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        waiting.start()
+        time.sleep(1)
+        assert not (tmp_path / one.folder / "plain").exists()
+        # Another cohort of the seed, as where memory or budgets split it, does not wait.
+        work(job(small(), "kl"), tmp_path)
+        assert (tmp_path / one.folder / "kl" / "result.json").exists()
+    waiting.join()
+    assert (tmp_path / one.folder / "plain" / "result.json").exists()
+
+
+def test_a_run_that_stops_its_cohort_takes_no_other_with_it(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backward = Learner.backward
+
+    def out_of_memory(learner: Learner, *given: object, **named: object) -> None:
+        if learner.name == "lad" and named["step"] == 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        backward(learner, *given, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Learner, "backward", out_of_memory)
+    one = job(small(), "plain", "kl", "lad")
+    work(one, tmp_path)
+    folder = tmp_path / one.folder
+    assert "out of memory" in read_json(folder / "lad" / "failed.json")["error"]
+    together = {
+        name: (folder / name / "model.safetensors").read_bytes() for name in ("plain", "kl")
+    }
+    work(job(small(), "plain", "kl"), tmp_path / "without")
+    for name, weights in together.items():
+        assert (
+            tmp_path / "without" / one.folder / name / "model.safetensors"
+        ).read_bytes() == weights
+
+
+def test_data_that_cannot_be_read_are_no_failure_of_a_method(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(*given: object, **named: object) -> None:
+        raise DataError("a.png: expected an image, got none")
+
+    monkeypatch.setattr("segdistill.training.run.build_data", lost)
+    with pytest.raises(DataError, match=r"a\.png"):
+        work(job(small(), "plain", "kl"), tmp_path)
+    assert not [*tmp_path.rglob("failed.json")]
