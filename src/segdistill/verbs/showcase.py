@@ -23,7 +23,7 @@ class Demo:
     notes: list[str]
 
 
-def demo(out: Path, *, overrides: Sequence[str] = (), tell: Tell = silent) -> Demo:
+def demo(out: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent) -> Demo:
     """Train a teacher and a cohort of three students on drawn scenes, and compare them.
 
     Args:
@@ -31,7 +31,7 @@ def demo(out: Path, *, overrides: Sequence[str] = (), tell: Tell = silent) -> De
         overrides: ``a.b=value`` words for teacher and students, such as ``training.steps=50``.
         tell: called with what happens.
     """
-    words = list(overrides)
+    out, words = Path(out), list(overrides)
     teacher = train("scenes/teacher", out / "teacher", overrides=words, resume=True, tell=tell)
     words.append(f"teacher.weights={teacher[0] / 'model.safetensors'}")
     students = distill("scenes/students", out, overrides=words, resume=True, tell=tell)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.catalogue import load_study
-from segdistill.files import read_json, write_json
+from segdistill.files import claim, read_json, write_json
 from segdistill.report import write_study_report
+from segdistill.report.study_page import report_files
 from segdistill.study.results import summarize_study
 from segdistill.study.runner import run_study
 from segdistill.training.events import Progress, Tell, silent
@@ -18,7 +19,7 @@ from segdistill.verbs.training_runs import complete
 
 def study(
     source: str | Path,
-    out: Path,
+    out: str | Path,
     *,
     overrides: Sequence[str] = (),
     dry_run: bool = False,
@@ -43,6 +44,8 @@ def study(
         ValueError: see :func:`segdistill.study.runner.run_study`.
     """
     checked = load_study(source, overrides)
+    out = Path(out)
+    claim("report", report_files(out))
     run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
     if dry_run:
         plan: dict[str, Any] = read_json(out / "plan.json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.export.cost import count
 from segdistill.export.latency import measure
-from segdistill.files import read_json, write_json, write_whole
+from segdistill.files import claim, read_json, write_json, write_whole
 from segdistill.report import write_report, write_run_pictures
 from segdistill.training.build import open_split
 from segdistill.training.events import Note, Tell, silent
@@ -46,6 +46,7 @@ def train(
     Raises:
         ConfigError, DataError, RunFolderError, TrainingDivergedError, ValueError: see
             :func:`segdistill.training.run.run_cohort`.
+        OverwriteError: the folder holds a ``report.html`` that no report wrote.
     """
     plain: dict[str, RunConfig] = {}
     for name, config in load_configs(source, overrides).items():
@@ -103,6 +104,9 @@ def _run(
             f"{folder}: expected a new folder for {len(loaded)} learners, got one that holds a "
             "run; choose another with --out"
         )
+    if "" not in loaded:
+        _check_cohort_folder(folder, loaded)
+    claim("report", [folder / "report.html"])
     try:
         runs = run_cohort(loaded, folder, resume=resume, tell=tell)
     finally:
@@ -112,6 +116,23 @@ def _run(
         complete(run, tell=tell)
     write_report(runs, folder / "report.html", title=folder.name)
     return runs
+
+
+def _check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
+    """Refuse a folder that holds anything but runs, folders of runs, and what is made of them."""
+    made = {*learners, "analyses", "report.html"}
+    foreign = sorted(
+        entry.name
+        for entry in (folder.iterdir() if folder.exists() else ())
+        if not entry.name.startswith(".")
+        and entry.name not in made
+        and not any(entry.glob("**/resolved.yaml"))
+    )
+    if foreign:
+        raise RunFolderError(
+            f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
+            "choose another with --out"
+        )
 
 
 def _record(run: Path, config: RunConfig, given: _Given) -> None:
