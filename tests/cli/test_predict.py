@@ -190,3 +190,22 @@ def test_what_is_passed_over_in_a_folder_is_said(
     done = cli("predict", trained.run, folder, "--out", "masks")
     assert done.code == 0
     assert "passed over, for no image by its suffix: phone.heic" in done.err
+
+
+def test_names_of_a_servers_folder_are_compared_before_anything_is_written(
+    trained: Trained, cli: Cli, folder: Path, tmp_path: Path
+) -> None:
+    for kind in ("images", "masks"):
+        for place in ("day", "night"):
+            (folder / "val" / kind / place).mkdir()
+            shutil.copy(folder / "val" / kind / "a.png", folder / "val" / kind / place / "c.png")
+    words = [*folder_config(folder), "--split", "val", "--out", "masks"]
+    done = cli("predict", trained.run, *words, "--format", "voc")
+    assert (done.code, done.out) == (1, "")
+    images = folder / "val" / "images"
+    assert f"{images / 'day/c.png'} and {images / 'night/c.png'}" in done.err
+    assert not (tmp_path / "masks").exists()
+    done = cli("predict", trained.run, *words)
+    assert done.out == "4 predictions written to masks\n"
+    written = {name for name in contents(tmp_path / "masks") if name.endswith(".png")}
+    assert written == {"a.png", "b.png", "day/c.png", "night/c.png"}

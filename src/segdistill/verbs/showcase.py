@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
+from segdistill.catalogue import load_configs
 from segdistill.report import write_report
 from segdistill.study.images import bootstrap_difference
 from segdistill.study.verdict import points
 from segdistill.training.events import Tell, silent
-from segdistill.verbs.training_runs import distill, train
+from segdistill.verbs.training_runs import check_cohort_folder, distill, train
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,12 @@ def demo(out: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent)
         out: folder of the runs and the report; finished parts are not run again.
         overrides: ``a.b=value`` words for teacher and students, such as ``training.steps=50``.
         tell: called with what happens.
+
+    Raises:
+        RunFolderError: the folder holds other files than a demo's.
     """
     out, words = Path(out), list(overrides)
+    check_cohort_folder(out, ["teacher", *load_configs("scenes/students", words)])
     teacher = train("scenes/teacher", out / "teacher", overrides=words, resume=True, tell=tell)
     words.append(f"teacher.weights={teacher[0] / 'model.safetensors'}")
     students = distill("scenes/students", out, overrides=words, resume=True, tell=tell)

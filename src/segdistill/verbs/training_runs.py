@@ -105,7 +105,7 @@ def _run(
             "run; choose another with --out"
         )
     if "" not in loaded:
-        _check_cohort_folder(folder, loaded)
+        check_cohort_folder(folder, loaded)
     claim("report", [folder / "report.html"])
     try:
         runs = run_cohort(loaded, folder, resume=resume, tell=tell)
@@ -116,23 +116,6 @@ def _run(
         complete(run, tell=tell)
     write_report(runs, folder / "report.html", title=folder.name)
     return runs
-
-
-def _check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
-    """Refuse a folder that holds anything but runs, folders of runs, and what is made of them."""
-    made = {*learners, "analyses", "report.html"}
-    foreign = sorted(
-        entry.name
-        for entry in (folder.iterdir() if folder.exists() else ())
-        if not entry.name.startswith(".")
-        and entry.name not in made
-        and not any(entry.glob("**/resolved.yaml"))
-    )
-    if foreign:
-        raise RunFolderError(
-            f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
-            "choose another with --out"
-        )
 
 
 def _record(run: Path, config: RunConfig, given: _Given) -> None:
@@ -156,6 +139,31 @@ def _record(run: Path, config: RunConfig, given: _Given) -> None:
         "paths": {name: str(Path(path).resolve()) for name, path in paths.items() if path},
     }
     write_whole(file, yaml.safe_dump(args, sort_keys=False, allow_unicode=True))
+
+
+def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
+    """Refuse a folder that holds anything but runs, folders of runs, and what is made of them.
+
+    Args:
+        folder: of the cohort.
+        learners: names of the runs to come.
+
+    Raises:
+        RunFolderError: names what else is in it.
+    """
+    made = {*learners, "analyses", "report.html"}
+    foreign = sorted(
+        entry.name
+        for entry in (folder.iterdir() if folder.exists() else ())
+        if not entry.name.startswith(".")
+        and entry.name not in made
+        and not any(entry.glob("**/resolved.yaml"))
+    )
+    if foreign:
+        raise RunFolderError(
+            f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
+            "choose another with --out"
+        )
 
 
 def complete(run: Path, *, tell: Tell = silent) -> None:
