@@ -11,6 +11,7 @@ from typing import get_args
 
 import numpy as np
 import torch
+from torch import nn
 
 from segdistill.config import EvaluationConfig
 from segdistill.data.parts import files_of, name_of
@@ -137,18 +138,9 @@ def predict(
             image = source.read()
         except (DataError, OSError) as error:
             unread.append(str(error))
-            continue
-        tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
-        with torch.inference_mode():
-            probabilities = predict_probabilities(
-                network,
-                tensor.to(device),
-                scales=settings.scales,
-                flip=settings.flip,
-                window=settings.window,
-            )
-        ids = probabilities[0].argmax(dim=0).cpu().numpy()
-        written.append(write_prediction(out, ids, image, source.name, student.classes, kind))
+        else:
+            ids = _segment(network, image, settings, device)
+            written.append(write_prediction(out, ids, image, source.name, student.classes, kind))
         tell(Progress("predicting", done, len(inputs), {}))
     if unread:
         listed = "".join(f"\n  {error}" for error in unread)
@@ -157,6 +149,23 @@ def predict(
             f"{len(written)} predictions are written to {out}:{listed}"
         )
     return written
+
+
+def _segment(
+    network: nn.Module, image: np.ndarray, settings: EvaluationConfig, device: torch.device
+) -> np.ndarray:
+    """Return the class ids of an image, at its own size."""
+    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        probabilities = predict_probabilities(
+            network,
+            tensor.to(device),
+            scales=settings.scales,
+            flip=settings.flip,
+            window=settings.window,
+        )
+    ids: np.ndarray = probabilities[0].argmax(dim=0).cpu().numpy()
+    return ids
 
 
 @dataclass(frozen=True)
