@@ -182,14 +182,12 @@ def test_what_cannot_be_read_is_named_at_the_end_and_the_rest_is_written(
     assert passed.code == 0
 
 
-def test_what_is_passed_over_in_a_folder_is_said(
-    trained: Trained, cli: Cli, tmp_path: Path
-) -> None:
+def test_what_is_left_out_of_a_folder_is_said(trained: Trained, cli: Cli, tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", "a.jpg")
     (folder / "phone.heic").write_text("ftypheic")
     done = cli("predict", trained.run, folder, "--out", "masks")
     assert done.code == 0
-    assert "passed over, for no image by its suffix: phone.heic" in done.err
+    assert "files without the suffix of an image are left out: phone.heic" in done.err
 
 
 def test_names_of_a_servers_folder_are_compared_before_anything_is_written(

@@ -94,7 +94,7 @@ def predict(
         kind: what is written, a key of ``segdistill.data.submission.FORMATS``.
         recursive: also search the folders inside folders; their names are kept.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
-        tell: called with the images done, and with what is passed over in a folder.
+        tell: called with the images done, and with what is left out of a folder.
 
     Returns:
         The files written, named as the images.
@@ -237,16 +237,20 @@ def _find_images(sources: Sequence[Path], recursive: bool, tell: Tell) -> list[_
 def _search(
     folder: Path, recursive: bool, tell: Tell, above: frozenset[str] = frozenset()
 ) -> list[Path]:
-    """Return the image files of a folder, and say what is passed over."""
+    """Return the image files of a folder, and say what is left out."""
     real = os.path.realpath(folder)
     if real in above:  # a link to a folder that it is in
         return []
-    shown = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
-    folders = [entry for entry in shown if entry.is_dir()]
-    images = [e for e in shown if e not in folders and e.suffix.lower() in IMAGE_SUFFIXES]
-    others = [entry for entry in shown if entry not in folders and entry not in images]
+    folders, images, others = list[Path](), list[Path](), list[Path]()
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            group = folders
+        else:
+            group = images if entry.suffix.lower() in IMAGE_SUFFIXES else others
+        if not entry.name.startswith("."):
+            group.append(entry)
     if others:
-        tell(Note(f"{folder}: passed over, for no image by its suffix: {_some(others)}"))
+        tell(Note(f"{folder}: files without the suffix of an image are left out: {_some(others)}"))
     if recursive:
         for inner in folders:
             images += _search(inner, recursive, tell, above | {real})
