@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.files import read_json, write_json, write_whole
+from segdistill.errors import DataError, OverwriteError
+from segdistill.files import claim, read_json, refuse_shared_names, write_json, write_whole
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -36,3 +37,52 @@ def test_json_comes_back_and_nan_is_refused(tmp_path: Path) -> None:
     assert read_json(tmp_path / "a.json") == {"b": [1, None]}
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
+
+
+def test_a_command_may_write_again_what_it_wrote(tmp_path: Path) -> None:
+    file = tmp_path / "page.html"
+    claim("report", [file])
+    for text in ("old", "new"):
+        write_whole(file, text, made_by="report")
+        claim("report", [file])
+    with pytest.raises(OverwriteError, match="export: expected a new file, or one that export"):
+        claim("export", [file])
+
+
+def test_a_foreign_or_changed_file_is_refused_and_named(tmp_path: Path) -> None:
+    foreign, own = tmp_path / "foreign.png", tmp_path / "own.png"
+    foreign.write_text("a photo")
+    write_whole(own, "a prediction", made_by="predict")
+    own.write_text("a prediction that was corrected by hand")
+    with pytest.raises(OverwriteError, match=r"got 2 others(.|\n)*foreign.png\n.*own.png"):
+        claim("predict", [foreign, own, tmp_path / "new.png"])
+
+
+def test_what_is_read_is_refused_under_every_name(tmp_path: Path) -> None:
+    read, link, hard = (tmp_path / name for name in ("read.png", "link.png", "hard.png"))
+    for file in (read, hard):
+        write_whole(file, "a photo", made_by="predict")
+    claim("predict", [read])
+    hard.unlink()
+    os.link(read, hard)
+    link.symlink_to(read)
+    for file in (read, link, hard):
+        with pytest.raises(OverwriteError, match=file.name):
+            claim("predict", [file], reads=[read])
+
+
+def test_a_link_to_nothing_and_a_folder_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    (tmp_path / "folder").mkdir()
+    for name in ("link", "folder"):
+        with pytest.raises(OverwriteError, match=name):
+            claim("predict", [tmp_path / name])
+
+
+@pytest.mark.parametrize(
+    ("first", "second"), [("a.png", "a.png"), ("A.png", "a.png"), ("\u00e9.png", "e\u0301.png")]
+)
+def test_names_that_some_file_system_takes_for_one_are_refused(first: str, second: str) -> None:
+    refuse_shared_names("predict", [Path("x", "a.png"), Path("y", "a.png")], ["x/a", "y/a"])
+    with pytest.raises(DataError, match=r"day/a\.jpg and night/a\.jpg"):
+        refuse_shared_names("predict", [Path(first), Path(second)], ["day/a.jpg", "night/a.jpg"])

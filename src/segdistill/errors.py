@@ -21,5 +21,9 @@ class RunFolderError(SegdistillError):
     """A run folder that already holds another run, or lacks what was asked of it."""
 
 
+class OverwriteError(SegdistillError):
+    """A file that a command would write over, and that it did not make."""
+
+
 class TrainingDivergedError(SegdistillError):
     """A loss that is no longer finite; the message names the part."""

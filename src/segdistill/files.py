@@ -1,15 +1,30 @@
-"""Files that are there whole or not at all."""
+"""Files that are there whole or not at all, and never in place of somebody else's."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+from segdistill.errors import DataError, OverwriteError
 
-def write_whole(file: Path, content: bytes | str) -> None:
+LEDGER = ".segdistill.jsonl"
+"""What commands wrote into a folder: a line for each file, with its command and SHA-256."""
+
+_NAMED = 10  # of the files that a message lists
+
+
+def write_whole(file: Path, content: bytes | str, *, made_by: str | None = None) -> None:
     """Write a file by temporary name, fsync and rename.
+
+    Args:
+        file: where to.
+        content: of the file; text becomes UTF-8.
+        made_by: the command that may write over it later; see :func:`claim`.
 
     Raises:
         OSError: the disk is full or the folder cannot be written; an older file of that name
@@ -22,9 +37,80 @@ def write_whole(file: Path, content: bytes | str) -> None:
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
-        temporary.replace(file)
+        move_whole(temporary, file, made_by=made_by)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def move_whole(finished: Path, file: Path, *, made_by: str | None = None) -> None:
+    """Give a finished file its name; see :func:`write_whole`."""
+    if made_by is not None:
+        # Before the rename: a command killed between the two may still be repeated.
+        line = {"file": file.name, "made_by": made_by, "sha256": _digest(finished)}
+        with file.with_name(LEDGER).open("a", encoding="utf-8") as ledger:
+            ledger.write(json.dumps(line) + "\n")
+    finished.replace(file)
+
+
+def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> None:
+    """Refuse to write where a file lies that the same command did not make.
+
+    A file is a command's own where the folder's ledger says so and its content has not been
+    changed since. What the command reads is never its own, under whatever name.
+
+    Args:
+        who: the command.
+        files: what it is about to write.
+        reads: what it reads.
+
+    Raises:
+        OverwriteError: names the files that would be lost.
+    """
+    present = [file for file in files if os.path.lexists(file)]
+    if not present:
+        return
+    inputs = {_identity(file) for file in reads if file.exists()}
+    own = {folder: _read_ledger(folder, who) for folder in {file.parent for file in present}}
+    foreign = [
+        file
+        for file in present
+        if file.is_symlink()
+        or not file.is_file()
+        or _identity(file) in inputs
+        or _digest(file) not in own[file.parent].get(file.name, ())
+    ]
+    if foreign:
+        single = len(foreign) == 1
+        got = foreign[0] if single else f"{len(foreign)} others"
+        raise OverwriteError(
+            f"{who}: expected a new file, or one that {who} wrote and that nobody changed, got "
+            f"{got}; choose another place, or remove what is there"
+            f"{'' if single else ':' + _listed(map(str, foreign))}"
+        )
+
+
+def refuse_shared_names(who: str, files: Sequence[Path], sources: Sequence[str]) -> None:
+    """Refuse to write two things to one file, on any file system.
+
+    Names that differ in case or Unicode form alone are one name on some systems.
+
+    Args:
+        who: the command.
+        files: what it is about to write.
+        sources: what each is made of.
+
+    Raises:
+        DataError: names the sources.
+    """
+    makers: dict[str, list[str]] = {}
+    for file, source in zip(files, sources, strict=True):
+        makers.setdefault(unicodedata.normalize("NFC", str(file)).casefold(), []).append(source)
+    shared = [" and ".join(several) for several in makers.values() if len(several) > 1]
+    if shared:
+        raise DataError(
+            f"{who}: expected one image for each name, got {len(shared)} for several; nothing "
+            f"was written; rename images, or call {who} for each folder:{_listed(shared)}"
+        )
 
 
 def write_json(file: Path, value: Any) -> None:
@@ -39,8 +125,37 @@ def read_json(file: Path) -> Any:
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:
     """Return the lines of a run's ``metrics.jsonl``; a last line cut short is left out."""
-    file = folder / "metrics.jsonl"
+    return _read_lines(folder / "metrics.jsonl")
+
+
+def _read_lines(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     return [json.loads(line) for line in lines if line.endswith("\n")]
+
+
+def _read_ledger(folder: Path, who: str) -> dict[str, set[str]]:
+    """Return the digests of what a command wrote into a folder, by file name."""
+    made: dict[str, set[str]] = {}
+    for line in _read_lines(folder / LEDGER):
+        if line["made_by"] == who:
+            made.setdefault(line["file"], set()).add(line["sha256"])
+    return made
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def _identity(file: Path) -> tuple[int, int]:
+    """Return what is the same for all names of a file: links, hard links, other cases."""
+    status = file.stat()
+    return status.st_dev, status.st_ino
+
+
+def _listed(names: Iterable[str]) -> str:
+    lines = list(names)
+    more = [f"and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
+    return "".join(f"\n  {line}" for line in [*lines[:_NAMED], *more])

@@ -25,6 +25,15 @@ def test_a_prediction_has_the_runs_scales_and_flip(run: Path, tmp_path: Path) ->
     assert np.array_equal(np.asarray(Image.open(written)), expected)
 
 
+def test_paths_may_be_strings(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    sample = scenes(split="val", size=(48, 64), val_images=3)[0]
+    Image.fromarray(sample.image).save(tmp_path / "photos" / "a.png")
+    folder, out = str(tmp_path / "photos"), str(tmp_path / "masks")
+    for images in (folder, [folder], [f"{folder}/a.png"]):
+        assert predict(str(run), images, out) == [tmp_path / "masks" / "a.png"]
+
+
 def test_a_split_gives_the_masks_that_the_score_was_made_of(run: Path, tmp_path: Path) -> None:
     written = predict(run, out=tmp_path, split="val")
     dataset = scenes(split="val", size=(48, 64), val_images=3)

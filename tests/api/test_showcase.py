@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import pytest
+
 from segdistill.api.showcase import demo
+from segdistill.errors import RunFolderError
 from segdistill.files import read_json
 from segdistill.training.events import Event, Note
 
@@ -38,3 +41,10 @@ def test_the_demo_makes_a_teacher_three_students_and_a_page(tmp_path: Path) -> N
         f"{tmp_path / 'teacher'}: this run is finished; nothing to do",
         f"{tmp_path}: this run is finished; nothing to do",
     ]
+
+
+def test_the_demo_leaves_a_folder_of_other_files_as_it_was(tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").write_text("a photo")
+    with pytest.raises(RunFolderError, match=r"got cat\.jpg in it"):
+        demo(tmp_path, overrides=SMALL)
+    assert [file.name for file in tmp_path.iterdir()] == ["cat.jpg"]

@@ -7,7 +7,7 @@ import yaml
 
 from segdistill.api import training_runs as module
 from segdistill.api.training_runs import distill, train
-from segdistill.errors import ConfigError, RunFolderError
+from segdistill.errors import ConfigError, OverwriteError, RunFolderError
 from segdistill.files import read_json
 
 
@@ -94,3 +94,20 @@ def test_learners_that_are_equal_without_a_teacher_are_trained_once(
 def test_nothing_to_distil_is_refused(tiny: Path) -> None:
     with pytest.raises(ConfigError, match="use segdistill train for a network without a teacher"):
         distill(tiny, "nowhere", overrides=["distill=[]"])
+
+
+COHORT = "cohort={plain: {distill: []}, kl: {distill: [{loss: pixelwise_kl}]}}"
+
+
+@pytest.mark.parametrize("names", [["cat.jpg"], ["images/cat.jpg"], ["report.html"]])
+def test_a_cohort_goes_into_a_folder_of_runs_alone(
+    tiny: Path, tmp_path: Path, names: list[str]
+) -> None:
+    out = tmp_path / "out"
+    for name in names:
+        (out / name).parent.mkdir(parents=True, exist_ok=True)
+        (out / name).write_text("mine")
+    with pytest.raises((RunFolderError, OverwriteError), match="choose another"):
+        distill(tiny, out, overrides=[COHORT])
+    files = [file for file in out.rglob("*") if file.is_file()]
+    assert [file.read_text() for file in files] == ["mine"]

@@ -14,6 +14,19 @@ def test_lists_the_files_and_says_what_next(trained: Trained, cli: Cli, tmp_path
     assert lines[:-1] == [f"looked/analyses/{name}.json" for name in names]
     assert lines[-1] == f"next: segdistill report {trained.folder}"
     assert "looking into networks: 3/3" in done.err
+    assert cli("analyse", trained.folder, "--out", "looked").code == 0
+
+
+def test_never_writes_among_files_it_did_not_make(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    own = tmp_path / "looked" / "analyses" / "images.json"
+    own.parent.mkdir(parents=True)
+    own.write_text("notes")
+    done = cli("analyse", trained.folder, "--out", "looked")
+    assert (done.code, done.out) == (2, "")
+    assert f"got {own.relative_to(tmp_path)}; choose another place" in done.err
+    assert own.read_text() == "notes"
 
 
 def test_takes_runs_and_settings_and_prints_json(trained: Trained, cli: Cli) -> None:

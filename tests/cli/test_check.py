@@ -52,6 +52,22 @@ def test_data_are_described(cli: Cli, folder: Path, tmp_path: Path) -> None:
     assert "reading val: 2/2" in done.err
 
 
+def test_a_sheet_never_replaces_an_image_or_a_foreign_picture(
+    cli: Cli, folder: Path, tmp_path: Path
+) -> None:
+    image = folder / "train" / "images" / "a.png"
+    before = image.read_bytes()
+    words = [*folder_config(folder), "--data", "--sheet"]
+    done = cli("check", "tiny.yaml", *words, image)
+    assert (done.code, image.read_bytes()) == (2, before)
+    assert f"got {image}; choose another place" in done.err
+    for _ in range(2):
+        assert cli("check", "tiny.yaml", *words, "sheet.png").code == 0
+    (tmp_path / "sheet.png").write_bytes(b"a photo")
+    assert cli("check", "tiny.yaml", *words, "sheet.png").code == 2
+    assert (tmp_path / "sheet.png").read_bytes() == b"a photo"
+
+
 def test_data_that_training_would_stop_at_exit_1(cli: Cli, folder: Path) -> None:
     (folder / "train" / "images" / "a.png").write_bytes(b"")
     done = cli("check", "tiny.yaml", *folder_config(folder), "--data", "--json")

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from segdistill.api import delivery
+from segdistill.files import LEDGER, write_whole
 
 from .conftest import Cli, Trained
 
@@ -20,7 +21,7 @@ def test_a_student_is_written_and_compared_at_four_sizes(
     assert done.code == 0
     made = json.loads(done.out)
     assert made["file"] == "out/a.onnx"
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.onnx"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.onnx", LEDGER}
     assert made["parity"][0]["size"] == [48, 64]
     assert len(made["parity"]) == 4
     assert all(one["agreement"] > 0.999 for one in made["parity"])
@@ -54,3 +55,29 @@ def test_an_unknown_format_is_refused(trained: Trained, cli: Cli) -> None:
     done = cli("export", trained.run, "--format", "onx")
     assert done.code == 2
     assert "there is no format 'onx'; did you mean 'onnx'?" in done.err
+
+
+def test_never_writes_over_weights_or_a_foreign_file(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    weights = trained.run / "model.safetensors"
+    before = weights.read_bytes()
+    foreign = tmp_path / "other.onnx"
+    foreign.write_text("of another program")
+    for file in (weights, foreign):
+        done = cli("export", trained.run, "--out", file)
+        assert (done.code, done.out) == (2, "")
+        assert f"got {file}; choose another place" in done.err
+    assert weights.read_bytes() == before
+    assert foreign.read_text() == "of another program"
+
+
+def test_a_file_that_was_exported_may_be_exported_again(
+    trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    near = delivery.Parity((48, 64), 0.0, 1.0)
+    monkeypatch.setattr(delivery, "export_onnx", lambda _network, file, _size: file.touch())
+    monkeypatch.setattr(delivery, "compare_onnx", lambda *_words: [near])
+    write_whole(tmp_path / "a.onnx", "an older one", made_by="export")
+    assert cli("export", trained.run, "--out", "a.onnx").code == 0
+    assert (tmp_path / "a.onnx").read_bytes() == b""

@@ -45,6 +45,8 @@ def test_refuses_what_it_cannot_pack(cli: Cli, folder: Path) -> None:
         (["folder", "roots=x"], 2, "did you mean 'root'?"),
         (["folder", f"root={folder}", "--splits", "train,tets"], 1, "tets"),
         (["folder", f"root={folder}", "--out", "there"], 1, "expected a new folder, got there"),
+        (["folder", f"root={folder}", "--out", folder], 2, "expected a folder outside the"),
+        (["folder", f"root={folder}", "--out", folder / "p"], 2, "expected a folder outside the"),
         (["scenes"], 2, "expected a dataset with files, got scenes, which has none"),
     ):
         done = cli("pack", *words)

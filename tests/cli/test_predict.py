@@ -9,7 +9,7 @@ from PIL import Image
 
 from segdistill.data.scenes.canvas import CLASSES
 
-from .conftest import Cli, Trained
+from .conftest import Cli, Trained, folder_config
 
 
 def photos(folder: Path, *names: str) -> Path:
@@ -62,7 +62,7 @@ def test_refuses_what_it_cannot_predict_on(trained: Trained, cli: Cli, tmp_path:
     for words, code, message in (
         ([], 2, "expected images or --split, one of them"),
         ([folder, "--split", "val"], 2, "expected images or --split, one of them"),
-        ([folder], 1, "expected different names, got a twice"),
+        ([folder], 1, "expected one image for each name"),
         ([tmp_path / "none"], 1, "expected an image or a folder at"),
         ([tmp_path], 1, "expected images, got none in"),
         ([folder / "a.png", "--format", "pdf"], 2, "expected a format out of cityscapes, ade20k"),
@@ -71,3 +71,139 @@ def test_refuses_what_it_cannot_predict_on(trained: Trained, cli: Cli, tmp_path:
         done = cli("predict", trained.run, *words)
         assert (done.code, done.out) == (code, "")
         assert message in done.err
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        str(file.relative_to(folder)): file.read_bytes()
+        for file in sorted(folder.rglob("*"))
+        if file.is_file()
+    }
+
+
+def test_never_writes_among_the_images_it_reads(trained: Trained, cli: Cli, tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", "a.png", "b.jpg")
+    (tmp_path / "link").symlink_to(folder)
+    before = contents(folder)
+    for words, message in (
+        ([folder, "--out", folder], "expected a folder for predictions alone"),
+        ([folder, "--out", "link"], "expected a folder for predictions alone"),
+        ([folder, "--recursive", "--out", folder / "masks"], "expected a folder for predictions"),
+        ([folder / "a.png", "--out", folder], "or one that predict wrote"),
+        ([folder / "a.png", "--out", "link"], "or one that predict wrote"),
+    ):
+        done = cli("predict", trained.run, *words)
+        assert (done.code, done.out) == (2, "")
+        assert message in done.err
+        assert contents(folder) == before
+
+
+def test_never_writes_among_the_files_of_a_dataset(
+    trained: Trained, cli: Cli, folder: Path, tmp_path: Path
+) -> None:
+    before = contents(folder)
+    words = [*folder_config(folder), "--split", "val"]
+    for kind in ("images", "masks"):
+        done = cli("predict", trained.run, *words, "--out", folder / "val" / kind)
+        assert (done.code, contents(folder)) == (2, before)
+        assert "expected a folder for predictions alone" in done.err
+    other = photos(tmp_path / "photos", "a.png")
+    done = cli("predict", trained.run, other, "--out", folder / "train" / "masks")
+    assert (done.code, contents(folder)) == (2, before)
+    assert "train/masks/a.png" in done.err
+
+
+def test_may_write_again_what_it_wrote_unless_it_was_changed(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    folder = photos(tmp_path / "photos", "a.png", "b.png")
+    for _ in range(2):
+        assert cli("predict", trained.run, folder, "--out", "masks").code == 0
+    (tmp_path / "masks/b.png").write_bytes(b"drawn by hand")
+    refused = cli("predict", trained.run, folder, "--out", "masks")
+    assert refused.code == 2
+    assert "masks/b.png" in refused.err
+    assert (tmp_path / "masks/b.png").read_bytes() == b"drawn by hand"
+
+
+def test_an_own_prediction_is_not_written_over_while_it_is_read(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    folder = photos(tmp_path / "photos", "a.png")
+    assert cli("predict", trained.run, folder, "--out", "masks").code == 0
+    done = cli("predict", trained.run, "masks/a.png", "--out", "masks")
+    assert (done.code, done.out) == (2, "")
+
+
+def test_folders_inside_are_searched_on_request_and_keep_their_names(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    for name in ("day", "night"):
+        photos(tree / name, "same.png")
+    (tree / "night" / "round").symlink_to(tree)
+    photos(tmp_path / "top", "a.png").rename(tree / "top")
+    (tree / "top" / "a.png").rename(tree / "a.png")
+    flat = cli("predict", trained.run, tree, "--out", "flat")
+    assert flat.out == "1 predictions written to flat\n"
+    assert "folders inside are not searched without --recursive: day, night, top" in flat.err
+    done = cli("predict", trained.run, tree, "--recursive", "--out", "deep", "--json")
+    written = sorted(json.loads(done.out))
+    assert written == ["deep/a.png", "deep/day/same.png", "deep/night/same.png"]
+    assert all((tmp_path / file).is_file() for file in written)
+
+
+def test_two_images_of_one_name_are_refused_with_both_named(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    one, two = photos(tmp_path / "one", "s.png"), photos(tmp_path / "two", "s.jpg")
+    done = cli("predict", trained.run, one, two, "--out", "masks")
+    assert (done.code, done.out) == (1, "")
+    assert f"{one / 's.png'} and {two / 's.jpg'}" in done.err
+    assert not (tmp_path / "masks").exists()
+    named = cli("predict", trained.run, one, one / "s.png", "--out", "masks")
+    assert named.out == "1 predictions written to masks\n"
+
+
+def test_what_cannot_be_read_is_named_at_the_end_and_the_rest_is_written(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    folder = photos(tmp_path / "photos", "a.jpg", "z.jpg")
+    (folder / "broken.jpg").write_text("no image")
+    (folder / "phone.heic").write_text("ftypheic")
+    done = cli("predict", trained.run, folder, folder / "phone.heic", "--out", "masks")
+    assert (done.code, done.out) == (1, "")
+    assert "2 of 4 that cannot be read; 2 predictions are written to masks" in done.err
+    assert "broken.jpg" in done.err
+    assert "phone.heic" in done.err
+    assert sorted(path.name for path in (tmp_path / "masks").glob("*.png")) == ["a.png", "z.png"]
+    passed = cli("predict", trained.run, folder / "a.jpg", "--out", "masks")
+    assert passed.code == 0
+
+
+def test_what_is_left_out_of_a_folder_is_said(trained: Trained, cli: Cli, tmp_path: Path) -> None:
+    folder = photos(tmp_path / "photos", "a.jpg")
+    (folder / "phone.heic").write_text("ftypheic")
+    done = cli("predict", trained.run, folder, "--out", "masks")
+    assert done.code == 0
+    assert "files without the suffix of an image are left out: phone.heic" in done.err
+
+
+def test_names_of_a_servers_folder_are_compared_before_anything_is_written(
+    trained: Trained, cli: Cli, folder: Path, tmp_path: Path
+) -> None:
+    for kind in ("images", "masks"):
+        for place in ("day", "night"):
+            (folder / "val" / kind / place).mkdir()
+            shutil.copy(folder / "val" / kind / "a.png", folder / "val" / kind / place / "c.png")
+    words = [*folder_config(folder), "--split", "val", "--out", "masks"]
+    done = cli("predict", trained.run, *words, "--format", "voc")
+    assert (done.code, done.out) == (1, "")
+    images = folder / "val" / "images"
+    assert f"{images / 'day/c.png'} and {images / 'night/c.png'}" in done.err
+    assert not (tmp_path / "masks").exists()
+    done = cli("predict", trained.run, *words)
+    assert done.out == "4 predictions written to masks\n"
+    written = {name for name in contents(tmp_path / "masks") if name.endswith(".png")}
+    assert written == {"a.png", "b.png", "day/c.png", "night/c.png"}

@@ -52,3 +52,28 @@ def test_a_study_is_reported_by_itself(study: Path, trained: Trained, cli: Cli) 
     done = cli("report", study, trained.folder)
     assert done.code == 2
     assert "expected one study or run folders, got 2 folders with a study among them" in done.err
+
+
+def test_never_writes_over_a_file_of_a_run_or_a_foreign_page(
+    trained: Trained, cli: Cli, tmp_path: Path
+) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("my thesis")
+    for file in (page, trained.run / "result.json"):
+        before = file.read_bytes()
+        done = cli("report", trained.folder, "--out", file)
+        assert (done.code, done.out, file.read_bytes()) == (2, "", before)
+        assert "expected a new file, or one that report wrote" in done.err
+    page.unlink()
+    for _ in range(2):
+        assert cli("report", trained.folder, "--out", page).code == 0
+
+
+def test_the_tables_of_a_study_never_replace_a_runs(study: Path, cli: Cli) -> None:
+    run = study / "final" / "student" / "seed-0" / "kl"
+    before = (run / "results.csv").read_bytes()
+    done = cli("report", study, "--out", run / "page.html")
+    assert (done.code, done.out) == (2, "")
+    assert f"got {run / 'results.csv'}; choose another place" in done.err
+    assert (run / "results.csv").read_bytes() == before
+    assert not (run / "page.html").exists()

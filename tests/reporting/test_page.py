@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from segdistill.errors import RunFolderError
+from segdistill.files import write_whole
 from segdistill.reporting.page import write_report
 
 from .folders import make_cohort, make_run
@@ -155,7 +156,7 @@ def test_is_the_same_bytes_each_time(tmp_path: Path) -> None:
 
 def test_an_unfinished_run_leaves_the_old_page(tmp_path: Path) -> None:
     out = tmp_path / "report.html"
-    out.write_text("old")
+    write_whole(out, "old", made_by="report")
     with pytest.raises(RunFolderError, match="expected a finished run"):
         write_report([tmp_path], out, title="x")
     assert out.read_text() == "old"

@@ -125,10 +125,10 @@ def _write(opened: Opened, sample: Sample, folder: Path) -> dict[str, str]:
     """Write input, truth and every network's prediction of one image."""
     files = {"input": folder / f"{sample.name}_input.jpg"}
     files["input"].parent.mkdir(parents=True, exist_ok=True)
-    write_image(files["input"], sample.image)
+    write_image(files["input"], sample.image, made_by="analyse")
     if sample.mask is not None:
         files["truth"] = folder / f"{sample.name}_truth.png"
-        write_mask(files["truth"], sample.mask, opened.classes)
+        write_mask(files["truth"], sample.mask, opened.classes, made_by="analyse")
     settings = opened.compared.config.evaluation
     image = torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1)[None]
     for name, network in opened.networks.items():
@@ -142,7 +142,7 @@ def _write(opened: Opened, sample: Sample, folder: Path) -> dict[str, str]:
             )
         files[name] = folder / f"{sample.name}_{name}.png"
         ids = probabilities[0].argmax(dim=0).cpu().numpy()
-        write_mask(files[name], ids, opened.classes)
+        write_mask(files[name], ids, opened.classes, made_by="analyse")
     return {kind: str(file.relative_to(opened.root)) for kind, file in files.items()}
 
 

@@ -184,12 +184,12 @@ def affinity_maps(opened: Opened, targets: Targets, seen: Mapping[str, Seen]) ->
     points = []
     for place, (image, row, column, label) in enumerate(targets.points):
         sample, (height, width) = opened.samples[image], targets.grids[image]
-        write_image(folder / f"{place}_input.jpg", _reduced(sample.image))
+        write_image(folder / f"{place}_input.jpg", _reduced(sample.image), made_by="analyse")
         maps = {}
         for name, one in seen.items():
             file = f"{place}_{name}.png"
             grey = ((one.affinities[place] + 1) * 127.5).round().to(torch.uint8)
-            write_image(folder / file, grey.numpy())
+            write_image(folder / file, grey.numpy(), made_by="analyse")
             values = one.affinities[place]
             maps[name] = {
                 "file": str(place_of / file),

@@ -24,7 +24,7 @@ from segdistill.analysis.insides import (
 )
 from segdistill.analysis.magnitudes import magnitudes
 from segdistill.analysis.opened import TEACHER, AnalysisSettings, Opened, open_compared
-from segdistill.files import write_whole
+from segdistill.files import LEDGER, claim, write_whole
 from segdistill.models.taps import tap_paths
 from segdistill.training.events import Note, Tell, silent
 
@@ -58,11 +58,13 @@ def analyse(
 
     Raises:
         RunFolderError: there is no finished run.
+        OverwriteError: ``analyses`` holds files that no analysis wrote.
         ConfigError, DataError, CheckpointError, ValueError, FileNotFoundError: from the
             overrides, the data and the networks.
     """
     written = []
     folder = (out or _home(source)) / "analyses"
+    claim("analyse", [f for f in folder.rglob("*") if f.is_file() and f.name != LEDGER])
     for compared in find_compared(source, overrides=overrides, tell=tell):
         (folder / compared.pair).mkdir(parents=True, exist_ok=True)
         opened = open_compared(compared, settings or AnalysisSettings(), folder)
@@ -70,7 +72,9 @@ def analyse(
             if value is not None:
                 written.append(folder / compared.pair / f"{name}.json")
                 # On one line: indented, every number of an embedding would have one of its own.
-                write_whole(written[-1], json.dumps(value, allow_nan=False) + "\n")
+                write_whole(
+                    written[-1], json.dumps(value, allow_nan=False) + "\n", made_by="analyse"
+                )
     return written
 
 

@@ -21,7 +21,7 @@ from segdistill.delivery.latency import Latency, Precision, measure
 from segdistill.delivery.onnx import export_onnx
 from segdistill.delivery.parity import Parity, compare_onnx, other_sizes
 from segdistill.errors import ConfigError, DataError, SegdistillError
-from segdistill.files import read_json
+from segdistill.files import claim, move_whole, read_json
 from segdistill.models import Adapter, build_network, taps
 from segdistill.models.taps import TapShape
 from segdistill.training.build import flat, open_split
@@ -177,7 +177,7 @@ class Exported:
 
 def export(
     run: str | Path,
-    out: Path | None = None,
+    out: str | Path | None = None,
     *,
     size: tuple[int, int] | None = None,
 ) -> Exported:
@@ -194,6 +194,7 @@ def export(
 
     Raises:
         ConfigError: onnx, onnxscript or onnxruntime is not installed.
+        OverwriteError: there is a file that export did not write.
         RunFolderError: the folder holds no finished run.
         SegdistillError: the file does not give what the network gives; none is left.
         ValueError: torch cannot export the network.
@@ -205,8 +206,9 @@ def export(
             f"{', '.join(missing)}; pip install 'segdistill[export]'"
         )
     files = find_run(run)
-    network = load_student(run).network
     target = files.folder / "student.onnx" if out is None else Path(out)
+    claim("export", [target])
+    network = load_student(run).network
     traced = size or _cost_size(files.folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     unproven = target.with_name(f".{target.name}.unproven.onnx")
@@ -221,7 +223,7 @@ def export(
                     f"differ by {one.largest_difference:.3g} and {100 * one.agreement:.2f} % "
                     f"equal classes at {one.size[0]}x{one.size[1]}; nothing was written"
                 )
-        unproven.replace(target)
+        move_whole(unproven, target, made_by="export")
     finally:
         unproven.unlink(missing_ok=True)
     return Exported(target, parity)

@@ -8,13 +8,13 @@ from pathlib import Path
 from segdistill import config as configs
 from segdistill.data import build_dataset
 from segdistill.data.pack.packing import pack as pack_splits
-from segdistill.errors import ConfigError
+from segdistill.errors import ConfigError, OverwriteError
 from segdistill.training.events import Progress, Tell, silent
 
 
 def pack(
     dataset: str,
-    out: Path,
+    out: str | Path,
     *,
     splits: Sequence[str] = ("train", "val"),
     settings: Sequence[str] = (),
@@ -33,6 +33,7 @@ def pack(
 
     Raises:
         ConfigError: an unknown dataset or setting, or one without files.
+        OverwriteError: the folder is inside the dataset.
         DataError: the folder exists, or the data are missing or broken.
     """
     tree = configs.override({}, settings)
@@ -40,8 +41,13 @@ def pack(
     opened = {split: build_dataset(options, split=split) for split in splits}
     if "root" not in options:
         raise ConfigError(f"pack: expected a dataset with files, got {dataset}, which has none")
+    root = Path(str(options["root"])).resolve()
+    if Path(out).resolve().is_relative_to(root):
+        raise OverwriteError(
+            f"pack: expected a folder outside the dataset {root}, got {out}; choose another --out"
+        )
 
     def progress(split: str, done: int, total: int) -> None:
         tell(Progress(f"packing {split}", done, total, {}))
 
-    return pack_splits(opened, out, options=options, compress=compress, progress=progress)
+    return pack_splits(opened, Path(out), options=options, compress=compress, progress=progress)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.api.training_runs import distill, train
+from segdistill.api.training_runs import check_cohort_folder, distill, train
+from segdistill.config.loading import load_configs
 from segdistill.reporting.page import write_report
 from segdistill.studies.images import bootstrap_difference
 from segdistill.studies.verdict import points
@@ -23,15 +24,19 @@ class Demo:
     notes: list[str]
 
 
-def demo(out: Path, *, overrides: Sequence[str] = (), tell: Tell = silent) -> Demo:
+def demo(out: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent) -> Demo:
     """Train a teacher and a cohort of three students on drawn scenes, and compare them.
 
     Args:
         out: folder of the runs and the report; finished parts are not run again.
         overrides: ``a.b=value`` words for teacher and students, such as ``training.steps=50``.
         tell: called with what happens.
+
+    Raises:
+        RunFolderError: the folder holds other files than a demo's.
     """
-    words = list(overrides)
+    out, words = Path(out), list(overrides)
+    check_cohort_folder(out, ["teacher", *load_configs("scenes/students", words)])
     teacher = train("scenes/teacher", out / "teacher", overrides=words, resume=True, tell=tell)
     words.append(f"teacher.weights={teacher[0] / 'model.safetensors'}")
     students = distill("scenes/students", out, overrides=words, resume=True, tell=tell)

@@ -9,8 +9,8 @@ from typing import Any
 from segdistill.api.analyses import analyse
 from segdistill.api.training_runs import complete
 from segdistill.config.loading import load_study
-from segdistill.files import read_json, write_json
-from segdistill.reporting.study_page import write_study_report
+from segdistill.files import claim, read_json, write_json
+from segdistill.reporting.study_page import report_files, write_study_report
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.training.events import Progress, Tell, silent
@@ -18,7 +18,7 @@ from segdistill.training.events import Progress, Tell, silent
 
 def study(
     source: str | Path,
-    out: Path,
+    out: str | Path,
     *,
     overrides: Sequence[str] = (),
     dry_run: bool = False,
@@ -43,6 +43,8 @@ def study(
         ValueError: see :func:`segdistill.studies.runner.run_study`.
     """
     checked = load_study(source, overrides)
+    out = Path(out)
+    claim("report", report_files(out))
     run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
     if dry_run:
         plan: dict[str, Any] = read_json(out / "plan.json")

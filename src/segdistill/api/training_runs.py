@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from segdistill.config.loading import load_configs
 from segdistill.delivery.cost import count
 from segdistill.delivery.latency import measure
 from segdistill.errors import ConfigError, RunFolderError
-from segdistill.files import read_json, write_json, write_whole
+from segdistill.files import claim, read_json, write_json, write_whole
 from segdistill.reporting.page import write_report
 from segdistill.reporting.plots import write_run_pictures
 from segdistill.training.build import open_split
@@ -47,6 +47,7 @@ def train(
     Raises:
         ConfigError, DataError, RunFolderError, TrainingDivergedError, ValueError: see
             :func:`segdistill.training.run.run_cohort`.
+        OverwriteError: the folder holds a ``report.html`` that no report wrote.
     """
     plain: dict[str, RunConfig] = {}
     for name, config in load_configs(source, overrides).items():
@@ -104,6 +105,9 @@ def _run(
             f"{folder}: expected a new folder for {len(loaded)} learners, got one that holds a "
             "run; choose another with --out"
         )
+    if "" not in loaded:
+        check_cohort_folder(folder, loaded)
+    claim("report", [folder / "report.html"])
     try:
         runs = run_cohort(loaded, folder, resume=resume, tell=tell)
     finally:
@@ -136,6 +140,31 @@ def _record(run: Path, config: RunConfig, given: _Given) -> None:
         "paths": {name: str(Path(path).resolve()) for name, path in paths.items() if path},
     }
     write_whole(file, yaml.safe_dump(args, sort_keys=False, allow_unicode=True))
+
+
+def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
+    """Refuse a folder that holds anything but runs, folders of runs, and what is made of them.
+
+    Args:
+        folder: of the cohort.
+        learners: names of the runs to come.
+
+    Raises:
+        RunFolderError: names what else is in it.
+    """
+    made = {*learners, "analyses", "report.html"}
+    foreign = sorted(
+        entry.name
+        for entry in (folder.iterdir() if folder.exists() else ())
+        if not entry.name.startswith(".")
+        and entry.name not in made
+        and not any(entry.glob("**/resolved.yaml"))
+    )
+    if foreign:
+        raise RunFolderError(
+            f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
+            "choose another with --out"
+        )
 
 
 def complete(run: Path, *, tell: Tell = silent) -> None:

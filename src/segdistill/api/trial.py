@@ -12,6 +12,7 @@ from segdistill.data.inspection import DataReport, inspect_data
 from segdistill.data.pack.manifest import find_pack_faults, is_packed
 from segdistill.data.pictures import write_image
 from segdistill.errors import DataError
+from segdistill.files import claim
 from segdistill.training.build import flat, open_split
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Progress, Tell, silent
@@ -73,7 +74,7 @@ def check_data(
     return report
 
 
-def draw_sheet(source: str | Path, file: Path, *, overrides: Sequence[str] = ()) -> None:
+def draw_sheet(source: str | Path, file: str | Path, *, overrides: Sequence[str] = ()) -> None:
     """Write a picture of training images with their masks.
 
     Args:
@@ -83,9 +84,12 @@ def draw_sheet(source: str | Path, file: Path, *, overrides: Sequence[str] = ())
 
     Raises:
         DataError: no image can be read.
+        OverwriteError: there is a file that check did not draw.
     """
+    claim("check", [Path(file)])
     data = _first(source, overrides).data
-    write_image(file, contact_sheet(open_split(data, data.train_split)))
+    sheet = contact_sheet(open_split(data, data.train_split))
+    write_image(Path(file), sheet, made_by="check")
 
 
 def _first(source: str | Path, overrides: Sequence[str]) -> RunConfig:

@@ -28,7 +28,7 @@ from segdistill.cli import (
     study,
     train,
 )
-from segdistill.errors import ConfigError, RunFolderError, SegdistillError
+from segdistill.errors import ConfigError, OverwriteError, RunFolderError, SegdistillError
 
 FAILED = 1
 WRONG_USE = 2
@@ -121,7 +121,7 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
             function(*args, **kwargs)
         except BrokenPipeError:
             raise  # as in `| head`: typer ends it without a word
-        except (ConfigError, RunFolderError) as error:
+        except (ConfigError, OverwriteError, RunFolderError) as error:
             _stop(error, WRONG_USE)
         except (SegdistillError, ValueError, OSError, ImportError) as error:
             _stop(error, FAILED)

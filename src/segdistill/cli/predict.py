@@ -24,9 +24,14 @@ def predict(
     kind: Annotated[
         str, typer.Option("--format", help="color, overlay, cityscapes, ade20k or voc.")
     ] = "color",
+    recursive: Annotated[
+        bool, typer.Option("--recursive", help="Also search the folders inside folders.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Write what a student predicts, as pictures or for a server.
+
+    Nothing is written over an image that is read, or over a file that predict did not write.
 
     Example: segdistill predict runs/student-1 photos --out predictions --format overlay
 
@@ -51,6 +56,7 @@ def predict(
             out,
             split=split,
             kind=cast("Format", kind),
+            recursive=recursive,
             overrides=words,
             tell=tell,
         )

@@ -44,13 +44,14 @@ def copy_recipe(
     from segdistill.checks import nearest
     from segdistill.config.loading import recipe_files
     from segdistill.errors import ConfigError
+    from segdistill.files import claim, write_whole
 
     files = recipe_files()
     if name not in files:
         raise ConfigError(f"there is no recipe '{name}'; {nearest(name, files)}")
     file = to or Path(f"{name.rpartition('/')[2]}.yaml")
-    if file.exists():
-        raise ConfigError(f"{file}: expected a new file, got one that exists; name another")
-    file.write_text(files[name].read_text(encoding="utf-8"), encoding="utf-8")
+    # A copy is there to be edited: it carries no mark that would let it be written over.
+    claim("recipes copy", [file])
+    write_whole(file, files[name].read_text(encoding="utf-8"))
     following = f"study {file} --dry-run" if name.startswith("studies/") else f"check {file}"
     print(f"{file} written; next: segdistill {following}")

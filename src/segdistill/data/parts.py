@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -61,6 +62,27 @@ def read_mask_of(dataset: SegDataset, index: int) -> np.ndarray | None:
     if isinstance(dataset, FileDataset | TiledDataset):
         return dataset.read_mask(index)
     return dataset[index].mask
+
+
+def name_of(dataset: SegDataset, index: int) -> str:
+    """Return the name of one sample, without its image where the dataset can.
+
+    Raises:
+        DataError: the sample cannot be read.
+    """
+    dataset, index = _source(dataset, index)
+    if isinstance(dataset, FileDataset):
+        return dataset.pairs[index].name
+    return dataset.names[index] if isinstance(dataset, TiledDataset) else dataset[index].name
+
+
+def files_of(dataset: SegDataset, index: int) -> list[Path]:
+    """Return the image and mask file of one sample, none where it has no files of its own."""
+    dataset, index = _source(dataset, index)
+    if not isinstance(dataset, FileDataset):
+        return []
+    _, image, mask = dataset.pairs[index]
+    return [dataset.root / file for file in (image, mask) if file is not None]
 
 
 def _source(dataset: SegDataset, index: int) -> tuple[SegDataset, int]:

@@ -28,29 +28,36 @@ def colorize(mask: np.ndarray, classes: Classes) -> np.ndarray:
     return picture
 
 
-def write_image(path: Path, image: np.ndarray, *, quality: int = 90) -> None:
+def write_image(
+    path: Path, image: np.ndarray, *, quality: int = 90, made_by: str | None = None
+) -> None:
     """Write an image, JPEG or PNG by the path's extension, whole or not at all.
 
     Args:
         path: where to; its folders are made: names of images may hold some.
         image: the picture.
         quality: of a JPEG, 1 to 95.
+        made_by: see :func:`segdistill.files.write_whole`.
 
     Shape:
         image uint8 RGB ``(H, W, 3)``, or ``(H, W)`` for grey and ids.
     """
-    write_picture(path, Image.fromarray(image), quality=quality)
+    write_picture(path, Image.fromarray(image), quality=quality, made_by=made_by)
 
 
-def write_picture(path: Path, picture: Image.Image, *, quality: int = 90) -> None:
+def write_picture(
+    path: Path, picture: Image.Image, *, quality: int = 90, made_by: str | None = None
+) -> None:
     """Write a Pillow picture, palette included; see :func:`write_image`."""
     kind = "JPEG" if path.suffix.lower() in (".jpg", ".jpeg") else "PNG"
     encoded = io.BytesIO()
     picture.save(encoded, format=kind, quality=quality)
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path, encoded.getvalue())
+    write_whole(path, encoded.getvalue(), made_by=made_by)
 
 
-def write_mask(path: Path, mask: np.ndarray, classes: Classes) -> None:
+def write_mask(
+    path: Path, mask: np.ndarray, classes: Classes, *, made_by: str | None = None
+) -> None:
     """Write a mask as a PNG in its classes' colours; see :func:`colorize`."""
-    write_image(path, colorize(mask, classes))
+    write_image(path, colorize(mask, classes), made_by=made_by)

@@ -52,25 +52,38 @@ def write_prediction(
     """
     _check(prediction, image, name, classes, kind)
     ids = prediction.astype(np.uint8)
-    # Servers want all files in one folder: the folders of the name are left out.
-    flat = PurePosixPath(name).name
-    path = Path(out) / f"{name if kind in ('color', 'overlay') else flat}.png"
-    if not path.resolve().is_relative_to(Path(out).resolve()):
-        raise ValueError(f"write_prediction: expected a name below {out}, got {name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path = prediction_file(out, name, kind)
     if kind == "cityscapes":
-        write_image(path, np.array(LABEL_IDS, dtype=np.uint8)[ids])
+        write_image(path, np.array(LABEL_IDS, dtype=np.uint8)[ids], made_by="predict")
     elif kind == "ade20k":
-        write_image(path, ids + 1)
+        write_image(path, ids + 1, made_by="predict")
     elif kind == "voc":
         picture = Image.fromarray(ids, "P")
         picture.putpalette([part for color in voc_colors(256) for part in color])
-        write_picture(path, picture)
+        write_picture(path, picture, made_by="predict")
     elif kind == "color":
-        write_image(path, colorize(ids, classes))
+        write_image(path, colorize(ids, classes), made_by="predict")
     else:
-        path = path.with_name(f"{flat}.jpg")
-        write_image(path, overlay(image, ids, classes))
+        write_image(path, overlay(image, ids, classes), made_by="predict")
+    return path
+
+
+def prediction_file(out: Path, name: str, kind: Format) -> Path:
+    """Return the file that :func:`write_prediction` writes.
+
+    Args:
+        out: the folder.
+        name: the sample's name. Servers want all files in one folder: their formats leave the
+            folders of the name out.
+        kind: a key of ``FORMATS``.
+
+    Raises:
+        ValueError: the file would not be below the folder.
+    """
+    below = name if kind in ("color", "overlay") else PurePosixPath(name).name
+    path = Path(out) / f"{below}.{'jpg' if kind == 'overlay' else 'png'}"
+    if not path.resolve().is_relative_to(Path(out).resolve()):
+        raise ValueError(f"write_prediction: expected a name below {out}, got {name}")
     return path
 
 

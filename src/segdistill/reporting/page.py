@@ -11,7 +11,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup, escape
 
-from segdistill.files import write_whole
+from segdistill.files import claim, write_whole
 from segdistill.reporting.analyses import analysis_figures
 from segdistill.reporting.charts import loss_chart, miou_chart
 from segdistill.reporting.classes import class_plots, class_rows
@@ -52,10 +52,12 @@ def write_report(
 
     Raises:
         RunFolderError: there is no run, or a folder holds no finished one.
+        OverwriteError: there is a file that no report wrote.
     """
+    claim("report", [out])
     groups = group(read_runs(runs))
     found = {} if folder is None else analysed(folder, groups)
-    write_whole(out, render(groups, title=title, notes=notes, **found))
+    write_whole(out, render(groups, title=title, notes=notes, **found), made_by="report")
 
 
 def render(

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from segdistill.files import write_whole
+from segdistill.files import claim, write_whole
 from segdistill.reporting.costs import Sharing
 from segdistill.reporting.groups import Group
 from segdistill.reporting.history import best_trial, search_plots, setting, sweep_plots
@@ -33,18 +33,25 @@ def write_study_report(folder: Path, *, out: Path | None = None) -> list[Path]:
 
     Raises:
         RunFolderError: no final run has finished.
+        OverwriteError: there is one of these files that no report wrote.
     """
+    page, *tables = files = report_files(folder, out=out)
+    claim("report", files)
     study = read_study(folder)
     groups = study_groups(study)
-    page = out or folder / "report.html"
-    tables = page.with_name("results.csv"), page.with_name("results.tex")
     several = len(study.pairs) > 1
     failed = Counter((one.pair if several else "", one.method) for one in study.failures)
     text = render(groups, title=folder.resolve().name, **sections(study, groups))
-    write_whole(page, text)
-    write_whole(tables[0], results_csv(groups, failed=failed))
-    write_whole(tables[1], results_tex(groups))
-    return [page, *tables]
+    write_whole(page, text, made_by="report")
+    write_whole(tables[0], results_csv(groups, failed=failed), made_by="report")
+    write_whole(tables[1], results_tex(groups), made_by="report")
+    return files
+
+
+def report_files(folder: Path, *, out: Path | None = None) -> list[Path]:
+    """Return the files of :func:`write_study_report`: page, CSV, LaTeX."""
+    page = out or folder / "report.html"
+    return [page, page.with_name("results.csv"), page.with_name("results.tex")]
 
 
 def sections(study: Study, groups: Sequence[Group]) -> dict[str, Any]:

@@ -67,7 +67,7 @@ class TiledDataset:
         # First tile, whether there is a mask, height, width.
         self._index: np.ndarray = np.load(self.root / f"{split}.index.npy")
         self._offsets: np.ndarray = np.load(self.root / f"{split}.offsets.npy")
-        self._names = (self.root / f"{split}.names.txt").read_text(encoding="utf-8").split("\n")
+        self.names = (self.root / f"{split}.names.txt").read_text(encoding="utf-8").split("\n")
         self._tiles: np.ndarray | None = None
 
     @property
@@ -106,7 +106,7 @@ class TiledDataset:
         image = self._decode(decode_image, index, 0, window)
         if not look and self._index[index, 1]:
             mask = self._decode(decode_mask, index, len(tile_windows(size)), window)
-        return Sample(image, mask, self._names[index])
+        return Sample(image, mask, self.names[index])
 
     def read_mask(self, index: int) -> np.ndarray | None:
         """Decode one mask, or return None where there is none; raises as for indexing."""
@@ -140,5 +140,5 @@ class TiledDataset:
         except (zlib.error, ValueError) as error:
             raise DataError(
                 f"{self.root / self.split}.tiles.bin: expected the packed content of "
-                f"{self._names[index]}, got other bytes ({error}); pack it again"
+                f"{self.names[index]}, got other bytes ({error}); pack it again"
             ) from error
