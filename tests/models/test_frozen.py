@@ -154,11 +154,11 @@ class NormByAnotherWay(Pair):
 
 
 class SkipsItsNorm(Pair):
-    """A network that skips its norm on small images."""
+    """A network that skips its norm on large images."""
 
     def forward(self, images: Tensor) -> Tensor:
         maps = self.convolution(images)
-        result: Tensor = self.last(self.norm(maps) if images.shape[2] >= 64 else maps)
+        result: Tensor = self.last(self.norm(maps) if images.shape[2] < 64 else maps)
         return result
 
 
@@ -194,7 +194,7 @@ class LeavesItselfHalfDone(Pair):
         return maps
 
 
-SLOW, UNFOLDED = "is not laid out channels last", "keeps its batch norms"
+SLOW, UNFOLDED = "all its layers run", "its batch norms are not folded"
 
 
 @pytest.mark.parametrize(
@@ -217,7 +217,7 @@ def test_what_changes_a_map_is_not_done_and_said(kind: type[Pair], said: list[st
     sentences = teacher.prepare(IMAGES)
     assert len(sentences) == len(said)
     for sentence, part in zip(sentences, said, strict=True):
-        assert sentence.startswith(f"teacher: {kind.__name__} {part}")
+        assert part in sentence
     assert isinstance(teacher.network.norm, nn.BatchNorm2d) == (UNFOLDED in said)
     for _ in range(2):
         assert_close(teacher(IMAGES)["last"], expected["last"])

@@ -52,7 +52,7 @@ class Sized(nn.Module):
 def test_a_rewriting_that_is_wrong_at_another_size_is_seen() -> None:
     network = Sized()
     cases = observe(lambda images: run(network, images), IMAGE)
-    assert [tuple(images.shape[2:]) for images, _ in cases] == [(64, 96), (64, 96), (32, 64)]
+    assert [tuple(images.shape[2:]) for images, _ in cases] == [(64, 96), (32, 64)]
     chosen, reason = proven(network, lambda copy: copy.small.weight.data.mul_(2), run, cases)
     assert chosen is network
     assert "on an image of 32x64" in reason
@@ -77,10 +77,10 @@ class Picky(nn.Module):
         return images
 
 
-def test_sizes_that_a_network_refuses_are_left_out_but_never_the_real_image() -> None:
+def test_a_size_that_a_network_refuses_is_left_out_but_never_the_real_image() -> None:
     cases = observe(lambda images: run(Picky(), images), IMAGE)
     assert torch.equal(cases[0][0], IMAGE)
-    assert len(cases) == 2
+    assert [tuple(images.shape[2:]) for images, _ in cases] == [(64, 96), (64, 96)]
     assert 0 <= cases[1][0].min() < 0.1 < 0.9 < cases[1][0].max() <= 1
     with pytest.raises(ValueError, match="another size"):
         observe(lambda images: run(Picky(), images), IMAGE[..., :32])
