@@ -1,9 +1,12 @@
 """The frozen teacher: the network's own maps, no side effects, no wasted layers."""
 
 import copy
+import warnings
 
 import pytest
+import timm
 import torch
+from segdistill.models.foreign.adapter import Adapter
 from torch import Tensor, nn
 from torch.testing import assert_close
 
@@ -125,3 +128,168 @@ def test_hooks_are_gone_after_a_pass_that_failed() -> None:
         teacher(IMAGES[:, :2])
     assert not any(each._forward_hooks for each in teacher.network.modules())
     assert not any(each._forward_pre_hooks for each in teacher.network.modules())
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.norm = nn.Conv2d(3, 3, 3), nn.BatchNorm2d(3)
+        self.last = nn.Conv2d(3, 3, 1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        result: Tensor = self.last(self.norm(self.convolution(images)))
+        return result
+
+
+class NormByAnotherWay(Pair):
+    """A norm that the network also holds in a list, where folding cannot replace it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.steps = [self.norm]
+
+    def forward(self, images: Tensor) -> Tensor:
+        result: Tensor = self.last(self.steps[0](self.convolution(images)))
+        return result
+
+
+class SkipsItsNorm(Pair):
+    """A network that skips its norm on large images."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.convolution(images)
+        result: Tensor = self.last(self.norm(maps) if images.shape[2] < 64 else maps)
+        return result
+
+
+class InsistsOnItsLayout(Pair):
+    """A network that takes the layout in memory for granted."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.norm(self.convolution(images))
+        result: Tensor = self.last(maps.view(len(maps), -1).view(maps.shape))
+        return result
+
+
+class ReadsMemory(Pair):
+    """A network that is silently wrong in another layout."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps = self.norm(self.convolution(images))
+        n, channels, height, width = maps.shape
+        stride = (channels * height * width, height * width, width, 1)
+        result: Tensor = self.last(maps.as_strided((n, channels, height, width), stride))
+        return result
+
+
+class LeavesItselfHalfDone(Pair):
+    """A network that is another one after a pass that was cut off."""
+
+    begun = False
+
+    def forward(self, images: Tensor) -> Tensor:
+        factor, self.begun = (2 if self.begun else 1), True
+        maps: Tensor = self.last(factor * self.norm(self.convolution(images)))
+        self.begun = False
+        return maps
+
+
+SLOW, UNFOLDED = "all its layers run", "its batch norms are not folded"
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        (Pair, []),
+        (NormByAnotherWay, [UNFOLDED]),
+        (SkipsItsNorm, [UNFOLDED]),
+        (InsistsOnItsLayout, [SLOW]),
+        (ReadsMemory, [SLOW]),
+        (LeavesItselfHalfDone, [SLOW]),
+    ],
+)
+def test_what_changes_a_map_is_not_done_and_said(kind: type[Pair], said: list[str]) -> None:
+    torch.manual_seed(0)
+    network = trained(kind())
+    with record(network, ["last"]) as expected, torch.no_grad():
+        network(IMAGES)
+    teacher = FrozenTeacher(network, ["last"])
+    sentences = teacher.prepare(IMAGES)
+    assert len(sentences) == len(said)
+    for sentence, part in zip(sentences, said, strict=True):
+        assert part in sentence
+    assert isinstance(teacher.network.norm, nn.BatchNorm2d) == (UNFOLDED in said)
+    for _ in range(2):
+        assert_close(teacher(IMAGES)["last"], expected["last"])
+    assert teacher.prepare(IMAGES) == []
+
+
+def test_a_pass_without_preparation_warns_of_what_was_not_done() -> None:
+    teacher = FrozenTeacher(trained(NormByAnotherWay()), ["last"])
+    with pytest.warns(RuntimeWarning, match=UNFOLDED):
+        teacher(IMAGES)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        teacher(IMAGES)
+
+
+class Swallows(Pair):
+    """A network that hides the errors of its layers."""
+
+    def forward(self, images: Tensor) -> Tensor | None:
+        try:
+            return super().forward(images)
+        except Exception:
+            return None
+
+
+def test_a_network_that_swallows_errors_gives_its_maps() -> None:
+    network = trained(Swallows())
+    with record(network, ["last"]) as expected, torch.no_grad():
+        network(IMAGES)
+    assert_close(FrozenTeacher(network, ["last"])(IMAGES)["last"], expected["last"])
+
+
+@pytest.mark.parametrize("name", ["mobileone_s0", "repvgg_a0", "densenet121"])
+def test_foreign_families_give_every_tap_after_folding(name: str) -> None:
+    body = timm.create_model(name, features_only=True, out_indices=(1, 2))
+    torch.manual_seed(0)
+    classes = body.feature_info.channels()[-1]
+    first = next(path for path, module in body.named_modules() if type(module) is nn.Conv2d)
+    built = Adapter(Last(trained(body)), classes, taps={"early": f"body.{first}"}).eval()
+    with record(built, ["early", "logits"]) as expected, torch.no_grad():
+        built(IMAGES)
+    teacher = FrozenTeacher(built, ["early", "logits"])
+    assert teacher.prepare(IMAGES) == []
+    before, after = (
+        sum(isinstance(each, nn.BatchNorm2d) for each in network.modules())
+        for network in (built, teacher.network)
+    )
+    assert after < before
+    for tap, maps in teacher(IMAGES).items():
+        assert_close(
+            maps / expected[tap].abs().max(),
+            expected[tap] / expected[tap].abs().max(),
+            atol=1e-5,
+            rtol=0,
+        )
+
+
+class Last(nn.Module):
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, images: Tensor) -> Tensor:
+        maps: Tensor = self.body(images)[-1]
+        return maps
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_it_is_proven_on_a_gpu_as_well() -> None:
+    built = teacher_network().cuda()
+    teacher = FrozenTeacher(built, ["logits"])
+    with torch.autocast("cuda", torch.bfloat16):
+        assert teacher.prepare(IMAGES.cuda()) == []
+    assert not any(isinstance(each, nn.BatchNorm2d) for each in teacher.network.modules())

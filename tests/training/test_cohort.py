@@ -8,9 +8,10 @@ import torch
 from torch import nn
 
 from segdistill.config import RunConfig
+from segdistill.models import proof
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit, to_float
-from segdistill.training.events import silent
+from segdistill.training.events import Event, silent
 from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
@@ -37,6 +38,19 @@ def test_the_teacher_runs_once_a_step_for_any_number_of_learners(small: Make) ->
     assert [step.done for step in steps] == [1, 2, 3]
     assert set(steps[0].losses) == set(steps[0].learner_seconds) == set("abc")
     assert sum(steps[1].learner_seconds.values()) < steps[1].seconds
+
+
+def test_what_of_the_teacher_stays_slow_is_said(
+    small: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = small()
+    fabric, data = build_fabric(config), build_data(config)
+    said: list[Event] = []
+    prepare_cohort({"": config}, data, fabric, said.append)
+    assert not any("slower but right" in str(event) for event in said)
+    monkeypatch.setattr(proof, "BOUND", -1.0)
+    prepare_cohort({"": config}, data, fabric, said.append)
+    assert sum("slower but right" in str(event) for event in said) == 2
 
 
 def test_it_ends_early_where_it_is_told_to(small: Make) -> None:

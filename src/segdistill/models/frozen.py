@@ -1,15 +1,19 @@
-"""The frozen teacher: a network that only gives maps, as fast as it can."""
+"""The frozen teacher: a network that only gives maps, as fast as it provably can."""
 
 from __future__ import annotations
 
 import copy
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
 
 from segdistill.models.fold import fold_batch_norms
+from segdistill.models.proof import observe, proven
 from segdistill.models.taps import as_map, resolve
+from segdistill.types import TapMaps
 
 
 class _AllRecordedError(Exception):
@@ -19,9 +23,10 @@ class _AllRecordedError(Exception):
 class FrozenTeacher(nn.Module):
     """A copy of a network that gives maps to compare with, and never learns.
 
-    It stays in evaluation mode, runs in inference mode and only until the deepest map is
-    there. Its weights are laid out channels last, and at the first call every batch norm
-    that follows a convolution is folded into it. The maps are ordinary tensors, so a
+    It stays in evaluation mode and runs in inference mode. To be fast it runs only until the
+    deepest map is there, its weights are laid out channels last, and every batch norm that
+    follows a convolution is folded into it. Each is proven on a real image first: where a map
+    would change, the network runs as it was given. The maps are ordinary tensors, so a
     student's loss may be differentiated through them.
 
     Args:
@@ -32,8 +37,8 @@ class FrozenTeacher(nn.Module):
         images ``(N, 3, H, W)`` in [0, 1]; each map ``(N, C, h, w)``.
 
     Raises:
-        ValueError: there is no such tap, it gives no map or runs more than once; or no tap
-            is asked for.
+        ValueError: there is no such tap, or none is asked for; in the first forward pass: it
+            gives no map, does not run or runs more than once.
         RuntimeError: in the forward pass, when a module was put into training mode.
     """
 
@@ -44,58 +49,114 @@ class FrozenTeacher(nn.Module):
             raise ValueError("FrozenTeacher: expected at least one tap, got none")
         resolve(network, self.taps)
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
-        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.folded = False
+        # Channels last and only to the deepest tap.
+        self.short = False
+        self.prepared = False
 
     def train(self, mode: bool = True) -> FrozenTeacher:
         """Do nothing: a teacher is always in evaluation mode."""
         return self
 
-    def forward(self, images: Tensor) -> dict[str, Tensor]:
+    def prepare(self, images: Tensor) -> list[str]:
+        """Make the network fast, as far as its maps stay what they are.
+
+        The first forward pass does it where nobody did, and warns of what was refused.
+
+        Args:
+            images: real ones, of the size to come; the first counts.
+
+        Returns:
+            A sentence about each rewriting that was refused; none where all are right.
+        """
+        self._check_mode()
+        if self.prepared:
+            return []
+        cases = observe(lambda probe: self._whole(self.network, probe), images[:1])
+        self.network, slow = proven(self.network, _lay_channels_last, self._short, cases)
+        self.short = not slow
+        run = self._short if self.short else self._whole
+
+        def fold(network: nn.Module) -> None:
+            # The last case is the smallest, and shows as well what follows what.
+            image = cases[-1][0]
+            fold_batch_norms(network, image, keep=resolve(network, self.taps).values())
+
+        self.network, unfolded = proven(self.network, fold, run, cases)
+        self.prepared = True
+        refused = {
+            "its weights keep their layout and all its layers run": slow,
+            "its batch norms are not folded": unfolded,
+        }
+        return [
+            f"teacher: {what}, which is slower but right: {reason}"
+            for what, reason in refused.items()
+            if reason
+        ]
+
+    def forward(self, images: Tensor) -> TapMaps:
+        self._check_mode()
+        if not self.prepared:
+            for sentence in self.prepare(images):
+                warnings.warn(sentence, RuntimeWarning, stacklevel=2)
+        return (self._short if self.short else self._whole)(self.network, images)
+
+    def _check_mode(self) -> None:
         if any(module.training for module in self.network.modules()):
             raise RuntimeError(
                 "FrozenTeacher: expected every module in evaluation mode, got one in training "
                 "mode; do not call train() on the teacher's network"
             )
-        if not self.folded:
-            self._fold(images[:1])
-        return self._run(images.contiguous(memory_format=torch.channels_last))
+
+    def _whole(self, network: nn.Module, images: Tensor) -> TapMaps:
+        """Run the network as it was given, to its end."""
+        return self._run(network, images, to_end=True)
+
+    def _short(self, network: nn.Module, images: Tensor) -> TapMaps:
+        """Run it channels last and until the deepest tap."""
+        images = images.contiguous(memory_format=torch.channels_last)
+        return self._run(network, images, to_end=False)
 
     @torch.inference_mode()
-    def _run(self, images: Tensor) -> dict[str, Tensor]:
+    def _run(self, network: nn.Module, images: Tensor, *, to_end: bool) -> TapMaps:
         maps: dict[str, Tensor] = {}
+        runs: Counter[str] = Counter()
         handles = []
-        for name, module in resolve(self.network, self.taps).items():
+        for name, module in resolve(network, self.taps).items():
 
             def keep(_module: nn.Module, _inputs: object, output: object, name: str = name) -> None:
+                runs[name] += 1
                 # A tensor of inference mode cannot be saved for a backward pass, a copy made
                 # outside can; and the layer after may work in place.
                 with torch.inference_mode(False):
                     maps[name] = as_map(name, output).clone()
-                if len(maps) == len(self.taps):
+                if len(maps) == len(self.taps) and not to_end:
                     raise _AllRecordedError
 
             handles.append(module.register_forward_hook(keep))
         try:
-            self.network(images)
+            network(images)
         except _AllRecordedError:
-            return {name: maps[name] for name in self.taps}
+            pass
         finally:
             for handle in handles:
                 handle.remove()
-        lacking = [name for name in self.taps if name not in maps]
-        raise ValueError(
-            f"FrozenTeacher: expected taps that run in a forward pass, got {', '.join(lacking)}; "
-            "choose others (segdistill list taps)"
-        )
+        self._check_runs(runs)
+        return {name: maps[name] for name in self.taps}
 
-    def _fold(self, image: Tensor) -> None:
-        tapped = resolve(self.network, self.taps)
-        runs = fold_batch_norms(self.network, image, keep=tapped.values())
-        for name, module in tapped.items():
-            if runs.get(module, 1) > 1:
+    def _check_runs(self, runs: Counter[str]) -> None:
+        lacking = [name for name in self.taps if not runs[name]]
+        if lacking:
+            raise ValueError(
+                f"FrozenTeacher: expected taps that run in a forward pass, got "
+                f"{', '.join(lacking)}; choose others (segdistill list taps)"
+            )
+        for name, times in runs.items():
+            if times > 1:
                 raise ValueError(
                     f"tap '{name}': expected a module that runs once in a forward pass, got one "
-                    f"that runs {runs[module]} times; choose another (segdistill list taps)"
+                    f"that runs {times} times; choose another (segdistill list taps)"
                 )
-        self.folded = True
+
+
+def _lay_channels_last(network: nn.Module) -> None:
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -13,7 +13,7 @@ from segdistill.errors import ConfigError
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, build_cohort, build_data
-from segdistill.training.cohort import fit, stop
+from segdistill.training.cohort import fit, stop, to_float
 from segdistill.training.ending import finish
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.folder import check_folder, ended, find_start, prepare_folder
@@ -116,7 +116,10 @@ def run_cohort(
 def prepare_cohort(
     configs: Mapping[str, RunConfig], data: Data, fabric: Fabric, tell: Tell
 ) -> tuple[FrozenTeacher | None, list[Learner]]:
-    """Build teacher and learners on the fabric's device and say what was inserted."""
+    """Build teacher and learners on the fabric's device, ready to run.
+
+    ``tell`` hears what was inserted, and what of the teacher was left as it is.
+    """
     teacher, learners = build_cohort(configs, data.train.classes)
     section = next(iter(configs.values())).teacher
     unread = section is not None and section.weights is None
@@ -127,7 +130,14 @@ def prepare_cohort(
             if term.inserted:
                 tell(Note(f"{learner.name or 'student'}: {name} gets a {term.inserted}"))
         learner.to_device(fabric)
-    return None if teacher is None else fabric.to_device(teacher), learners
+    if teacher is None:
+        return None, learners
+    fabric.to_device(teacher)
+    # Batch 0 also where a run resumes, so that the teacher ends up the same.
+    images = to_float(fabric.to_device(data.stream.batch(0).images[:1]))
+    for sentence in teacher.prepare(images):
+        tell(Note(sentence))
+    return teacher, learners
 
 
 def _shared(configs: Mapping[str, RunConfig]) -> RunConfig:
