@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
-BASE = {"checks", "config", "errors", "files", "memory", "seeding", "tables", "types"}
+BASE = {"checks", "config", "errors", "files", "memory", "seeding", "tables", "trust", "types"}
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "losses": BASE,
     "models": BASE,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from segdistill.cli.words import Json, Run
+from segdistill.cli.words import Json, Run, Trust
 
 if TYPE_CHECKING:
     from segdistill.data.submission import Format
@@ -24,6 +24,7 @@ def predict(
     kind: Annotated[
         str, typer.Option("--format", help="color, overlay, cityscapes, ade20k or voc.")
     ] = "color",
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Write what a student predicts, as pictures or for a server.
@@ -52,6 +53,7 @@ def predict(
             split=split,
             kind=cast("Format", kind),
             overrides=words,
+            trust=trust or (),
             tell=tell,
         )
     if json:

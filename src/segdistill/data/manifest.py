@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from segdistill.errors import DataError
+from segdistill.files import inside
 from segdistill.types import Classes
 
 MANIFEST = "segdistill-pack.json"
@@ -123,7 +124,7 @@ def find_pack_faults(root: Path) -> list[str]:
     faults = []
     for split in read_manifest(root).splits.values():
         for name, expected in split.files.items():
-            path = Path(root) / name
+            path = inside(root, name)
             if not path.is_file() or _hash_file(path) != expected.blake2b:
                 faults.append(
                     f"{path}: expected the packed content, got other bytes; pack it again"

@@ -73,7 +73,7 @@ class PackedDataset:
         self.root, self.split = Path(root), split
         self._classes = read_split(self.root, split, _PARTS)
         # Offset of image and mask, height, width.
-        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy")
+        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy", allow_pickle=False)
         self._names = (self.root / f"{split}.names.txt").read_text(encoding="utf-8").split("\n")
         self._maps: _Maps | None = None
 

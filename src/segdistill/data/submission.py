@@ -11,6 +11,7 @@ from PIL import Image
 from segdistill.data.cityscapes import LABEL_IDS
 from segdistill.data.palettes import voc_colors
 from segdistill.data.pictures import colorize, write_image, write_picture
+from segdistill.files import inside
 from segdistill.types import Classes
 
 Format = Literal["cityscapes", "ade20k", "voc", "color", "overlay"]
@@ -54,9 +55,7 @@ def write_prediction(
     ids = prediction.astype(np.uint8)
     # Servers want all files in one folder: the folders of the name are left out.
     flat = PurePosixPath(name).name
-    path = Path(out) / f"{name if kind in ('color', 'overlay') else flat}.png"
-    if not path.resolve().is_relative_to(Path(out).resolve()):
-        raise ValueError(f"write_prediction: expected a name below {out}, got {name}")
+    path = inside(out, f"{name if kind in ('color', 'overlay') else flat}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     if kind == "cityscapes":
         write_image(path, np.array(LABEL_IDS, dtype=np.uint8)[ids])
@@ -69,7 +68,7 @@ def write_prediction(
     elif kind == "color":
         write_image(path, colorize(ids, classes))
     else:
-        path = path.with_name(f"{flat}.jpg")
+        path = inside(path.parent, f"{flat}.jpg")
         write_image(path, overlay(image, ids, classes))
     return path
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from segdistill.data.manifest import read_split
 from segdistill.data.raw_pack import map_bytes
+from segdistill.data.reading import check_pixels
 from segdistill.data.tiles import (
     Window,
     decode_image,
@@ -65,8 +66,8 @@ class TiledDataset:
         self.root, self.split = Path(root), split
         self._classes = read_split(self.root, split, _PARTS)
         # First tile, whether there is a mask, height, width.
-        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy")
-        self._offsets: np.ndarray = np.load(self.root / f"{split}.offsets.npy")
+        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy", allow_pickle=False)
+        self._offsets: np.ndarray = np.load(self.root / f"{split}.offsets.npy", allow_pickle=False)
         self._names = (self.root / f"{split}.names.txt").read_text(encoding="utf-8").split("\n")
         self._tiles: np.ndarray | None = None
 
@@ -121,6 +122,7 @@ class TiledDataset:
 
     def _size(self, index: int) -> tuple[int, int]:
         _, _, height, width = self._index[index].tolist()
+        check_pixels(self.root / self._names[index], height, width)
         return height, width
 
     def _decode(

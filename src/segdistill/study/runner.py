@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from segdistill import tables
-from segdistill.config import StudyConfig
+from segdistill.config import StudyConfig, load_yaml
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json, write_json, write_whole
 from segdistill.study.cohorts import Job, round_jobs, seed_jobs
@@ -134,7 +134,7 @@ def _same(study: StudyConfig, file: Path) -> bool:
     """Return whether a file holds this study, whatever its engine."""
     if not file.exists():
         return False
-    own, other = study.tree(), yaml.safe_load(file.read_text(encoding="utf-8"))
+    own, other = study.tree(), load_yaml(file.read_text(encoding="utf-8"))
     return {**own, "engine": None} == {**other, "engine": None}
 
 

@@ -12,7 +12,7 @@ from lightning_fabric import Fabric
 from segdistill.data import Stream
 from segdistill.data.pictures import write_image, write_mask
 from segdistill.evaluation.evaluator import OnImage, Result, evaluate
-from segdistill.files import write_json, write_whole
+from segdistill.files import inside, write_json, write_whole
 from segdistill.memory import peak_memory_mib
 from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
@@ -33,9 +33,9 @@ def finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
 
     def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
         if index in shown and sample.mask is not None:
-            write_image(pictures / f"{sample.name}_input.jpg", sample.image)
-            write_mask(pictures / f"{sample.name}_truth.png", sample.mask, classes)
-            write_mask(pictures / f"{sample.name}_prediction.png", prediction, classes)
+            write_image(inside(pictures, f"{sample.name}_input.jpg"), sample.image)
+            write_mask(inside(pictures, f"{sample.name}_truth.png"), sample.mask, classes)
+            write_mask(inside(pictures, f"{sample.name}_prediction.png"), prediction, classes)
 
     result = evaluate_run(run, data, fabric, on_image=keep)
     if result.image_counts is not None:

@@ -30,6 +30,7 @@ def evaluate(
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> Result:
     """Score the student of a run.
@@ -40,13 +41,15 @@ def evaluate(
         scales: averaged; the run's own by default.
         flip: also average the mirrored image; the run's own by default.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         tell: called with the images scored.
 
     Raises:
         RunFolderError: the folder holds no finished run.
         ConfigError, DataError: from the overrides and the data.
     """
-    loaded = load_run(run, overrides=overrides)
+    loaded = load_run(run, overrides=overrides, trust=trust)
     settings = loaded.config.evaluation
     dataset = open_split(loaded.config.data, split or settings.split)
 
@@ -73,6 +76,7 @@ def predict(
     split: str | None = None,
     kind: Format = "color",
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> list[Path]:
     """Write what the student of a run predicts, with the scales and window it was scored with.
@@ -84,6 +88,8 @@ def predict(
         split: a split of the run's dataset, in place of images.
         kind: what is written, a key of ``segdistill.data.submission.FORMATS``.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         tell: called with the images done.
 
     Returns:
@@ -111,7 +117,7 @@ def predict(
     else:
         source = _find_images(images)
     device = pick_device("auto" if config is None else config.training.device)
-    student = load_student(run)
+    student = load_student(run, trust=trust)
     network = student.network.to(device)
     written = []
     for image, name in _read(source):
