@@ -52,7 +52,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 def check_config(
-    source: str, overrides: list[str] | None, trust: list[str] | None
+    source: str, overrides: list[str] | None, trust: list[str] | None = None
 ) -> dict[str, RunConfig]:
     """Answer a mistake in a config before torch is loaded, and return what was checked.
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.data.manifest import read_split
+from segdistill.data.manifest import read_names, read_split
 from segdistill.data.raw_pack import map_bytes
 from segdistill.data.reading import check_pixels
 from segdistill.data.tiles import (
@@ -68,7 +68,7 @@ class TiledDataset:
         # First tile, whether there is a mask, height, width.
         self._index: np.ndarray = np.load(self.root / f"{split}.index.npy", allow_pickle=False)
         self._offsets: np.ndarray = np.load(self.root / f"{split}.offsets.npy", allow_pickle=False)
-        self._names = (self.root / f"{split}.names.txt").read_text(encoding="utf-8").split("\n")
+        self._names = read_names(self.root, split)
         self._tiles: np.ndarray | None = None
 
     @property
