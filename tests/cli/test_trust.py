@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -46,7 +47,8 @@ def strangers(cli: Cli, trained: Trained, tmp_path: Path, monkeypatch: pytest.Mo
     tree |= {"student": {"network": TARGET}, "teacher": {"network": TARGET}, "trust": [TARGET]}
     (run / "resolved.yaml").write_text(yaml.safe_dump(tree))
     forge(trained.run / "model.safetensors", run / "model.safetensors", {"network": TARGET})
-    (Path("photos")).mkdir()
+    shutil.copytree(run, "studied/final/pair/seed-0/evil")
+    Path("photos").mkdir()
     return cli
 
 
@@ -86,6 +88,7 @@ COMMANDS = [
     ["train", "tiny.yaml", TEACHER],
     ["analyse", RUN],
     ["analyse", "cohort"],
+    ["analyse", "studied"],
     ["study", "study.yaml", "--out", "study"],
 ]
 
@@ -103,11 +106,23 @@ def test_a_strangers_file_runs_nothing(words: list[str], strangers: Cli) -> None
     (line,) = done.err.splitlines()
     assert TARGET in line
     assert f"--trust {TARGET}" in line
-    assert "cohort/evil" in line
+    assert "evil" in line.replace(TARGET, "")
     assert not Path("ran").exists()
     assert "evil_nets" not in sys.modules
     made = [path for path in Path().rglob("*") if path not in before and path.is_file()]
     assert made == []
+
+
+def test_a_run_that_is_completed_after_a_resume_is_a_file_as_any_other(strangers: Cli) -> None:
+    from segdistill.errors import ConfigError
+    from segdistill.verbs.training_runs import complete
+
+    result = json.loads(Path(RUN, "result.json").read_text())
+    del result["params_m"]
+    Path(RUN, "result.json").write_text(json.dumps(result))
+    with pytest.raises(ConfigError, match=f"--trust {TARGET}"):
+        complete(Path(RUN))
+    assert not Path("ran").exists()
 
 
 def test_a_report_reads_files_alone(strangers: Cli) -> None:

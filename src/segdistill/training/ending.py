@@ -28,7 +28,7 @@ def finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
     classes = data.train.classes
     shown = _spread(len(data.evaluation), run.config.evaluation.pictures)
 
-    pictures = run.folder / "predictions"
+    pictures = inside(run.folder, "predictions")
     pictures.mkdir(exist_ok=True)
 
     def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:

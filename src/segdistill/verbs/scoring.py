@@ -121,7 +121,7 @@ def predict(
     network = student.network.to(device)
     written = []
     for image, name in _read(source):
-        tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+        tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
         with torch.inference_mode():
             probabilities = predict_probabilities(
                 network,
