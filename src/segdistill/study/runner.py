@@ -12,7 +12,7 @@ import yaml
 from segdistill import tables
 from segdistill.config import StudyConfig, load_yaml
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json, write_json, write_whole
+from segdistill.files import inside, read_json, write_json, write_whole
 from segdistill.study.cohorts import Job, round_jobs, seed_jobs
 from segdistill.study.local import threads_of
 from segdistill.study.plan import describe, summarize
@@ -158,7 +158,7 @@ def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
 
 
 def _note_suggestions(out: Path, pair: str, number: int, params: Params) -> None:
-    folder = out / "search" / pair / f"trial-{number}"
+    folder = inside(out, f"search/{pair}/trial-{number}")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "suggested.json", params)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from torch import nn
 
-from segdistill.files import write_whole
+from segdistill.files import inside, write_whole
 from segdistill.models.taps import tap_paths
 from segdistill.training.events import Note, Tell, silent
 from segdistill.verbs.analysis.compared import find_compared
@@ -65,7 +65,7 @@ def analyse(
             overrides, the data and the networks.
     """
     written = []
-    folder = (out or _home(source)) / "analyses"
+    folder = inside(out or _home(source), "analyses")
     for compared in find_compared(source, overrides=overrides, trust=trust, tell=tell):
         (folder / compared.pair).mkdir(parents=True, exist_ok=True)
         opened = open_compared(compared, settings or AnalysisSettings(), folder, trust=trust)

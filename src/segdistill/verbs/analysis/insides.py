@@ -19,6 +19,7 @@ from segdistill.evaluation import (
     neighbour_agreement,
     sample_pixels,
 )
+from segdistill.files import inside
 from segdistill.losses import resize_labels, resize_like
 from segdistill.models.taps import describe
 from segdistill.seeding import draws
@@ -182,7 +183,7 @@ def embeddings_in_the_plane(
 
 def affinity_maps(opened: Opened, targets: Targets, seen: Mapping[str, Seen]) -> dict[str, Any]:
     """Write the affinity maps of every network as grey pictures, and return what they are."""
-    folder = opened.root / "affinity" / opened.compared.pair
+    folder = inside(opened.root, f"affinity/{opened.compared.pair}")
     folder.mkdir(parents=True, exist_ok=True)
     place_of = folder.relative_to(opened.root)
     points = []
@@ -193,7 +194,7 @@ def affinity_maps(opened: Opened, targets: Targets, seen: Mapping[str, Seen]) ->
         for name, one in seen.items():
             file = f"{place}_{name}.png"
             grey = ((one.affinities[place] + 1) * 127.5).round().to(torch.uint8)
-            write_image(folder / file, grey.numpy())
+            write_image(inside(folder, file), grey.numpy())
             values = one.affinities[place]
             maps[name] = {
                 "file": str(place_of / file),
