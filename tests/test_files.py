@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from segdistill.errors import DataError, OverwriteError
-from segdistill.files import claim, read_json, refuse_shared_names, write_json, write_whole
+from segdistill.files import claim, inside, read_json, refuse_shared_names, write_json, write_whole
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -86,3 +86,19 @@ def test_names_that_some_file_system_takes_for_one_are_refused(first: str, secon
     refuse_shared_names("predict", [Path("x", "a.png"), Path("y", "a.png")], ["x/a", "y/a"])
     with pytest.raises(DataError, match=r"day/a\.jpg and night/a\.jpg"):
         refuse_shared_names("predict", [Path(first), Path(second)], ["day/a.jpg", "night/a.jpg"])
+
+
+@pytest.mark.parametrize("name", ["../x", "a/../../x", "/etc/x", "..", ".", "", "link/x"])
+def test_a_name_that_leads_out_of_its_folder_is_refused(name: str, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "link").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match="expected a name that stays below this folder"):
+        inside(folder, name)
+
+
+def test_names_with_folders_and_a_chosen_link_are_followed(tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "out").symlink_to(tmp_path / "real")
+    assert inside(tmp_path / "out", "aachen/a_1.png") == tmp_path / "out" / "aachen" / "a_1.png"
+    assert inside(tmp_path / "new", "a..b") == tmp_path / "new" / "a..b"

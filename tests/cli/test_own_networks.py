@@ -80,7 +80,12 @@ def program(name: str) -> str:
 def test_a_torchscript_and_an_exported_teacher_teach_the_same(single: Cli) -> None:
     for name in ("t.pt", "t.pt2"):
         done = single(
-            "distill", "tiny.yaml", KL, f"teacher={program(name)}", "--out", f"run-{name}"
+            "distill",
+            "tiny.yaml",
+            KL,
+            f"teacher={program(name)}",
+            f"--trust=file:{name}",
+            f"--out=run-{name}",
         )
         assert done.code == 0, done.err
     first, second = losses("run-t.pt"), losses("run-t.pt2")
@@ -154,8 +159,16 @@ REFUSALS = [
     (["teacher.weights=text.pth"], 1, "text.pth: expected a file of tensors alone.*save"),
     (["teacher.weights=text.safetensors"], 1, "expected a safetensors file.*copy or save it"),
     (["teacher.weights=code.pth"], 1, "holds code, which is never run; save"),
-    (["teacher={network: 'file:code.pt'}"], 1, "a pickled nn.Module is never loaded: save it"),
-    (["teacher={network: 'file:text.pt2'}"], 1, "torch.export file .*never loaded: save it"),
+    (
+        ["teacher={network: 'file:code.pt'}", "--trust=file:code.pt"],
+        1,
+        "a pickled nn.Module is never loaded: save it",
+    ),
+    (
+        ["teacher={network: 'file:text.pt2'}", "--trust", "file:text.pt2"],
+        1,
+        "torch.export file .*never loaded: save it",
+    ),
     (["teacher={network: 'smp:unet', args: {encoder_name: resnet1}}"], 2, "mean 'resnet18'"),
     (
         ["student={network: pspnet, backbone: resnet10t, output_stride: 16}"],

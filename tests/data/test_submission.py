@@ -73,5 +73,5 @@ def test_refuses_an_unknown_format(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../x", "/x"])
 def test_writes_nothing_outside_of_the_folder(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ValueError, match="expected a name below"):
+    with pytest.raises(ValueError, match="expected a name that stays below"):
         write_prediction(tmp_path, np.zeros((1, 1)), image((1, 1)), name, TWO, "color")

@@ -6,11 +6,11 @@ import warnings
 import pytest
 import timm
 import torch
-from segdistill.models.foreign.adapter import Adapter
 from torch import Tensor, nn
 from torch.testing import assert_close
 
 from segdistill.models import FrozenTeacher, build_network
+from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import record
 
 from .toys import trained

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from segdistill.config import RunConfig
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json
 from segdistill.training.events import Note, Tell, silent
+from segdistill.trust import check_from_file
 
 PLAIN = "plain"
 """The name of the student without a teacher."""
@@ -64,7 +65,11 @@ class Compared:
 
 
 def find_compared(
-    source: Path | Sequence[Path], *, overrides: Sequence[str] = (), tell: Tell = silent
+    source: Path | Sequence[Path],
+    *,
+    overrides: Sequence[str] = (),
+    trust: Collection[str] = (),
+    tell: Tell = silent,
 ) -> list[Compared]:
     """Find the runs to look at: of a study those of each pair's first seed.
 
@@ -72,16 +77,18 @@ def find_compared(
         source: a study folder, the folder of a cohort, a run folder, or several run folders.
             Of several the teacher is left out, and what differs in data, seed or student.
         overrides: ``a.b=value`` words on the configs of all runs.
+        trust: ``import:`` and ``file:`` targets that run folders may name; see
+            :mod:`segdistill.trust`.
         tell: called with what is left out.
 
     Raises:
         RunFolderError: there is no finished run.
-        ConfigError: an override cannot be applied.
+        ConfigError: an override cannot be applied, or a run names code that is not trusted.
     """
     if isinstance(source, Path) and (source / "final").is_dir():
         pairs = sorted(path for path in (source / "final").iterdir() if path.is_dir())
-        found = [(pair.name, _first_seed(pair)) for pair in pairs]
-        cohorts = [(name, runs) for name, runs in found if runs]
+        pairs_found = [(pair.name, _first_seed(pair)) for pair in pairs]
+        cohorts = [(name, runs) for name, runs in pairs_found if runs]
         if len(cohorts) == 1:
             cohorts = [("", cohorts[0][1])]
     else:
@@ -92,7 +99,13 @@ def find_compared(
             f"{', '.join(map(str, _listed(source)))}: expected a finished run, got none; let it "
             "finish first"
         )
-    return [_compare(pair, runs, overrides, tell) for pair, runs in cohorts]
+    found = [_compare(pair, runs, overrides, tell) for pair, runs in cohorts]
+    for compared in found:
+        for method, config in compared.configs.items():
+            for section in (config.student, config.teacher):
+                if section is not None:
+                    check_from_file(section.network, trust, compared.runs[method])
+    return found
 
 
 def _listed(source: Path | Sequence[Path]) -> list[Path]:

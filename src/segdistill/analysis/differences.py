@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from segdistill.analysis.compared import PLAIN
 from segdistill.analysis.opened import Opened, header
 from segdistill.data.pictures import write_image, write_mask
+from segdistill.files import inside
 from segdistill.scoring.evaluator import evaluate
 from segdistill.scoring.image_scores import image_miou, worst_and_best
 from segdistill.scoring.inference import predict
@@ -123,11 +124,11 @@ def _score(opened: Opened, network: nn.Module, part: SegDataset) -> Tensor:
 
 def _write(opened: Opened, sample: Sample, folder: Path) -> dict[str, str]:
     """Write input, truth and every network's prediction of one image."""
-    files = {"input": folder / f"{sample.name}_input.jpg"}
+    files = {"input": inside(folder, f"{sample.name}_input.jpg")}
     files["input"].parent.mkdir(parents=True, exist_ok=True)
     write_image(files["input"], sample.image, made_by="analyse")
     if sample.mask is not None:
-        files["truth"] = folder / f"{sample.name}_truth.png"
+        files["truth"] = inside(folder, f"{sample.name}_truth.png")
         write_mask(files["truth"], sample.mask, opened.classes, made_by="analyse")
     settings = opened.compared.config.evaluation
     image = torch.from_numpy(np.ascontiguousarray(sample.image)).permute(2, 0, 1)[None]
@@ -140,7 +141,7 @@ def _write(opened: Opened, sample: Sample, folder: Path) -> dict[str, str]:
                 flip=settings.flip,
                 window=settings.window,
             )
-        files[name] = folder / f"{sample.name}_{name}.png"
+        files[name] = inside(folder, f"{sample.name}_{name}.png")
         ids = probabilities[0].argmax(dim=0).cpu().numpy()
         write_mask(files[name], ids, opened.classes, made_by="analyse")
     return {kind: str(file.relative_to(opened.root)) for kind, file in files.items()}

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 from segdistill.analysis.opened import TEACHER, Opened, header
 from segdistill.analysis.passes import passes
 from segdistill.data.pictures import write_image
+from segdistill.files import inside
 from segdistill.losses import resize_labels, resize_like
 from segdistill.models.taps import describe
 from segdistill.scoring.affinities import affinity_map
@@ -178,7 +179,7 @@ def embeddings_in_the_plane(
 
 def affinity_maps(opened: Opened, targets: Targets, seen: Mapping[str, Seen]) -> dict[str, Any]:
     """Write the affinity maps of every network as grey pictures, and return what they are."""
-    folder = opened.root / "affinity" / opened.compared.pair
+    folder = inside(opened.root, f"affinity/{opened.compared.pair}")
     folder.mkdir(parents=True, exist_ok=True)
     place_of = folder.relative_to(opened.root)
     points = []
@@ -189,7 +190,7 @@ def affinity_maps(opened: Opened, targets: Targets, seen: Mapping[str, Seen]) ->
         for name, one in seen.items():
             file = f"{place}_{name}.png"
             grey = ((one.affinities[place] + 1) * 127.5).round().to(torch.uint8)
-            write_image(folder / file, grey.numpy(), made_by="analyse")
+            write_image(inside(folder, file), grey.numpy(), made_by="analyse")
             values = one.affinities[place]
             maps[name] = {
                 "file": str(place_of / file),

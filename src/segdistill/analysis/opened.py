@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from segdistill.analysis.compared import Compared
 from segdistill.analysis.passes import as_input, pick_images
 from segdistill.api.saved import load_student, pick_device
 from segdistill.training.build import build_section, open_split
+from segdistill.trust import check_from_file
 from segdistill.types import Classes, Sample, SegDataset
 
 TEACHER = "teacher"
@@ -94,7 +95,9 @@ class Opened:
         return [sample.name for sample in self.samples]
 
 
-def open_compared(compared: Compared, settings: AnalysisSettings, root: Path) -> Opened:
+def open_compared(
+    compared: Compared, settings: AnalysisSettings, root: Path, *, trust: Collection[str] = ()
+) -> Opened:
     """Load networks and images; see :class:`Opened` for the arguments.
 
     Raises:
@@ -108,6 +111,7 @@ def open_compared(compared: Compared, settings: AnalysisSettings, root: Path) ->
     teacher = None
     if compared.teacher is not None and compared.teacher.teacher is not None:
         section = compared.teacher.teacher
+        check_from_file(section.network, trust, "analyse")
         teacher = build_section(section, len(dataset.classes), seed=0, purpose=TEACHER).eval()
     return Opened(
         compared,
@@ -117,7 +121,7 @@ def open_compared(compared: Compared, settings: AnalysisSettings, root: Path) ->
         places,
         samples,
         [as_input(sample.image, config.evaluation) for sample in samples],
-        {name: load_student(folder).network for name, folder in compared.runs.items()},
+        {name: load_student(folder, trust=trust).network for name, folder in compared.runs.items()},
         teacher,
         pick_device(config.training.device),
     )

@@ -24,7 +24,7 @@ from segdistill.analysis.insides import (
 )
 from segdistill.analysis.magnitudes import magnitudes
 from segdistill.analysis.opened import TEACHER, AnalysisSettings, Opened, open_compared
-from segdistill.files import LEDGER, claim, write_whole
+from segdistill.files import LEDGER, claim, inside, write_whole
 from segdistill.models.taps import tap_paths
 from segdistill.training.events import Note, Tell, silent
 
@@ -34,6 +34,7 @@ def analyse(
     out: Path | None = None,
     *,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     settings: AnalysisSettings | None = None,
     tell: Tell = silent,
 ) -> list[Path]:
@@ -50,6 +51,8 @@ def analyse(
             run. Of a study of several pairs the JSON files are in ``analyses/<pair>`` and the
             pictures in ``analyses/images/<pair>`` and ``analyses/affinity/<pair>``.
         overrides: ``a.b=value`` words on the configs, such as ``data.root=…``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         settings: how much is looked at.
         tell: called with what happens and what is left out.
 
@@ -63,11 +66,11 @@ def analyse(
             overrides, the data and the networks.
     """
     written = []
-    folder = (out or _home(source)) / "analyses"
+    folder = inside(out or _home(source), "analyses")
     claim("analyse", [f for f in folder.rglob("*") if f.is_file() and f.name != LEDGER])
-    for compared in find_compared(source, overrides=overrides, tell=tell):
+    for compared in find_compared(source, overrides=overrides, trust=trust, tell=tell):
         (folder / compared.pair).mkdir(parents=True, exist_ok=True)
-        opened = open_compared(compared, settings or AnalysisSettings(), folder)
+        opened = open_compared(compared, settings or AnalysisSettings(), folder, trust=trust)
         for name, value in _analyse(opened, tell).items():
             if value is not None:
                 written.append(folder / compared.pair / f"{name}.json")

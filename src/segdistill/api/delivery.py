@@ -37,6 +37,7 @@ def cost(
     *,
     counter: Literal["torch", "cirkd"] = "torch",
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
 ) -> dict[str, Cost]:
     """Count parameters and arithmetic of a config's teacher and students.
 
@@ -46,6 +47,8 @@ def cost(
         size: height and width of the image.
         counter: ``torch``, or ``cirkd`` for that paper's way of counting.
         overrides: ``a.b=value`` words.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
 
     Returns:
         Cost by ``teacher``, and ``student`` or the learners' names where these differ.
@@ -57,12 +60,12 @@ def cost(
     counters = {"torch": count, "cirkd": count_as_cirkd}
     if counter not in counters:
         raise ConfigError(f"cost: expected counter torch or cirkd, got '{counter}'")
-    networks = _untrained(load_configs(source, overrides))
+    networks = _untrained(load_configs(source, overrides, trust=trust))
     return {name: counters[counter](network, size) for name, network in networks.items()}
 
 
 def list_taps(
-    source: str | Path, *, overrides: Sequence[str] = ()
+    source: str | Path, *, overrides: Sequence[str] = (), trust: Sequence[str] = ()
 ) -> dict[str, dict[str, TapShape]]:
     """Return every tap of a config's teacher and students, with width and stride.
 
@@ -71,7 +74,7 @@ def list_taps(
 
     Args and errors as :func:`cost`.
     """
-    loaded = load_configs(source, overrides)
+    loaded = load_configs(source, overrides, trust=trust)
     crop = next(iter(loaded.values())).data.crop
     sections = _sections(loaded)
     found = {}
@@ -100,6 +103,7 @@ def latency(
     compiled: bool = True,
     passes: int = 20,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> dict[str, list[Latency]]:
     """Time networks on one image: plain, channels last, in bfloat16, and compiled.
@@ -113,6 +117,8 @@ def latency(
         compiled: also try ``torch.compile``.
         passes: forward passes that count, each way.
         overrides: ``a.b=value`` words, where ``source`` is a config.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         tell: called with the ways measured, and where ``torch.compile`` does not work.
 
     Returns:
@@ -124,9 +130,9 @@ def latency(
     """
     place = pick_device(device)
     if Path(source).is_dir() or Path(source).suffix == ".safetensors":
-        networks = {"student": load_student(source).network}
+        networks = {"student": load_student(source, trust=trust).network}
     else:
-        networks = _untrained(load_configs(source, overrides))
+        networks = _untrained(load_configs(source, overrides, trust=trust))
     ways = [way for way in _WAYS if compiled or not way[2]]
     measured: dict[str, list[Latency]] = {}
     for name, network in networks.items():
@@ -180,6 +186,7 @@ def export(
     out: str | Path | None = None,
     *,
     size: tuple[int, int] | None = None,
+    trust: Sequence[str] = (),
 ) -> Exported:
     """Write the student of a run as ONNX, after comparing the file with the network.
 
@@ -188,6 +195,8 @@ def export(
         out: the file; ``student.onnx`` in the run folder by default.
         size: height and width that it is traced with; it runs at others too. By default
             the size that the run's cost was counted at, or 256x256.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
 
     Returns:
         The file, and its parity at the traced size and three others.
@@ -208,7 +217,7 @@ def export(
     files = find_run(run)
     target = files.folder / "student.onnx" if out is None else Path(out)
     claim("export", [target])
-    network = load_student(run).network
+    network = load_student(run, trust=trust).network
     traced = size or _cost_size(files.folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     unproven = target.with_name(f".{target.name}.unproven.onnx")

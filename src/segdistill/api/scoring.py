@@ -36,6 +36,7 @@ def evaluate(
     scales: Sequence[float] | None = None,
     flip: bool | None = None,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> Result:
     """Score the student of a run.
@@ -46,13 +47,15 @@ def evaluate(
         scales: averaged; the run's own by default.
         flip: also average the mirrored image; the run's own by default.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         tell: called with the images scored.
 
     Raises:
         RunFolderError: the folder holds no finished run.
         ConfigError, DataError: from the overrides and the data.
     """
-    loaded = load_run(run, overrides=overrides)
+    loaded = load_run(run, overrides=overrides, trust=trust)
     settings = loaded.config.evaluation
     dataset = open_split(loaded.config.data, split or settings.split)
 
@@ -80,6 +83,7 @@ def predict(
     kind: Format = "color",
     recursive: bool = False,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> list[Path]:
     """Write what the student of a run predicts, with the scales and window it was scored with.
@@ -94,6 +98,8 @@ def predict(
         kind: what is written, a key of ``segdistill.data.submission.FORMATS``.
         recursive: also search the folders inside folders; their names are kept.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         tell: called with the images done, and with what is left out of a folder.
 
     Returns:
@@ -130,7 +136,7 @@ def predict(
     refuse_shared_names("predict", targets, [source.label for source in inputs])
     claim("predict", targets, reads=[file for source in inputs for file in source.files])
     device = pick_device("auto" if config is None else config.training.device)
-    student = load_student(run)
+    student = load_student(run, trust=trust)
     network = student.network.to(device)
     written, unread = [], []
     for done, source in enumerate(inputs, 1):
@@ -155,7 +161,7 @@ def _segment(
     network: nn.Module, image: np.ndarray, settings: EvaluationConfig, device: torch.device
 ) -> np.ndarray:
     """Return the class ids of an image, at its own size."""
-    tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None]
+    tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
     with torch.inference_mode():
         probabilities = predict_probabilities(
             network,

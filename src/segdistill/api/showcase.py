@@ -54,7 +54,10 @@ def image_noise(run: Path, baseline: Path) -> str:
         run: a finished run.
         baseline: another on the same images.
     """
-    counts = [np.load(folder / "confusion_images.npz")["counts"] for folder in (run, baseline)]
+    counts = [
+        np.load(folder / "confusion_images.npz", allow_pickle=False)["counts"]
+        for folder in (run, baseline)
+    ]
     gain = bootstrap_difference(*counts)
     told = "outside" if gain.excludes_zero() else "inside"
     return (

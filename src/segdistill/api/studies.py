@@ -14,6 +14,7 @@ from segdistill.reporting.study_page import report_files, write_study_report
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.training.events import Progress, Tell, silent
+from segdistill.trust import own_words
 
 
 def study(
@@ -21,6 +22,7 @@ def study(
     out: str | Path,
     *,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     dry_run: bool = False,
     resume: bool = False,
     tell: Tell = silent,
@@ -31,6 +33,8 @@ def study(
         source: study file, or the name of a packaged one.
         out: folder of the study.
         overrides: ``a.b=value`` words on the study file, such as ``seeds=6``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         dry_run: stop when ``plan.json`` is written.
         resume: go on with a study that was interrupted.
         tell: called with what happens.
@@ -42,20 +46,21 @@ def study(
         ConfigError, RunFolderError, DataError, CheckpointError, TrainingDivergedError,
         ValueError: see :func:`segdistill.studies.runner.run_study`.
     """
-    checked = load_study(source, overrides)
+    checked = load_study(source, overrides, trust=trust)
     out = Path(out)
     claim("report", report_files(out))
     run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
     if dry_run:
         plan: dict[str, Any] = read_json(out / "plan.json")
         return plan
+    trusted = sorted(own_words(checked.tree(), checked.trust))
     finished = sorted(file.parent for file in (out / "final").glob("*/seed-*/*/result.json"))
     for place, run in enumerate(finished):
-        complete(run)
+        complete(run, trust=trusted)
         tell(Progress("counting and timing students", place + 1, len(finished), {}))
     results = summarize_study(checked, out)
     write_json(out / "results.json", results)
     if not any((out / "analyses").rglob("images.json")):  # the last that is written
-        analyse(out, tell=tell)
+        analyse(out, trust=trusted, tell=tell)
     write_study_report(out)
     return results

@@ -21,6 +21,7 @@ from segdistill.reporting.plots import write_run_pictures
 from segdistill.training.build import open_split
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.run import run_cohort
+from segdistill.trust import own_words
 
 
 def train(
@@ -28,6 +29,7 @@ def train(
     out: str | Path | None = None,
     *,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     resume: bool = False,
     tell: Tell = silent,
 ) -> list[Path]:
@@ -38,6 +40,8 @@ def train(
             and learners of a cohort that are the same without them are trained once.
         out: run folder; ``runs/<recipe>-N`` by default.
         overrides: ``a.b=value`` words.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         resume: go on where an interrupted run stopped.
         tell: called with what happens.
 
@@ -50,7 +54,7 @@ def train(
         OverwriteError: the folder holds a ``report.html`` that no report wrote.
     """
     plain: dict[str, RunConfig] = {}
-    for name, config in load_configs(source, overrides).items():
+    for name, config in load_configs(source, overrides, trust=trust).items():
         alone = config.model_copy(update={"teacher": None, "distill": ()})
         if alone not in plain.values():
             plain[name] = alone
@@ -65,6 +69,7 @@ def distill(
     out: str | Path | None = None,
     *,
     overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
     resume: bool = False,
     tell: Tell = silent,
 ) -> list[Path]:
@@ -72,7 +77,7 @@ def distill(
 
     Args and errors as :func:`train`; also refuses a config in which nothing is distilled.
     """
-    loaded = load_configs(source, overrides)
+    loaded = load_configs(source, overrides, trust=trust)
     if not any(config.distill for config in loaded.values()):
         raise ConfigError(
             f"{source}: expected at least one term under 'distill', got none; "
@@ -113,8 +118,8 @@ def _run(
     finally:
         for name, config in loaded.items():
             _record(folder / name, config, given)
-    for run in runs:
-        complete(run, tell=tell)
+    for run, config in zip(runs, loaded.values(), strict=True):
+        complete(run, trust=own_words(config.tree(), config.trust), tell=tell)
     write_report(runs, folder / "report.html", title=folder.name)
     return runs
 
@@ -167,19 +172,20 @@ def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
         )
 
 
-def complete(run: Path, *, tell: Tell = silent) -> None:
+def complete(run: Path, *, trust: Collection[str] = (), tell: Tell = silent) -> None:
     """Add the student's cost to a finished run's result, and draw its pictures and report.
 
     Cost is counted and timed at the size at which the network met the first scored image.
 
     Args:
         run: the folder.
+        trust: targets that the person who made the run named.
         tell: called when it is done.
     """
     result = read_json(run / "result.json")
     if "params_m" in result:
         return
-    loaded = load_run(run)
+    loaded = load_run(run, trust=trust)
     settings = loaded.config.evaluation
     image = open_split(loaded.config.data, settings.split)[0].image
     scale = settings.scales[0] if len(settings.scales) == 1 else 1.0

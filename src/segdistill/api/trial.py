@@ -22,7 +22,11 @@ _UNLABELLED = "unlabelled"
 
 
 def check(
-    source: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent
+    source: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
+    tell: Tell = silent,
 ) -> dict[str, RunConfig]:
     """Try a config before it is run: keys, data, networks, taps, and one training step.
 
@@ -31,6 +35,8 @@ def check(
     Args:
         source: config file or name of a recipe.
         overrides: ``a.b=value`` words.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
         tell: called with what was found.
 
     Returns:
@@ -39,7 +45,7 @@ def check(
     Raises:
         ConfigError, DataError, CheckpointError, ValueError: what would have stopped the run.
     """
-    loaded = load_configs(source, overrides)
+    loaded = load_configs(source, overrides, trust=trust)
     faults = _pack_faults(next(iter(loaded.values())))
     if faults:
         raise DataError("\n  ".join(["check: expected a sound packed copy, got:", *faults]))
@@ -48,13 +54,17 @@ def check(
 
 
 def check_data(
-    source: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent
+    source: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
+    tell: Tell = silent,
 ) -> DataReport:
     """Read all images and masks that a config trains on and is scored on, and describe them.
 
     Args and errors as :func:`check`; what is wrong with the data is in the report.
     """
-    config = _first(source, overrides)
+    config = _first(source, overrides, trust)
 
     def progress(split: str, done: int, total: int) -> None:
         tell(Progress(f"reading {split}", done, total, {}))
@@ -74,26 +84,34 @@ def check_data(
     return report
 
 
-def draw_sheet(source: str | Path, file: str | Path, *, overrides: Sequence[str] = ()) -> None:
+def draw_sheet(
+    source: str | Path,
+    file: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
+) -> None:
     """Write a picture of training images with their masks.
 
     Args:
         source: config file or name of a recipe.
         file: PNG or JPEG to write.
         overrides: ``a.b=value`` words.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
 
     Raises:
         DataError: no image can be read.
         OverwriteError: there is a file that check did not draw.
     """
     claim("check", [Path(file)])
-    data = _first(source, overrides).data
+    data = _first(source, overrides, trust).data
     sheet = contact_sheet(open_split(data, data.train_split))
     write_image(Path(file), sheet, made_by="check")
 
 
-def _first(source: str | Path, overrides: Sequence[str]) -> RunConfig:
-    return next(iter(load_configs(source, overrides).values()))
+def _first(source: str | Path, overrides: Sequence[str], trust: Sequence[str]) -> RunConfig:
+    return next(iter(load_configs(source, overrides, trust=trust).values()))
 
 
 def _pack_faults(config: RunConfig) -> list[str]:

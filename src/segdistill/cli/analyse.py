@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from segdistill.cli.words import Json
+from segdistill.cli.words import Json, Trust
 from segdistill.errors import ConfigError
 
 
@@ -22,6 +22,7 @@ def analyse(
     out: Annotated[
         Path | None, typer.Option("--out", help="Files go to OUT/analyses; the folder itself.")
     ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Look into teacher and students, as the papers' figures do.
@@ -40,12 +41,12 @@ def analyse(
     if not sources:
         raise ConfigError("analyse: expected a study, a cohort or a run folder, got none")
     source = sources[0] if len(sources) == 1 else sources
-    find_compared(source, overrides=words)
+    find_compared(source, overrides=words, trust=trust or ())
     from segdistill.api import analyses
     from segdistill.cli.progress import display
 
     with display() as tell:
-        written = analyses.analyse(source, out, overrides=words, tell=tell)
+        written = analyses.analyse(source, out, overrides=words, trust=trust or (), tell=tell)
     if json:
         print(dumps([str(file) for file in written]))
         return

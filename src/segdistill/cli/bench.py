@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast
 
 import typer
 
-from segdistill.cli.words import Config, Json, Overrides, Size, check_config, parse_size
+from segdistill.cli.words import Config, Json, Overrides, Size, Trust, check_config, parse_size
 from segdistill.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def cost(
     counter: Annotated[
         str, typer.Option(help="torch, or cirkd for that paper's way of counting.")
     ] = "torch",
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Count parameters, multiply-adds and FLOPs.
@@ -35,7 +36,7 @@ def cost(
     pixels = parse_size(size)
     if counter not in COUNTERS:
         raise ConfigError(f"--counter: expected {' or '.join(COUNTERS)}, got '{counter}'")
-    check_config(config, overrides)
+    check_config(config, overrides, trust)
     from segdistill.api import delivery
 
     found = delivery.cost(
@@ -43,6 +44,7 @@ def cost(
         pixels,
         counter=cast("Literal['torch', 'cirkd']", counter),
         overrides=overrides or (),
+        trust=trust or (),
     )
     if json:
         print(dumps({name: asdict(value) for name, value in found.items()}))
@@ -66,6 +68,7 @@ def latency(
     compiled: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Also try torch.compile.")
     ] = True,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Time networks, one image at a time.
@@ -85,7 +88,7 @@ def latency(
         if overrides:
             raise ConfigError("bench latency: expected no settings beside a run; leave them out")
     else:
-        check_config(source, overrides)
+        check_config(source, overrides, trust)
     from segdistill.api import delivery
     from segdistill.cli.progress import display
 
@@ -98,6 +101,7 @@ def latency(
             compiled=compiled,
             passes=passes,
             overrides=overrides or (),
+            trust=trust or (),
             tell=tell,
         )
     machine = _machine()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from segdistill.cli.words import Config, Json, Overrides, check_config
+from segdistill.cli.words import Config, Json, Overrides, Trust, check_config
 from segdistill.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def check(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="With --data: picture of images and masks.")
     ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Try a config before training; nothing is trained.
@@ -35,22 +36,22 @@ def check(
     """
     if (sheet is not None or json) and not data:
         raise ConfigError("check: expected --data beside --sheet and --json; add it")
-    check_config(config, overrides)
+    check_config(config, overrides, trust)
     from segdistill.api import trial
     from segdistill.cli.progress import display
 
     words = overrides or []
     if not data:
         with display() as tell:
-            learners = trial.check(config, overrides=words, tell=tell)
+            learners = trial.check(config, overrides=words, trust=trust or (), tell=tell)
         verb = "distill" if any(learner.distill for learner in learners.values()) else "train"
         print(f"all checks passed; next: {shlex.join(['segdistill', verb, config, *words])}")
         return
     with display() as tell:
-        report = trial.check_data(config, overrides=words, tell=tell)
+        report = trial.check_data(config, overrides=words, trust=trust or (), tell=tell)
     _print_report(report, as_json=json)
     if sheet is not None:
-        trial.draw_sheet(config, sheet, overrides=words)
+        trial.draw_sheet(config, sheet, overrides=words, trust=trust or ())
         if not json:
             print(f"{sheet} written")
     if report.faults:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segdistill.cli.running import run
-from segdistill.cli.words import Config, Json, Out, Overrides, Resume
+from segdistill.cli.words import Config, Json, Out, Overrides, Resume, Trust
 
 
 def distill(
@@ -11,10 +11,11 @@ def distill(
     overrides: Overrides = None,
     out: Out = None,
     resume: Resume = False,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Distil a teacher into a student or a cohort of them.
 
     Example: segdistill distill camvid/students data.root=camvid training.seed=1
     """
-    run("distill", config, overrides, out=out, resume=resume, json=json)
+    run("distill", config, overrides, out=out, resume=resume, trust=trust, json=json)

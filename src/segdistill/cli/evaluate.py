@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from segdistill.cli.words import Json, Overrides, Run
+from segdistill.cli.words import Json, Overrides, Run, Trust
 from segdistill.errors import ConfigError
 
 
@@ -16,6 +16,7 @@ def evaluate(
     split: Annotated[str | None, typer.Option(help="Split of the run's dataset.")] = None,
     scales: Annotated[str | None, typer.Option(help="Scales to average, as 0.5,1.0,1.5.")] = None,
     flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Average mirrored.")] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Score the student of a run on a split.
@@ -35,7 +36,13 @@ def evaluate(
 
     with display() as tell:
         result = scoring.evaluate(
-            run, split=split, scales=views, flip=flip, overrides=overrides or (), tell=tell
+            run,
+            split=split,
+            scales=views,
+            flip=flip,
+            overrides=overrides or (),
+            trust=trust or (),
+            tell=tell,
         )
     settings = config.evaluation
     values = result.as_dict() | {

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from segdistill.cli.words import Json, Run, parse_size
+from segdistill.cli.words import Json, Run, Trust, parse_size
 from segdistill.errors import ConfigError
 
 FORMATS = ("onnx",)
@@ -22,6 +22,7 @@ def export(
     size: Annotated[
         str | None, typer.Option(help="Image to trace with, as 512x1024; others run too.")
     ] = None,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Write a student as ONNX, compared with its network.
@@ -40,7 +41,7 @@ def export(
     find_run(run)
     from segdistill.api import delivery
 
-    made = delivery.export(run, out, size=traced)
+    made = delivery.export(run, out, size=traced, trust=trust or ())
     if json:
         print(dumps({"file": str(made.file), "parity": [asdict(one) for one in made.parity]}))
         return

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from segdistill.cli.words import Config, Json, Overrides, check_config
+from segdistill.cli.words import Config, Json, Overrides, Trust, check_config
 
 Containing = Annotated[str, typer.Argument(help="Only names that contain this.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also settings and sources.")]
@@ -116,7 +116,9 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
     _print(rows, containing, verbose=verbose, as_json=json)
 
 
-def taps(config: Config, overrides: Overrides = None, json: Json = False) -> None:
+def taps(
+    config: Config, overrides: Overrides = None, trust: Trust = None, json: Json = False
+) -> None:
     """List the inner maps of a config's networks.
 
     Each path can be a term's tap, or be given a name under taps in the config.
@@ -126,10 +128,10 @@ def taps(config: Config, overrides: Overrides = None, json: Json = False) -> Non
     from dataclasses import asdict
     from json import dumps
 
-    check_config(config, overrides)
+    check_config(config, overrides, trust)
     from segdistill.api import delivery
 
-    found = delivery.list_taps(config, overrides=overrides or ())
+    found = delivery.list_taps(config, overrides=overrides or (), trust=trust or ())
     if json:
         shapes = {
             name: {path: asdict(shape) for path, shape in network.items()}

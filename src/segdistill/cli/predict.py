@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from segdistill.cli.words import Json, Run
+from segdistill.cli.words import Json, Run, Trust
 
 if TYPE_CHECKING:
     from segdistill.data.submission import Format
@@ -27,6 +27,7 @@ def predict(
     recursive: Annotated[
         bool, typer.Option("--recursive", help="Also search the folders inside folders.")
     ] = False,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Write what a student predicts, as pictures or for a server.
@@ -58,6 +59,7 @@ def predict(
             kind=cast("Format", kind),
             recursive=recursive,
             overrides=words,
+            trust=trust or (),
             tell=tell,
         )
     if json:

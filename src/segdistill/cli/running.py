@@ -6,7 +6,8 @@ import shlex
 from pathlib import Path
 from typing import Literal
 
-from segdistill.cli.words import check_config
+from segdistill.cli.words import check_config, trust_words
+from segdistill.trust import named
 
 
 def run(
@@ -16,10 +17,11 @@ def run(
     *,
     out: Path | None,
     resume: bool,
+    trust: list[str] | None,
     json: bool,
 ) -> None:
     """Call a verb with progress, then print results and what to type next."""
-    check_config(config, overrides)
+    checked = check_config(config, overrides, trust)
     from segdistill.api import places, training_runs
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
@@ -29,9 +31,12 @@ def run(
     folder = places.choose_folder(config, out, resume=resume)
     with display() as tell:
         try:
-            runs = call(config, folder, overrides=words, resume=resume, tell=tell)
+            runs = call(
+                config, folder, overrides=words, resume=resume, trust=trust or (), tell=tell
+            )
         except KeyboardInterrupt as stopped:
             again = ["segdistill", verb, config, *words, "--out", str(folder), "--resume"]
+            again += trust_words(trust)
             raise KeyboardInterrupt(
                 f"{str(stopped) or 'interrupted'}\nnext: {shlex.join(again)}"
             ) from None
@@ -39,10 +44,16 @@ def run(
     if json:
         return
     print(f"\nreport: {folder / 'report.html'}")
+    # Own code in the student: these commands read its name out of the run's files.
+    code = dict.fromkeys(named([each.student.network for each in checked.values()]))
+    trusting = "".join(f" {shlex.quote(word)}" for word in trust_words(code))
     if verb == "train" and len(runs) == 1:
         print(
-            f"next: segdistill evaluate {runs[0]}, or use it as a teacher: "
-            f"segdistill distill CONFIG teacher.weights={runs[0] / 'model.safetensors'}"
+            f"next: segdistill evaluate {runs[0]}{trusting}, or use it as a teacher: segdistill "
+            f"distill CONFIG teacher.weights={runs[0] / 'model.safetensors'}{trusting}"
         )
     else:
-        print(f"next: segdistill evaluate {runs[-1]}, or segdistill export {runs[-1]}")
+        print(
+            f"next: segdistill evaluate {runs[-1]}{trusting}, or segdistill export "
+            f"{runs[-1]}{trusting}"
+        )

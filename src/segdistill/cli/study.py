@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from segdistill.cli.words import Json, Overrides
+from segdistill.cli.words import Json, Overrides, Trust, trust_words
 
 
 def study(
@@ -28,6 +28,7 @@ def study(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where the study was interrupted.")
     ] = False,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Compare methods with a plain student that is tuned as they are.
@@ -40,17 +41,26 @@ def study(
     from segdistill.config.loading import load_study
     from segdistill.studies.search import check_runs
 
-    check_runs(load_study(file, words))  # a mistake is answered before torch is loaded
+    check_runs(
+        load_study(file, words, trust=trust or ())
+    )  # a mistake is answered before torch is loaded
     from segdistill.api import studies
     from segdistill.cli.progress import display
 
     with display() as tell:
         try:
             found = studies.study(
-                file, out, overrides=words, dry_run=dry_run, resume=resume, tell=tell
+                file,
+                out,
+                overrides=words,
+                trust=trust or (),
+                dry_run=dry_run,
+                resume=resume,
+                tell=tell,
             )
         except KeyboardInterrupt as stopped:
             again = ["segdistill", "study", file, *words, "--out", str(out), "--resume"]
+            again += trust_words(trust)
             raise KeyboardInterrupt(
                 f"{str(stopped) or 'interrupted'}\nnext: {shlex.join(again)}"
             ) from None
@@ -60,7 +70,8 @@ def study(
         print(dumps(found))
     elif dry_run:
         print(f"plan: {out / 'plan.json'}")
-        print(f"next: {shlex.join(['segdistill', 'study', file, *words, '--out', str(out)])}")
+        again = ["segdistill", "study", file, *words, "--out", str(out), *trust_words(trust)]
+        print(f"next: {shlex.join(again)}")
     else:
         for pair, values in found["pairs"].items():
             print(f"{pair}\n{table(values)}\n")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from segdistill.cli.running import run
-from segdistill.cli.words import Config, Json, Out, Overrides, Resume
+from segdistill.cli.words import Config, Json, Out, Overrides, Resume, Trust
 
 
 def train(
@@ -11,6 +11,7 @@ def train(
     overrides: Overrides = None,
     out: Out = None,
     resume: Resume = False,
+    trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Train a network without a teacher.
@@ -19,4 +20,4 @@ def train(
 
     Example: segdistill train camvid/teacher data.root=camvid --out runs/teacher
     """
-    run("train", config, overrides, out=out, resume=resume, json=json)
+    run("train", config, overrides, out=out, resume=resume, trust=trust, json=json)

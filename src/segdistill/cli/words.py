@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segdistill.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segdistill.config import RunConfig
 
 Config = Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe.")]
 Run = Annotated[Path, typer.Argument(help="A run folder, or a .safetensors file that a run wrote.")]
@@ -17,8 +21,22 @@ Overrides = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<recipe>-N by default.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run was interrupted.")]
+Trust = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--trust",
+        help="Code that a file names and you allow: import:package.module:function or file:PATH; "
+        "can be repeated.",
+        metavar="TARGET",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Size = Annotated[str, typer.Option("--size", help="Height and width of the image.")]
+
+
+def trust_words(targets: Iterable[str] | None) -> list[str]:
+    """Return the words that trust these targets, for a command to type next."""
+    return [word for target in targets or () for word in ("--trust", target)]
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -33,12 +51,14 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def check_config(source: str, overrides: list[str] | None) -> None:
-    """Answer a mistake in a config before torch is loaded.
+def check_config(
+    source: str, overrides: list[str] | None, trust: list[str] | None = None
+) -> dict[str, RunConfig]:
+    """Answer a mistake in a config before torch is loaded, and return what was checked.
 
     Raises:
         ConfigError: the config cannot be run.
     """
     from segdistill.config.loading import load_configs
 
-    load_configs(source, overrides or ())
+    return load_configs(source, overrides or (), trust=trust or ())

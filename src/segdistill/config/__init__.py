@@ -4,7 +4,7 @@ A section that names something from a table (``loss``, ``network``, ``dataset``)
 row's settings beside its own keys.
 """
 
-from segdistill.config.checking import Choice, Choices, check
+from segdistill.config.checking import Choice, Choices, check, check_network
 from segdistill.config.sections import (
     DataConfig,
     EvaluationConfig,
@@ -29,7 +29,8 @@ from segdistill.config.studies import (
     StudyConfig,
     check_study,
 )
-from segdistill.config.trees import cohort, merge, override, parse_tree, put, read_tree
+from segdistill.config.trees import check_name, cohort, merge, override, parse_tree, put, read_tree
+from segdistill.config.yaml_text import load_yaml
 
 __all__ = [
     "MOST_SEEDS",
@@ -54,8 +55,11 @@ __all__ = [
     "Tree",
     "UnlabelledConfig",
     "check",
+    "check_name",
+    "check_network",
     "check_study",
     "cohort",
+    "load_yaml",
     "merge",
     "override",
     "parse_tree",

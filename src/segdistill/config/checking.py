@@ -79,6 +79,19 @@ def check(tree: Tree, choices: Choices) -> RunConfig:
     return config
 
 
+def check_network(tree: Any, choices: Choices, where: str) -> NetworkConfig:
+    """Check the tree of one network alone; raises as :func:`check`.
+
+    Args:
+        tree: a section such as ``student``.
+        choices: everything a config may name.
+        where: what messages call it.
+    """
+    section = _named(NetworkConfig, tree, where, choices)
+    assert isinstance(section, NetworkConfig)
+    return section
+
+
 def _check_whole(config: RunConfig) -> None:
     if config.distill and config.teacher is None:
         raise ConfigError("distill: expected a section 'teacher' beside it, got none")

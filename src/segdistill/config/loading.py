@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -19,6 +19,7 @@ from segdistill.catalogue.tables import Entry, settings
 from segdistill.checks import nearest
 from segdistill.config import Choice, Choices, RunConfig, StudyConfig
 from segdistill.errors import ConfigError
+from segdistill.trust import check_from_file, check_programs, check_targets, own_words
 
 
 @cache
@@ -35,12 +36,16 @@ def choices() -> Choices:
     )
 
 
-def load_configs(source: str | Path, overrides: Sequence[str] = ()) -> dict[str, RunConfig]:
+def load_configs(
+    source: str | Path, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
+) -> dict[str, RunConfig]:
     """Read a config file or packaged recipe into checked configs, one a learner.
 
     Args:
         source: path of a YAML file, or the name of a recipe.
         overrides: ``a.b=value`` words; those that start with ``cohort.`` change one learner.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
 
     Returns:
         Configs by learner; a file without a ``cohort`` section has one, named ``""``.
@@ -51,7 +56,7 @@ def load_configs(source: str | Path, overrides: Sequence[str] = ()) -> dict[str,
     tree = read(source)
     if "methods" in tree:
         raise ConfigError(f"{source}: expected a run file, got a study; use segdistill study")
-    with_overrides = config.override(tree, overrides)
+    with_overrides = _trusting(config.override(tree, overrides), trust, source)
     trees = config.cohort(with_overrides)
     checked = {}
     for name, tree in trees.items():
@@ -82,12 +87,15 @@ def check_tree(tree: config.Tree) -> RunConfig:
     return checked
 
 
-def load_study(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfig:
+def load_study(
+    source: str | Path, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
+) -> StudyConfig:
     """Read a study file, or the packaged study of that name.
 
     Args:
         source: path of a YAML file, or the name of a recipe such as ``studies/scenes``.
         overrides: ``a.b=value`` words.
+        trust: as for :func:`load_configs`.
 
     Raises:
         ConfigError: see :func:`segdistill.config.check_study`.
@@ -99,7 +107,7 @@ def load_study(source: str | Path, overrides: Sequence[str] = ()) -> StudyConfig
             "studies/scenes"
         )
     try:
-        return config.check_study(config.override(tree, overrides))
+        return config.check_study(_trusting(config.override(tree, overrides), trust, source))
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
 
@@ -112,12 +120,44 @@ def _with_saved_teacher(tree: config.Tree) -> config.Tree:
     try:
         with safe_open(str(teacher["weights"]), framework="np") as file:
             saved = json.loads((file.metadata() or {})["config"])["network"]
-    except (OSError, SafetensorError, KeyError) as error:
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
         raise ConfigError(
             f"teacher.weights: expected a model.safetensors of a run, got {teacher['weights']} "
             f"({error}); or name the network beside it"
         ) from None
+    check_saved(saved, teacher["weights"], own_words(tree))
     return {**tree, "teacher": {**saved, **teacher}}
+
+
+def check_saved(
+    saved: object, source: str | Path, trusted: Collection[str]
+) -> config.NetworkConfig:
+    """Check the description of a network that came inside a file.
+
+    Args:
+        saved: what the file's metadata say.
+        source: the file.
+        trusted: targets that the person named.
+
+    Raises:
+        ConfigError: it names code that the person did not, a network that does not exist, or
+            settings that this network has not.
+    """
+    name = saved.get("network") if isinstance(saved, dict) else None
+    check_from_file(name, trusted, source)
+    return config.check_network(saved, choices(), f"{source}: network in the metadata")
+
+
+def _trusting(tree: config.Tree, targets: Sequence[str], source: str | Path) -> config.Tree:
+    """Return a person's tree with all that they trust under ``trust``, after checking it."""
+    written = tree.get("trust") or []
+    written = [written] if isinstance(written, str) else written
+    if not isinstance(written, list):
+        raise ConfigError(f"{source}: trust: expected a list of targets, got {written!r}")
+    trusted = check_targets([*written, *targets])
+    rest = {key: value for key, value in tree.items() if key != "trust"}
+    check_programs(rest, trusted, source)
+    return {**rest, "trust": list(trusted)} if trusted else rest
 
 
 def read(source: str | Path) -> config.Tree:

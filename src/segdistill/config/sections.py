@@ -165,6 +165,9 @@ class EvaluationConfig(Section):
     pictures: int = Field(6, ge=0, description="predictions kept as pictures")
 
 
+TRUST = "code that files name and you allow: import:package.module:function or file:PATH"
+
+
 class RunConfig(Section):
     """Everything that makes one run, apart from where it is written."""
 
@@ -174,6 +177,8 @@ class RunConfig(Section):
     distill: tuple[SerializeAsAny[LossConfig], ...] = ()
     training: TrainingConfig
     evaluation: EvaluationConfig = EvaluationConfig()
+    # Words of the person who runs it: no part of what is written, where they would be a file's.
+    trust: tuple[str, ...] = Field((), exclude=True, description=TRUST)
 
     def tree(self) -> Tree:
         """Return the resolved config as YAML would hold it, every default written out."""

@@ -11,7 +11,8 @@ from typing import Any, Literal
 from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
 
 from segdistill.checks import nearest
-from segdistill.config.sections import Section, Tree
+from segdistill.config.sections import TRUST, Section, Tree
+from segdistill.config.trees import check_name
 from segdistill.errors import ConfigError
 
 PLAIN = "plain"
@@ -107,6 +108,7 @@ class StudyConfig(Section):
         "steps", description="what every method gets alike; seconds are those of the plain student"
     )
     engine: EngineConfig = EngineConfig()
+    trust: tuple[str, ...] = Field((), exclude=True, description=TRUST)
 
     def tree(self) -> Tree:
         """Return the study as YAML would hold it, every default written out."""
@@ -153,11 +155,7 @@ def check_study(tree: Mapping[str, Any]) -> StudyConfig:
 def _check_whole(study: StudyConfig) -> None:
     for kind, names in (("pairs", study.pairs), ("methods", study.methods)):
         for name in names:
-            if not re.fullmatch(r"[\w+-][\w.+-]*", name):
-                raise ConfigError(
-                    f"{kind}.{name}: expected a name of letters, digits and . + - _ alone, since "
-                    "a folder bears it"
-                )
+            check_name(name, kind)
     if study.methods[PLAIN].distill:
         raise ConfigError(f"methods.{PLAIN}: expected no terms, since it is the baseline")
     for name, method in study.methods.items():

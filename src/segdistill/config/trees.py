@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from segdistill.config.sections import DataConfig, LossConfig, NetworkConfig, Tree, UnlabelledConfig
+from segdistill.config.yaml_text import load_yaml
 from segdistill.errors import ConfigError
 
 _SELECTORS = {section.selector for section in (DataConfig, NetworkConfig, LossConfig)}
@@ -41,9 +41,9 @@ def parse_tree(text: str, name: str) -> Tree:
         ConfigError: the text is not a YAML mapping.
     """
     try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{name}: expected YAML, got {' '.join(str(error).split())}") from None
+        tree = load_yaml(text)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{name}: expected a mapping of sections, got {type(tree).__name__}")
     return tree
@@ -61,9 +61,11 @@ def override(tree: Tree, words: Sequence[str]) -> Tree:
         if not equals or not path:
             raise ConfigError(f"override '{word}': expected key=value, as in training.lr=0.01")
         try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"override '{word}': expected a YAML value after '='") from None
+            value = load_yaml(text)
+        except ValueError as error:
+            raise ConfigError(
+                f"override '{word[:80]}': expected a YAML value after '=' ({error})"
+            ) from None
         tree = _put(tree, path.split("."), value, word)
     return tree
 
@@ -116,7 +118,21 @@ def cohort(tree: Tree) -> dict[str, Tree]:
     for name, overlay in overlays.items():
         if not (isinstance(overlay, dict) and isinstance(name, str)):
             raise ConfigError(f"cohort.{name}: expected sections such as distill or student")
+        check_name(name, "cohort")
     return {name: merge(rest, overlay) for name, overlay in overlays.items()}
+
+
+def check_name(name: str, where: str) -> None:
+    """Refuse a name that could not be a folder's.
+
+    Raises:
+        ConfigError: it has other characters than a folder's name, or leads out of its folder.
+    """
+    if not re.fullmatch(r"[\w+-][\w.+-]*", name):
+        raise ConfigError(
+            f"{where}.{name}: expected a name of letters, digits and . + - _ alone, since "
+            "a folder bears it"
+        )
 
 
 def _put(tree: Any, path: Sequence[str], value: Any, word: str) -> Any:

@@ -11,6 +11,7 @@ from PIL import Image
 from segdistill.data.files.palettes import voc_colors
 from segdistill.data.formats.cityscapes import LABEL_IDS
 from segdistill.data.pictures import colorize, write_image, write_picture
+from segdistill.files import inside
 from segdistill.types import Classes
 
 Format = Literal["cityscapes", "ade20k", "voc", "color", "overlay"]
@@ -81,10 +82,7 @@ def prediction_file(out: Path, name: str, kind: Format) -> Path:
         ValueError: the file would not be below the folder.
     """
     below = name if kind in ("color", "overlay") else PurePosixPath(name).name
-    path = Path(out) / f"{below}.{'jpg' if kind == 'overlay' else 'png'}"
-    if not path.resolve().is_relative_to(Path(out).resolve()):
-        raise ValueError(f"write_prediction: expected a name below {out}, got {name}")
-    return path
+    return inside(out, f"{below}.{'jpg' if kind == 'overlay' else 'png'}")
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> np.ndarray:

@@ -110,7 +110,15 @@ def read_config(path: Path | str) -> dict[str, Any]:
             f"{path}: expected a file that segdistill saved, got one without a config in its "
             "metadata; name the network's settings beside the file"
         )
-    config: dict[str, Any] = json.loads(metadata["config"])
+    try:
+        config = json.loads(metadata["config"])
+    except (ValueError, RecursionError):
+        config = None
+    if not isinstance(config, dict):
+        raise CheckpointError(
+            f"{path}: expected a config in the metadata, got text that is none; use a file that "
+            "segdistill saved"
+        )
     return config
 
 

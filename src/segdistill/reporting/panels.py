@@ -17,6 +17,7 @@ import numpy as np
 from markupsafe import Markup, escape
 from matplotlib import image as pictures
 
+from segdistill.files import inside
 from segdistill.reporting.pictures import data_uri
 
 WIDTH = 360.0  # as a chart of 5 inches, so that the text is as large
@@ -63,7 +64,7 @@ def affinity_panels(found: Mapping[str, Any], folder: Path, name: str) -> Markup
         height = width * point["size"][0] / point["size"][1]
         key = f"{name}-{number}"
         low = min(row["low"] for row in point["maps"].values())
-        source = data_uri(folder / point["input"])
+        source = data_uri(inside(folder, point["input"]))
         parts.append(
             f'<defs><image id="{key}" href="{source}" width="{width:.1f}" '
             f'height="{height:.1f}" preserveAspectRatio="none"/></defs>'
@@ -76,7 +77,7 @@ def affinity_panels(found: Mapping[str, Any], folder: Path, name: str) -> Markup
             parts.append(f'<use href="#{key}" x="{left:.1f}" y="{y:.1f}"/>')
             if row is not None:
                 parts.append(
-                    f'<image href="{_colored(folder / row["file"], low)}" x="{left:.1f}" '
+                    f'<image href="{_colored(inside(folder, row["file"]), low)}" x="{left:.1f}" '
                     f'y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" opacity="0.72" '
                     'preserveAspectRatio="none"/>'
                 )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from segdistill.files import read_json
+from segdistill.files import inside, read_json
 from segdistill.reporting.groups import Group, panels
 
 MOST_PICTURES = 12  # about 60 kB each
@@ -63,10 +63,11 @@ def analysed_pictures(folder: Path, groups: Sequence[Group]) -> list[Picture]:
         if not (place / "images.json").exists():
             continue
         for name, files in read_json(place / "images.json")["pictures"].items():
-            inputs = {kind: place / files[kind] for kind in ("input", "truth") if kind in files}
+            files = {kind: inside(place, file) for kind, file in files.items()}
+            inputs = {kind: files[kind] for kind in ("input", "truth") if kind in files}
             known = {one.name: one.label for one in members}
             order = [name for name in [TEACHER, *known] if name in files]
-            guesses = {known.get(name, name): place / files[name] for name in order}
+            guesses = {known.get(name, name): files[name] for name in order}
             inputs = {kind: file for kind, file in inputs.items() if file.exists()}
             guesses = {label: file for label, file in guesses.items() if file.exists()}
             if guesses and "input" in inputs:

@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from segdistill.config import load_yaml
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json, read_metrics
 
@@ -119,7 +118,7 @@ def _result(folder: Path) -> dict[str, Any]:
 
 def _settings(folder: Path) -> dict[str, Any]:
     file = folder / "resolved.yaml"
-    return (yaml.safe_load(file.read_text(encoding="utf-8")) or {}) if file.exists() else {}
+    return (load_yaml(file.read_text(encoding="utf-8")) or {}) if file.exists() else {}
 
 
 def _label(place: int, results: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> str:

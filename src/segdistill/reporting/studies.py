@@ -8,9 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from segdistill.config import PLAIN
+from segdistill.config import PLAIN, load_yaml
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json
 from segdistill.reporting.groups import Group, against
@@ -123,7 +121,7 @@ def read_study(folder: Path) -> Study:
     return Study(
         folder=folder,
         text=text,
-        settings=yaml.safe_load(text) or {},
+        settings=load_yaml(text) or {},
         pairs=pairs,
         teachers=teachers,
         students=students,

@@ -10,9 +10,9 @@ from typing import Any
 import yaml
 
 from segdistill.catalogue import tables
-from segdistill.config import StudyConfig
+from segdistill.config import StudyConfig, load_yaml
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json, write_json, write_whole
+from segdistill.files import inside, read_json, write_json, write_whole
 from segdistill.studies.cohorts import Job, round_jobs, seed_jobs
 from segdistill.studies.local import threads_of
 from segdistill.studies.plan import describe, summarize
@@ -134,7 +134,7 @@ def _same(study: StudyConfig, file: Path) -> bool:
     """Return whether a file holds this study, whatever its engine."""
     if not file.exists():
         return False
-    own, other = study.tree(), yaml.safe_load(file.read_text(encoding="utf-8"))
+    own, other = study.tree(), load_yaml(file.read_text(encoding="utf-8"))
     return {**own, "engine": None} == {**other, "engine": None}
 
 
@@ -158,7 +158,7 @@ def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
 
 
 def _note_suggestions(out: Path, pair: str, number: int, params: Params) -> None:
-    folder = out / "search" / pair / f"trial-{number}"
+    folder = inside(out, f"search/{pair}/trial-{number}")
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / "suggested.json", params)
 

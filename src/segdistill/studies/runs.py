@@ -22,6 +22,7 @@ def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
         "distill": list(study.methods[method].distill),
         "training": study.training,
         "evaluation": study.evaluation,
+        "trust": list(study.trust),
     }
 
 

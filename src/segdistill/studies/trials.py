@@ -8,8 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
-
+from segdistill.config import load_yaml
 from segdistill.files import read_json, read_metrics
 
 Status = Literal["done", "pruned", "failed"]
@@ -62,7 +61,7 @@ def read_trial(
     folder: Path, pair: str, method: str, number: int, params: Mapping[str, Any]
 ) -> Trial:
     """Return what a run folder that has ended says of its trial."""
-    tree = yaml.safe_load((folder / "resolved.yaml").read_text(encoding="utf-8"))
+    tree = load_yaml((folder / "resolved.yaml").read_text(encoding="utf-8"))
     scored = [line for line in read_metrics(folder) if line["kind"] == "evaluation"]
     ends: tuple[tuple[Status, str], ...] = (
         ("done", "result.json"),

@@ -16,7 +16,7 @@ from segdistill.errors import (
     RunFolderError,
     SegdistillError,
 )
-from segdistill.files import write_json
+from segdistill.files import inside, write_json
 from segdistill.studies.cohorts import Job
 from segdistill.studies.halving import falls_behind
 from segdistill.training.events import Note, Tell, silent
@@ -42,7 +42,7 @@ def work(job: Job, root: Path, *, threads: int | None = None, tell: Tell = silen
         OSError, ConfigError, RunFolderError, DataError, CheckpointError: nothing can be trained
             here, whatever the method; the study can be resumed when that is repaired.
     """
-    folder = root / job.folder
+    folder = inside(root, job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         for method in sorted(job.trees):  # in one order, so that no two wait for each other

@@ -11,7 +11,7 @@ from lightning_fabric import Fabric
 
 from segdistill.data import Stream
 from segdistill.data.pictures import write_image, write_mask
-from segdistill.files import write_json, write_whole
+from segdistill.files import inside, write_json, write_whole
 from segdistill.memory import peak_memory_mib
 from segdistill.scoring.evaluator import OnImage, Result, evaluate
 from segdistill.training.build import Data, save_student
@@ -28,14 +28,14 @@ def finish(run: Run, data: Data, fabric: Fabric, tell: Tell) -> None:
     classes = data.train.classes
     shown = _spread(len(data.evaluation), run.config.evaluation.pictures)
 
-    pictures = run.folder / "predictions"
+    pictures = inside(run.folder, "predictions")
     pictures.mkdir(exist_ok=True)
 
     def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
         if index in shown and sample.mask is not None:
-            write_image(pictures / f"{sample.name}_input.jpg", sample.image)
-            write_mask(pictures / f"{sample.name}_truth.png", sample.mask, classes)
-            write_mask(pictures / f"{sample.name}_prediction.png", prediction, classes)
+            write_image(inside(pictures, f"{sample.name}_input.jpg"), sample.image)
+            write_mask(inside(pictures, f"{sample.name}_truth.png"), sample.mask, classes)
+            write_mask(inside(pictures, f"{sample.name}_prediction.png"), prediction, classes)
 
     result = evaluate_run(run, data, fabric, on_image=keep)
     if result.image_counts is not None:

@@ -9,7 +9,7 @@ import yaml
 
 from segdistill.config import RunConfig
 from segdistill.errors import CheckpointError, RunFolderError
-from segdistill.files import read_json, write_json, write_whole
+from segdistill.files import inside, read_json, write_json, write_whole
 from segdistill.training.checkpoint import checkpoints, load_checkpoint, step_of
 from segdistill.training.events import Note, Tell
 from segdistill.training.machine import environment
@@ -58,7 +58,7 @@ def check_folder(folder: Path, config: RunConfig, *, resume: bool) -> None:
 
 def prepare_folder(folder: Path, config: RunConfig) -> None:
     """Make the folder with the resolved config, its hash and the machine."""
-    (folder / "checkpoints").mkdir(parents=True, exist_ok=True)
+    inside(folder, "checkpoints").mkdir(parents=True, exist_ok=True)
     write_json(folder / "environment.json", environment() | {"config_hash": config.hash()})
     write_whole(folder / "resolved.yaml", yaml.safe_dump(config.tree(), sort_keys=False))
 

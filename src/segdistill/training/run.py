@@ -10,6 +10,7 @@ from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError
+from segdistill.files import inside
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data, build_cohort, build_data
@@ -61,7 +62,7 @@ def run_cohort(
             made.
     """
     first = _shared(configs)
-    folders = {name: out / name if name else out for name in configs}
+    folders = {name: inside(out, name) if name else out for name in configs}
     for name, config in configs.items():
         check_folder(folders[name], config, resume=resume)
     configs = {name: config for name, config in configs.items() if not ended(folders[name])}

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from segdistill.data.files.partial import read_image_top, read_mask_top
 from segdistill.data.files.reading import read_image, read_mask, stored_size
 from segdistill.errors import DataError
 
@@ -182,3 +183,62 @@ def test_floats_are_refused(tmp_path: Path, read: type) -> None:
     path = save(tmp_path / "f.tif", Image.fromarray(np.full((2, 2), 0.5, dtype=np.float32)))
     with pytest.raises(DataError, match=r"f\.tif: expected whole numbers, got floats"):
         read(path)
+
+
+def bomb(kind: str, path: Path) -> Path:
+    """Write a file of one colour and 16 megapixels, of a few kilobytes where the format can."""
+    modes = {"jpg": "L", "mask": "L", "palette": "P", "grey16": "I;16"}
+    suffix = {"mask": "png", "palette": "png", "rgb": "png", "grey16": "png"}.get(kind, kind)
+    picture = Image.new(modes.get(kind, "RGB"), (4000, 4000))
+    return save(path / f"large.{suffix}", picture)
+
+
+@pytest.mark.parametrize(
+    "kind", ["jpg", "rgb", "mask", "palette", "grey16", "bmp", "gif", "tif", "webp", "ppm"]
+)
+def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = bomb(kind, tmp_path)
+    monkeypatch.setenv("SEGDISTILL_MAX_MEGAPIXELS", "15")
+    message = r"large\.\w+: expected an image of at most 15 megapixels, got 4000×4000, 16 mega"
+    readers = [read_image, stored_size] if kind == "jpg" else [read_image, read_mask, stored_size]
+    if kind == "mask":
+        readers.append(lambda path: read_mask_top(path, lambda _: 8))  # type: ignore[arg-type]
+    if kind == "rgb":
+        readers.append(lambda path: read_image_top(path, lambda _: 8))  # type: ignore[arg-type]
+    for read in readers:
+        with pytest.raises(DataError, match=message):
+            read(file)
+    monkeypatch.setenv("SEGDISTILL_MAX_MEGAPIXELS", "16")
+    assert stored_size(file) == (4000, 4000)
+    assert read_image(file).shape[:2] == (4000, 4000)
+
+
+def test_the_limit_of_pixels_is_200_million_and_pillows_own_does_not_count(tmp_path: Path) -> None:
+    header = struct.pack(">IIBBBBB", 20_000, 10_001, 8, 0, 0, 0, 0)
+    file = tmp_path / "a.png"
+
+    def write(header: bytes) -> None:
+        start = b"IHDR" + header
+        chunk = struct.pack(">I", len(header)) + start + struct.pack(">I", zlib.crc32(start))
+        file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk + b"\0\0\0\0IDAT" + bytes(4))
+
+    write(header)
+    for read in (read_image, read_mask, stored_size):
+        with pytest.raises(DataError, match="at most 200 megapixels, got 20000×10001"):
+            read(file)
+    write(struct.pack(">IIBBBBB", 20_000, 10_000, 8, 0, 0, 0, 0))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert stored_size(file) == (10_000, 20_000)
+
+
+@pytest.mark.parametrize("value", ["many", "0", "-1", "inf", "nan", ""])
+def test_a_limit_of_pixels_that_is_no_number_is_refused(
+    value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = save(tmp_path / "a.png", Image.fromarray(RGB))
+    monkeypatch.setenv("SEGDISTILL_MAX_MEGAPIXELS", value)
+    with pytest.raises(ValueError, match="SEGDISTILL_MAX_MEGAPIXELS: expected a number above 0"):
+        read_image(file)

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
+from segdistill.data.files.reading import check_pixels
+
 Rows = Callable[[tuple[int, int]], int]
 """From height and width of an image to how many of its rows are needed."""
 
@@ -58,6 +60,7 @@ def _read(
     try:
         with _Top(path) as picture:
             whole = picture.height, picture.width
+            check_pixels(path, *whole)
             turned = any("exif" in str(key).lower() for key in picture.info)
             if picture.mode not in modes or picture.info.get("interlace") or turned:
                 return None

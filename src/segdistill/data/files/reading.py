@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-import PIL
 import torch
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -22,6 +25,10 @@ IMAGE_SUFFIXES = frozenset(
     }
 )  # fmt: skip
 """Extensions, in lower case, that folders are searched for."""
+
+MOST_MEGAPIXELS = 200.0
+"""Largest image that is decoded; the environment's ``SEGDISTILL_MAX_MEGAPIXELS`` says another."""
+_LIMIT = "SEGDISTILL_MAX_MEGAPIXELS"
 
 
 def read_image(path: Path) -> np.ndarray:
@@ -53,6 +60,7 @@ def image_from_bytes(data: np.ndarray, path: Path) -> np.ndarray:
         DataError: the content is empty, cut off or no image; it is named.
     """
     _check_not_empty(data, path)
+    _check_header(data, path)
     # 16-bit PNGs come out of torchvision as uint16 that numpy cannot scale without a copy.
     if _is_jpeg(data) or _png_depth(data)[0] in (1, 2, 4, 8):
         try:
@@ -117,6 +125,7 @@ def mask_from_bytes(data: np.ndarray, path: Path) -> np.ndarray:
             f"{path}: expected a mask without loss, got a JPEG, which blurs ids into others; "
             "store masks as PNG"
         )
+    _check_header(data, path)
     depth, kind = _png_depth(data)
     # Greyscale (0) or palette (3) with 8 bits: torchvision scales fewer bits up to 255, and
     # does not turn masks.
@@ -153,6 +162,45 @@ def stored_size(path: Path) -> tuple[int, int]:
     """
     with _open(path, _read_bytes(path)) as picture:
         return picture.height, picture.width
+
+
+def check_pixels(path: Path, height: int, width: int) -> None:
+    """Refuse an image that is too large to be meant, before any of it is decoded.
+
+    A file of a few hundred kilobytes can hold gigapixels of one colour.
+
+    Raises:
+        DataError: it has more than ``MOST_MEGAPIXELS``, or what the environment says.
+        ValueError: the environment says something that is no number above 0.
+    """
+    megapixels = height * width / 1e6
+    if megapixels > _most_megapixels():
+        raise DataError(
+            f"{path}: expected an image of at most {_most_megapixels():g} megapixels, got "
+            f"{width}×{height}, {megapixels:.0f} megapixels; cut it into tiles, or set "
+            f"{_LIMIT}={megapixels:.0f} in the environment if you trust the file"
+        )
+
+
+def _most_megapixels() -> float:
+    text = os.environ.get(_LIMIT, str(MOST_MEGAPIXELS))
+    try:
+        limit = float(text)
+    except ValueError:
+        limit = 0.0
+    if not 0 < limit < float("inf"):
+        raise ValueError(f"{_LIMIT}: expected a number above 0, got {text!r}; correct or unset it")
+    return limit
+
+
+def _check_header(data: np.ndarray, path: Path) -> None:
+    """Check the size that a file's header tells, before torchvision decodes it."""
+    if _png_depth(data)[0]:
+        width, height = struct.unpack(">II", data[16:24].tobytes())
+        check_pixels(path, height, width)
+    elif _is_jpeg(data):
+        with _open(path, data):
+            pass
 
 
 def _may_turn(png: np.ndarray) -> bool:
@@ -214,9 +262,22 @@ def _check_not_empty(data: np.ndarray, path: Path) -> None:
 
 def _open(path: Path, data: np.ndarray) -> Image.Image:
     try:
-        return Image.open(io.BytesIO(data.tobytes()))
-    except (OSError, ValueError, SyntaxError, PIL.Image.DecompressionBombError) as error:
+        with _without_pillows_limit():
+            picture = Image.open(io.BytesIO(data.tobytes()))
+    except (OSError, ValueError, SyntaxError) as error:
         raise _unreadable(path, error) from error
+    check_pixels(path, picture.height, picture.width)
+    return picture
+
+
+@contextmanager
+def _without_pillows_limit() -> Iterator[None]:
+    """Leave the refusal to :func:`check_pixels`; Pillow's own limit cannot be set from here."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _unreadable(path: Path, error: Exception) -> DataError:

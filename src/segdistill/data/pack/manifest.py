@@ -11,6 +11,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationError
 
 from segdistill.errors import DataError
+from segdistill.files import inside
 from segdistill.types import Classes
 
 MANIFEST = "segdistill-pack.json"
@@ -114,6 +115,20 @@ def read_split(root: Path, split: str, parts: Sequence[str]) -> Classes:
     return Classes(manifest.classes.names, manifest.classes.colors)
 
 
+def read_names(root: Path, split: str) -> list[str]:
+    """Return the names of a split's images, each of which predictions can be written below.
+
+    Raises:
+        DataError: a name leads out of the folder that it would be written to.
+    """
+    path = Path(root) / f"{split}.names.txt"
+    names = path.read_text(encoding="utf-8").split("\n")
+    for name in names:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise DataError(f"{path}: expected names without .. and root, got {name!r}")
+    return names
+
+
 def find_pack_faults(root: Path) -> list[str]:
     """Compare the hash of each file of a packed dataset with its manifest.
 
@@ -123,7 +138,7 @@ def find_pack_faults(root: Path) -> list[str]:
     faults = []
     for split in read_manifest(root).splits.values():
         for name, expected in split.files.items():
-            path = Path(root) / name
+            path = inside(root, name)
             if not path.is_file() or _hash_file(path) != expected.blake2b:
                 faults.append(
                     f"{path}: expected the packed content, got other bytes; pack it again"

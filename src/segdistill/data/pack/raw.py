@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.data.pack.manifest import read_split
+from segdistill.data.pack.manifest import read_names, read_split
 from segdistill.types import Classes, Sample, SegDataset
 
 _PARTS = ("images.bin", "masks.bin", "index.npy", "names.txt")
@@ -73,8 +73,8 @@ class PackedDataset:
         self.root, self.split = Path(root), split
         self._classes = read_split(self.root, split, _PARTS)
         # Offset of image and mask, height, width.
-        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy")
-        self._names = (self.root / f"{split}.names.txt").read_text(encoding="utf-8").split("\n")
+        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy", allow_pickle=False)
+        self._names = read_names(self.root, split)
         self._maps: _Maps | None = None
 
     @property

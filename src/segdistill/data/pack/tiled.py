@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.data.pack.manifest import read_split
+from segdistill.data.files.reading import check_pixels
+from segdistill.data.pack.manifest import read_names, read_split
 from segdistill.data.pack.raw import map_bytes
 from segdistill.data.pack.tiles import (
     Window,
@@ -65,9 +66,9 @@ class TiledDataset:
         self.root, self.split = Path(root), split
         self._classes = read_split(self.root, split, _PARTS)
         # First tile, whether there is a mask, height, width.
-        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy")
-        self._offsets: np.ndarray = np.load(self.root / f"{split}.offsets.npy")
-        self.names = (self.root / f"{split}.names.txt").read_text(encoding="utf-8").split("\n")
+        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy", allow_pickle=False)
+        self._offsets: np.ndarray = np.load(self.root / f"{split}.offsets.npy", allow_pickle=False)
+        self.names = read_names(self.root, split)
         self._tiles: np.ndarray | None = None
 
     @property
@@ -121,6 +122,7 @@ class TiledDataset:
 
     def _size(self, index: int) -> tuple[int, int]:
         _, _, height, width = self._index[index].tolist()
+        check_pixels(self.root / self.names[index], height, width)
         return height, width
 
     def _decode(

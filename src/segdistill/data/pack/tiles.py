@@ -119,7 +119,11 @@ def _fill(
     windows = tile_windows(size)
     for number in touched(size, wanted):
         target = _cut(array, windows[number])
-        data = zlib.decompress(tiles[number], bufsize=target.size)
+        # No more than the tile holds, whatever the file would unpack to.
+        inflater = zlib.decompressobj()
+        data = inflater.decompress(tiles[number], target.size + 1)
+        if not inflater.eof:
+            raise zlib.error("a tile of another size, or cut off")
         target[:] = np.frombuffer(data, dtype=np.uint8).reshape(target.shape)
 
 

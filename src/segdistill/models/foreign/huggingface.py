@@ -56,9 +56,13 @@ def from_huggingface(
     try:
         if pretrained:
             with _without_bars(transformers.utils.logging):
-                network = auto.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+                network = auto.from_pretrained(
+                    folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+                )
         else:
-            config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+            config = transformers.AutoConfig.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
+            )
             if class_map is None:
                 config.num_labels = classes
             network = auto.from_config(config)

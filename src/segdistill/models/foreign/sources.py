@@ -155,6 +155,12 @@ def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
             f"network smp:{name}: expected an encoder_name of segmentation-models-pytorch, or of "
             f"timm behind 'tu-', got '{encoder}'; {answer} (segdistill list backbones)"
         )
+    # timm unpickles the files that these name; segdistill reads weights as tensors alone.
+    for key in settings.keys() & {"checkpoint_path", "pretrained_cfg", "pretrained_cfg_overlay"}:
+        raise ConfigError(
+            f"network smp:{name}: expected args without {key}, with which timm reads a file that "
+            "may hold code; name tensors under weights"
+        )
     if prefix:
         settings = {**dict(any_size(bare)), **settings}
         if settings["encoder_weights"] == "imagenet":  # a flag for these

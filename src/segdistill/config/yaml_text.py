@@ -1,0 +1,86 @@
+"""YAML that cannot grow: bounded in size, nesting, aliases and numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+
+MOST_CHARACTERS = 1_000_000
+MOST_NODES = 50_000
+"""Values in a document with its aliases written out; a study of 40 methods has about 2,000."""
+MOST_LEVELS = 40
+MOST_BITS = 63
+_TOO_MANY = f"expected at most {MOST_NODES:,} values, aliases written out, got more"
+
+
+def load_yaml(text: str) -> Any:
+    """Parse one YAML document into dicts, lists and scalars.
+
+    Raises:
+        ValueError: it is no YAML, or larger, deeper or with larger numbers than configs are;
+            one line.
+    """
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"expected at most {MOST_CHARACTERS:,} characters, got {len(text):,}")
+    loader = _Loader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _count(node, {})
+        return loader.construct_document(node)
+    except yaml.YAMLError as error:
+        raise ValueError(f"expected YAML, got {' '.join(str(error).split())}") from None
+    except (OverflowError, TypeError) as error:  # of a date or a number that cannot be
+        raise ValueError(f"expected YAML, got a value that cannot be read ({error})") from None
+    finally:
+        loader.dispose()
+
+
+class _Loader(yaml.SafeLoader):
+    """The safe loader, which stops at a nesting that no config has and at huge integers."""
+
+    level = 0
+    nodes = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self.level += 1
+        self.nodes += 1
+        if self.nodes > MOST_NODES:
+            raise ValueError(_TOO_MANY)
+        if self.level > MOST_LEVELS:
+            raise ValueError(f"expected at most {MOST_LEVELS} levels of nesting, got more")
+        node = super().compose_node(parent, index)
+        self.level -= 1
+        return node
+
+
+def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
+    # Python itself takes quadratic time for digits, and refuses to print more than 4,300.
+    value = loader.construct_yaml_int(node) if len(node.value) <= 100 else 1 << (MOST_BITS + 1)
+    if abs(value).bit_length() > MOST_BITS:
+        shown = node.value if len(node.value) < 40 else f"{node.value[:20]}..."
+        raise ValueError(f"expected integers of at most {MOST_BITS} bits, got {shown}")
+    return int(value)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+
+
+def _count(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many values a node stands for with its aliases written out."""
+    if id(node) in known:
+        if known[id(node)] < 0:
+            raise ValueError("expected values that end, got an alias of what it stands in")
+        return known[id(node)]
+    known[id(node)] = -1
+    total = 1
+    if isinstance(node, yaml.SequenceNode):
+        total += sum(_count(value, known) for value in node.value)
+    elif isinstance(node, yaml.MappingNode):
+        total += sum(_count(key, known) + _count(value, known) for key, value in node.value)
+    if total > MOST_NODES:
+        raise ValueError(_TOO_MANY)
+    known[id(node)] = total
+    return total
