@@ -4,7 +4,7 @@ A section that names something from a table (``loss``, ``network``, ``dataset``)
 row's settings beside its own keys.
 """
 
-from segdistill.config.checking import Choice, Choices, check
+from segdistill.config.checking import check
 from segdistill.config.sections import (
     DataConfig,
     EvaluationConfig,
@@ -34,8 +34,6 @@ from segdistill.config.trees import cohort, merge, override, parse_tree, put, re
 __all__ = [
     "MOST_SEEDS",
     "PLAIN",
-    "Choice",
-    "Choices",
     "DataConfig",
     "EngineConfig",
     "EvaluationConfig",
