@@ -95,6 +95,7 @@ def test_no_setting_of_a_dataset_has_the_name_of_a_key_of_data() -> None:
     [
         (float, {"above": 0.0}, "a number above 0"),
         (float, {"at_least": 0.0, "below": 1.0}, "a number of at least 0 and below 1"),
+        (float, {"above": 0.0, "at_most": 1.0}, "a number above 0 and at most 1"),
         (float, {"at_least": 0.0, "at_most": 0.5}, "a number from 0 to 0.5"),
         (int | None, {"at_least": 1}, "a whole number of at least 1 or null"),
         (tuple[int, int], {"at_least": 32}, "two whole numbers of at least 32"),

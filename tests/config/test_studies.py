@@ -97,7 +97,7 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
             {"methods": {"kl": {"distill": [{"loss": "pixelwise_kl", "tempratur": 1}]}}},
             r"unknown key 'methods\.kl\.distill\.0\.tempratur'; did you mean 'temperature'",
         ),
-        ({"training": None}, "training: expected a mapping, got null"),
+        ({"training": None}, "training: expected a section, got null"),
     ],
 )
 def test_refuses_what_it_does_not_know(change: dict[str, Any], message: str) -> None:

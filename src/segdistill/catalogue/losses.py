@@ -51,11 +51,11 @@ class Loss:
     adversarial: bool = False
 
 
-def _temperature(default: float, source: str, of: str = "both distributions") -> Setting:
+def _temperature(default: float, source: str, of: str = "both maps") -> Setting:
     return Setting(
         float,
         default,
-        f"divides the values before the softmax of {of}; higher is flatter",
+        f"temperature of the softmax over {of}; higher makes it flatter",
         above=0.0,
         source=source,
     )
@@ -76,7 +76,7 @@ def _seed(what: str) -> Setting:
 
 
 _CIRKD = "Yang et al., CVPR 2022"
-_SIMILARITIES = "the similarities"
+_SIMILARITIES = "similarities"
 _MEMORY = {
     "pixel_weight": _weight(0.1, "pixel", f"{_CIRKD}; 0.01 on Pascal VOC"),
     "region_weight": _weight(0.1, "region", _CIRKD),

@@ -57,9 +57,28 @@ class Setting:
         return accepted(self.type, self.bounds)
 
     @property
+    def line(self) -> str:
+        """What it does, takes and is by default, as reference files and editors say it."""
+        unit = f" ({self.unit})" if self.unit else ""
+        source = f" ({self.source})" if self.source else ""
+        default = "" if self.default is REQUIRED else f"; default {as_yaml(self.default)}{source}"
+        return f"{self.help}. Takes {self.accepts}{unit}{default}"
+
+    @property
     def choices(self) -> tuple[Any, ...]:
         """The values that the type lists, none where any value of a kind is taken."""
         return tuple(_literals(self.type))
+
+
+def as_yaml(value: Any) -> str:
+    """Return a default as a config writes it."""
+    if value is None or value is REQUIRED:
+        return "null"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(map(as_yaml, value))}]"
+    return str(value)
 
 
 def accepted(type_: Any, bounds: Mapping[str, float] | None = None) -> str:
@@ -84,10 +103,14 @@ def accepted(type_: Any, bounds: Mapping[str, float] | None = None) -> str:
             return f"a list of {_plural(parts[0], bounds)}"
         return f"{_COUNTS[len(parts)]} {_plural(parts[0], bounds)}"
     if origin is dict or type_ is dict:
-        return "a mapping" if not parts or parts[1] is Any else "a mapping of names to values"
+        if not parts or parts[1] is Any:
+            return "a section"
+        sections = hasattr(parts[1], "model_fields")
+        return f"a mapping of names to {'sections' if sections else 'values'}"
     if hasattr(type_, "model_fields"):
         keys = [key for key, field in type_.model_fields.items() if field.is_required()]
-        return f"a section with {' and '.join(keys) or 'keys'}"
+        such_as = f"keys such as {next(iter(type_.model_fields))}"
+        return f"a section with {' and '.join(keys) or such_as}"
     return _WORDS[type_][0] + (_range(bounds) if type_ in (int, float) else "")
 
 
@@ -101,17 +124,20 @@ def _plural(type_: Any, bounds: Mapping[str, float]) -> str:
 def _range(bounds: Mapping[str, float]) -> str:
     if set(bounds) == {"at_least", "at_most"}:
         return f" from {bounds['at_least']:g} to {bounds['at_most']:g}"
-    said = {"above": "above", "at_least": "of at least", "below": "below", "at_most": "of at most"}
-    limits = [f"{words} {bounds[name]:g}" for name, words in said.items() if name in bounds]
-    return f" {' and '.join(limits)}" if limits else ""
+    words = {"above": "above", "at_least": "at least", "below": "below", "at_most": "at most"}
+    limits = [f"{words[name]} {bounds[name]:g}" for name in words if name in bounds]
+    of = "of " if limits and limits[0].startswith("at") else ""
+    return f" {of}{' and '.join(limits)}" if limits else ""
 
 
 def _limits(metadata: tuple[Any, ...]) -> dict[str, float]:
     """Return the bounds that annotations such as pydantic's carry."""
     names = {"gt": "above", "ge": "at_least", "lt": "below", "le": "at_most"}
+    # A field of pydantic's holds what it was given as such annotations.
+    marks = [inner for mark in metadata for inner in getattr(mark, "metadata", (mark,))]
     return {
         name: getattr(mark, attribute)
-        for mark in metadata
+        for mark in marks
         for attribute, name in names.items()
         if getattr(mark, attribute, None) is not None
     }

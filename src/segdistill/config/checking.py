@@ -71,7 +71,7 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
             listed = "segdistill list losses"
         raise ConfigError(f"{path}: expected the name of a {base.selector}, got none; see {listed}")
     if not isinstance(name, str) or row_name(name) not in table:
-        answer = nearest(str(name), table)
+        answer = nearest(row_name(str(name)), table)
         raise ConfigError(f"{path}: there is no {base.selector} '{name}'; {answer}")
     if isinstance(tree.get("unlabelled"), dict) and issubclass(base, DataConfig):
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")

@@ -9,7 +9,7 @@ from operator import or_
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import Field, create_model
+from pydantic import Field, JsonValue, create_model
 from pydantic.fields import FieldInfo
 
 from segdistill.catalogue.datasets import DATASETS, Dataset
@@ -77,7 +77,7 @@ def as_setting(field: FieldInfo) -> Setting:
 
 
 def _as_field(setting: Setting) -> tuple[Any, FieldInfo]:
-    extra = {"unit": setting.unit, "source": setting.source}
+    extra: dict[str, JsonValue] = {"unit": setting.unit, "source": setting.source}
     default = ... if setting.default is REQUIRED else setting.default
     said = {key: text for key, text in extra.items() if text}
     field = Field(default, description=setting.help, json_schema_extra=said or None)

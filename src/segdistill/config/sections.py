@@ -128,8 +128,8 @@ class DataConfig(NamedSection):
     )
     unlabelled: SerializeAsAny[UnlabelledConfig] | None = Field(
         None,
-        description="section: images without masks in every batch (dataset and its settings, "
-        "split, per_batch, labels)",
+        description="images without masks in every batch: dataset and its settings, split, "
+        "per_batch, labels",
     )
 
 

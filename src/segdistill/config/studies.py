@@ -112,7 +112,7 @@ class SearchConfig(Section):
         "times and training.weight_decay from a tenth to ten times its value",
     )
     pruning: PruningConfig | None = Field(
-        None, description="section: end bad trials early (rungs, factor); null: never"
+        None, description="end bad trials early: rungs, factor; null: never"
     )
     seed: int = Field(
         0, description="seed of what is chosen, and of the trials' data and initial weights"
@@ -134,7 +134,7 @@ class EngineConfig(Section):
         None, description="ray: address of a running cluster; null: start one here"
     )
     threads: Count | None = Field(
-        None, description="threads of torch for each cohort on a CPU; null: all that are free"
+        None, description="threads of torch for each cohort on a CPU; null: shared out evenly"
     )
     cpus: PositiveFloat = Field(1.0, description="ray: CPU cores reserved for a cohort")
     gpus: float = Field(0.0, ge=0.0, description="ray: GPUs reserved for a cohort")
