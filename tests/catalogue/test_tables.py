@@ -1,6 +1,7 @@
 """Every row's settings are the parameters of what it names, and say what they do."""
 
 import inspect
+from dataclasses import asdict
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -8,7 +9,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 import pytest
 
 from segdistill import config
+from segdistill.analysis.opened import AnalysisSettings
+from segdistill.catalogue.analyses import ANALYSES
+from segdistill.catalogue.commands import COMMANDS, GROUPS
 from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.formats import FORMATS
 from segdistill.catalogue.losses import LOSSES
 from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
 from segdistill.catalogue.settings import REQUIRED, Setting, accepted
@@ -20,6 +25,7 @@ OWNERS = (
     ("segdistill.models", HEADS),
     ("segdistill.models", SOURCES),
     ("segdistill.data", DATASETS),
+    ("segdistill.delivery", FORMATS),
 )
 ROWS = [
     pytest.param(package, row, id=f"{package}-{name}")
@@ -28,7 +34,7 @@ ROWS = [
 ]
 SETTINGS = [
     pytest.param(setting, id=f"{name}.{key}")
-    for _, table in OWNERS
+    for _, table in (*OWNERS, ("segdistill.analysis", ANALYSES))
     for name, row in table.items()
     for key, setting in row.settings.items()
 ]
@@ -88,6 +94,22 @@ def test_no_setting_of_a_dataset_has_the_name_of_a_key_of_data() -> None:
     shared = config.DataConfig.model_fields.keys() | config.UnlabelledConfig.model_fields.keys()
     for name, row in DATASETS.items():
         assert not row.settings.keys() & shared, name
+
+
+def test_the_analyses_read_every_setting_of_theirs_and_no_other() -> None:
+    read = {key: one for row in ANALYSES.values() for key, one in row.settings.items()}
+    hints = get_type_hints(AnalysisSettings)
+    assert {key: one.default for key, one in read.items()} == asdict(AnalysisSettings())
+    assert {key: one.type for key, one in read.items()} == hints
+    for row in ANALYSES.values():
+        assert callable(load("segdistill.analysis", row.target))
+
+
+def test_every_command_is_a_function_and_every_group_has_commands() -> None:
+    for words, row in COMMANDS.items():
+        assert inspect.isfunction(load("segdistill.cli", row.target))
+        assert len(words.split()) == 1 or words.split()[0] in GROUPS
+    assert {words.split()[0] for words in COMMANDS if " " in words} == set(GROUPS)
 
 
 @pytest.mark.parametrize(

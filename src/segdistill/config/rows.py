@@ -77,10 +77,9 @@ def as_setting(field: FieldInfo) -> Setting:
 
 
 def _as_field(setting: Setting) -> tuple[Any, FieldInfo]:
-    extra: dict[str, JsonValue] = {"unit": setting.unit, "source": setting.source}
     default = ... if setting.default is REQUIRED else setting.default
-    said = {key: text for key, text in extra.items() if text}
-    field = Field(default, description=setting.help, json_schema_extra=said or None)
+    extra: dict[str, JsonValue] = {"unit": setting.unit, "source": setting.source}
+    field = Field(default, description=setting.help, json_schema_extra=extra)
     return _bounded(setting.type, setting.bounds), field
 
 

@@ -84,6 +84,9 @@ def _run(*, whole: bool) -> Schema:
         "evaluation": _ref(f"{prefix}evaluation"),
     }
     schema: Schema = {"type": "object", "additionalProperties": False}
+    # Keys of the whole file, which are no sections.
+    own = _object(RunConfig, {}, whole=whole)["properties"]
+    properties |= {key: value for key, value in own.items() if key not in properties}
     if whole:
         required = [key for key, field in RunConfig.model_fields.items() if field.is_required()]
         return {**schema, "properties": properties, "required": required}

@@ -134,7 +134,9 @@ class EngineConfig(Section):
         None, description="ray: address of a running cluster; null: start one here"
     )
     threads: Count | None = Field(
-        None, description="threads of torch for each cohort on a CPU; null: shared out evenly"
+        None,
+        description="threads of torch for each cohort on a CPU; null: as many as torch "
+        "takes, divided over the cohorts that run at once",
     )
     cpus: PositiveFloat = Field(1.0, description="ray: CPU cores reserved for a cohort")
     gpus: float = Field(0.0, ge=0.0, description="ray: GPUs reserved for a cohort")
