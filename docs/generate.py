@@ -1,4 +1,4 @@
-"""Write what is made from the tables: docs/losses.md, docs/datasets.md, the reference recipes.
+"""Write what is made from the tables: docs/losses.md, docs/datasets.md, reference files, names.
 
 Run it after a change of a table, a docstring or a config section: ``make docs``. A test
 compares what it would write with what is there.
@@ -11,17 +11,21 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 from segdistill import config
 from segdistill.catalogue import tables
+from segdistill.catalogue.backbones import first_line
 from segdistill.catalogue.datasets import DATASETS
 from segdistill.catalogue.losses import LOSSES, Loss
 from segdistill.catalogue.settings import Setting, as_yaml
 from segdistill.config import rows, studies
+from segdistill.models import backbone_names
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
+BACKBONES = ROOT / "src" / "segdistill" / "catalogue" / "backbones.txt"
 STUDY = ROOT / "src" / "segdistill" / "recipes" / "studies" / "reference.yaml"
 LOSSES_PAGE = ROOT / "docs" / "losses.md"
 DATASETS_PAGE = ROOT / "docs" / "datasets.md"
@@ -90,6 +94,11 @@ def _section(
             continue
         value = given.get(key, as_yaml(setting.default))
         yield f"{indent}{key}: {value} # {setting.line}"
+
+
+def backbones_list() -> str:
+    """Return catalogue/backbones.txt: the names that timm knows, for those who do not load it."""
+    return "\n".join([first_line(version("timm")), *backbone_names()]) + "\n"
 
 
 def losses_page() -> str:
@@ -208,6 +217,7 @@ def _settings(settings: Mapping[str, Setting]) -> str:
 
 
 def main() -> None:
+    BACKBONES.write_text(backbones_list(), encoding="utf-8")
     RECIPE.write_text(reference(), encoding="utf-8")
     STUDY.write_text(study_reference(), encoding="utf-8")
     LOSSES_PAGE.write_text(losses_page(), encoding="utf-8")

@@ -48,9 +48,14 @@ def backbones(containing: Containing = "", json: Json = False) -> None:
 
     Example: segdistill list backbones mobilenetv2
     """
-    from segdistill.models import backbone_names
+    from segdistill.catalogue.backbones import listed_backbones
 
-    rows: Rows = {name: {"about": ""} for name in backbone_names()}
+    names = listed_backbones()
+    if names is None:
+        from segdistill.models import backbone_names
+
+        names = tuple(backbone_names())
+    rows: Rows = {name: {"about": ""} for name in names}
     _print(rows, containing, verbose=False, as_json=json)
 
 

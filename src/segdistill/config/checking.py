@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
 from segdistill.checks import nearest
 from segdistill.config.mistakes import expected, validate
 from segdistill.config.rows import TABLES, row_model, row_name
@@ -77,7 +78,18 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")
         tree = {**tree, "unlabelled": below}
     section: Named = validate(row_model(base, row_name(name)), tree, where)
+    backbone = section.settings().get("backbone")
+    if isinstance(backbone, str) and unknown_backbone(backbone):
+        raise ConfigError(
+            f"{where}.backbone: expected a backbone of timm or of ours, got '{backbone}'; "
+            f"{_nearest_backbone(backbone)}"
+        )
     return section
+
+
+def _nearest_backbone(name: str) -> str:
+    answer = nearest(name, listed_backbones() or ())
+    return answer if answer.startswith("did") else "see segdistill list backbones"
 
 
 def _check_whole(config: RunConfig) -> None:
