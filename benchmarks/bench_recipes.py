@@ -21,7 +21,8 @@ from typing import Any
 from results_file import FOLDER, write_result
 
 from segdistill import config
-from segdistill.config.loading import read, recipe_files
+from segdistill.catalogue.recipes import recipe_files
+from segdistill.config.loading import read
 from segdistill.errors import TrainingDivergedError
 from segdistill.files import read_json, read_metrics
 from segdistill.training.run import run_cohort

@@ -102,6 +102,8 @@ def test_the_hash_ignores_what_changes_no_result() -> None:
         (["data.crop=[64, 96, 3]"], "data.crop: expected two whole numbers of at least 1"),
         (["data.size=[8, 96]"], r"data.size: expected two whole numbers of at least 32, got \[8"),
         (["data.flip=3"], "data.flip: expected true or false, got 3"),
+        (["data.workers=true"], "data.workers: expected a whole number of at least 0, got true"),
+        (["training.lr=true"], "training.lr: expected a number above 0, got true"),
         (["data.workers=1.5"], "data.workers: expected a whole number of at least 0, got 1.5"),
         (["data.train_split=[1]"], r"data.train_split: expected text, got \[1\]"),
         (["data.on_error=skp"], "expected raise or skip, got 'skp'; did you mean 'skip'?"),

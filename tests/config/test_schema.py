@@ -6,7 +6,8 @@ from typing import Any
 import jsonschema
 import pytest
 
-from segdistill.config.loading import read, recipe_files
+from segdistill.catalogue.recipes import recipe_files
+from segdistill.config.loading import read
 from segdistill.config.schema import file_schema
 
 RUN: dict[str, Any] = {

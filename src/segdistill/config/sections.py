@@ -5,9 +5,18 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, PositiveFloat, SerializeAsAny
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PositiveFloat,
+    SerializeAsAny,
+    ValidationInfo,
+    field_validator,
+)
 
 Tree = dict[str, Any]
 """A config as YAML gives it: nested dicts, lists and scalars."""
@@ -24,6 +33,14 @@ class Section(BaseModel):
     """Base of all sections: frozen, and no key beside the declared ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
+            raise ValueError("pydantic would take true for 1")
+        return value
 
 
 class NamedSection(Section):
