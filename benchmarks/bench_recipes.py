@@ -21,7 +21,8 @@ from typing import Any
 from results_file import FOLDER, write_result
 
 from segdistill import config
-from segdistill.config.loading import choices, read, recipe_files
+from segdistill.catalogue.recipes import recipe_files
+from segdistill.config.loading import read
 from segdistill.errors import TrainingDivergedError
 from segdistill.files import read_json, read_metrics
 from segdistill.training.run import run_cohort
@@ -64,7 +65,7 @@ def run(name: str, root: Path, teacher: Path) -> dict[str, Any]:
     tree = config.merge(tree, {"training": SHARED, "evaluation": {"pictures": 0}})
     tree["distill"] = [] if name == "plain" else read(name)["distill"]
     tree = config.override(tree, [f"data.root={root}", f"teacher.weights={teacher}"])
-    checked = config.check(tree, choices())
+    checked = config.check(tree)
     with tempfile.TemporaryDirectory() as folder:
         try:
             (out,) = run_cohort({"": checked}, Path(folder) / "run")

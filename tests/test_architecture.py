@@ -19,6 +19,7 @@ BASE = {
     "types",
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
+    "catalogue": {"checks", "errors"},
     "losses": BASE,
     "models": BASE,
     "data": BASE,

@@ -7,7 +7,8 @@ import pytest
 import yaml
 from torch import nn
 
-from segdistill.config.loading import load_configs, load_study, read, recipe_files
+from segdistill.catalogue.recipes import recipe_files
+from segdistill.config.loading import load_configs, load_study, read
 from segdistill.errors import ConfigError
 from segdistill.models import save_network
 from segdistill.studies.search import check_runs

@@ -8,7 +8,7 @@ import pytest
 
 import segdistill.data as data
 from segdistill.catalogue.datasets import DATASETS
-from segdistill.catalogue.tables import load, settings
+from segdistill.catalogue.tables import load
 from segdistill.data import build_dataset
 from segdistill.errors import ConfigError, DataError
 
@@ -18,7 +18,7 @@ def test_every_row_names_a_function_with_settings_and_a_sentence(name: str) -> N
     entry = DATASETS[name]
     assert callable(load("segdistill.data", entry.target))
     assert entry.given == ("split",)
-    assert "split" not in settings("segdistill.data", entry.target, entry.given)
+    assert "split" not in entry.settings
     assert entry.about.endswith(".")
     assert entry.tested
     assert entry.layout

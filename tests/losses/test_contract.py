@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import segdistill.losses
 from segdistill.catalogue.losses import LOSSES
-from segdistill.catalogue.tables import load, settings
+from segdistill.catalogue.tables import load
 from segdistill.types import Batch
 
 PACKAGE = "segdistill.losses"
@@ -42,7 +42,7 @@ def build(name: str) -> nn.Module:
     channels = {"student_channels": width(name), "teacher_channels": width(name)}
     given = {**channels, "classes": CLASSES}
     torch.manual_seed(0)
-    small = {key: SMALL[key] for key in settings(PACKAGE, row.target) if key in SMALL}
+    small = {key: SMALL[key] for key in row.settings if key in SMALL}
     module = load(PACKAGE, row.target)(**{key: given[key] for key in row.given}, **small)
     assert isinstance(module, nn.Module)
     if row.prepares:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from segdistill import config as configs
 from segdistill.config import RunConfig
-from segdistill.config.loading import choices
 from segdistill.errors import ConfigError, RunFolderError
 
 ROOT = Path("runs")
@@ -84,7 +83,7 @@ class RunFiles:
                 f"{self.folder}: expected settings of data, evaluation or training, got one of "
                 "the student, which is trained already; leave it out"
             )
-        return configs.check(changed, choices())
+        return configs.check(changed)
 
 
 def find_run(run: str | Path) -> RunFiles:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
+
+from segdistill.catalogue.settings import Setting
 
 
 @dataclass(frozen=True)
@@ -11,7 +14,7 @@ class Loss:
     """One row of ``LOSSES``.
 
     Attributes:
-        target: ``"module:class"`` of the loss module; its parameters are the settings.
+        target: ``"module:class"`` of the loss module.
         about: one sentence for lists and documentation.
         source: paper.
         tap: the map that the method's authors compare: ``logits``, ``head`` or ``backbone``.
@@ -22,6 +25,7 @@ class Loss:
             ``"none"`` where the module takes maps of different sizes as they are.
         uses_batch: the module is called as ``loss(student, teacher, batch)``.
         uses_labels: it reads the labels of that batch.
+        settings: what a config may write beside those keys, in the order of the constructor.
         given: constructor parameters that the objective fills in, out of
             ``student_channels``, ``teacher_channels``, ``classes``.
         parts: names of the parts where the module returns a dict of scalars, each times its
@@ -40,10 +44,79 @@ class Loss:
     align: Literal["teacher", "student", "none"] = "teacher"
     uses_batch: bool = False
     uses_labels: bool = False
+    settings: Mapping[str, Setting] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     prepares: bool = False
     adversarial: bool = False
+
+
+def _temperature(default: float, source: str, of: str = "both maps") -> Setting:
+    return Setting(
+        float,
+        default,
+        f"temperature of the softmax over {of}; higher makes it flatter",
+        above=0.0,
+        source=source,
+    )
+
+
+def _weight(default: float, part: str, source: str) -> Setting:
+    return Setting(
+        float,
+        default,
+        f"weight of the part {part}, inside the weight of the whole term",
+        at_least=0.0,
+        source=source,
+    )
+
+
+def _seed(what: str) -> Setting:
+    return Setting(int, 0, f"seed of {what}")
+
+
+_CIRKD = "Yang et al., CVPR 2022"
+_SIMILARITIES = "similarities"
+_MEMORY = {
+    "pixel_weight": _weight(0.1, "pixel", f"{_CIRKD}; 0.01 on Pascal VOC"),
+    "region_weight": _weight(0.1, "region", _CIRKD),
+    "pixel_queue": Setting(
+        int, 20000, "pixels remembered of each class", at_least=1, unit="pixels", source=_CIRKD
+    ),
+    "region_queue": Setting(
+        int,
+        2000,
+        "class means of single images remembered of each class",
+        at_least=1,
+        unit="regions",
+        source=_CIRKD,
+    ),
+    "pixels": Setting(
+        int,
+        16,
+        "most pixels of each class that an image adds to the queue; not more than pixel_queue",
+        at_least=1,
+        unit="pixels",
+        source=_CIRKD,
+    ),
+    "pixel_contrasts": Setting(
+        int,
+        4096,
+        "remembered pixels that a step compares with, evenly over the classes",
+        at_least=1,
+        unit="pixels",
+        source=_CIRKD,
+    ),
+    "region_contrasts": Setting(
+        int,
+        1024,
+        "remembered regions that a step compares with, evenly over the classes",
+        at_least=1,
+        unit="regions",
+        source=_CIRKD,
+    ),
+    "seed": _seed("the queues' first content and of what is drawn from them"),
+}
 
 
 LOSSES: dict[str, Loss] = {
@@ -54,6 +127,7 @@ LOSSES: dict[str, Loss] = {
         tap="logits",
         weight=1.0,
         uses_batch=True,
+        settings={"temperature": _temperature(1.0, "Liu et al., CVPR 2019, Eq. 1")},
     ),
     "channelwise_kl": Loss(
         target="channelwise_kl:ChannelwiseKL",
@@ -61,6 +135,7 @@ LOSSES: dict[str, Loss] = {
         source="Shu et al., ICCV 2021, arXiv:2011.13256",
         tap="logits",
         weight=3.0,
+        settings={"temperature": _temperature(4.0, "Shu et al., ICCV 2021")},
     ),
     "decoupled_kl": Loss(
         target="decoupled_kl:DecoupledKL",
@@ -70,6 +145,23 @@ LOSSES: dict[str, Loss] = {
         weight=1.0,
         uses_batch=True,
         uses_labels=True,
+        settings={
+            "temperature": _temperature(4.0, "Zhao et al., CVPR 2022"),
+            "alpha": Setting(
+                float,
+                1.0,
+                "weight of the true class against the rest",
+                above=0.0,
+                source="Zhao et al., CVPR 2022",
+            ),
+            "beta": Setting(
+                float,
+                8.0,
+                "weight of the other classes among themselves",
+                above=0.0,
+                source="Zhao et al., CVPR 2022",
+            ),
+        },
     ),
     "correlation": Loss(
         target="correlation:Correlation",
@@ -77,6 +169,7 @@ LOSSES: dict[str, Loss] = {
         source="Huang et al., NeurIPS 2022, arXiv:2205.10536",
         tap="logits",
         weight=1.0,
+        settings={"temperature": _temperature(1.0, "Huang et al., NeurIPS 2022")},
     ),
     "holistic": Loss(
         target="holistic:Holistic",
@@ -87,6 +180,24 @@ LOSSES: dict[str, Loss] = {
         uses_batch=True,
         given=("classes",),
         adversarial=True,
+        settings={
+            "width": Setting(
+                int,
+                64,
+                "width of the critic's first layer; the next three double it",
+                at_least=2,
+                unit="channels",
+                source="irfanICMLL/structure_knowledge_distillation",
+            ),
+            "penalty_weight": Setting(
+                float,
+                10.0,
+                "weight of the gradient penalty in the critic's loss",
+                at_least=0.0,
+                source="Gulrajani et al. 2017, arXiv:1704.00028",
+            ),
+            "seed": _seed("the points where the gradient penalty is taken"),
+        },
     ),
     "feature_mse": Loss(
         target="feature_mse:FeatureMSE",
@@ -152,6 +263,17 @@ LOSSES: dict[str, Loss] = {
         tap="head",
         weight=41.9,
         given=("student_channels", "teacher_channels"),
+        settings={
+            "drop": Setting(
+                float,
+                0.75,
+                "share of the student's positions that are blanked before generation",
+                at_least=0.0,
+                below=1.0,
+                source="Yang et al., ECCV 2022",
+            ),
+            "seed": _seed("the positions that are blanked"),
+        },
     ),
     "knowledge_adaptation": Loss(
         target="knowledge_adaptation:KnowledgeAdaptation",
@@ -163,6 +285,23 @@ LOSSES: dict[str, Loss] = {
         given=("student_channels", "teacher_channels"),
         parts=("adapt", "affinity"),
         prepares=True,
+        settings={
+            "adapt_weight": _weight(50.0, "adapt", "He et al., CVPR 2019"),
+            "affinity_weight": _weight(1.0, "affinity", "He et al., CVPR 2019"),
+            "p": Setting(
+                float, 2.0, "order of the norm of the difference between the maps", at_least=1.0
+            ),
+            "q": Setting(
+                float, 2.0, "order of the norm that each position is divided by", at_least=1.0
+            ),
+            "adapter_layers": Setting(
+                int,
+                3,
+                "number of 3x3 convolutions between the student's map and the comparison",
+                at_least=1,
+                source="He et al., CVPR 2019, appendix; Sec. 3.1 has 1",
+            ),
+        },
     ),
     "pairwise_similarity": Loss(
         target="pairwise_similarity:PairwiseSimilarity",
@@ -172,6 +311,16 @@ LOSSES: dict[str, Loss] = {
         weight=10.0,
         widths="any",
         uses_batch=True,
+        settings={
+            "pool": Setting(
+                int | tuple[int, int],
+                1,
+                "side, or height and width, of the cells that are max-pooled before positions "
+                "are compared; 1 compares every position",
+                at_least=1,
+                unit="positions",
+            ),
+        },
     ),
     "local_similarity": Loss(
         target="local_similarity:LocalSimilarity",
@@ -200,6 +349,7 @@ LOSSES: dict[str, Loss] = {
         weight=1.0,
         widths="any",
         project="mlp",
+        settings={"temperature": _temperature(0.1, _CIRKD, _SIMILARITIES)},
     ),
     "memory_relations": Loss(
         target="memory_relations:MemoryRelations",
@@ -212,6 +362,7 @@ LOSSES: dict[str, Loss] = {
         uses_labels=True,
         given=("classes", "teacher_channels"),
         parts=("pixel", "region"),
+        settings={"temperature": _temperature(0.1, _CIRKD, _SIMILARITIES), **_MEMORY},
     ),
     "cross_image_relations": Loss(
         target="cross_image_relations:CrossImageRelations",
@@ -224,5 +375,10 @@ LOSSES: dict[str, Loss] = {
         uses_labels=True,
         given=("classes", "teacher_channels"),
         parts=("batch", "pixel", "region"),
+        settings={
+            "temperature": _temperature(0.1, _CIRKD, _SIMILARITIES),
+            "batch_weight": _weight(1.0, "batch", _CIRKD),
+            **_MEMORY,
+        },
     ),
 }

@@ -4,7 +4,7 @@ A section that names something from a table (``loss``, ``network``, ``dataset``)
 row's settings beside its own keys.
 """
 
-from segdistill.config.checking import Choice, Choices, check, check_network
+from segdistill.config.checking import check
 from segdistill.config.sections import (
     DataConfig,
     EvaluationConfig,
@@ -35,8 +35,6 @@ from segdistill.config.yaml_text import load_yaml
 __all__ = [
     "MOST_SEEDS",
     "PLAIN",
-    "Choice",
-    "Choices",
     "DataConfig",
     "EngineConfig",
     "EvaluationConfig",

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
 from segdistill import config
-from segdistill.catalogue.datasets import DATASETS
-from segdistill.catalogue.losses import LOSSES, Loss
-from segdistill.catalogue.networks import NETWORKS, SOURCES
-from segdistill.catalogue.tables import Entry, settings
+from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
-from segdistill.config import Choice, Choices, RunConfig, StudyConfig
+from segdistill.config import RunConfig, StudyConfig
+from segdistill.config.checking import check_named
 from segdistill.errors import ConfigError
 from segdistill.trust import check_from_file, check_programs, check_targets, own_words
-
-
-@cache
-def choices() -> Choices:
-    """Return everything that a config may name, with settings and defaults."""
-    return Choices(
-        loss={name: _loss_choice(row) for name, row in LOSSES.items()},
-        network=_entry_choices("segdistill.models", NETWORKS)
-        | {
-            f"{source}:": choice
-            for source, choice in _entry_choices("segdistill.models", SOURCES).items()
-        },
-        dataset=_entry_choices("segdistill.data", DATASETS),
-    )
 
 
 def load_configs(
@@ -74,7 +56,7 @@ def check_tree(tree: config.Tree) -> RunConfig:
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
     """
-    checked = config.check(_with_saved_teacher(tree), choices())
+    checked = config.check(_with_saved_teacher(tree))
     unlabelled = checked.data.unlabelled
     if unlabelled is not None and unlabelled.labels == "refuse":
         for place, term in enumerate(checked.distill):
@@ -145,7 +127,7 @@ def check_saved(
     """
     name = saved.get("network") if isinstance(saved, dict) else None
     check_from_file(name, trusted, source)
-    return config.check_network(saved, choices(), f"{source}: network in the metadata")
+    return check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
 
 
 def _trusting(tree: config.Tree, targets: Sequence[str], source: str | Path) -> config.Tree:
@@ -176,34 +158,3 @@ def read(source: str | Path) -> config.Tree:
             f"{nearest(str(source), recipes)}"
         )
     return config.parse_tree(recipes[str(source)].read_text(encoding="utf-8"), str(source))
-
-
-def recipe_files() -> dict[str, Traversable]:
-    """Return the packaged run files by name, such as ``camvid/teacher``."""
-    found: dict[str, Traversable] = {}
-    folders = [("", files("segdistill") / "recipes")]
-    for prefix, folder in folders:
-        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-            if entry.is_dir() and not entry.name.startswith("__"):
-                folders.append((f"{prefix}{entry.name}/", entry))
-            elif entry.name.endswith(".yaml"):
-                found[prefix + entry.name.removesuffix(".yaml")] = entry
-    return found
-
-
-def _loss_choice(row: Loss) -> Choice:
-    return Choice(
-        settings=settings("segdistill.losses", row.target, row.given),
-        defaults={
-            "tap": row.tap,
-            "weight": row.weight,
-            "align": row.align,
-            "project": row.project,
-        },
-    )
-
-
-def _entry_choices(package: str, table: Mapping[str, Entry]) -> dict[str, Choice]:
-    return {
-        name: Choice(settings(package, entry.target, entry.given)) for name, entry in table.items()
-    }

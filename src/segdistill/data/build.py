@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping
 from pathlib import Path
 from typing import get_args
 
 from segdistill.catalogue.datasets import DATASETS
-from segdistill.catalogue.tables import load, settings
+from segdistill.catalogue.settings import REQUIRED
+from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
 from segdistill.types import SegDataset
@@ -38,7 +38,7 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
             f"build_dataset: expected a known dataset, got {name!r}; {nearest(name, DATASETS)}"
         )
     entry = DATASETS[name]
-    known = settings("segdistill.data", entry.target, entry.given)
+    known = entry.settings
     given = {key: value for key, value in options.items() if key != "dataset"}
     for key in given:
         if key not in known:
@@ -46,7 +46,7 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
                 f"build_dataset: expected settings of {name}, got {key!r}; {nearest(key, known)}"
             )
     for key, setting in known.items():
-        if key not in given and setting.default is inspect.Parameter.empty:
+        if key not in given and setting.default is REQUIRED:
             raise ConfigError(
                 f"build_dataset: expected {key} for {name}, got nothing; add data.{key}"
             )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from torch import nn
 
 from segdistill.catalogue import tables
 from segdistill.catalogue.networks import network_entry
+from segdistill.catalogue.settings import REQUIRED
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
 from segdistill.models.foreign.adapter import Adapter
@@ -44,13 +44,13 @@ def build_network(
     name = str(settings.get("network", ""))
     entry = network_entry(name)
     arguments = {key: value for key, value in settings.items() if key not in COMMON}
-    known = tables.settings("segdistill.models", entry.target, entry.given)
+    known = entry.settings
     for key in arguments:
         if key not in known:
             raise ConfigError(
                 f"network {name}: expected one of its settings, got '{key}'; {nearest(key, known)}"
             )
-    required = [key for key, each in known.items() if each.default is inspect.Parameter.empty]
+    required = [key for key, each in known.items() if each.default is REQUIRED]
     for key in required:
         if key not in arguments:
             raise ConfigError(f"network {name}: expected a setting '{key}', got none; add it")
