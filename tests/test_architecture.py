@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
-BASE = {"catalogue", "checks", "config", "errors", "files", "memory", "seeding", "types"}
+BASE = {
+    "catalogue",
+    "checks",
+    "config",
+    "errors",
+    "files",
+    "image_scores",
+    "memory",
+    "network_state",
+    "seeding",
+    "types",
+}
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "losses": BASE,
     "models": BASE,

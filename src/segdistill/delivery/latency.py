@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from segdistill.memory import peak_memory
-from segdistill.models.taps import evaluating
+from segdistill.network_state import device_of, evaluating
 
 Precision = Literal["fp32", "bf16", "fp16"]
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -87,7 +87,7 @@ def measure(
     _check(batch=batch, threads=threads, passes=passes)
     if precision != "fp32" and precision not in _TYPES:
         raise ValueError(f"measure: expected precision fp32, bf16 or fp16, got {precision}")
-    device = next((each.device for each in network.parameters()), torch.device("cpu"))
+    device = device_of(network)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     images = torch.rand(batch, 3, *size, device=device).contiguous(memory_format=layout)
     before = torch.get_num_threads()

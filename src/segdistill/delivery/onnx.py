@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.models.taps import evaluating
+from segdistill.network_state import device_of, evaluating
 from segdistill.types import SegOutput
 
 INPUT, OUTPUT = "images", "logits"
@@ -58,8 +58,7 @@ def export_onnx(
         ValueError: torch cannot export the network.
     """
     path = Path(path)
-    device = next((each.device for each in network.parameters()), torch.device("cpu"))
-    images = torch.rand(2, 3, *size, device=device)
+    images = torch.rand(2, 3, *size, device=device_of(network))
     dimensions = {0: "batch", 2: "height", 3: "width"}
     with evaluating(network), _quiet():
         wrapper = _Logits(network, full_size).eval()

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.delivery.onnx import INPUT
-from segdistill.models.taps import evaluating
+from segdistill.network_state import device_of, evaluating
 from segdistill.types import SegOutput
 
 
@@ -86,9 +86,8 @@ def compare_onnx(
 
 
 def _logits(network: nn.Module, images: Tensor) -> Tensor:
-    device = next((each.device for each in network.parameters()), torch.device("cpu"))
     with evaluating(network), torch.no_grad():
-        output: SegOutput = network(images.to(device))
+        output: SegOutput = network(images.to(device_of(network)))
     return output.logits.float().cpu()
 
 

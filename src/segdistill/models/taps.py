@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.checks import nearest
+from segdistill.network_state import device_of, evaluating
 
 _PATCHES = (1, 2, 4, 7, 8, 14, 16, 28, 32, 64)
 
@@ -104,7 +105,7 @@ def describe(
     """
     names = list(names)
     with record(network, names) as maps, evaluating(network), torch.no_grad():
-        network(torch.zeros(1, 3, *size, device=_device(network)))
+        network(torch.zeros(1, 3, *size, device=device_of(network)))
     for name in names:
         if name not in maps:
             raise ValueError(
@@ -162,24 +163,12 @@ def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
                     )
                 )
         with evaluating(network), torch.no_grad():
-            network(torch.zeros(1, 3, *size, device=_device(network)))
+            network(torch.zeros(1, 3, *size, device=device_of(network)))
     finally:
         for handle in handles:
             handle.remove()
     named = {name: shapes[path] for name, path in tap_paths(network).items() if path in shapes}
     return {**named, **shapes}
-
-
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Hold a network in evaluation mode, then give every module its mode back."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
 
 
 def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Tensor:
@@ -262,9 +251,3 @@ def _module(network: nn.Module, path: str) -> nn.Module:
         )
     module: nn.Module = modules[path]
     return module
-
-
-def _device(network: nn.Module) -> torch.device:
-    for tensor in (*network.parameters(), *network.buffers()):
-        return tensor.device
-    return torch.device("cpu")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.errors import DataError
+from segdistill.network_state import device_of, evaluating
 from segdistill.scoring.confusion import ConfusionMatrix
 from segdistill.scoring.inference import predict, predict_logits
 from segdistill.scoring.reading import read_batches, stack
@@ -108,7 +108,7 @@ def evaluate(
             f"evaluate: expected precision {', '.join(_AUTOCAST)}, got {precision}; choose one"
         )
     started = time.perf_counter()
-    place = torch.device(device) if device is not None else _device_of(network)
+    place = torch.device(device) if device is not None else device_of(network)
     dtype = _AUTOCAST[precision]
     plain = tuple(scales) == (1.0,) and not flip and window is None
     matrix = ConfusionMatrix(len(dataset.classes), per_image=keep_images)
@@ -125,7 +125,7 @@ def evaluate(
         _check_classes(values, dataset.classes)
         return values.max(dim=1).indices  # four times as fast as argmax on a CPU
 
-    with torch.inference_mode(), _evaluating(network.to(place)):
+    with torch.inference_mode(), evaluating(network.to(place)):
         for samples in read_batches(dataset, workers=workers, batch_size=batch_size):
             images, labels = stack(samples, place)
             prediction = predict_ids(images, (labels.shape[-2], labels.shape[-1]))
@@ -145,24 +145,6 @@ def evaluate(
         image_counts=matrix.image_counts() if keep_images else None,
         image_names=tuple(names) if keep_images else (),
     )
-
-
-def _device_of(network: nn.Module) -> torch.device:
-    for tensor in (*network.parameters(), *network.buffers()):
-        return tensor.device
-    return torch.device("cpu")
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Set eval mode and give each module its own mode back: a network may mix them."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def _check_classes(values: Tensor, classes: Classes) -> None:

@@ -42,7 +42,7 @@ def score(counts: Tensor, names: Sequence[str]) -> Scores:
     """Return every score of a confusion matrix, with the classes by name.
 
     Args:
-        counts: see :func:`segdistill.scoring.confusion_matrix`.
+        counts: see :class:`segdistill.scoring.confusion.ConfusionMatrix`.
         names: class names in the order of their ids.
 
     Shape:
@@ -167,7 +167,7 @@ def _check(caller: str, counts: Tensor) -> None:
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.dtype != torch.int64:
         raise ValueError(
             f"{caller}: expected an int64 confusion matrix (K, K), got {counts.dtype} "
-            f"{tuple(counts.shape)}; make it with segdistill.scoring.confusion_matrix"
+            f"{tuple(counts.shape)}; make it with segdistill.scoring.confusion.ConfusionMatrix"
         )
     if counts.numel() == 0 or counts.min() < 0 or counts.sum() == 0:
         raise ValueError(
