@@ -8,42 +8,42 @@ from segdistill.errors import ConfigError
 
 NETWORKS: dict[str, Entry] = {
     "deeplabv3": Entry(
-        "networks:deeplabv3",
+        "networks.deeplabv3:deeplabv3",
         "DeepLabV3: several dilations and an image feature on any backbone.",
         ("classes",),
     ),
     "reduced_deeplabv3": Entry(
-        "networks:reduced_deeplabv3",
+        "networks.reduced_deeplabv3:reduced_deeplabv3",
         "DeepLabV3 without dilated branches, the light form of the MobileNetV2 paper.",
         ("classes",),
     ),
     "pspnet": Entry(
-        "networks:pspnet",
+        "networks.pspnet:pspnet",
         "PSPNet: averages over grids of several coarseness on any backbone.",
         ("classes",),
     ),
     "fcn": Entry(
-        "networks:fcn",
+        "networks.fcn:fcn",
         "A fully convolutional network: plain 3x3 convolutions on any backbone.",
         ("classes",),
     ),
     "lraspp": Entry(
-        "networks:lraspp",
+        "networks.lraspp:lraspp",
         "LR-ASPP: the light head of MobileNetV3 on any backbone.",
         ("classes",),
     ),
     "espnet_c": Entry(
-        "espnet:EspNetC",
+        "networks.espnet_c:EspNetC",
         "ESPNet-C: thin dilated convolutions, logits at stride 8; from scratch.",
         ("classes",),
     ),
     "espnet": Entry(
-        "espnet:EspNet",
+        "networks.espnet:EspNet",
         "ESPNet: ESPNet-C with a light decoder to the image's size; from scratch.",
         ("classes",),
     ),
     "mobilenetv2plus": Entry(
-        "mobilenetv2plus:mobilenetv2plus",
+        "networks.mobilenetv2plus:mobilenetv2plus",
         "MobileNetV2Plus: every stage of a dilated MobileNetV2, ASPP and a shallow skip.",
         ("classes",),
     ),

@@ -1,4 +1,4 @@
-"""How fast a network is: the time of one forward pass, measured with care."""
+"""Latency: how long one forward pass takes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class Latency:
 
     Attributes:
         median_ms: of one pass over the batch, in milliseconds.
-        low_ms: the tenth percentile of the passes.
-        high_ms: the ninetieth.
+        low_ms: tenth percentile of the passes.
+        high_ms: ninetieth percentile.
         images_per_second: batch over the median.
         peak_mib: memory that the passes took at their peak, warm-up included, beside the
             weights and the images; None where the system does not tell.
-        passes: how many were measured.
-        batch: images a pass.
+        passes: number of measured passes.
+        batch: images per pass.
         size: height and width of an image.
         device: the processor's or the graphics card's name.
         threads: of torch, on a CPU.
-        precision: what it was computed in.
+        precision: arithmetic of the passes.
         channels_last: whether channels lay last in memory.
         compiled: whether ``torch.compile`` was on.
     """
@@ -71,9 +71,9 @@ def measure(
     """Time forward passes of a network, where its parameters are.
 
     Args:
-        network: any network; its mode is given back, its layout in memory may change.
+        network: any network; its mode is restored, its layout in memory may change.
         size: height and width of the image.
-        batch: images a pass.
+        batch: images per pass.
         threads: of torch while it measures, on a CPU.
         precision: ``bf16`` and ``fp16`` run under autocast.
         channels_last: lay channels last in memory, for most convolutions the faster way.
@@ -129,7 +129,7 @@ def _one_pass(run: object, images: torch.Tensor) -> float:
 
 
 def _give_back_freed_memory() -> None:
-    """Have glibc return what it keeps for later, which a peak would not count again."""
+    """Have glibc return freed memory, whose reuse would not show in the peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if platform.system() == "Linux" else None
     if trim is not None:
         trim(0)

@@ -45,10 +45,10 @@ def export_onnx(
     """Write a network as ONNX, with free batch, height and width.
 
     The graph takes ``images``, float RGB in [0, 1], and gives ``logits``; normalisation is
-    inside. Check it with :func:`segdistill.delivery.compare_onnx` before it is used.
+    inside. Check it with :func:`segdistill.delivery.parity.compare_onnx` before it is used.
 
     Args:
-        network: a network that returns ``SegOutput``; its mode is given back.
+        network: a network that returns ``SegOutput``; its mode is restored.
         path: the file; it is written whole.
         size: height and width of the image that it is traced with.
         full_size: resize the logits to the image.

@@ -1,4 +1,4 @@
-"""Parity: whether an exported file gives what the network gives, at other sizes too."""
+"""Parity: whether an exported file computes what the network does, at any image size."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ def compare_onnx(
     :func:`other_sizes`.
 
     Args:
-        network: the network; its mode is given back.
-        path: the file, from :func:`segdistill.delivery.export_onnx`.
+        network: the network; its mode is restored.
+        path: the file, from :func:`segdistill.delivery.onnx.export_onnx`.
         sizes: heights and widths to try.
         seed: of the noise.
 
     Returns:
-        One record a size; the difference is infinite where the file does not run at all.
+        One record per size; the difference is infinite where the file does not run.
 
     Raises:
         FileNotFoundError: there is no such file.
