@@ -48,7 +48,8 @@ class Autoencoder(nn.Module):
 
 def conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     """Return a 3×3 convolution with batch norm and ReLU."""
-    return Conv2dNormActivation(inputs, outputs, kernel_size=3, stride=stride)
+    block: nn.Sequential = Conv2dNormActivation(inputs, outputs, kernel_size=3, stride=stride)
+    return block
 
 
 @without_autocast

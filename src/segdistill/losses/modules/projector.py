@@ -100,7 +100,8 @@ def _linear(student: int, teacher: int) -> nn.Sequential:
 
 
 def _conv_bn_relu(student: int, teacher: int) -> nn.Sequential:
-    return Conv2dNormActivation(student, teacher, kernel_size=1)
+    block: nn.Sequential = Conv2dNormActivation(student, teacher, kernel_size=1)
+    return block
 
 
 def _mlp(student: int, teacher: int) -> nn.Sequential:

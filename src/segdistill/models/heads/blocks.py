@@ -24,7 +24,10 @@ def conv_bn_relu(
         separable: filter each channel by itself first, then mix them with a 1x1 convolution.
     """
     if not separable:
-        return Conv2dNormActivation(in_channels, out_channels, kernel, dilation=dilation)
+        block: nn.Sequential = Conv2dNormActivation(
+            in_channels, out_channels, kernel, dilation=dilation
+        )
+        return block
     depthwise = Conv2dNormActivation(
         in_channels, in_channels, kernel, dilation=dilation, groups=in_channels
     )
