@@ -38,6 +38,6 @@ def test_annotations_are_evaluated() -> None:
 
 def test_a_target_that_does_not_exist_is_refused() -> None:
     with pytest.raises(LookupError, match="expected a function or class nothing"):
-        tables.settings("segdistill.models", "networks:nothing")
+        tables.settings("segdistill.models", "networks.fcn:nothing")
     with pytest.raises(LookupError, match=r"expected a module segdistill\.models\.nothing"):
         tables.settings("segdistill.models", "nothing:nothing")

@@ -123,14 +123,14 @@ DATASETS: dict[str, Dataset] = {
         tested="built trees in both layouts, ids and colours, every kind of bad file",
     ),
     "list": Dataset(
-        target="formats.list:listing",
+        target="formats.list:list",
         about="A CSV or JSONL list with columns image, mask and split.",
         given=_GIVEN,
         layout="data.csv classes.txt",
         tested="CSV and JSON lines, with and without splits, absolute paths, broken rows",
     ),
     "hf": Dataset(
-        target="formats.hf:arrow",
+        target="formats.hf:hf",
         about="A folder of Hugging Face datasets (save_to_disk), images and masks inside.",
         given=_GIVEN,
         ignored="255; -1 of ClassLabel; 0 with reduce_labels=true",

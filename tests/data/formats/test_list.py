@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdistill.data.formats.list import listing
+from segdistill.data.formats.list import list as listing
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
 from segdistill.errors import DataError

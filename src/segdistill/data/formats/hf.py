@@ -20,7 +20,7 @@ _STATE = "state.json"  # in every folder that Dataset.save_to_disk writes
 _SAME = {"val": "validation", "validation": "val"}
 
 
-def arrow(
+def hf(
     *,
     split: str,
     root: Path,
@@ -102,7 +102,7 @@ def arrow(
 
 
 class ArrowDataset:
-    """Rows of a Hugging Face ``Dataset`` as images and masks; see :func:`arrow`.
+    """Rows of a Hugging Face ``Dataset`` as images and masks; see :func:`hf`.
 
     Args:
         table: the rows, with image files as bytes or paths.

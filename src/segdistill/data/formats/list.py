@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from segdistill.data.files.dataset import FileDataset, Pair, find_layout
@@ -12,7 +13,7 @@ from segdistill.data.formats.folder import read_classes
 from segdistill.errors import DataError
 
 
-def listing(
+def list(
     *, split: str, root: Path, file: str = "data.csv", classes: str = "classes.txt"
 ) -> FileDataset:
     """Read one split of a list of files.
@@ -60,7 +61,7 @@ def _name(root: Path, image: str) -> str:
     return "/".join(inside)
 
 
-def _check_names(file: Path, pairs: list[Pair]) -> None:
+def _check_names(file: Path, pairs: Sequence[Pair]) -> None:
     """Refuse names by which predictions could not be written, each below one folder."""
     images: dict[str, str] = {}
     for name, image, _ in pairs:
@@ -73,7 +74,7 @@ def _check_names(file: Path, pairs: list[Pair]) -> None:
             )
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     lines = read_text(path).splitlines(keepends=True)
     if path.suffix.lower() == ".jsonl":
         rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
@@ -99,7 +100,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
+def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Refuse columns that could be masks or splits under another name."""
     given = {key for row in rows for key in row if key}
     missing = {"mask", "split"} - given
