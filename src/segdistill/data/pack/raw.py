@@ -18,7 +18,7 @@ _NO_MASK = -1
 def write_raw(
     dataset: SegDataset, out: Path, split: str, progress: Callable[[int], None]
 ) -> list[str]:
-    """Write one split as raw arrays, 4 bytes a pixel.
+    """Write one split as raw arrays, 4 bytes per pixel.
 
     Args:
         dataset: the split.
@@ -36,17 +36,17 @@ def write_raw(
         (out / f"{split}.images.bin").open("wb") as images,
         (out / f"{split}.masks.bin").open("wb") as masks,
     ):
-        for place in range(len(dataset)):
-            image, mask, name = dataset[place]
+        for number in range(len(dataset)):
+            image, mask, name = dataset[number]
             height, width = image.shape[:2]
-            index[place] = first, _NO_MASK if mask is None else mask_first, height, width
+            index[number] = first, _NO_MASK if mask is None else mask_first, height, width
             names.append(name.replace("\n", " "))
             images.write(np.ascontiguousarray(image).data)
             first += image.size
             if mask is not None:
                 masks.write(np.ascontiguousarray(mask).data)
                 mask_first += mask.size
-            progress(place + 1)
+            progress(number + 1)
     np.save(out / f"{split}.index.npy", index)
     (out / f"{split}.names.txt").write_text("\n".join(names), encoding="utf-8")
     return [f"{split}.{part}" for part in _PARTS]

@@ -198,7 +198,7 @@ def _draw_wall(
         column = np.nonzero(mask)[1]
         if not len(column):
             continue
-        # From here on one row a painted pixel, which is a small part of the window.
+        # From here on one row per painted pixel, which are a small part of the window.
         high, deep = y[mask], z[0, column]
         base = wall.colors[segment[column]] * np.float32(light)
         grain = noise(high * 12 + drift, deep * 12, cell=4)
