@@ -6,6 +6,7 @@ import ctypes
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -16,7 +17,9 @@ from torch import nn
 from segdistill.memory import peak_memory
 from segdistill.network_state import device_of, evaluating
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Arithmetic = Literal["fp32", "bf16", "fp16"]
+"""What a network computes in; ``bf16`` and ``fp16`` by autocast."""
+
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -51,7 +54,7 @@ class Latency:
     size: tuple[int, int]
     device: str
     threads: int
-    precision: Precision
+    precision: Arithmetic
     channels_last: bool
     compiled: bool
 
@@ -62,7 +65,7 @@ def measure(
     *,
     batch: int = 1,
     threads: int = 1,
-    precision: Precision = "fp32",
+    precision: Arithmetic = "fp32",
     channels_last: bool = True,
     compiled: bool = False,
     warm_up: int = 3,
@@ -95,7 +98,7 @@ def measure(
     try:
         with evaluating(network), torch.inference_mode(), _autocast(device, precision):
             network.to(memory_format=layout)  # type: ignore[call-overload]
-            run = torch.compile(network) if compiled else network
+            run: Callable[[torch.Tensor], object] = torch.compile(network) if compiled else network
             _give_back_freed_memory()
             with peak_memory(device) as peak:
                 times = [_one_pass(run, images) for _ in range(warm_up + passes)][warm_up:]
@@ -120,10 +123,10 @@ def measure(
     )
 
 
-def _one_pass(run: object, images: torch.Tensor) -> float:
+def _one_pass(run: Callable[[torch.Tensor], object], images: torch.Tensor) -> float:
     _wait(images.device)
     start = time.perf_counter()
-    run(images)  # type: ignore[operator]
+    run(images)
     _wait(images.device)
     return 1000 * (time.perf_counter() - start)
 
@@ -140,7 +143,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+def _autocast(device: torch.device, precision: Arithmetic) -> AbstractContextManager[object]:
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, _TYPES[precision])

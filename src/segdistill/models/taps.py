@@ -188,7 +188,7 @@ def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Te
             return part
     for part in parts:
         if isinstance(part, Tensor) and part.ndim == 3 and size is not None:
-            maps = tokens_to_map(part, size)
+            maps = _tokens_to_map(part, size)
             if maps is not None:
                 return maps
     raise ValueError(
@@ -207,7 +207,7 @@ def _last_first(output: object) -> Iterator[object]:
         yield from _last_first(part)
 
 
-def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor | None:
+def _tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor | None:
     """Return a transformer's tokens as a map, or None where they do not form a grid.
 
     The stride is the one whose grid over the image has as many cells as there are tokens;

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from segdistill.data.pack.manifest import read_split
-from segdistill.data.pack.raw import map_bytes
+from segdistill.data.pack.raw import map_bytes, write_index
 from segdistill.data.pack.tiles import (
     Window,
     decode_image,
@@ -38,15 +38,14 @@ def write_tiles(
         for number in range(len(dataset)):
             image, mask, name = dataset[number]
             index[number] = len(offsets) - 1, mask is not None, *image.shape[:2]
-            names.append(name.replace("\n", " "))
+            names.append(name)
             for tile in encode_image(image):
                 offsets.append(offsets[-1] + file.write(tile))
             for tile in encode_mask(mask) if mask is not None else ():
                 offsets.append(offsets[-1] + file.write(tile))
             progress(number + 1)
-    np.save(out / f"{split}.index.npy", index)
     np.save(out / f"{split}.offsets.npy", np.array(offsets, dtype=np.int64))
-    (out / f"{split}.names.txt").write_text("\n".join(names), encoding="utf-8")
+    write_index(out, split, index, names)
     return [f"{split}.{part}" for part in _PARTS]
 
 
