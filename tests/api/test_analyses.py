@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
 from segdistill.analysis.compared import find_compared
@@ -16,7 +15,7 @@ from segdistill.api.analyses import analyse
 from segdistill.api.training_runs import distill
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json, read_metrics
-from segdistill.scoring.image_scores import image_miou
+from segdistill.image_scores import image_miou
 from segdistill.training.events import Event, Note
 
 COHORT = """\
@@ -134,7 +133,7 @@ def test_differences_are_those_of_the_images_and_their_pictures_are_there(
 ) -> None:
     value = read(found, "images")
     counts = {
-        name: torch.from_numpy(np.load(cohort / name / "confusion_images.npz")["counts"])
+        name: np.load(cohort / name / "confusion_images.npz")["counts"]
         for name in ("plain", "both")
     }
     expected = (image_miou(counts["both"]) - image_miou(counts["plain"])).tolist()
@@ -179,7 +178,7 @@ def test_a_split_whose_runs_kept_no_counts_is_scored_in_part(cohort: Path, tmp_p
     whole = np.load(cohort / "plain" / "confusion_images.npz")
     assert len(value["images"]) == 3
     names = [str(name) for name in whole["names"]]
-    plain = image_miou(torch.from_numpy(whole["counts"])).tolist()
+    plain = image_miou(whole["counts"]).tolist()
     entry = value["methods"]["parts"]["worst"][0]
     assert entry["plain"] == pytest.approx(plain[names.index(entry["image"])])
 

@@ -152,7 +152,7 @@ REFUSALS = [
     (
         [OWN + ", args: {classes: 7}}"],
         1,
-        "logits of 11 classes, got 7 from Teacher; name.*class_map",
+        "logits of 11 classes, got 7 from Teacher; give.*class_map",
     ),
     ([OWN + ", args: {clases: 7}}"], 2, "args that Teacher takes, got clases: .*; set args"),
     (["teacher.weights=seven.safetensors"], 1, r"classifier.weight \(7, 16, 1, 1\) where"),
@@ -173,7 +173,7 @@ REFUSALS = [
     (
         ["student={network: pspnet, backbone: resnet10t, output_stride: 16}"],
         1,
-        r"at least 81 pixels a side.*got \(32, 48\); use a larger crop or a smaller output_stride",
+        r"at least 81 pixels per side.*got \(32, 48\); use a larger crop or a smaller",
     ),
 ]
 

@@ -12,11 +12,11 @@ from torch import nn
 from torch.testing import assert_close
 
 from segdistill.errors import DataError
-from segdistill.scoring.confusion import confusion_matrix
 from segdistill.scoring.evaluator import evaluate
 from segdistill.scoring.inference import predict
 from segdistill.types import Sample, SegOutput
 
+from .counts import confusion_matrix
 from .networks import CLASSES, Drawn, Pixelwise, Strided
 
 MIXED = [(8, 12), (8, 12), (8, 12), (12, 8), (9, 9), (8, 12)]

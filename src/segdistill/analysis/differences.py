@@ -9,14 +9,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from segdistill.analysis.compared import PLAIN
 from segdistill.analysis.opened import Opened, header
 from segdistill.data.pictures import write_image, write_mask
 from segdistill.files import inside
+from segdistill.image_scores import image_miou, worst_and_best
 from segdistill.scoring.evaluator import evaluate
-from segdistill.scoring.image_scores import image_miou, worst_and_best
 from segdistill.scoring.inference import predict
 from segdistill.training.events import Progress, Tell
 from segdistill.types import Classes, Sample, SegDataset
@@ -38,7 +38,7 @@ def image_differences(opened: Opened, folder: Path, tell: Tell) -> dict[str, Any
         change = own - plain
         worst, best = worst_and_best(change, count=opened.settings.pictures)
         chosen |= dict.fromkeys([*worst, *best])
-        known = change[~change.isnan()]
+        known = change[~np.isnan(change)]
         methods[name] = {
             "seeds": len(scores.shared(name)),
             "mean": float(known.mean()) if len(known) else None,
@@ -65,7 +65,7 @@ def image_differences(opened: Opened, folder: Path, tell: Tell) -> dict[str, Any
 class _Scores:
     """mIoU by method, seed and image, with the images' places in the split and their names."""
 
-    values: Mapping[str, Mapping[str, Tensor]]
+    values: Mapping[str, Mapping[str, np.ndarray]]
     places: Sequence[int]
     names: list[str]
 
@@ -73,15 +73,16 @@ class _Scores:
         """Return the seeds that a method and the plain student both have."""
         return [seed for seed in self.values[name] if seed in self.values[PLAIN]]
 
-    def of(self, name: str, *, like: str | None = None) -> Tensor:
+    def of(self, name: str, *, like: str | None = None) -> np.ndarray:
         """Return the mean over seeds; over those that another method has, where one is named."""
         seeds = self.shared(like or name)
-        return torch.stack([self.values[name][seed] for seed in seeds]).mean(dim=0)
+        mean: np.ndarray = np.mean([self.values[name][seed] for seed in seeds], axis=0)
+        return mean
 
 
 def _kept_scores(opened: Opened) -> _Scores | None:
     """Return the scores that the runs kept, None where one kept none: large splits do not."""
-    values: dict[str, dict[str, Tensor]] = {}
+    values: dict[str, dict[str, np.ndarray]] = {}
     names: list[str] = []
     for name, runs in opened.compared.repeats.items():
         for seed, folder in runs.items():
@@ -90,7 +91,7 @@ def _kept_scores(opened: Opened) -> _Scores | None:
                 return None
             with np.load(file, allow_pickle=False) as kept:
                 names = [str(one) for one in kept["names"]]
-                counts = torch.from_numpy(kept["counts"])
+                counts = kept["counts"]
             if len(names) != len(opened.dataset):
                 return None
             values.setdefault(name, {})[seed] = image_miou(counts)
@@ -107,7 +108,7 @@ def _new_scores(opened: Opened) -> _Scores:
     return _Scores(values, opened.places, opened.names())
 
 
-def _score(opened: Opened, network: nn.Module, part: SegDataset) -> Tensor:
+def _score(opened: Opened, network: nn.Module, part: SegDataset) -> np.ndarray:
     config = opened.compared.config
     result = evaluate(
         network,
@@ -119,7 +120,7 @@ def _score(opened: Opened, network: nn.Module, part: SegDataset) -> Tensor:
         window=config.evaluation.window,
         keep_images=True,
     )
-    return torch.as_tensor(result.image_counts)
+    return torch.as_tensor(result.image_counts).numpy()
 
 
 def _write(opened: Opened, sample: Sample, folder: Path) -> dict[str, str]:
@@ -147,7 +148,7 @@ def _write(opened: Opened, sample: Sample, folder: Path) -> dict[str, str]:
     return {kind: str(file.relative_to(opened.root)) for kind, file in files.items()}
 
 
-def _entry(names: Sequence[str], plain: Tensor, own: Tensor, place: int) -> dict[str, Any]:
+def _entry(names: Sequence[str], plain: np.ndarray, own: np.ndarray, place: int) -> dict[str, Any]:
     before, after = float(plain[place]), float(own[place])
     return {"image": names[place], "plain": before, "method": after, "difference": after - before}
 

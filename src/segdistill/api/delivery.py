@@ -17,7 +17,7 @@ from segdistill.catalogue.tables import load
 from segdistill.config import DataConfig, NetworkConfig, RunConfig
 from segdistill.config.loading import load_configs
 from segdistill.delivery.cost import Cost, count, count_as_cirkd
-from segdistill.delivery.latency import Latency, Precision, measure
+from segdistill.delivery.latency import Arithmetic, Latency, measure
 from segdistill.delivery.onnx import export_onnx
 from segdistill.delivery.parity import Parity, compare_onnx, other_sizes
 from segdistill.errors import ConfigError, DataError, SegdistillError
@@ -165,7 +165,7 @@ def latency(
     return measured
 
 
-_WAYS: tuple[tuple[Precision, bool, bool], ...] = (
+_WAYS: tuple[tuple[Arithmetic, bool, bool], ...] = (
     ("fp32", False, False),
     ("fp32", True, False),
     ("bf16", True, False),

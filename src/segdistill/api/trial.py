@@ -7,7 +7,7 @@ from pathlib import Path
 
 from segdistill.config import RunConfig
 from segdistill.config.loading import load_configs
-from segdistill.data.contact import contact_sheet
+from segdistill.data.contact_sheet import contact_sheet
 from segdistill.data.inspection import DataReport, inspect_data
 from segdistill.data.pack.manifest import find_pack_faults, is_packed
 from segdistill.data.pictures import write_image

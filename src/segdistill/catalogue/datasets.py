@@ -163,7 +163,7 @@ DATASETS: dict[str, Dataset] = {
         tested="built trees in both layouts, ids and colours, every kind of bad file",
     ),
     "list": Dataset(
-        target="formats.list:listing",
+        target="formats.list:list",
         about="A CSV or JSONL list with columns image, mask and split.",
         settings={
             "root": _root("folder of the list, and what its paths are relative to"),
@@ -175,7 +175,7 @@ DATASETS: dict[str, Dataset] = {
         tested="CSV and JSON lines, with and without splits, absolute paths, broken rows",
     ),
     "hf": Dataset(
-        target="formats.hf:arrow",
+        target="formats.hf:hf",
         about="A folder of Hugging Face datasets (save_to_disk), images and masks inside.",
         settings={
             "root": _root("folder that datasets.save_to_disk wrote"),

@@ -144,49 +144,49 @@ _CLASSES = ("classes",)
 
 NETWORKS: dict[str, Entry] = {
     "deeplabv3": Entry(
-        target="networks:deeplabv3",
+        target="networks.deeplabv3:deeplabv3",
         about="DeepLabV3: several dilations and an image feature on any backbone.",
         settings=_on_backbone("resnet101", 16, HEADS["aspp"].settings),
         given=_CLASSES,
     ),
     "reduced_deeplabv3": Entry(
-        target="networks:reduced_deeplabv3",
+        target="networks.reduced_deeplabv3:reduced_deeplabv3",
         about="DeepLabV3 without dilated branches, the light form of the MobileNetV2 paper.",
         settings=_on_backbone("mobilenetv2_100", 16, {"width": HEADS["aspp"].settings["width"]}),
         given=_CLASSES,
     ),
     "pspnet": Entry(
-        target="networks:pspnet",
+        target="networks.pspnet:pspnet",
         about="PSPNet: averages over grids of several coarseness on any backbone.",
         settings=_on_backbone("resnet101", 8, HEADS["psp"].settings),
         given=_CLASSES,
     ),
     "fcn": Entry(
-        target="networks:fcn",
+        target="networks.fcn:fcn",
         about="A fully convolutional network: plain 3x3 convolutions on any backbone.",
         settings=_on_backbone("resnet50", 8, HEADS["fcn"].settings),
         given=_CLASSES,
     ),
     "lraspp": Entry(
-        target="networks:lraspp",
+        target="networks.lraspp:lraspp",
         about="LR-ASPP: the light head of MobileNetV3 on any backbone.",
         settings=_on_backbone("mobilenetv3_large_100", 16, HEADS["lraspp"].settings, dropout=0.0),
         given=_CLASSES,
     ),
     "espnet_c": Entry(
-        target="espnet:EspNetC",
+        target="networks.espnet_c:EspNetC",
         about="ESPNet-C: thin dilated convolutions, logits at stride 8; from scratch.",
         settings={"repeats": _REPEATS},
         given=_CLASSES,
     ),
     "espnet": Entry(
-        target="espnet:EspNet",
+        target="networks.espnet:EspNet",
         about="ESPNet: ESPNet-C with a light decoder to the image's size; from scratch.",
         settings={"repeats": _REPEATS},
         given=_CLASSES,
     ),
     "mobilenetv2plus": Entry(
-        target="mobilenetv2plus:mobilenetv2plus",
+        target="networks.mobilenetv2plus:mobilenetv2plus",
         about="MobileNetV2Plus: every stage of a dilated MobileNetV2, ASPP and a shallow skip.",
         settings={"pretrained": _PRETRAINED},
         given=_CLASSES,

@@ -1,4 +1,4 @@
-"""What a dataset holds, and what in it would spoil a training: before any is started."""
+"""What a dataset holds, and what in it would stop or spoil a training, before one starts."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from typing import Any
 
 import numpy as np
 
-from segdistill.data import build_dataset
+from segdistill.data.build import build_dataset
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes, Sample, SegDataset
 
 
 @dataclass
 class SplitReport:
-    """What was found in one split.
+    """The contents of one split.
 
     Attributes:
-        images: number of pairs that the split names.
-        faults: one message for each pair that cannot be used.
+        images: number of images that the split lists.
+        faults: one message per pair that cannot be used.
         without_mask: number of images that have no mask.
         sizes: number of images by ``"height×width"``, the most frequent first.
         pixels: pixels by class name.
         ignored_pixels: pixels without a class.
-        images_with: number of images by class that is in them.
-        mean: of the red, green and blue values, 0 to 1.
-        std: of the same.
+        images_with: number of images by class, counting those that contain the class.
+        mean: mean of red, green and blue, from 0 to 1.
+        std: standard deviation of red, green and blue, in the same scale.
     """
 
     images: int = 0
@@ -51,11 +51,11 @@ class SplitReport:
 
 @dataclass
 class DataReport:
-    """What was found in a dataset.
+    """The contents of a dataset.
 
     Attributes:
         splits: report by split.
-        duplicates: groups of ``split/name`` whose images are the same, pixel by pixel.
+        duplicates: groups of ``split/name`` whose images are equal in every pixel.
         leaks: those groups that lie in more than one split.
     """
 
@@ -65,19 +65,21 @@ class DataReport:
 
     @property
     def faults(self) -> list[str]:
-        """All that a training would stop at, over the splits."""
+        """Everything that would stop a training, over all splits."""
         return [fault for report in self.splits.values() for fault in report.faults]
 
     @property
     def warnings(self) -> list[str]:
-        """What a training would not stop at but a person should know."""
-        said = [f"same image in more than one split: {', '.join(group)}" for group in self.leaks]
+        """What would not stop a training but should be known."""
+        messages = [
+            f"same image in more than one split: {', '.join(group)}" for group in self.leaks
+        ]
         for split, report in self.splits.items():
             if report.absent_classes and report.images > report.without_mask:
-                said.append(f"{split}: no pixel of {', '.join(report.absent_classes)}")
+                messages.append(f"{split}: no pixel of {', '.join(report.absent_classes)}")
             if len(report.sizes) > 1:
-                said.append(f"{split}: images of {len(report.sizes)} sizes")
-        return said
+                messages.append(f"{split}: images of {len(report.sizes)} sizes")
+        return messages
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists and numbers."""
@@ -107,20 +109,20 @@ def inspect_data(
 
     Args:
         options: config of the dataset, as for :func:`~segdistill.data.build_dataset`.
-        splits: names of the splits, that which is trained on first.
-        workers: threads that read.
+        splits: names of the splits; the first is the one that is trained on.
+        workers: number of threads that read.
         progress: called with split, images done and images in all.
-        open_split: from the name of a split to its images, where it is not one of the
-            dataset's own, such as a part that is held out.
+        open_split: opens a split by name, where the dataset itself has none of that name, such
+            as a part that is held out.
         images_only: splits that need no masks.
 
     Returns:
-        Counts, sizes, class frequencies, mean and deviation, and everything at fault. A
-        split that cannot be built is a fault, not an error; so are a first split of which no
-        image has a mask, and any other split of which one has none.
+        Counts, sizes, class frequencies, mean and deviation, and every fault. A split that
+        cannot be built is a fault, not an error; so is a training split in which no image has a
+        mask, and any other split in which one has none.
     """
     reports: dict[str, SplitReport] = {}
-    places: dict[str, list[str]] = {}
+    names_by_digest: dict[str, list[str]] = {}
     for split in splits:
         try:
             dataset = open_split(split) if open_split else build_dataset(options, split=split)
@@ -129,11 +131,11 @@ def inspect_data(
             continue
         tally = _Tally(dataset.classes)
         with ThreadPoolExecutor(workers) as pool:
-            found = pool.map(partial(_look, dataset), range(len(dataset)))
-            for done, one in enumerate(found, start=1):
-                tally.add(one)
-                if isinstance(one, _Look):
-                    places.setdefault(one.digest, []).append(f"{split}/{one.name}")
+            facts = pool.map(partial(_read, dataset), range(len(dataset)))
+            for done, fact in enumerate(facts, start=1):
+                tally.add(fact)
+                if isinstance(fact, _Facts):
+                    names_by_digest.setdefault(fact.digest, []).append(f"{split}/{fact.name}")
                 if progress is not None:
                     progress(split, done, len(dataset))
         report = reports[split] = tally.report()
@@ -143,14 +145,60 @@ def inspect_data(
                 f"{split}: expected masks, got none for {report.without_mask} of "
                 f"{len(dataset)} images; training images without masks go into data.unlabelled"
             )
-    duplicates = [group for group in places.values() if len(group) > 1]
+    duplicates = [group for group in names_by_digest.values() if len(group) > 1]
     leaks = [group for group in duplicates if len({name.split("/")[0] for name in group}) > 1]
     return DataReport(reports, duplicates, leaks)
 
 
+def find_faults(dataset: SegDataset, *, workers: int = 2) -> list[str]:
+    """Read every image and mask, and return one message per pair that cannot be used.
+
+    Args:
+        dataset: images with masks.
+        workers: number of threads that read.
+
+    Returns:
+        The messages in the order of the dataset; empty where all pairs are sound.
+    """
+
+    def fault(index: int) -> str | None:
+        try:
+            dataset[index]
+        except DataError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(workers) as pool:
+        return [message for message in pool.map(fault, range(len(dataset))) if message]
+
+
+def verify(dataset: SegDataset, *, workers: int = 2) -> None:
+    """Read every image and mask once, and refuse a dataset with broken pairs.
+
+    Args:
+        dataset: images with masks.
+        workers: number of threads that read.
+
+    Raises:
+        DataError: a pair is broken; all broken ones are listed.
+    """
+    faults = find_faults(dataset, workers=workers)
+    if faults:
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise DataError(
+            f"verify: expected {len(dataset)} sound pairs, got {len(faults)} broken; "
+            f"correct or remove them:{listed}"
+        )
+
+
 @dataclass(frozen=True)
-class _Look:
-    """What is kept of one sample."""
+class _Facts:
+    """What is kept of one sample.
+
+    Attributes:
+        labels: pixels by value of the mask, None without a mask.
+        moments: count, sum and sum of squares, each of red, green and blue.
+    """
 
     name: str
     digest: str
@@ -159,7 +207,8 @@ class _Look:
     moments: np.ndarray
 
 
-def _look(dataset: SegDataset, index: int) -> _Look | str:
+def _read(dataset: SegDataset, index: int) -> _Facts | str:
+    """Return the facts of one sample, or what is wrong with it."""
     try:
         sample: Sample = dataset[index]
     except DataError as error:
@@ -173,7 +222,7 @@ def _look(dataset: SegDataset, index: int) -> _Look | str:
     if sample.mask is not None:
         labels = np.bincount(np.ascontiguousarray(sample.mask).ravel(), minlength=256)
     height, width = image.shape[:2]
-    return _Look(sample.name, digest.hexdigest(), (height, width), labels, moments)
+    return _Facts(sample.name, digest.hexdigest(), (height, width), labels, moments)
 
 
 class _Tally:
@@ -188,18 +237,18 @@ class _Tally:
         self.images_with = np.zeros(256, dtype=np.int64)
         self.moments = np.zeros((3, 3))
 
-    def add(self, one: _Look | str) -> None:
+    def add(self, facts: _Facts | str) -> None:
         self.images += 1
-        if isinstance(one, str):
-            self.faults.append(one)
+        if isinstance(facts, str):
+            self.faults.append(facts)
             return
-        self.sizes["×".join(map(str, one.size))] += 1
-        self.moments += one.moments
-        if one.labels is None:
+        self.sizes["×".join(map(str, facts.size))] += 1
+        self.moments += facts.moments
+        if facts.labels is None:
             self.without_mask += 1
         else:
-            self.labels += one.labels
-            self.images_with += one.labels > 0
+            self.labels += facts.labels
+            self.images_with += facts.labels > 0
 
     def report(self) -> SplitReport:
         count, total, squares = self.moments

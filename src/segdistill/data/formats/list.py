@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from segdistill.data.files.dataset import FileDataset, Pair, find_layout
@@ -12,19 +13,19 @@ from segdistill.data.formats.folder import read_classes
 from segdistill.errors import DataError
 
 
-def listing(
+def list(
     *, split: str, root: Path, file: str = "data.csv", classes: str = "classes.txt"
 ) -> FileDataset:
     """Read one split of a list of files.
 
     The list is CSV with a header, or JSON lines (``.jsonl``). Each row has ``image``, and may
     have ``mask`` (empty where there is none), ``split`` (rows without it are in every split)
-    and ``name``. Paths are relative to the root, or absolute. Other columns are passed over in
+    and ``name``. Paths are relative to the root, or absolute. Other columns are ignored in
     a list that has masks and splits, and refused in one that has not: they may be misspelt.
 
     Args:
         split: which rows.
-        root: folder of the list and what its paths are relative to.
+        root: folder of the list, to which its paths are relative.
         file: the list, relative to the root.
         classes: file of class names and colours, as for ``folder``.
 
@@ -53,27 +54,27 @@ def listing(
 
 
 def _name(root: Path, image: str) -> str:
-    """Return a path without extension, and without what leads out of the root."""
+    """Return a path without its extension and without parts that lead out of the root."""
     path = Path(image)
     path = path.relative_to(root) if path.is_relative_to(root) else path
     inside = [part for part in path.with_suffix("").parts if part not in (path.anchor, "..")]
     return "/".join(inside)
 
 
-def _check_names(file: Path, pairs: list[Pair]) -> None:
-    """Refuse names by which predictions could not be written, each below one folder."""
+def _check_names(file: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse names under which predictions could not be written below one folder."""
     images: dict[str, str] = {}
     for name, image, _ in pairs:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(f"{file}: expected names without .. and root, got {name!r}")
         if images.setdefault(name, image) != image:
             raise DataError(
-                f"{file}: expected one image a name, got {images[name]} and {image} for {name!r}; "
-                "add a column name that tells them apart"
+                f"{file}: expected one image per name, got {images[name]} and {image} for "
+                f"{name!r}; add a column name that tells them apart"
             )
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     lines = read_text(path).splitlines(keepends=True)
     if path.suffix.lower() == ".jsonl":
         rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
@@ -99,7 +100,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
+def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Refuse columns that could be masks or splits under another name."""
     given = {key for row in rows for key in row if key}
     missing = {"mask", "split"} - given
@@ -112,7 +113,7 @@ def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _is_row(row: object) -> bool:
-    """Return whether a row has an image that could be a file, and text where text belongs."""
+    """Return whether a row names an image file, and all its known cells are text."""
     if not isinstance(row, dict):
         return False
     cells = [row.get(key) for key in ("image", "mask", "split", "name")]

@@ -1,6 +1,7 @@
 """The autoencoder of knowledge adaptation: a teacher's features in a denser form."""
 
 from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
 
 from segdistill.losses.maths.precision import full_precision, without_autocast
 
@@ -47,11 +48,8 @@ class Autoencoder(nn.Module):
 
 def conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     """Return a 3×3 convolution with batch norm and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
+    block: nn.Sequential = Conv2dNormActivation(inputs, outputs, kernel_size=3, stride=stride)
+    return block
 
 
 @without_autocast

@@ -5,6 +5,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import Conv2dNormActivation
 
 from segdistill.checks import nearest
 
@@ -99,12 +100,8 @@ def _linear(student: int, teacher: int) -> nn.Sequential:
 
 
 def _conv_bn_relu(student: int, teacher: int) -> nn.Sequential:
-    # Batch norm brings its own bias.
-    return nn.Sequential(
-        nn.Conv2d(student, teacher, kernel_size=1, bias=False),
-        nn.BatchNorm2d(teacher),
-        nn.ReLU(),
-    )
+    block: nn.Sequential = Conv2dNormActivation(student, teacher, kernel_size=1)
+    return block
 
 
 def _mlp(student: int, teacher: int) -> nn.Sequential:

@@ -20,21 +20,21 @@ def contact_sheet(
 
     Args:
         dataset: images with masks; those that cannot be read are left out.
-        count: how many images.
-        columns: pairs in a row.
-        width: of one image, px.
+        count: number of images.
+        columns: pairs per row.
+        width: width of one image, px.
 
     Shape:
-        Result uint8 ``(H, W, 3)``.
+        Result uint8 RGB ``(H, W, 3)``.
 
     Returns:
-        The picture.
+        The sheet.
 
     Raises:
         DataError: none of the images can be read.
     """
-    places = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int))
-    pairs = [pair for place in places if (pair := _pair(dataset, int(place), width)) is not None]
+    indices = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).astype(int))
+    pairs = [pair for index in indices if (pair := _pair(dataset, int(index), width)) is not None]
     if not pairs:
         raise DataError("contact_sheet: expected images that can be read, got none")
     height = max(pair.height for pair in pairs)
@@ -45,8 +45,8 @@ def contact_sheet(
         (columns * (2 * width + _MARGIN), rows * (height + _MARGIN) + legend.height),
         "white",
     )
-    for place, pair in enumerate(pairs):
-        row, column = divmod(place, columns)
+    for position, pair in enumerate(pairs):
+        row, column = divmod(position, columns)
         sheet.paste(pair, (column * (2 * width + _MARGIN), row * (height + _MARGIN)))
     sheet.paste(legend, (0, rows * (height + _MARGIN)))
     return np.array(sheet)
@@ -71,8 +71,8 @@ def _legend(classes: Classes, width: int) -> Image.Image:
     rows = -(-len(classes) // across)
     legend = Image.new("RGB", (width, max(1, rows * _LINE)), "white")
     draw = ImageDraw.Draw(legend)
-    for place, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True)):
-        row, column = divmod(place, across)
+    for label, (name, color) in enumerate(zip(classes.names, classes.colors, strict=True)):
+        row, column = divmod(label, across)
         left, top = column * (width // across) + 4, row * _LINE
         draw.rectangle((left, top + 2, left + 11, top + 13), fill=color)
         # The default font has Latin letters only.

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdistill.data.contact import contact_sheet
+from segdistill.data.contact_sheet import contact_sheet
 from segdistill.data.formats.folder import folder
 from segdistill.data.formats.scenes import scenes
 from segdistill.errors import DataError

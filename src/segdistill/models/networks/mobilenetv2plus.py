@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from segdistill.models.backbone import Trunk
 from segdistill.models.heads.head import FeatureInfo, Head
-from segdistill.models.images import IMAGENET_MEAN, IMAGENET_STD
+from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 from segdistill.models.segmenter import Segmenter
 
 _STRIDES = (2, 4, 8, 8, 8, 8, 8)
@@ -22,7 +22,7 @@ class EveryStage(Trunk):
     """MobileNetV2 that returns each of its seven stages, the last four dilated 2 to 16.
 
     Args:
-        pretrained: load ImageNet weights by timm's name.
+        pretrained: load timm's ImageNet weights.
     """
 
     def __init__(self, pretrained: bool = False) -> None:
@@ -46,19 +46,19 @@ class EveryStage(Trunk):
 
 
 class PlusHead(Head):
-    """The head of MobileNetV2Plus: stages joined, ASPP on them, two shallow maps beside it.
+    """The head of MobileNetV2Plus: ASPP on all stages together, beside two shallow maps.
 
     Args:
         features: seven maps, shallowest first.
         width: channels of each branch of ASPP.
-        rates: its dilations.
+        rates: dilations of its 3x3 branches.
         dropout: share of values dropped after ASPP.
 
     Source:
         Liu, "LightNet: Light-weight Networks for Semantic Image Segmentation",
-        ansleliu/LightNet, described there; it is the student that Liu et al., CVPR 2019,
-        name MobileNetV2Plus. There the shallow maps are pooled without padding, which only
-        fits images whose sides 8 divides; here with padding, which fits all.
+        ansleliu/LightNet, described there; the student that Liu et al., CVPR 2019, call
+        MobileNetV2Plus. There the shallow maps are pooled without padding, which only
+        fits images whose sides are multiples of 8; here with padding, which fits any.
     """
 
     def __init__(
@@ -119,11 +119,11 @@ class PlusHead(Head):
 
 
 class SqueezeExcite(nn.Module):
-    """Weigh channels by the image's average and positions by their own values, and add.
+    """Weigh channels by the image's average and positions by their own values; add the two.
 
     Args:
         channels: width of the map.
-        reduction: how much thinner the channels' gate is inside.
+        reduction: factor by which the channels' gate is thinner inside.
 
     Source:
         Roy, Navab and Wachinger, "Concurrent Spatial and Channel Squeeze & Excitation in

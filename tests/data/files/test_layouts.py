@@ -73,14 +73,14 @@ def folder(root: Path, write: Callable) -> None:
     _text(root / "classes.txt", "ground\n")
 
 
-def listing(root: Path, write: Callable) -> None:
+def list_of_files(root: Path, write: Callable) -> None:
     write(root / "pictures/a.png", RGB)
     write(root / "pictures/m.png", IDS)
     _text(root / "data.csv", "image,mask\npictures/a.png,pictures/m.png\n")
     _text(root / "classes.txt", "ground\n")
 
 
-def arrow(root: Path, write: Callable) -> None:
+def hf(root: Path, write: Callable) -> None:
     datasets = pytest.importorskip("datasets")
     write(root.parent / "a.png", RGB)
     write(root.parent / "m.png", IDS)
@@ -102,8 +102,8 @@ TREES = {
     "coco_stuff": ("coco_stuff", coco_stuff, "images"),
     "coco_stuff 10k": ("coco_stuff", coco_stuff_10k, "images"),
     "folder": ("folder", folder, "train"),
-    "list": ("list", listing, "pictures"),
-    "hf": ("hf", arrow, "val"),
+    "list": ("list", list_of_files, "pictures"),
+    "hf": ("hf", hf, "val"),
 }
 
 

@@ -6,7 +6,7 @@ from torch import nn
 from torch.testing import assert_close
 
 from segdistill.models import build_network
-from segdistill.models.mobilenetv2plus import EveryStage, SqueezeExcite
+from segdistill.models.networks.mobilenetv2plus import EveryStage, SqueezeExcite
 from segdistill.models.taps import TapShape, describe
 
 

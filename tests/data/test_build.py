@@ -1,32 +1,12 @@
-"""The table of datasets: every row can be read without torch, and built from a flat config."""
+"""Building a dataset from a flat config, and what the package offers."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import segdistill.data as data
-from segdistill.catalogue.datasets import DATASETS
-from segdistill.catalogue.tables import load
 from segdistill.data import build_dataset
 from segdistill.errors import ConfigError, DataError
-
-
-@pytest.mark.parametrize("name", DATASETS)
-def test_every_row_names_a_function_with_settings_and_a_sentence(name: str) -> None:
-    entry = DATASETS[name]
-    assert callable(load("segdistill.data", entry.target))
-    assert entry.given == ("split",)
-    assert "split" not in entry.settings
-    assert entry.about.endswith(".")
-    assert entry.tested
-    assert entry.layout
-    assert entry.ignored
-    if entry.classes:
-        assert entry.source
-        assert entry.licence
-        assert entry.splits
 
 
 def test_builds_a_split_from_a_flat_config(tree: Path) -> None:
@@ -54,21 +34,9 @@ def test_a_missing_folder_is_named(tmp_path: Path) -> None:
         build_dataset({"dataset": "camvid", "root": str(tmp_path / "nowhere")}, split="train")
 
 
-def test_the_table_is_read_without_importing_torch() -> None:
-    code = "import sys, segdistill.catalogue.datasets; assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
-
-
 def test_no_public_name_is_that_of_a_module_which_would_hide_it() -> None:
     modules = {path.stem for path in Path(data.__file__).parent.glob("*.py")}
     assert modules.isdisjoint(data.__all__)
-
-
-@pytest.mark.parametrize("name", [name for name in DATASETS if DATASETS[name].classes])
-def test_the_classes_of_a_row_can_be_listed(name: str) -> None:
-    classes = load("segdistill.data", DATASETS[name].classes)
-    assert len(classes.names) == len(classes.colors) > 1
-    assert len(set(classes.names)) == len(classes.names)
 
 
 def test_every_public_name_can_be_imported() -> None:

@@ -11,9 +11,9 @@ from PIL import Image
 from segdistill.data import build_dataset, inspect_data
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.formats.folder import folder
+from segdistill.data.inspection import find_faults
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
-from segdistill.data.verification import find_faults
 from segdistill.errors import DataError
 
 RNG = np.random.default_rng(0)
