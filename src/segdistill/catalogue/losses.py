@@ -20,10 +20,13 @@ class Loss:
         project: how the method's authors bring the student to the teacher's width.
         align: which map is resized where sizes differ: ``"teacher"``, ``"student"``, or
             ``"none"`` where the module takes maps of different sizes as they are.
-        uses_batch: the module is called as ``loss(student, teacher, batch)``.
+        uses_batch: the module cannot be called without a batch, whose labels or images it reads;
+            every other takes one all the same, to leave padding out.
         uses_labels: it reads the labels of that batch.
+        whole_batch: its meaning depends on all images of the batch at once, so that the batch
+            cannot be split into parts that are accumulated.
         given: constructor parameters that the objective fills in, out of
-            ``student_channels``, ``teacher_channels``, ``classes``.
+            ``student_channels``, ``teacher_channels``, ``classes``, ``seed``.
         parts: names of the parts where the module returns a dict of scalars, each times its
             own weight.
         prepares: the module has a stage before training, ``prepare``.
@@ -40,6 +43,7 @@ class Loss:
     align: Literal["teacher", "student", "none"] = "teacher"
     uses_batch: bool = False
     uses_labels: bool = False
+    whole_batch: bool = False
     given: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     prepares: bool = False
@@ -53,7 +57,6 @@ LOSSES: dict[str, Loss] = {
         source="Hinton et al. 2015, arXiv:1503.02531; Liu et al. 2019, Eq. 1",
         tap="logits",
         weight=1.0,
-        uses_batch=True,
     ),
     "channelwise_kl": Loss(
         target="channelwise_kl:ChannelwiseKL",
@@ -77,6 +80,7 @@ LOSSES: dict[str, Loss] = {
         source="Huang et al., NeurIPS 2022, arXiv:2205.10536",
         tap="logits",
         weight=1.0,
+        whole_batch=True,
     ),
     "holistic": Loss(
         target="holistic:Holistic",
@@ -85,7 +89,7 @@ LOSSES: dict[str, Loss] = {
         tap="logits",
         weight=0.1,
         uses_batch=True,
-        given=("classes",),
+        given=("classes", "seed"),
         adversarial=True,
     ),
     "feature_mse": Loss(
@@ -151,7 +155,7 @@ LOSSES: dict[str, Loss] = {
         source="Yang et al., ECCV 2022, arXiv:2205.01529",
         tap="head",
         weight=41.9,
-        given=("student_channels", "teacher_channels"),
+        given=("student_channels", "teacher_channels", "seed"),
     ),
     "knowledge_adaptation": Loss(
         target="knowledge_adaptation:KnowledgeAdaptation",
@@ -164,6 +168,14 @@ LOSSES: dict[str, Loss] = {
         parts=("adapt", "affinity"),
         prepares=True,
     ),
+    "affinity": Loss(
+        target="affinity:Affinity",
+        about="Match how alike any two positions are, row by row (KA without its autoencoder).",
+        source="He et al., CVPR 2019, Eqs. 3 and 4, and Table 1",
+        tap="head",
+        weight=1.0,
+        widths="any",
+    ),
     "pairwise_similarity": Loss(
         target="pairwise_similarity:PairwiseSimilarity",
         about="Match how alike any two positions of an image are (SKD).",
@@ -171,7 +183,6 @@ LOSSES: dict[str, Loss] = {
         tap="head",
         weight=10.0,
         widths="any",
-        uses_batch=True,
     ),
     "local_similarity": Loss(
         target="local_similarity:LocalSimilarity",
@@ -200,6 +211,7 @@ LOSSES: dict[str, Loss] = {
         weight=1.0,
         widths="any",
         project="mlp",
+        whole_batch=True,
     ),
     "memory_relations": Loss(
         target="memory_relations:MemoryRelations",
@@ -210,7 +222,8 @@ LOSSES: dict[str, Loss] = {
         project="mlp",
         uses_batch=True,
         uses_labels=True,
-        given=("classes", "teacher_channels"),
+        whole_batch=True,
+        given=("classes", "teacher_channels", "seed"),
         parts=("pixel", "region"),
     ),
     "cross_image_relations": Loss(
@@ -222,7 +235,8 @@ LOSSES: dict[str, Loss] = {
         project="mlp",
         uses_batch=True,
         uses_labels=True,
-        given=("classes", "teacher_channels"),
+        whole_batch=True,
+        given=("classes", "teacher_channels", "seed"),
         parts=("batch", "pixel", "region"),
     ),
 }

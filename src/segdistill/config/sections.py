@@ -115,6 +115,9 @@ class LossConfig(NamedSection):
     project: Literal["linear", "conv_bn_relu", "mlp", "none"] = Field(
         "none", description="projector of the student where widths differ"
     )
+    padding: Literal["masked", "counted"] = Field(
+        "masked", description="counted: also compare what augmentation padded, as papers' code does"
+    )
 
 
 class TrainingConfig(Section):

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_valid, resize_valid
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_valid, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import Batch
 
@@ -68,7 +69,7 @@ def pixelwise_kl(
     if valid is None:
         valid = torch.ones_like(student[:, 0], dtype=torch.bool)
     total = sum_over_blocks(divergence, student, teacher, valid[:, None], dim=2)
-    return total * temperature**2 / valid.sum().clamp_min(1)
+    return total * temperature**2 / share_of_count(valid.sum())
 
 
 class PixelwiseKL(nn.Module):
@@ -87,7 +88,7 @@ class PixelwiseKL(nn.Module):
         self.temperature = temperature
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
-        valid = None if batch is None else resize_valid(batch.valid, student.shape[-2:])
+        valid = valid_at(batch, student)
         return pixelwise_kl(student, teacher, temperature=self.temperature, valid=valid)
 
     def extra_repr(self) -> str:
