@@ -6,7 +6,7 @@ from torch import Tensor
 
 from segdistill.checks import check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_valid, count_positions, leave_out
+from segdistill.losses.maths.positions import check_valid, count_positions
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import length, unit
 
@@ -60,12 +60,11 @@ def adaptation(
     check_orders("adaptation", p=p, q=q)
     check_valid("adaptation", valid, student)
 
-    def distance(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
+    def distance(student: Tensor, teacher: Tensor) -> Tensor:
         difference = unit(student, dim=1, order=q) - unit(teacher, dim=1, order=q)
-        return length(leave_out(difference, *mask), dim=1, order=p).sum()
+        return length(difference, dim=1, order=p).sum()
 
-    masks = () if valid is None else (valid[:, None],)
-    total = sum_over_blocks(distance, student, teacher, *masks, dim=2)
+    total = sum_over_blocks(distance, student, teacher, dim=2, valid=valid)
     return total / count_positions(student, valid)
 
 

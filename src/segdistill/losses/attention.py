@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_valid, count_positions, leave_out, valid_at
+from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import SHORTEST, unit
 from segdistill.types import Batch
@@ -57,12 +57,10 @@ def attention(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
     check_maps("attention", student=student, teacher=teacher)
     check_valid("attention", valid, student)
 
-    def difference(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
-        student, teacher = (_attention(x, *mask) for x in (student, teacher))
-        return F.mse_loss(student, teacher, reduction="sum")
+    def difference(student: Tensor, teacher: Tensor) -> Tensor:
+        return F.mse_loss(_attention(student), _attention(teacher), reduction="sum")
 
-    masks = () if valid is None else (valid[:, None],)
-    total = sum_over_blocks(difference, student, teacher, *masks, dim=0)
+    total = sum_over_blocks(difference, student, teacher, dim=0, valid=valid)
     return total / count_positions(student, valid)
 
 
@@ -76,8 +74,7 @@ class Attention(nn.Module):
         return attention(student, teacher, valid=valid_at(batch, student))
 
 
-def _attention(maps: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Return the unit attention of ``(N, C, H, W)`` over positions, ``(N, 1, H, W)``."""
-    activity = leave_out(maps.square().mean(dim=1, keepdim=True), mask)
+def _attention(maps: Tensor) -> Tensor:
+    """Return the unit attention of ``(N, C, H, W)`` over positions, ``(N, H, W)``."""
     # Attention is squared activation, and so is the length below which it has no direction.
-    return unit(activity, dim=(2, 3), shortest=SHORTEST**2)
+    return unit(maps.square().mean(dim=1), dim=(1, 2), shortest=SHORTEST**2)

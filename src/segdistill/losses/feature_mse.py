@@ -5,7 +5,7 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_valid, count_positions, leave_out, valid_at
+from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.types import Batch
 
@@ -50,10 +50,10 @@ def feature_mse(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None
         student, teacher = full_precision(student, teacher.detach())
         return F.mse_loss(student, teacher)
 
-    def difference(student: Tensor, teacher: Tensor, mask: Tensor) -> Tensor:
-        return leave_out(student - teacher, mask).square().sum()
+    def difference(student: Tensor, teacher: Tensor) -> Tensor:
+        return (student - teacher).square().sum()
 
-    total = sum_over_blocks(difference, student, teacher, valid[:, None], dim=2)
+    total = sum_over_blocks(difference, student, teacher, dim=2, valid=valid)
     return total / (count_positions(student, valid) * student.shape[1])
 
 

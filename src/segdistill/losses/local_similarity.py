@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from segdistill.checks import check_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.gather import share_of_count
-from segdistill.losses.maths.positions import check_valid, leave_out, valid_at
+from segdistill.losses.maths.positions import check_valid, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import SHORTEST, length
 from segdistill.types import Batch
@@ -63,21 +63,18 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
     shares = 1 / pairs.clamp_min(1)[:, None, None, None]
     images = len(student) if valid is None else share_of_count((pairs > 0).sum())
 
-    def difference(student: Tensor, teacher: Tensor, shares: Tensor, *mask: Tensor) -> Tensor:
+    def difference(student: Tensor, teacher: Tensor, shares: Tensor) -> Tensor:
         lengths_s, lengths_t = (length(x, dim=1).clamp_min(SHORTEST) for x in (student, teacher))
         # Starts at a 0 with a graph, for maps without any neighbours.
         total = student[:0].sum()
         for down, right in _OFFSETS:
             cosine_s = _cosines(student, lengths_s, down, right)
             cosine_t = _cosines(teacher, lengths_t, down, right)
-            squares = (cosine_s - cosine_t).square()
-            if mask:
-                squares = leave_out(squares, _both(mask[0], down, right))
-            total = total + (squares * shares).sum()
+            # A position that does not count is 0 here, and its cosine with any other 0 too.
+            total = total + ((cosine_s - cosine_t).square() * shares).sum()
         return total
 
-    masks = () if valid is None else (valid[:, None],)
-    return sum_over_blocks(difference, student, teacher, shares, *masks, dim=0) / images
+    return sum_over_blocks(difference, student, teacher, shares, dim=0, valid=valid) / images
 
 
 class LocalSimilarity(nn.Module):

@@ -1,10 +1,11 @@
 """Magnitude distillation (MD): match the length of the whole map and nothing else."""
 
+import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_valid, count_images, leave_out, valid_at
+from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import length
 from segdistill.types import Batch
@@ -46,17 +47,15 @@ def magnitude(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
     check_same_maps("magnitude", student=student, teacher=teacher)
     check_valid("magnitude", valid, student)
 
-    def difference(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
-        positions: Tensor | int = student[0, 0].numel()
-        if mask:
-            student, teacher = (leave_out(x, mask[0]) for x in (student, teacher))
-            positions = mask[0].sum(dim=(1, 2, 3), keepdim=True).clamp_min(1)
+    everywhere = torch.ones_like(student[:, 0], dtype=torch.bool)
+    positions = (everywhere if valid is None else valid).sum(dim=(1, 2)).clamp_min(1)
+
+    def difference(student: Tensor, teacher: Tensor, positions: Tensor) -> Tensor:
         every = (1, 2, 3)
         squares = (length(teacher, dim=every) - length(student, dim=every)).square()
-        return (squares / positions).sum()
+        return (squares.flatten() / positions).sum()
 
-    masks = () if valid is None else (valid[:, None],)
-    total = sum_over_blocks(difference, student, teacher, *masks, dim=0)
+    total = sum_over_blocks(difference, student, teacher, positions, dim=0, valid=valid)
     return total / (count_images(student, valid) * student.shape[1])
 
 

@@ -3,7 +3,6 @@
 from torch import Tensor
 
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import leave_out
 from segdistill.losses.maths.unit import unit
 
 
@@ -27,12 +26,9 @@ def squared_distance(
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
     """
-    mask = None if valid is None else valid[:, None].expand(-1, student.shape[1], -1, -1)
 
-    def distance(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
-        if mask:
-            student, teacher = (leave_out(x, mask[0]) for x in (student, teacher))
-        return (unit(student, dim=vector) - unit(teacher, dim=vector)).square().sum()
+    def distance(student: Tensor, teacher: Tensor) -> Tensor:
+        teacher = unit(teacher, dim=vector)  # bound anew, so that a masked copy is let go
+        return (unit(student, dim=vector) - teacher).square().sum()
 
-    masks = () if mask is None else (mask,)
-    return sum_over_blocks(distance, student, teacher, *masks, dim=parts)
+    return sum_over_blocks(distance, student, teacher, dim=parts, valid=valid)
