@@ -28,7 +28,6 @@ def squared_distance(
     """
 
     def distance(student: Tensor, teacher: Tensor) -> Tensor:
-        teacher = unit(teacher, dim=vector)  # bound anew, so that a masked copy is let go
-        return (unit(student, dim=vector) - teacher).square().sum()
+        return (unit(student, dim=vector) - unit(teacher, dim=vector)).square().sum()
 
     return sum_over_blocks(distance, student, teacher, dim=parts, valid=valid)
