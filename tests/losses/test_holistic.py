@@ -153,7 +153,13 @@ def test_skds_own_optimiser_can_be_asked_for() -> None:
     assert_close(tenth, 0.1 * whole)
 
 
-def test_the_default_is_cirkds_adam() -> None:
+def test_the_critic_can_be_taught_by_the_hinge_form() -> None:
+    module = build(hinge=True, critic_weight=0.5).eval()
+    expected = 0.5 * hinge_critic_loss(module.critic, maps(1), maps(2), batch().images)
+    assert_close(module.critic_loss(maps(1), maps(2), batch()), expected)
+
+
+def test_the_default_is_the_adam_of_ifvds_and_cirkds_code() -> None:
     adversary = build().adversary
     assert (adversary.optimizer, adversary.learning_rate) == ("adam", 4e-4)
     assert (adversary.betas, adversary.weight_decay) == ((0.9, 0.99), 0.0)

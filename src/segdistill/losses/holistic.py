@@ -171,20 +171,23 @@ class Holistic(nn.Module):
     so that nothing there tells them apart. The critic's weights are in the ``state_dict``, and
     the loss of the student sends no gradient to them.
 
-    The paper does not say how its critic is optimised. The default is Adam as in CIRKD's
-    comparison (winycg/CIRKD, ``train_kd.py``); SKD's own code (``networks/kd_model.py``,
-    ``run_train_val.sh``) has SGD of rate 4e-4, momentum 0.9, weight decay 5e-4, a critic's loss
-    times 0.1, and the student's poly schedule for both.
+    The paper does not say how its critic is optimised. The default is Adam of rate 4e-4 and
+    betas 0.9 and 0.99, as in YukangWang/IFVD (where the rate follows the student's) and in
+    CIRKD's comparison (winycg/CIRKD, ``train_kd.py``: a constant rate, the hinge form). SKD's
+    own code (``networks/kd_model.py``, ``run_train_val.sh``) has SGD of rate 4e-4, momentum 0.9
+    and weight decay 5e-4, and the student's poly schedule. All three multiply the critic's loss
+    by 0.1.
 
     Args:
         classes: channels of the maps.
         width: see :class:`Critic`.
         bound_last: see :class:`Critic`.
         softmax: give the critic class probabilities in place of logits.
+        hinge: teach the critic by :func:`hinge_critic_loss`, which has no penalty.
         penalty_weight: see :func:`critic_loss`; 10 in Gulrajani et al. and in SKD's code.
-        critic_weight: of the critic's own loss; 0.1 in SKD's code.
+        critic_weight: of the critic's own loss.
         optimizer: of the critic, ``"adam"`` or ``"sgd"``.
-        learning_rate: of the critic's optimiser; 4e-4 in SKD's and in CIRKD's code.
+        learning_rate: of the critic's optimiser; 4e-4 in all three.
         betas: of Adam.
         momentum: of SGD.
         weight_decay: of the critic's optimiser.
@@ -211,6 +214,7 @@ class Holistic(nn.Module):
         width: int = 64,
         bound_last: bool = False,
         softmax: bool = False,
+        hinge: bool = False,
         penalty_weight: float = 10.0,
         critic_weight: float = 1.0,
         optimizer: Literal["adam", "sgd"] = "adam",
@@ -225,6 +229,7 @@ class Holistic(nn.Module):
         check_positive("Holistic", critic_weight=critic_weight, learning_rate=learning_rate)
         self.critic = Critic(classes, width, bound_last)
         self.softmax = softmax
+        self.hinge = hinge
         self.penalty_weight = penalty_weight
         self.critic_weight = critic_weight
         self.seed = seed
@@ -246,18 +251,18 @@ class Holistic(nn.Module):
         return self._adversary
 
     def critic_loss(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
-        """Return the weighted :func:`critic_loss` of both maps, for the critic's optimiser."""
+        """Return the weighted loss of the critic on both maps, for its optimiser."""
         # A function of the step: new points each time, and the same ones in a resumed run.
         seed = derive(self.seed, "critic", self.steps.value)
         self.steps.value += 1
-        return self.critic_weight * critic_loss(
-            self.critic,
-            self._seen(student.detach(), batch),
-            self._seen(teacher.detach(), batch),
-            batch.images,
-            penalty_weight=self.penalty_weight,
-            seed=seed,
-        )
+        maps = [self._seen(x.detach(), batch) for x in (student, teacher)]
+        if self.hinge:
+            loss = hinge_critic_loss(self.critic, *maps, batch.images)
+        else:
+            loss = critic_loss(
+                self.critic, *maps, batch.images, penalty_weight=self.penalty_weight, seed=seed
+            )
+        return self.critic_weight * loss
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
         check_same_maps("Holistic", student=student, teacher=teacher)
@@ -266,7 +271,7 @@ class Holistic(nn.Module):
 
     def extra_repr(self) -> str:
         return (
-            f"softmax={self.softmax}, penalty_weight={self.penalty_weight}, "
+            f"softmax={self.softmax}, hinge={self.hinge}, penalty_weight={self.penalty_weight}, "
             f"critic_weight={self.critic_weight}"
         )
 
