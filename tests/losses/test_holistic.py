@@ -134,6 +134,13 @@ def test_logits_give_the_student_a_gradient_that_probabilities_make_small() -> N
     assert slopes[0] > 5 * slopes[1]
 
 
+@pytest.mark.parametrize("softmax", [False, True])
+def test_the_score_is_of_what_the_critic_learns_from(softmax: bool) -> None:
+    module = build(softmax=softmax).eval()
+    expected = -module(maps(1), maps(2), batch())
+    assert_close(module.adversary.score(maps(1), batch().images).mean(), expected)
+
+
 def test_what_is_padded_tells_the_critic_nothing() -> None:
     module = build().eval()
     given = batch()

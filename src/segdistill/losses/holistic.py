@@ -144,6 +144,7 @@ class Adversary:
     Attributes:
         critic: the network to step; its parameters are none of the student's optimiser.
         loss: from student's map, teacher's map and batch to the critic's loss.
+        score: from logits and images to scores ``(N,)``, given to the critic as in training.
         optimizer: ``"adam"`` or ``"sgd"``.
         learning_rate: of the optimiser.
         betas: of Adam.
@@ -154,6 +155,7 @@ class Adversary:
 
     critic: nn.Module
     loss: Callable[[Tensor, Tensor, Batch], Tensor]
+    score: Score
     optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 4e-4
     betas: tuple[float, float] = (0.9, 0.99)
@@ -237,6 +239,7 @@ class Holistic(nn.Module):
         self._adversary = Adversary(
             self.critic,
             self.critic_loss,
+            self.score,
             optimizer=optimizer,
             learning_rate=learning_rate,
             betas=betas,
@@ -264,6 +267,11 @@ class Holistic(nn.Module):
             )
         return self.critic_weight * loss
 
+    def score(self, logits: Tensor, images: Tensor) -> Tensor:
+        """Return the critic's score of each map of logits, ``(N,)``, no position left out."""
+        scores: Tensor = self.critic(self._given(logits), images)
+        return scores
+
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
         check_same_maps("Holistic", student=student, teacher=teacher)
         with _frozen(self.critic):
@@ -276,11 +284,13 @@ class Holistic(nn.Module):
         )
 
     def _seen(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return a map as the critic is given it."""
-        (maps,) = full_precision(logits)
-        if self.softmax:
-            maps = maps.softmax(dim=1)
+        """Return a map as the critic is given it, without what is padded."""
+        maps = self._given(logits)
         return leave_out(maps, valid_at(batch, maps))
+
+    def _given(self, logits: Tensor) -> Tensor:
+        (maps,) = full_precision(logits)
+        return maps.softmax(dim=1) if self.softmax else maps
 
 
 @contextmanager
