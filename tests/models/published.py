@@ -173,7 +173,8 @@ def page() -> str:
 RECIPES_HEAD = """\
 ## The recipes' networks
 
-What `segdistill distill papers/...` builds, counted as the paper counts, beside what it prints.
+What `segdistill distill papers/...` builds, counted as the paper counts, beside what it prints;
+[papers.md](papers.md) has the commands of every table.
 
 | recipes | part | network | M parameters, ours | paper | G, ours | paper | |
 |---|---|---|---:|---:|---:|---:|---|
