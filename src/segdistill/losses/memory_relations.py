@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_positive, check_same_maps
-from segdistill.losses.maths.positions import check_valid, resize_valid
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_valid, valid_at, valid_labels
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.maths.relations import relation_kl
 from segdistill.losses.maths.unit import unit
@@ -83,7 +84,7 @@ def memory_relations(
         student,
         teacher,
         contrasts=(contrast, contrast),
-        weights=counted / counted.sum().clamp_min(1),
+        weights=counted / share_of_count(counted.sum()),
         temperature=temperature,
     )
 
@@ -137,7 +138,7 @@ class MemoryRelations(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> dict[str, Tensor]:
         step = self.steps.value
-        valid = resize_valid(batch.valid, student.shape[-2:])
+        valid, labels = valid_at(batch, student), valid_labels(batch)
         pixels = self.pixel.draw(self.pixel_contrasts, step=step)
         regions = self.region.draw(self.region_contrasts, step=step)
         parts = {
@@ -151,8 +152,8 @@ class MemoryRelations(nn.Module):
             )
         }
         if self.training:
-            self.pixel.enqueue(teacher, batch.labels, step=step)
-            self.region.enqueue(teacher, batch.labels)
+            self.pixel.enqueue(teacher, labels, step=step)
+            self.region.enqueue(teacher, labels)
             self.steps.value += 1
         return parts
 
