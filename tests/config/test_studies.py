@@ -79,6 +79,10 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
             r"search\.space\.training\.lr: .* got -1",
         ),
         ({"search": {"space": {"trainin.lr": [1]}}}, "did you mean 'training'"),
+        (
+            {"search": {"space": {"training.lr": {"low": 1, "high": 2, "lgo": True}}}},
+            "training.lr: expected a section with low and high or a list of values, got",
+        ),
         ({"search": {"sampler": "gird"}}, "expected grid, random or tpe, got 'gird'; did you mean"),
         (
             {"search": {"trials": -1}},

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
 from segdistill.checks import nearest
-from segdistill.config.mistakes import expected, validate
+from segdistill.config.mistakes import expected, shown, validate
 from segdistill.config.rows import TABLES, row_model, row_name
 from segdistill.config.sections import (
     DataConfig,
@@ -73,7 +73,7 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
         raise ConfigError(f"{path}: expected the name of a {base.selector}, got none; see {listed}")
     if not isinstance(name, str) or row_name(name) not in table:
         answer = nearest(row_name(str(name)), table)
-        raise ConfigError(f"{path}: there is no {base.selector} '{name}'; {answer}")
+        raise ConfigError(f"{path}: there is no {base.selector} {shown(name)}; {answer}")
     if isinstance(tree.get("unlabelled"), dict) and issubclass(base, DataConfig):
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")
         tree = {**tree, "unlabelled": below}
@@ -109,8 +109,7 @@ def _check_whole(config: RunConfig) -> None:
             f"got {unlabelled.per_batch}"
         )
     parts = config.training.accumulate
-    share = config.data.batch_size / (parts * config.training.devices)
-    if share != int(share):
+    if config.data.batch_size % (parts * config.training.devices):
         raise ConfigError(
             f"training.accumulate: expected batch_size {config.data.batch_size} to divide into "
             f"{parts} parts on {config.training.devices} devices"

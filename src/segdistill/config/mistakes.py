@@ -13,6 +13,7 @@ from typing import Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from segdistill.catalogue.settings import Setting
 from segdistill.checks import nearest
 from segdistill.config.rows import as_setting
 from segdistill.config.sections import Section
@@ -66,10 +67,15 @@ def shown(value: Any) -> str:
 
 def _explain(error: ValidationError, model: type[Section], tree: Any, where: str) -> ConfigError:
     first = error.errors(include_url=False)[0]
-    keys, holder, wanted = _locate(model, first["loc"])
+    loc = first["loc"]
+    # Pydantic's word for what is wrong with a name itself.
+    names = loc[-1:] == ("[key]",)
+    keys, holder, wanted = _locate(model, loc[:-2] if names else loc)
     path = ".".join([*([where] if where else []), *map(str, keys)])
-    whole = len(keys) == len(first["loc"])
-    if first["type"] == "extra_forbidden" and holder is not None:
+    if names:
+        return ConfigError(f"{path}: expected names that are text, got {loc[-2]}")
+    whole = len(keys) == len(loc)
+    if first["type"] == "extra_forbidden" and whole and holder is not None:
         return ConfigError(f"unknown key '{path}'; {nearest(str(keys[-1]), holder.model_fields)}")
     if first["type"] == "missing" and whole:
         return ConfigError(f"{path}: expected {wanted.accepts}, got none; add it")
@@ -78,14 +84,12 @@ def _explain(error: ValidationError, model: type[Section], tree: Any, where: str
 
 def _locate(
     model: type[BaseModel], loc: Sequence[int | str]
-) -> tuple[list[int | str], type[BaseModel] | None, Any]:
+) -> tuple[list[int | str], type[BaseModel] | None, Setting]:
     """Follow a path of pydantic's as far as it names keys.
 
     Returns:
         The keys, the model that holds the last of them, and the setting it is.
     """
-    from segdistill.catalogue.settings import Setting
-
     keys: list[int | str] = []
     holder: type[BaseModel] | None = None
     inner: Any = model

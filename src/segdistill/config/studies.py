@@ -203,8 +203,10 @@ def check_study(tree: Mapping[str, Any]) -> StudyConfig:
         raise ConfigError("pairs: expected either pairs, or teacher and student, got both")
     if alone:
         tree["pairs"] = {"student": alone}
-    if isinstance(tree.get("seeds"), int):
-        tree["seeds"] = range(tree["seeds"])
+    seeds = tree.get("seeds")
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        # Refused below as too many, without making them all.
+        tree["seeds"] = range(min(seeds, MOST_SEEDS + 1))
     if isinstance(tree.get("methods"), dict):
         methods = {
             name: {"distill": method} if isinstance(method, list) else method or {}
