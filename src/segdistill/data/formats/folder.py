@@ -30,7 +30,7 @@ def folder(
     Args:
         split: name of the split's folder.
         root: folder that holds the splits.
-        classes: file with one class a line, ``name`` or ``name 255 128 0``; a line whose
+        classes: file with one class per line, ``name`` or ``name 255 128 0``; a line whose
             name is ``ignore`` gives the colour of pixels without a class; lines that start
             with ``#`` are comments.
         images: name of the folders of images.
@@ -54,7 +54,7 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
     """Read class names, and colours where they are given.
 
     Args:
-        file: one class a line: a name (spaces allowed), then nothing or three numbers.
+        file: one class per line: a name (spaces allowed), then nothing or three numbers.
 
     Returns:
         The classes, and what their masks store: colours where every line has one.
@@ -65,7 +65,7 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
     """
     if not file.is_file():
         raise DataError(
-            f"{file}: expected a file with one class name a line, got nothing; write it"
+            f"{file}: expected a file with one class name per line, got nothing; write it"
         )
     lines = [line for line in read_text(file).splitlines() if not line.lstrip().startswith("#")]
     rows = [_split_line(line) for line in lines]

@@ -20,12 +20,12 @@ def list(
 
     The list is CSV with a header, or JSON lines (``.jsonl``). Each row has ``image``, and may
     have ``mask`` (empty where there is none), ``split`` (rows without it are in every split)
-    and ``name``. Paths are relative to the root, or absolute. Other columns are passed over in
+    and ``name``. Paths are relative to the root, or absolute. Other columns are ignored in
     a list that has masks and splits, and refused in one that has not: they may be misspelt.
 
     Args:
         split: which rows.
-        root: folder of the list and what its paths are relative to.
+        root: folder of the list, to which its paths are relative.
         file: the list, relative to the root.
         classes: file of class names and colours, as for ``folder``.
 
@@ -54,7 +54,7 @@ def list(
 
 
 def _name(root: Path, image: str) -> str:
-    """Return a path without extension, and without what leads out of the root."""
+    """Return a path without its extension and without parts that lead out of the root."""
     path = Path(image)
     path = path.relative_to(root) if path.is_relative_to(root) else path
     inside = [part for part in path.with_suffix("").parts if part not in (path.anchor, "..")]
@@ -62,15 +62,15 @@ def _name(root: Path, image: str) -> str:
 
 
 def _check_names(file: Path, pairs: Sequence[Pair]) -> None:
-    """Refuse names by which predictions could not be written, each below one folder."""
+    """Refuse names under which predictions could not be written below one folder."""
     images: dict[str, str] = {}
     for name, image, _ in pairs:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(f"{file}: expected names without .. and root, got {name!r}")
         if images.setdefault(name, image) != image:
             raise DataError(
-                f"{file}: expected one image a name, got {images[name]} and {image} for {name!r}; "
-                "add a column name that tells them apart"
+                f"{file}: expected one image per name, got {images[name]} and {image} for "
+                f"{name!r}; add a column name that tells them apart"
             )
 
 
@@ -113,7 +113,7 @@ def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
 
 
 def _is_row(row: object) -> bool:
-    """Return whether a row has an image that could be a file, and text where text belongs."""
+    """Return whether a row names an image file, and all its known cells are text."""
     if not isinstance(row, dict):
         return False
     cells = [row.get(key) for key in ("image", "mask", "split", "name")]
