@@ -258,12 +258,17 @@ class Holistic(nn.Module):
         # A function of the step: new points each time, and the same ones in a resumed run.
         seed = derive(self.seed, "critic", self.steps.value)
         self.steps.value += 1
-        maps = [self._seen(x.detach(), batch) for x in (student, teacher)]
+        ours, theirs = (self._seen(x.detach(), batch) for x in (student, teacher))
         if self.hinge:
-            loss = hinge_critic_loss(self.critic, *maps, batch.images)
+            loss = hinge_critic_loss(self.critic, ours, theirs, batch.images)
         else:
             loss = critic_loss(
-                self.critic, *maps, batch.images, penalty_weight=self.penalty_weight, seed=seed
+                self.critic,
+                ours,
+                theirs,
+                batch.images,
+                penalty_weight=self.penalty_weight,
+                seed=seed,
             )
         return self.critic_weight * loss
 
