@@ -1,14 +1,9 @@
 """Backbones: the stride that was asked for, and clear refusals."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pytest
 import torch
-from torch import nn
 
-from segdistill.models import backbone as source_file
-from segdistill.models.backbone import VARIANTS, Backbone, Variant, backbone_names
+from segdistill.models.backbone import VARIANTS, Backbone, backbone_names
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenetv2_035", "mobilenetv3_small_050"])
@@ -74,29 +69,6 @@ def test_lists_ours_and_timms() -> None:
     assert {"resnet18_deep", "mobilenetv2_035"} <= set(backbone_names())
 
 
-def test_a_variant_takes_over_what_fits_of_imagenets_weights(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    build = source_file._build
-    trained = build(Variant("resnet18"), {"features_only": True})
-
-    def built(variant: Variant, arguments: Mapping[str, Any]) -> nn.Module:
-        return trained if arguments["pretrained"] else build(variant, arguments)
-
-    monkeypatch.setattr(source_file, "_build", built)
-    network = Backbone("resnet18_deep", 8, pretrained=True)
-    own, source = network.body.state_dict(), trained.state_dict()
-    scratch = set(network.not_pretrained)
-    assert all(torch.equal(own[key], source[key]) for key in own.keys() - scratch)
-    assert "layer4.1.conv2.weight" not in scratch
-    # The stem is another one, and the first stage takes 128 channels of it in place of 64.
-    stem = {key for key in scratch if key.startswith(("conv1", "bn1"))}
-    assert stem
-    assert all(key.startswith("layer1.0.") for key in scratch - stem)
-    parameters = sum(own[key].numel() for key in scratch)
-    assert parameters < 0.03 * sum(value.numel() for value in own.values())
-
-
 @pytest.mark.parametrize(
     ("name", "stride", "pretrained", "message"),
     [
@@ -116,8 +88,7 @@ def test_a_variant_takes_over_what_fits_of_imagenets_weights(
             False,
             "stride 32, got one of stride 16.*set output_stride=16",
         ),
-        ("resnet18_half", 8, True, "pretrained=False, since hardly any weight of resnet18 fits"),
-        ("mobilenetv2_130", 16, True, "pretrained=False"),
+        ("resnet18_half", 8, True, "pretrained=False"),
     ],
 )
 def test_refuses_what_it_cannot_build(

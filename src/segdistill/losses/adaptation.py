@@ -31,7 +31,7 @@ def adaptation(
     norms over channels. It does not change when a position is multiplied by a positive
     number. No gradient reaches the teacher. Half-precision maps are compared in float32.
 
-    It holds two maps beside its inputs. The gradient has no gradient of its own.
+    It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: the student's map after its adapter, :math:`x`.

@@ -19,11 +19,11 @@ def affinity(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -
 
     .. math:: L = \frac{1}{N} \sum_n \sum_i \|A(x_n)_i - A(y_n)_i\|_2.
 
-    This is Eq. 4 as it is printed, a sum over rows of norms that are not squared; it grows
-    with :math:`\sqrt P`. Maps of more positions than channels are compared through their C×C
-    products, where a row whose cosines differ by less than rounding (1e-3 in float32) counts
-    as equal. No gradient reaches the teacher. Half-precision maps are compared in float32. The
-    gradient has no gradient of its own.
+    This is Eq. 4 as it is printed, a sum over rows of norms that are not squared; it grows with
+    :math:`\sqrt P`. Maps of more positions than channels are compared through their C×C products,
+    where a row whose cosines differ by less than rounding (1e-3 in float32) counts as equal. No
+    gradient reaches the teacher. Half-precision maps are compared in float32. It is not twice
+    differentiable.
 
     Args:
         student: the student's map after its adapter, :math:`x`.

@@ -28,8 +28,8 @@ def attention(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
     and none a map of zeros. Half-precision maps are compared in float32.
 
     Use it where widths differ and no projector is wanted: it is the cheapest of the feature
-    losses. It holds three maps beside its inputs at most. The gradient has no gradient of its
-    own.
+    losses. It needs at most three maps of memory beyond its inputs. It is not twice
+    differentiable.
 
     Args:
         student: features of the student, :math:`x`.

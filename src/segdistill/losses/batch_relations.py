@@ -25,11 +25,10 @@ def batch_relations(
         L = \frac{1}{B^2} \sum_{i, j} \frac{1}{A_i} \sum_a \mathrm{KL}\big(
             \sigma(S^y_{ij}[a] / \tau) \,\|\, \sigma(S^x_{ij}[a] / \tau) \big).
 
-    :math:`B` counts the images of all processes: each compares its own with everybody's, and
-    the mean over processes is the equation. The widths of the two maps may differ. It does
-    not change when an embedding is multiplied by a positive number. No gradient reaches the
-    teacher. Half-precision maps are compared in float32. The gradient has no gradient of its
-    own.
+    :math:`B` counts the images of all processes: each compares its own with those of all, and the
+    mean over processes is the equation. The widths of the two maps may differ. It does not change
+    when an embedding is multiplied by a positive number. No gradient reaches the teacher.
+    Half-precision maps are compared in float32. It is not twice differentiable.
 
     The similarity maps are never held whole, but their arithmetic is real: eight operations
     for each pair of pixels and channel. :math:`S_{ji} = S_{ij}^T` would save a quarter of
@@ -70,9 +69,9 @@ def batch_relations(
     student, teacher = full_precision(student, teacher.detach())
     student = unit(student.flatten(start_dim=2), dim=1)
     teacher = unit(teacher.flatten(start_dim=2), dim=1)
-    everybody = None
+    gathered = None
     if processes()[1] > 1:
-        everybody = (gather_images(student), gather_images(teacher))
+        gathered = (gather_images(student), gather_images(teacher))
     weights = torch.ones_like(student[:, 0])
     counted = None
     if valid is not None:
@@ -82,7 +81,7 @@ def batch_relations(
     return relation_kl(
         student,
         teacher,
-        contrasts=everybody,
+        contrasts=gathered,
         weights=weights / (anchors * images),
         temperature=temperature,
         counted=counted,

@@ -20,7 +20,7 @@ def channel_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = 
     It does not change when a channel is multiplied by a positive number. Zero channels,
     half precision and the teacher's gradient are treated as in :func:`layer_angular`.
 
-    It holds two maps beside its inputs. The gradient has no gradient of its own.
+    It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.

@@ -31,9 +31,8 @@ def channelwise_kl(
     constant is added to a channel. No gradient reaches the teacher. Half-precision
     maps are compared in float32.
 
-    Use it on logits where thin or rare classes matter: every channel weighs the same, however
-    few pixels it has. It holds two maps beside its inputs. The gradient has no gradient of
-    its own.
+    Use it on logits where thin or rare classes matter: every channel weighs the same, however few
+    pixels it has. It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: logits or features of the student, :math:`x`, unbounded.

@@ -33,9 +33,9 @@ def correlation(
     one, correlates with nothing and counts 1. No gradient reaches the teacher. Half-precision
     maps are compared in float32.
 
-    Use it where the teacher is much larger than the student: the ranking has to be matched,
-    not the confidence. It makes the probabilities twice and holds two maps beside its inputs.
-    The gradient has no gradient of its own.
+    Use it where the teacher is much larger than the student: the ranking has to be matched, not
+    the confidence. It computes the probabilities twice and needs two maps of memory beyond its
+    inputs. It is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
@@ -74,15 +74,15 @@ def correlation(
     # Every process has the classes' part whole, and training takes the mean over processes.
     share = processes()[1] / classes
 
-    def apart(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
+    def by_rows(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
         u = (student / temperature).softmax(dim=1)
         v = (teacher / temperature).softmax(dim=1)
         # A linear form with the gradient of the classes' part; minus itself it adds no value.
         form = leave_out(slope(u.detach(), v) * u, *mask).sum() * share
-        apart_from_it = leave_out(1 - _over_classes(u, v), *mask).sum() / positions
-        return apart_from_it - (form - form.detach())
+        of_positions = leave_out(1 - _over_classes(u, v), *mask).sum() / positions
+        return of_positions - (form - form.detach())
 
-    total = sum_over_blocks(apart, student, teacher, *masks, dim=2)
+    total = sum_over_blocks(by_rows, student, teacher, *masks, dim=2)
     return (total + (1 - of_classes).mean() * any_position) * temperature**2
 
 

@@ -37,9 +37,9 @@ def decoupled_kl(
     without any labelled position the loss is 0. No gradient reaches the teacher.
     Half-precision maps are compared in float32.
 
-    Use it where the teacher is nearly certain: what it knows about the other classes then
-    hardly shows in :func:`pixelwise_kl`. It holds two maps beside its inputs. The gradient
-    has no gradient of its own.
+    Use it where the teacher is nearly certain: what it knows about the other classes then hardly
+    shows in :func:`pixelwise_kl`. It needs two maps of memory beyond its inputs. It is not twice
+    differentiable.
 
     Args:
         student: logits of the student, :math:`x`.

@@ -20,8 +20,8 @@ def feature_mse(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None
     for every pair of networks. No gradient reaches the teacher. Half-precision maps are
     compared in float32.
 
-    Use it as the baseline of feature distillation. It holds one map beside its inputs, two with
-    ``valid``, where the gradient has no gradient of its own.
+    Use it as the baseline of feature distillation. It needs one map of memory beyond its inputs,
+    two with ``valid``, where it is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.

@@ -32,14 +32,14 @@ def intra_class_variation(
 
     .. math:: L = \frac{1}{|V|} \sum_{(n, p) \in V} (m_x(n, p) - m_y(n, p))^2.
 
-    Gradient flows through the student's means as well. Positions without a label are left
-    out; without any labelled position the loss is 0. It does not change when a map is
-    multiplied by a positive number. No gradient reaches the teacher. Half-precision maps are
-    compared in float32. The gradient has no gradient of its own.
+    Gradient flows through the student's means as well. Positions without a label are left out;
+    without any labelled position the loss is 0. It does not change when a map is multiplied by a
+    positive number. No gradient reaches the teacher. Half-precision maps are compared in float32.
+    It is not twice differentiable.
 
-    Use it where labels are dense: it compares what labels can order. It holds little more than
-    one map beside its inputs, the gradient, and costs two products of the features with the
-    class means per map.
+    Use it where labels are dense: it compares what labels can order. It needs little more than
+    one map of memory beyond its inputs, the gradient, and costs two products of the features with
+    the class means per map.
 
     Args:
         student: features of the student, :math:`x`.

@@ -24,8 +24,8 @@ def layer_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
     teacher. Half-precision maps are compared in float32.
 
     Use it on the last backbone stage where feature scales of teacher and student differ: the
-    weight need not be found anew. It holds three maps beside its inputs for two images (half a
-    map more with ``valid``), two for many. The gradient has no gradient of its own.
+    weight need not be found anew. It needs three maps of memory beyond its inputs for two images
+    (half a map more with ``valid``), two for many. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.

@@ -29,8 +29,8 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
     The loss does not change when a position is multiplied by a positive number. No gradient
     reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it as the cheap, near-sighted form of :func:`pairwise_similarity`. It holds three maps
-    beside its inputs at most. The gradient has no gradient of its own.
+    Use it as the cheap, near-sighted form of :func:`pairwise_similarity`. It needs at most three
+    maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.

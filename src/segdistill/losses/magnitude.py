@@ -21,7 +21,7 @@ def magnitude(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
     show that this half does not help. No gradient reaches the teacher, and none a map of
     zeros. Half-precision maps are compared in float32.
 
-    It holds two maps beside its inputs. The gradient has no gradient of its own.
+    It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.

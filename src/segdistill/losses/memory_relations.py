@@ -32,10 +32,10 @@ def memory_relations(
         L = \frac{1}{A} \sum_a \mathrm{KL}\big(
             \sigma(F^y V^T / \tau)[a] \,\|\, \sigma(F^x V^T / \tau)[a] \big).
 
-    The similarity maps are never held whole; what is left is three products of anchors,
-    contrasts and width. Use it where a batch is too small to hold the classes that should be
-    told apart. No gradient reaches the teacher or the contrasts. Half precision is compared in
-    float32. The gradient has no gradient of its own.
+    The similarity maps are never held whole; what is left is three products of anchors, contrasts
+    and width. Use it where a batch is too small to hold the classes that should be told apart. No
+    gradient reaches the teacher or the contrasts. Half precision is compared in float32. It is
+    not twice differentiable.
 
     Args:
         student: anchors of the student, :math:`x`, as a map or as rows.
@@ -103,11 +103,11 @@ class MemoryRelations(nn.Module):
         temperature: see :func:`memory_relations`.
         pixel_weight: of the part ``pixel``; 0.1 in the paper, 0.01 on Pascal VOC.
         region_weight: of the part ``region``.
-        pixel_queue: pixels kept of a class.
-        region_queue: regions kept of a class.
-        pixels: pushed at most for a class of an image.
-        pixel_contrasts: drawn in a step, balanced over the classes.
-        region_contrasts: drawn in a step, balanced over the classes.
+        pixel_queue: pixels kept per class.
+        region_queue: regions kept per class.
+        pixels: at most so many per class and image are pushed.
+        pixel_contrasts: pixels drawn per step, balanced over the classes.
+        region_contrasts: regions drawn per step, balanced over the classes.
         seed: of the queues at the start and of all draws.
     """
 

@@ -29,17 +29,16 @@ def pairwise_similarity(
             (\cos(x_{ni}, x_{nj}) - \cos(y_{ni}, y_{nj}))^2.
 
     The M×M map is not built where it is larger than C×C: for unit columns U and V,
-    :math:`\sum_{ij} (u_i \cdot u_j - v_i \cdot v_j)^2 =
-    \|U U^T\|^2 + \|V V^T\|^2 - 2 \|U V^T\|^2`.
-    What is left is five products of C×C×M per image, two of them by half. It holds less than
-    three maps beside its inputs.
+    :math:`\sum_{ij} (u_i \cdot u_j - v_i \cdot v_j)^2 = \|U U^T\|^2 + \|V V^T\|^2 - 2 \|U
+    V^T\|^2`. What is left is five products of C×C×M per image, two of them by half. It needs less
+    than three maps of memory beyond its inputs.
 
     Use it where the layout of a scene should be learnt, not its features; Niemann et al. 2023
     find no gain from it over a tuned :func:`pixelwise_kl`.
 
     The loss does not change when a position is multiplied by a positive number. No gradient
-    reaches the teacher. Half-precision maps are compared in float32. The gradient has no
-    gradient of its own.
+    reaches the teacher. Half-precision maps are compared in float32. It is not twice
+    differentiable.
 
     Args:
         student: features of the student, :math:`x`.

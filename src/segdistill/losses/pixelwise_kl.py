@@ -26,8 +26,8 @@ def pixelwise_kl(
     It is 0 for equal maps, and does not change when a constant is added to the logits of a
     pixel. No gradient reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it first: tuned with the same care, few methods add to it (Niemann et al. 2023, Table
-    6). It holds two maps beside its inputs. The gradient has no gradient of its own.
+    Use it first: tuned with the same care, few methods add to it (Niemann et al. 2023, Table 6).
+    It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.

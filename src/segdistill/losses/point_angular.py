@@ -21,7 +21,7 @@ def point_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
     It does not change when a position is multiplied by a positive number. Zero positions,
     half precision and the teacher's gradient are treated as in :func:`layer_angular`.
 
-    It holds two maps beside its inputs. The gradient has no gradient of its own.
+    It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.

@@ -86,28 +86,19 @@ class Backbone(Trunk):
         output_stride: stride of the last map: 8, 16 or 32; below 32 the last stages are
             dilated instead of strided.
         pretrained: load ImageNet weights by timm's name (downloads them if they are not in
-            the cache of the Hugging Face hub). A variant takes over what fits, by name and
-            shape, of those of the network that it starts from.
-
-    Attributes:
-        not_pretrained: names of the tensors of a pretrained variant that start from scratch,
-            such as those of its deep stem.
+            the cache of the Hugging Face hub).
 
     Raises:
         ValueError: timm has no such backbone, it cannot return maps or not at that stride, or
             there are no weights to load; in the forward pass: images of that size do not fit.
     """
 
-    not_pretrained: tuple[str, ...] = ()
-
     def __init__(self, name: str, output_stride: int = 16, pretrained: bool = False) -> None:
         super().__init__()
-        _check(name, output_stride)
+        _check(name, output_stride, pretrained)
         variant = VARIANTS.get(name, Variant(name))
         self.name = name
-        self.body = _create(name, variant, output_stride, pretrained and name not in VARIANTS)
-        if pretrained and name in VARIANTS:
-            self.not_pretrained = _take_over(name, self.body, variant.base)
+        self.body = _create(name, variant, output_stride, pretrained)
         info: Any = self.body.feature_info
         self.features = tuple(
             FeatureInfo(channels, stride)
@@ -170,7 +161,7 @@ def any_size(name: str) -> tuple[tuple[str, bool], ...]:
     return ()
 
 
-def _check(name: str, output_stride: int) -> None:
+def _check(name: str, output_stride: int, pretrained: bool) -> None:
     if name not in VARIANTS and not timm.is_model(name):
         raise ValueError(
             f"Backbone: expected a timm backbone, got '{name}'; "
@@ -180,26 +171,11 @@ def _check(name: str, output_stride: int) -> None:
         raise ValueError(
             f"Backbone {name}: expected output_stride 8, 16 or 32, got {output_stride}; choose one"
         )
-
-
-def _take_over(name: str, body: nn.Module, base: str) -> tuple[str, ...]:
-    """Load what fits of a named network's weights; return the names of what does not.
-
-    Raises:
-        ValueError: less than half of the parameters would be loaded, or timm has no weights.
-    """
-    own = body.state_dict()
-    with torch.device("meta"):
-        shapes = timm.create_model(base, features_only=True).state_dict()
-    fit = {key for key, value in shapes.items() if key in own and own[key].shape == value.shape}
-    if 2 * sum(own[key].numel() for key in fit) < sum(value.numel() for value in own.values()):
+    if pretrained and name in VARIANTS:
         raise ValueError(
-            f"Backbone {name}: expected pretrained=False, since hardly any weight of {base} fits "
-            "this variant; train from scratch or load a file with weights"
+            f"Backbone {name}: expected pretrained=False, since timm has no weights of this "
+            "variant; train from scratch or load a file with weights"
         )
-    source = _create(base, Variant(base), 32, pretrained=True).state_dict()
-    body.load_state_dict(own | {key: source[key] for key in fit})
-    return tuple(key for key in own if key not in fit)
 
 
 def _suggest(name: str) -> str:

@@ -24,12 +24,11 @@ def sum_over_blocks(
     dim: int,
     valid: Tensor | None = None,
 ) -> Tensor:
-    """Return the sum of a function over blocks of maps, holding two maps beside the inputs.
+    """Return the sum of a function over blocks of maps, in two maps of memory beyond the inputs.
 
-    A loss whose parts (rows, channels or images) are compared apart needs its intermediate
-    maps for one block at a time only. Each block's gradient is made by autograd right after
-    its value and kept in one map, which backward scales; so there is no gradient of the
-    gradient.
+    A loss whose parts (rows, channels or images) are compared apart needs its intermediate maps
+    for one block at a time only. Each block's gradient is made by autograd right after its value
+    and kept in one map, which backward scales; so the sum is not twice differentiable.
 
     Args:
         function: from blocks of all tensors, the floating ones in float32 or wider, to the

@@ -71,8 +71,8 @@ def draw_uniform(
     """
     rank, world = processes()
     generator = torch_generator(seed, purpose, *position, device=device)
-    everybody = (world * shape[0], *shape[1:])
-    drawn = torch.rand(everybody, generator=generator, device=device)
+    whole_batch = (world * shape[0], *shape[1:])
+    drawn = torch.rand(whole_batch, generator=generator, device=device)
     return drawn[rank * shape[0] : (rank + 1) * shape[0]]
 
 
