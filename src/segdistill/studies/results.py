@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import fsum
 from pathlib import Path
-from statistics import fmean, stdev
 from typing import Any
 
 from segdistill.config import PLAIN, StudyConfig
 from segdistill.files import read_json
-from segdistill.studies.comparison import Comparison, compare_by_seed
-from segdistill.studies.statistics import ranks
+from segdistill.studies.comparison import Comparison
+from segdistill.studies.summary import cohort_cost, common_seeds, summarize
 from segdistill.studies.trials import Trial, read_trials
 
 _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
@@ -67,96 +67,57 @@ def _pair(
     chosen: Mapping[str, Mapping[str, Any]],
     trials: Sequence[Trial],
 ) -> dict[str, Any]:
-    done = {
-        method: {seed: run for seed, run in own.items() if "miou" in run}
+    finished = {
+        method: {seed: [run] for seed, run in own.items() if "miou" in run}
         for method, own in runs.items()
     }
-    scores = {m: {seed: run["miou"] for seed, run in own.items()} for m, own in done.items()}
-    plain = scores.pop(PLAIN)
-    against = compare_by_seed(scores, plain)
-    # A rank needs every method at a seed; one of which nothing finished has none.
-    ranked = {method: own for method, own in {PLAIN: plain, **scores}.items() if own}
-    common = [seed for seed in study.seeds if all(seed in own for own in ranked.values())]
-    places = ranks({m: [own[s] for s in common] for m, own in ranked.items()}) if common else {}
+    summaries = summarize(finished, PLAIN)
     methods = {}
-    for method, own in runs.items():
-        own_done = done[method]
-        values = [run["miou"] for run in own_done.values()]
-        tried = [t for t in trials if (t.pair, t.method) == (pair, method)]
-        statuses = [trial.status for trial in tried]
+    for method, summary in summaries.items():
+        statuses = [one.status for one in trials if (one.pair, one.method) == (pair, method)]
         methods[method] = {
             "params": chosen[method]["params"],
             "search_miou": chosen[method]["miou"],
             "search_error": chosen[method]["error"],
             "trials": {word: statuses.count(word) for word in ("done", "pruned", "failed")},
-            "miou": {str(seed): run["miou"] for seed, run in own_done.items()},
-            "mean": fmean(values) if values else None,
-            "best_mean": _mean((run.get("best") or {} for run in own_done.values()), "miou"),
-            "deviation": stdev(values) if len(values) > 1 else None,
-            "rank": places.get(method),
-            "against_plain": _plain_values(against.get(method)),
-            "classes": _classes(own_done, done[PLAIN]) if method in against else {},
-            "cost": {key: _mean(own_done.values(), key) for key in _COSTS},
-            "failed": {str(s): run["error"] for s, run in own.items() if "error" in run},
+            "miou": {str(seed): score for seed, score in summary.scores.items()},
+            "mean": summary.mean,
+            "best_mean": summary.best_mean,
+            "deviation": summary.deviation,
+            "rank": summary.rank,
+            "against_plain": summary.comparison and _as_json(summary.comparison),
+            "classes": {name: _as_json(one) for name, one in summary.classes.items()},
+            "cost": {key: summary.mean_of(key) for key in _COSTS},
+            "failed": {
+                str(seed): run["error"] for seed, run in runs[method].items() if "error" in run
+            },
         }
-    return {"seeds": common, "methods": methods}
-
-
-def _classes(
-    method: Mapping[int, Mapping[str, Any]], plain: Mapping[int, Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return each class's difference to plain, corrected by Holm over the classes."""
-    seeds = [seed for seed in plain if seed in method]
-    changes: dict[str, dict[int, float]] = {}
-    for name in plain[seeds[0]]["iou"]:
-        pairs = {s: (method[s]["iou"][name], plain[s]["iou"][name]) for s in seeds}
-        if all(x is not None and y is not None for x, y in pairs.values()):
-            changes[name] = {seed: x - y for seed, (x, y) in pairs.items()}
-    found = compare_by_seed(changes, dict.fromkeys(seeds, 0.0))
-    return {name: _plain_values(comparison) for name, comparison in found.items()}
+    shared = common_seeds({method: one.scores for method, one in summaries.items()})
+    return {"seeds": shared, "methods": methods}
 
 
 def _cost(
     out: Path, runs: Mapping[str, Mapping[str, Mapping[int, Mapping[str, Any]]]]
 ) -> dict[str, float]:
-    """Return what the final cohorts took, what their parts cost, and what separate runs would.
-
-    The parts are those that were measured one by one before the study began.
-    """
+    """Return what the final cohorts took, what their parts cost, and what separate runs would."""
     measured = read_json(out / "measured.json")
-    together = parts = apart = 0.0
+    costs = []
     for pair, methods in runs.items():
-        cost = measured[pair]
         seeds = sorted({seed for own in methods.values() for seed in own})
-        for seed in seeds:
-            found = {m: own[seed] for m, own in methods.items() if "miou" in own.get(seed, {})}
-            if not found:
-                continue
-            # Runs of one cohort waited for the same batches and the same teacher.
-            cohorts = {
-                (r["batch_seconds"], r["teacher_seconds"]): r["steps"] for r in found.values()
-            }
-            together += sum(batch + teacher for batch, teacher in cohorts)
-            together += sum(run["own_seconds"] for run in found.values())
-            apart += sum(run["seconds"] for run in found.values())
-            for (_, teacher), steps in cohorts.items():
-                parts += steps * (cost["batch_seconds"] + cost["teacher_seconds"] * (teacher > 0))
-            parts += sum(run["steps"] * cost["learners"][m]["seconds"] for m, run in found.items())
-            # What comes before training is no step, and costs the same in a cohort.
-            parts += sum(run.get("prepare_seconds", 0.0) for run in found.values())
-    return {"together_seconds": together, "parts_seconds": parts, "apart_seconds": apart}
+        folders = [
+            {method: own[seed] for method, own in methods.items() if "miou" in own.get(seed, {})}
+            for seed in seeds
+        ]
+        costs.append(cohort_cost(folders, measured[pair]))
+    return {
+        "together_seconds": fsum(cost.together for cost in costs),
+        "parts_seconds": fsum(cost.parts or 0.0 for cost in costs),
+        "apart_seconds": fsum(cost.apart for cost in costs),
+    }
 
 
-def _mean(runs: Any, key: str) -> float | None:
-    values = [run.get(key) for run in runs]
-    known = [value for value in values if value is not None]
-    return fmean(known) if known and len(known) == len(values) else None
-
-
-def _plain_values(comparison: Comparison | None) -> dict[str, Any] | None:
-    """Return a comparison as JSON takes it: what is not finite becomes null."""
-    if comparison is None:
-        return None
+def _as_json(comparison: Comparison) -> dict[str, Any]:
+    """Return a comparison as JSON takes it: a number that is not finite becomes null."""
     values = asdict(comparison) | {"claimed": comparison.claims()}
     values["difference"] = {key: _finite(value) for key, value in values["difference"].items()}
     return {key: _finite(value) for key, value in values.items()}
