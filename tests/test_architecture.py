@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
-BASE = {"catalogue", "checks", "config", "errors", "files", "memory", "seeding", "types"}
+BASE = {"catalogue", "checks", "config", "errors", "files", "memory", "runs", "seeding", "types"}
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
+    "runs": {"errors", "files"},
     "losses": BASE,
     "models": BASE,
     "data": BASE,

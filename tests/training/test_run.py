@@ -17,9 +17,9 @@ from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError, TrainingDivergedError
 from segdistill.files import read_json, read_metrics
 from segdistill.models import build_network, save_network
+from segdistill.runs.checkpoint import find_checkpoints
 from segdistill.seeding import derive
 from segdistill.training.build import build_cohort, build_data, flat
-from segdistill.training.checkpoint import checkpoints, step_of
 from segdistill.training.cohort import to_float
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.objective import task_loss
@@ -92,7 +92,7 @@ def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
         patched.setattr(os, "fsync", kill_at_step_4)
         exit_code = run_in_child(everything, tmp_path / "killed", lambda event: None)
     assert exit_code == -signal.SIGKILL
-    assert [step_of(file) for file in checkpoints(tmp_path / "killed" / "checkpoints")] == [2]
+    assert list(find_checkpoints(tmp_path / "killed")) == [2]
     run_cohort({"": everything}, tmp_path / "killed", resume=True)
     assert_same_bits(tmp_path / "whole", tmp_path / "killed")
 
@@ -102,7 +102,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
 ) -> None:
     run_cohort({"": everything}, tmp_path / "whole")
     run_in_child(everything, tmp_path / "cut", kill_at(5))
-    newest, older = checkpoints(tmp_path / "cut" / "checkpoints")
+    (_, newest), (older, _) = find_checkpoints(tmp_path / "cut").items()
     newest.write_bytes(newest.read_bytes()[:-100])
     said: list[str] = []
     run_cohort(
@@ -112,7 +112,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
         tell=lambda event: said.append(event.text) if isinstance(event, Note) else None,
     )
     assert any("fails its hash; trying the one before" in text for text in said)
-    assert f"resuming after step {step_of(older)}" in said
+    assert f"resuming after step {older}" in said
     assert_same_bits(tmp_path / "whole", tmp_path / "cut")
 
 
@@ -230,7 +230,7 @@ def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_kept(
     config = small("training.lr=1e30", "training.steps=6", "training.checkpoint_every=1")
     with pytest.raises(TrainingDivergedError, match=r"expected a finite loss, got \w+ = (nan|inf)"):
         run_cohort({"": config}, tmp_path / "run")
-    assert checkpoints(tmp_path / "run" / "checkpoints")
+    assert find_checkpoints(tmp_path / "run")
     assert not (tmp_path / "run" / "result.json").exists()
 
 

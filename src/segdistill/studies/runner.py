@@ -13,6 +13,7 @@ from segdistill.catalogue import tables
 from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json, write_json, write_whole
+from segdistill.runs.checkpoint import keep_checkpoints
 from segdistill.studies.cohorts import Job, round_jobs, seed_jobs
 from segdistill.studies.local import threads_of
 from segdistill.studies.plan import describe, summarize
@@ -20,7 +21,6 @@ from segdistill.studies.runs import base_config
 from segdistill.studies.search import check_runs, suggest_round
 from segdistill.studies.trials import append_trial, best_trial, read_trial, read_trials
 from segdistill.studies.work import limit_threads
-from segdistill.training.checkpoint import checkpoints
 from segdistill.training.events import Note, Progress, Tell, silent
 from segdistill.training.folder import ended
 from segdistill.training.measure import CohortCost, LearnerCost, measure_cohort
@@ -235,7 +235,6 @@ def _execute(
     for job in run(open_jobs, out, study.engine, tell=tell):
         done += 1
         for method in job.trees:  # two a run would fill a disk, and nothing resumes from them now
-            for file in checkpoints(out / job.folder / method / "checkpoints")[_KEPT[job.stage] :]:
-                file.unlink()
+            keep_checkpoints(out / job.folder / method, _KEPT[job.stage])
         tell(Progress(f"study, {stage}", done, total, {}))
         yield job

@@ -10,7 +10,7 @@ import yaml
 from segdistill.config import RunConfig
 from segdistill.errors import CheckpointError, RunFolderError
 from segdistill.files import read_json, write_json, write_whole
-from segdistill.training.checkpoint import checkpoints, load_checkpoint, step_of
+from segdistill.runs.checkpoint import checkpoint_file, find_checkpoints, load_checkpoint
 from segdistill.training.events import Note, Tell
 from segdistill.training.machine import environment
 
@@ -67,15 +67,10 @@ def find_start(folders: list[Path], tell: Tell) -> tuple[int, list[dict[str, Any
     """Return the newest step at which every learner has a whole checkpoint, and the states."""
     if not any((folder / "resolved.yaml").exists() for folder in folders):
         return 0, []
-    common = set.intersection(
-        *({step_of(file) for file in checkpoints(folder / "checkpoints")} for folder in folders)
-    )
+    common = set.intersection(*(set(find_checkpoints(folder)) for folder in folders))
     for step in sorted(common, reverse=True):
         try:
-            states = [
-                load_checkpoint(folder / "checkpoints" / f"step-{step:08d}.pt")
-                for folder in folders
-            ]
+            states = [load_checkpoint(checkpoint_file(folder, step)) for folder in folders]
         except CheckpointError as error:
             tell(Note(f"{error}; trying the one before"))
             continue

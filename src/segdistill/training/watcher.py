@@ -11,8 +11,8 @@ from lightning_fabric import Fabric
 from segdistill.errors import TrainingDivergedError
 from segdistill.files import write_json
 from segdistill.models.frozen import FrozenTeacher
+from segdistill.runs.checkpoint import save_checkpoint
 from segdistill.training.build import Data, save_student
-from segdistill.training.checkpoint import save_checkpoint
 from segdistill.training.cohort import Step
 from segdistill.training.ending import evaluate_run
 from segdistill.training.energy import EnergyMeter
@@ -157,5 +157,5 @@ class Watcher:
                     "best": run.best,
                     "precision": self.fabric.strategy.precision.state_dict(),
                 }
-                save_checkpoint(run.folder / "checkpoints", step, state)
+                save_checkpoint(run.folder, step, state)
         self.fabric.barrier()

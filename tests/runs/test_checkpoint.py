@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from segdistill.errors import CheckpointError
-from segdistill.training.checkpoint import checkpoints, load_checkpoint, save_checkpoint, step_of
+from segdistill.errors import CheckpointError, RunFolderError
+from segdistill.runs import checkpoint
+from segdistill.runs.checkpoint import (
+    checkpoint_file,
+    find_checkpoints,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 
 def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
@@ -21,8 +27,8 @@ def test_a_state_comes_back_bit_for_bit(tmp_path: Path) -> None:
 def test_the_last_two_are_kept(tmp_path: Path) -> None:
     for step in (5, 10, 1000):
         save_checkpoint(tmp_path / "new", step, {})
-    assert [step_of(file) for file in checkpoints(tmp_path / "new")] == [1000, 10]
-    assert checkpoints(tmp_path / "none") == []
+    assert list(find_checkpoints(tmp_path / "new")) == [1000, 10]
+    assert find_checkpoints(tmp_path / "none") == {}
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty"])
@@ -52,11 +58,20 @@ def test_a_full_disk_leaves_the_old_checkpoints(
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
         save_checkpoint(tmp_path, 3, {"a": 3})
-    assert sorted(os.listdir(tmp_path)) == ["step-00000001.pt", "step-00000002.pt"]
-    assert load_checkpoint(tmp_path / "step-00000002.pt")["a"] == 2
+    assert sorted(os.listdir(tmp_path / "checkpoints")) == ["step-00000001.pt", "step-00000002.pt"]
+    assert load_checkpoint(checkpoint_file(tmp_path, 2))["a"] == 2
 
 
 def test_a_checkpoint_with_code_in_it_is_refused(tmp_path: Path) -> None:
     file = save_checkpoint(tmp_path, 1, {"path": tmp_path})
     with pytest.raises(Exception, match=r"weights_only|Unsupported|not an allowed"):
+        load_checkpoint(file)
+
+
+def test_one_of_a_later_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "FORMAT", 99)
+    file = save_checkpoint(tmp_path, 1, {})
+    with pytest.raises(
+        RunFolderError, match=r"step-00000001.pt: expected format 1 or older, got 99"
+    ):
         load_checkpoint(file)

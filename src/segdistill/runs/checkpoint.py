@@ -9,53 +9,63 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from segdistill.errors import CheckpointError
 from segdistill.files import write_whole
+from segdistill.runs.documents import check_format
+from segdistill.runs.layout import CHECKPOINTS, FORMAT
 
 KEPT = 2
 _NAME = re.compile(r"step-(\d{8})\.pt")
 _DIGEST_BYTES = 32
 
 
-def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
+def save_checkpoint(run: Path, step: int, state: Mapping[str, Any]) -> Path:
     """Write the state after a step and delete all but the last two checkpoints.
 
     The file is the SHA-256 of what follows, then the state as torch writes it.
 
     Args:
-        folder: the run's ``checkpoints``; made where it is missing.
+        run: the run folder.
         step: steps finished.
         state: tensors and plain values.
 
     Raises:
         OSError: it could not be written; older checkpoints are untouched.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    import torch
+
+    file = checkpoint_file(run, step)
+    file.parent.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    torch.save({"step": step, **state}, buffer)
+    torch.save({"format": FORMAT, "step": step, **state}, buffer)
     content = buffer.getvalue()
-    file = folder / f"step-{step:08d}.pt"
     write_whole(file, hashlib.sha256(content).digest() + content)
-    for old in checkpoints(folder)[KEPT:]:
-        old.unlink()
+    keep_checkpoints(run, KEPT)
     return file
 
 
-def checkpoints(folder: Path) -> list[Path]:
-    """Return the checkpoint files of a folder, newest first."""
+def checkpoint_file(run: Path, step: int) -> Path:
+    """Return the file of the checkpoint after a step."""
+    return run / CHECKPOINTS / f"step-{step:08d}.pt"
+
+
+def find_checkpoints(run: Path) -> dict[int, Path]:
+    """Return the checkpoints of a run by step, newest first."""
+    folder = run / CHECKPOINTS
     if not folder.is_dir():
-        return []
-    return sorted((f for f in folder.iterdir() if _NAME.fullmatch(f.name)), reverse=True)
+        return {}
+    steps = {
+        int(match[1]): file
+        for file in folder.iterdir()
+        if (match := _NAME.fullmatch(file.name)) is not None
+    }
+    return dict(sorted(steps.items(), reverse=True))
 
 
-def step_of(file: Path) -> int:
-    """Return the step in a checkpoint's name."""
-    match = _NAME.fullmatch(file.name)
-    if match is None:
-        raise CheckpointError(f"{file}: expected a name such as step-00000500.pt")
-    return int(match[1])
+def keep_checkpoints(run: Path, count: int) -> None:
+    """Delete all but the newest checkpoints."""
+    for old in list(find_checkpoints(run).values())[count:]:
+        old.unlink()
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
@@ -63,10 +73,14 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
 
     Raises:
         CheckpointError: the file is cut short or changed.
+        RunFolderError: it is of a later format.
     """
+    import torch
+
     content = file.read_bytes()
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
         raise CheckpointError(f"{file}: expected a whole checkpoint, got one that fails its hash")
     state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    check_format(file, state)
     return state
