@@ -7,7 +7,18 @@ from pathlib import Path
 import pytest
 
 SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
-BASE = {"catalogue", "checks", "config", "errors", "files", "memory", "runs", "seeding", "types"}
+BASE = {
+    "catalogue",
+    "checks",
+    "config",
+    "errors",
+    "files",
+    "image_scores",
+    "memory",
+    "runs",
+    "seeding",
+    "types",
+}
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "runs": {"errors", "files"},
     "losses": BASE,
@@ -17,8 +28,10 @@ MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "training": BASE | {"losses", "models", "data", "scoring"},
     "delivery": BASE | {"models", "scoring"},
     "studies": BASE | {"training"},
-    "analysis": BASE | {"data", "losses", "models", "scoring", "training", "studies", "api"},
-    "reporting": BASE | {"studies"},
+    "drawing": set(),
+    "analysis": BASE
+    | {"data", "drawing", "losses", "models", "scoring", "training", "studies", "api"},
+    "reporting": BASE | {"analysis", "drawing", "studies"},
 }
 CONFINED = {
     "timm": "models",

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from segdistill.scoring.image_scores import image_miou
 
 from segdistill.analysis.compared import find_compared
 from segdistill.analysis.opened import AnalysisSettings
@@ -16,7 +17,6 @@ from segdistill.api.analyses import analyse
 from segdistill.api.training_runs import distill
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json, read_metrics
-from segdistill.scoring.image_scores import image_miou
 from segdistill.training.events import Event, Note
 
 COHORT = """\

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.config import PLAIN, StudyConfig
-from segdistill.files import read_json
+from segdistill.runs.result import Failure, Result, find_end, read_failure, read_result
+from segdistill.runs.study import Choice, final_folder, read_chosen, read_measured
+from segdistill.runs.trials import Trial, read_trials
 from segdistill.studies.comparison import Comparison
-from segdistill.studies.summary import cohort_cost, common_seeds, summarize
-from segdistill.studies.trials import Trial, read_trials
+from segdistill.studies.summary import common_seeds, share, summarize
 
 _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
 
@@ -32,8 +33,7 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         By pair and method: tuned values, scores by seed, comparison, cost and failures; and what
         the cohorts cost against separate runs.
     """
-    chosen = read_json(out / "chosen.json")
-    trials = read_trials(out / "trials.jsonl")
+    chosen, trials = read_chosen(out), read_trials(out)
     runs = {pair: _read_finals(study, out, pair) for pair in study.pairs}
     return {
         "hash": study.hash(),
@@ -41,44 +41,44 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         "seeds": list(study.seeds),
         "trials": study.search.trials,
         "holdout": study.search.holdout,
-        "pairs": {
-            pair: _pair(study, pair, runs[pair], chosen[pair], trials) for pair in study.pairs
-        },
+        "pairs": {pair: _pair(pair, runs[pair], chosen[pair], trials) for pair in study.pairs},
         "cost": _cost(out, runs),
     }
 
 
-def _read_finals(study: StudyConfig, out: Path, pair: str) -> dict[str, dict[int, dict[str, Any]]]:
-    """Return ``result.json`` or ``failed.json`` by method and seed."""
-    found: dict[str, dict[int, dict[str, Any]]] = {method: {} for method in study.methods}
+Ended = Mapping[str, Mapping[int, Result | Failure]]
+"""Final runs of a pair by method and seed; those that have not ended are left out."""
+
+
+def _read_finals(study: StudyConfig, out: Path, pair: str) -> Ended:
+    ended: dict[str, dict[int, Result | Failure]] = {method: {} for method in study.methods}
     for method in study.methods:
         for seed in study.seeds:
-            folder = out / "final" / pair / f"seed-{seed}" / method
-            for name in ("result.json", "failed.json"):
-                if (folder / name).exists():
-                    found[method][seed] = read_json(folder / name)
-    return found
+            folder = final_folder(out, pair, seed, method)
+            end = find_end(folder)
+            if end == "done":
+                ended[method][seed] = read_result(folder)
+            elif end == "failed":
+                ended[method][seed] = read_failure(folder)
+    return ended
 
 
 def _pair(
-    study: StudyConfig,
-    pair: str,
-    runs: Mapping[str, Mapping[int, Mapping[str, Any]]],
-    chosen: Mapping[str, Mapping[str, Any]],
-    trials: Sequence[Trial],
+    pair: str, runs: Ended, chosen: Mapping[str, Choice], trials: Sequence[Trial]
 ) -> dict[str, Any]:
     finished = {
-        method: {seed: [run] for seed, run in own.items() if "miou" in run}
+        method: {seed: [run] for seed, run in own.items() if isinstance(run, Result)}
         for method, own in runs.items()
     }
     summaries = summarize(finished, PLAIN)
     methods = {}
     for method, summary in summaries.items():
         statuses = [one.status for one in trials if (one.pair, one.method) == (pair, method)]
+        failed = {seed: run for seed, run in runs[method].items() if isinstance(run, Failure)}
         methods[method] = {
-            "params": chosen[method]["params"],
-            "search_miou": chosen[method]["miou"],
-            "search_error": chosen[method]["error"],
+            "params": dict(chosen[method].params),
+            "search_miou": chosen[method].miou,
+            "search_error": chosen[method].error,
             "trials": {word: statuses.count(word) for word in ("done", "pruned", "failed")},
             "miou": {str(seed): score for seed, score in summary.scores.items()},
             "mean": summary.mean,
@@ -88,27 +88,23 @@ def _pair(
             "against_plain": summary.comparison and _as_json(summary.comparison),
             "classes": {name: _as_json(one) for name, one in summary.classes.items()},
             "cost": {key: summary.mean_of(key) for key in _COSTS},
-            "failed": {
-                str(seed): run["error"] for seed, run in runs[method].items() if "error" in run
-            },
+            "failed": {str(seed): failure.error for seed, failure in failed.items()},
         }
     shared = common_seeds({method: one.scores for method, one in summaries.items()})
     return {"seeds": shared, "methods": methods}
 
 
-def _cost(
-    out: Path, runs: Mapping[str, Mapping[str, Mapping[int, Mapping[str, Any]]]]
-) -> dict[str, float]:
+def _cost(out: Path, runs: Mapping[str, Ended]) -> dict[str, float]:
     """Return what the final cohorts took, what their parts cost, and what separate runs would."""
-    measured = read_json(out / "measured.json")
+    measured = read_measured(out)
     costs = []
     for pair, methods in runs.items():
-        seeds = sorted({seed for own in methods.values() for seed in own})
-        folders = [
-            {method: own[seed] for method, own in methods.items() if "miou" in own.get(seed, {})}
-            for seed in seeds
-        ]
-        costs.append(cohort_cost(folders, measured[pair]))
+        folders: dict[int, dict[str, Result]] = {}
+        for method, own in methods.items():
+            for seed, run in own.items():
+                if isinstance(run, Result):
+                    folders.setdefault(seed, {})[method] = run
+        costs.append(share([folders[seed] for seed in sorted(folders)], measured[pair]))
     return {
         "together_seconds": fsum(cost.together for cost in costs),
         "parts_seconds": fsum(cost.parts or 0.0 for cost in costs),

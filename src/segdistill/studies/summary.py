@@ -11,11 +11,10 @@ from math import fsum
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
+from segdistill.runs.result import Result
+from segdistill.runs.study import CohortCost as MeasuredCost
 from segdistill.studies.comparison import Comparison, compare_by_seed
 from segdistill.studies.statistics import ranks
-
-Result = Mapping[str, Any]
-"""The result of one finished run."""
 
 S = TypeVar("S", bound=Hashable)
 
@@ -51,15 +50,15 @@ class Summary:
     @property
     def best_mean(self) -> float | None:
         """Mean of the best mIoU during training, None unless every run was scored on the way."""
-        return _mean((result.get("best") or {}).get("miou") for result in self.results)
+        return _mean(None if one.best is None else one.best.miou for one in self.results)
 
     def mean_of(self, key: str) -> float | None:
-        """Return the mean of a number of the results, None unless every run has it."""
-        return _mean(result.get(key) for result in self.results)
+        """Return the mean of a number of ``result.json``, None unless every run has it."""
+        return _mean(result.as_dict().get(key) for result in self.results)
 
     def iou(self, name: str) -> float | None:
         """Return a class's IoU, the mean over the runs that have one."""
-        known = [iou for result in self.results if (iou := result["iou"].get(name)) is not None]
+        known = [iou for result in self.results if (iou := result.iou.get(name)) is not None]
         return fmean(known) if known else None
 
 
@@ -79,7 +78,7 @@ def summarize(
         ValueError: a score is not finite.
     """
     scores = {
-        name: {seed: fmean(run["miou"] for run in runs) for seed, runs in seeds.items()}
+        name: {seed: fmean(run.miou for run in runs) for seed, runs in seeds.items()}
         for name, seeds in methods.items()
     }
     against = {} if baseline is None else scores[baseline]
@@ -108,7 +107,7 @@ def summarize(
 
 
 @dataclass(frozen=True)
-class CohortCost:
+class Sharing:
     """Seconds of training of runs that shared their batches and their teacher.
 
     Attributes:
@@ -125,38 +124,36 @@ class CohortCost:
     parts: float | None = None
 
 
-def cohort_cost(
-    folders: Iterable[Mapping[str, Result]], measured: Mapping[str, Any] | None = None
-) -> CohortCost:
+def share(folders: Iterable[Mapping[str, Result]], measured: MeasuredCost | None = None) -> Sharing:
     """Return what cohorts took together, apart and, where measured, in parts.
 
     Runs of one folder that waited for the same batches and the same teacher, to the last digit
-    of the clock, were one cohort.
+    of the clock, were one cohort. A run whose parts were not written down is left out.
 
     Args:
         folders: results by method of the runs that lie side by side.
         measured: seconds per step of reading, of the teacher and of each method's student.
     """
     runs, together, apart, parts = 0, 0.0, 0.0, 0.0
-    for results in folders:
-        cohorts = {
-            (run["batch_seconds"], run["teacher_seconds"]): run.get("steps")
+    for folder in folders:
+        results = {name: run for name, run in folder.items() if run.own_seconds is not None}
+        shared = {
+            (run.batch_seconds or 0.0, run.teacher_seconds or 0.0): run.steps
             for run in results.values()
         }
         runs += len(results)
-        together += fsum(batch + teacher for batch, teacher in cohorts)
-        together += fsum(run["own_seconds"] for run in results.values())
-        apart += fsum(run["seconds"] for run in results.values())
-        if measured is None:
-            continue
-        batch_seconds, teacher_seconds = measured["batch_seconds"], measured["teacher_seconds"]
-        for (_, teacher), steps in cohorts.items():
-            parts += (steps or 0) * (batch_seconds + teacher_seconds * (teacher > 0))
-        for method, run in results.items():
-            parts += run["steps"] * measured["learners"][method]["seconds"]
-            # What comes before training is no step, and costs the same in a cohort.
-            parts += run.get("prepare_seconds", 0.0)
-    return CohortCost(runs, together, apart, None if measured is None else parts)
+        together += fsum(batch + teacher for batch, teacher in shared)
+        together += fsum(run.own_seconds or 0.0 for run in results.values())
+        apart += fsum(run.seconds or 0.0 for run in results.values())
+        if measured is not None:
+            for (_, teacher), steps in shared.items():
+                per_step = measured.batch_seconds + measured.teacher_seconds * (teacher > 0)
+                parts += steps * per_step
+            for method, run in results.items():
+                parts += run.steps * measured.learners[method].seconds
+                # What comes before training is no step, and costs the same in a cohort.
+                parts += run.prepare_seconds or 0.0
+    return Sharing(runs, together, apart, None if measured is None else parts)
 
 
 def _ranks(scores: Mapping[str, Mapping[S, float]]) -> dict[str, float]:
@@ -178,7 +175,7 @@ def _class_changes(
     """Return IoU minus the baseline's by class and seed, of classes that every run has."""
     seeds = [seed for seed in baseline if seed in method]
     changes = {}
-    for name in baseline[seeds[0]][0]["iou"]:
+    for name in baseline[seeds[0]][0].iou:
         values = {s: (_iou(method[s], name), _iou(baseline[s], name)) for s in seeds}
         known = {s: x - y for s, (x, y) in values.items() if x is not None and y is not None}
         if len(known) == len(seeds):
@@ -187,7 +184,7 @@ def _class_changes(
 
 
 def _iou(runs: Sequence[Result], name: str) -> float | None:
-    return _mean(run["iou"].get(name) for run in runs)
+    return _mean(run.iou.get(name) for run in runs)
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
