@@ -17,13 +17,13 @@ from segdistill.image_scores import image_miou, worst_and_best
 from segdistill.runs.analyses import name_picture, picture_folder
 from segdistill.runs.confusion import read_image_counts
 from segdistill.training.events import Progress
-from segdistill.types import Classes, Sample
 
 if TYPE_CHECKING:
     from torch import nn
 
     from segdistill.analysis.looking import Looked
     from segdistill.analysis.opened import Opened
+    from segdistill.types import Classes, Sample
 
 
 def measure(looked: Looked) -> dict[str, Any]:
