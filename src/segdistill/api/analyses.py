@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +23,8 @@ from segdistill.analysis.insides import (
 )
 from segdistill.analysis.magnitudes import magnitudes
 from segdistill.analysis.opened import TEACHER, AnalysisSettings, Opened, open_compared
-from segdistill.files import write_whole
 from segdistill.models.taps import tap_paths
+from segdistill.runs.analyses import Analysis, analyses_root, write_analysis
 from segdistill.training.events import Note, Tell, silent
 
 
@@ -62,15 +61,12 @@ def analyse(
             overrides, the data and the networks.
     """
     written = []
-    folder = (out or _home(source)) / "analyses"
+    folder = out or _home(source)
     for compared in find_compared(source, overrides=overrides, tell=tell):
-        (folder / compared.pair).mkdir(parents=True, exist_ok=True)
-        opened = open_compared(compared, settings or AnalysisSettings(), folder)
-        for name, value in _analyse(opened, tell).items():
-            if value is not None:
-                written.append(folder / compared.pair / f"{name}.json")
-                # On one line: indented, every number of an embedding would have one of its own.
-                write_whole(written[-1], json.dumps(value, allow_nan=False) + "\n")
+        opened = open_compared(compared, settings or AnalysisSettings(), analyses_root(folder))
+        for name, values in _analyse(opened, tell).items():
+            if values is not None:
+                written.append(write_analysis(folder, Analysis(compared.pair, name, values)))
     return written
 
 

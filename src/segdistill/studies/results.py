@@ -10,10 +10,11 @@ from statistics import fmean, stdev
 from typing import Any
 
 from segdistill.config import PLAIN, StudyConfig
-from segdistill.files import read_json
+from segdistill.runs.result import find_end, read_failure, read_result
+from segdistill.runs.study import final_folder, read_chosen, read_measured
+from segdistill.runs.trials import Trial, read_trials
 from segdistill.studies.comparison import Comparison, compare_by_seed
 from segdistill.studies.statistics import ranks
-from segdistill.studies.trials import Trial, read_trials
 
 _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
 
@@ -32,8 +33,11 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         By pair and method: tuned values, scores by seed, comparison, cost and failures; and what
         the cohorts cost against separate runs.
     """
-    chosen = read_json(out / "chosen.json")
-    trials = read_trials(out / "trials.jsonl")
+    chosen = {
+        pair: {method: asdict(choice) for method, choice in own.items()}
+        for pair, own in read_chosen(out).items()
+    }
+    trials = read_trials(out)
     runs = {pair: _read_finals(study, out, pair) for pair in study.pairs}
     return {
         "hash": study.hash(),
@@ -49,14 +53,15 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
 
 
 def _read_finals(study: StudyConfig, out: Path, pair: str) -> dict[str, dict[int, dict[str, Any]]]:
-    """Return ``result.json`` or ``failed.json`` by method and seed."""
+    """Return the results and failures by method and seed."""
     found: dict[str, dict[int, dict[str, Any]]] = {method: {} for method in study.methods}
     for method in study.methods:
         for seed in study.seeds:
-            folder = out / "final" / pair / f"seed-{seed}" / method
-            for name in ("result.json", "failed.json"):
-                if (folder / name).exists():
-                    found[method][seed] = read_json(folder / name)
+            run = final_folder(out, pair, seed, method)
+            if find_end(run) == "done":
+                found[method][seed] = read_result(run).as_dict()
+            elif find_end(run) == "failed":
+                found[method][seed] = asdict(read_failure(run))
     return found
 
 
@@ -123,7 +128,7 @@ def _cost(
 
     The parts are those that were measured one by one before the study began.
     """
-    measured = read_json(out / "measured.json")
+    measured = {pair: asdict(cost) for pair, cost in read_measured(out).items()}
     together = parts = apart = 0.0
     for pair, methods in runs.items():
         cost = measured[pair]
@@ -143,7 +148,7 @@ def _cost(
                 parts += steps * (cost["batch_seconds"] + cost["teacher_seconds"] * (teacher > 0))
             parts += sum(run["steps"] * cost["learners"][m]["seconds"] for m, run in found.items())
             # What comes before training is no step, and costs the same in a cohort.
-            parts += sum(run.get("prepare_seconds", 0.0) for run in found.values())
+            parts += sum(run.get("prepare_seconds") or 0.0 for run in found.values())
     return {"together_seconds": together, "parts_seconds": parts, "apart_seconds": apart}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from torch import nn
@@ -16,7 +17,7 @@ from segdistill.errors import CheckpointError, DataError
 from segdistill.models import build_network
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import describe
-from segdistill.models.weights import save_network
+from segdistill.runs.student import Student, write_student
 from segdistill.seeding import derive
 from segdistill.training.learner import Learner
 from segdistill.training.objective import build_objective
@@ -152,18 +153,13 @@ def flat(section: NamedSection) -> dict[str, Any]:
     return tree
 
 
-def save_student(file: Any, network: nn.Module, config: RunConfig, classes: Classes) -> None:
+def save_student(file: Path, network: nn.Module, config: RunConfig, classes: Classes) -> None:
     """Write a student alone, with all that is needed to build it again in the metadata."""
-    tree = config.tree()["student"] | {"weights": None, "pretrained": False}
-    if "pretrained" not in config.tree()["student"]:
-        del tree["pretrained"]
-    metadata = {
-        "network": tree,
-        "classes": list(classes.names),
-        "colors": [list(color) for color in classes.colors],
-        "config_hash": config.hash(),
-    }
-    save_network(file, network, metadata)
+    section = config.tree()["student"] | {"weights": None}
+    if "pretrained" in section:
+        section["pretrained"] = False
+    student = Student(section, classes.names, classes.colors, config.hash())
+    write_student(file, network, student)
 
 
 def _build_learner(
