@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from segdistill.config import StudyConfig
+from segdistill.runs.study import CohortCost, LearnerCost
 from segdistill.studies.cohorts import job_seconds, matched_steps, round_jobs, seed_jobs
-from segdistill.training.measure import CohortCost, LearnerCost
 
 Make = Callable[..., StudyConfig]
 NOTHING: dict[str, dict[str, object]] = {"plain": {}, "kl": {}, "lad": {}}

@@ -73,17 +73,19 @@ class Hooks:
         Weights are saved before anything is scored, so that no score that fails loses them.
         The last step is scored by :func:`segdistill.training.finish.finish`, once.
         """
-        last, stop = step.done == self.training.steps, bool(self.interrupted)
-        scored = self._is_scored(step.done)
+        last = step.done == self.training.steps
         self._charge(step)
         if step.done % self.training.log_every == 0 or last:
             self._log(step)
-        if step.done % self.training.checkpoint_every == 0 or last or stop or scored:
+        scored = self._is_scored(step.done)
+        due = step.done % self.training.checkpoint_every == 0 or last or scored
+        saved = due or bool(self.interrupted)
+        if saved:
             self._checkpoint(step.done)
         if scored:
             self._score(step.done)
         self._meter.joules()  # what scores and checkpoints took is no part of the next step
-        return not stop
+        return not (saved and self.interrupted)  # nothing stops without its checkpoint
 
     def after_divergence(self, learner: Learner, error: TrainingDivergedError) -> None:
         """Note that a learner diverged and leaves the cohort."""
