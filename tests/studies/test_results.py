@@ -1,15 +1,25 @@
 """Results: numbers that can be worked out by hand, failures kept, cost of cohorts."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from segdistill.config import StudyConfig
-from segdistill.files import write_json
+from segdistill.runs.layout import RESULT
+from segdistill.runs.result import Best, Failure, Result, write_failure, write_result
+from segdistill.runs.study import (
+    Choice,
+    CohortCost,
+    LearnerCost,
+    final_folder,
+    find_final_runs,
+    write_chosen,
+    write_measured,
+)
+from segdistill.runs.trials import Status, Trial, append_trial
 from segdistill.studies.results import summarize_study
-from segdistill.studies.trials import Trial, append_trial
 
 Make = Callable[..., StudyConfig]
 SCORES = {
@@ -19,39 +29,49 @@ SCORES = {
 }
 
 
-def result(seed: int, method: str, miou: float) -> dict[str, Any]:
+def result(seed: int, method: str, miou: float) -> Result:
     distils = method != "plain"
-    return {
-        "miou": miou,
-        "iou": {"road": miou + 0.1, "sign": miou - 0.1, "bus": None},
-        "steps": 100,
-        "own_seconds": 10.0,
-        "batch_seconds": 2.0 + seed,
-        "teacher_seconds": 5.0,
-        "seconds": 12.0 + seed + 5.0 * distils,
-        "peak_memory_mib": 100.0,
-        "energy_kwh": None,
-    }
+    return Result(
+        name=method,
+        method=method,
+        split="val",
+        miou=miou,
+        pixel_accuracy=miou,
+        iou={"road": miou + 0.1, "sign": miou - 0.1, "bus": None},
+        config_hash="h",
+        seed=seed,
+        data_seed=seed,
+        step=100,
+        steps=100,
+        own_seconds=10.0,
+        batch_seconds=2.0 + seed,
+        teacher_seconds=5.0,
+        seconds=12.0 + seed + 5.0 * distils,
+        peak_memory_mib=100.0,
+    )
+
+
+def final(out: Path, seed: int, method: str) -> Path:
+    return final_folder(out, "student", seed, method)
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     for method, scores in SCORES.items():
         for seed, miou in enumerate(scores):
-            folder = tmp_path / "final" / "student" / f"seed-{seed}" / method
-            folder.mkdir(parents=True)
+            run = final(tmp_path, seed, method)
+            run.mkdir(parents=True)
             if miou is None:
-                write_json(folder / "failed.json", {"error": "expected a finite loss"})
+                write_failure(run, Failure(error="expected a finite loss", step=7))
             else:
-                write_json(folder / "result.json", result(seed, method, miou))
-    chosen = {"trial": 0, "params": {"training.lr": 0.02}, "miou": 0.3, "error": None}
-    write_json(tmp_path / "chosen.json", {"student": dict.fromkeys(SCORES, chosen)})
-    learners = {method: {"seconds": 0.1} for method in SCORES}
-    cost = {"batch_seconds": 0.02, "teacher_seconds": 0.05, "learners": learners}
-    write_json(tmp_path / "measured.json", {"student": cost})
-    for number, status in enumerate(("done", "pruned", "pruned")):
-        trial = Trial("student", "kl", number, {}, 0, "h", status, 0.1, 4, 4, 1.0)  # type: ignore[arg-type]
-        append_trial(tmp_path / "trials.jsonl", trial)
+                write_result(run, result(seed, method, miou))
+    choice = Choice(trial=0, params={"training.lr": 0.02}, miou=0.3)
+    write_chosen(tmp_path, {"student": dict.fromkeys(SCORES, choice)})
+    learners = {method: LearnerCost(0.1, None, None) for method in SCORES}
+    write_measured(tmp_path, {"student": CohortCost(0.02, 0.05, learners, None)})
+    statuses: tuple[Status, ...] = ("done", "pruned", "pruned")
+    for number, status in enumerate(statuses):
+        append_trial(tmp_path, Trial("student", "kl", number, {}, 0, "h", status, 0.1, 4, 4, 1.0))
     return tmp_path
 
 
@@ -109,8 +129,9 @@ def test_a_cohort_pays_for_batch_and_teacher_once(small: Make, out: Path) -> Non
 def test_a_method_of_which_nothing_finished_is_shown_and_not_compared(
     small: Make, out: Path
 ) -> None:
-    for file in out.glob("final/student/*/lad/result.json"):
-        file.unlink()
+    for run in find_final_runs(out):
+        if run.method == "lad":
+            (run.folder / RESULT).unlink(missing_ok=True)
     pair = summarize_study(small("seeds=6"), out)["pairs"]["student"]
     assert pair["methods"]["lad"]["mean"] is None
     assert pair["methods"]["lad"]["against_plain"] is None
@@ -120,9 +141,9 @@ def test_a_method_of_which_nothing_finished_is_shown_and_not_compared(
 def test_a_stage_before_training_is_a_part_that_separate_runs_have_as_well(
     small: Make, out: Path
 ) -> None:
-    file = out / "final" / "student" / "seed-0" / "kl" / "result.json"
     before = summarize_study(small("seeds=[0]"), out)["cost"]["parts_seconds"]
-    write_json(file, result(0, "kl", 0.45) | {"own_seconds": 17.0, "prepare_seconds": 7.0})
+    longer = replace(result(0, "kl", 0.45), own_seconds=17.0, prepare_seconds=7.0)
+    write_result(final(out, 0, "kl"), longer)
     after = summarize_study(small("seeds=[0]"), out)["cost"]["parts_seconds"]
     assert after - before == pytest.approx(7.0)
 
@@ -130,9 +151,8 @@ def test_a_stage_before_training_is_a_part_that_separate_runs_have_as_well(
 def test_the_best_on_the_way_stands_beside_the_result(small: Make, out: Path) -> None:
     assert _best(small("seeds=2"), out) is None  # nothing was scored on the way
     for seed, best in enumerate((0.5, 0.6)):
-        file = out / "final" / "student" / f"seed-{seed}" / "kl" / "result.json"
-        scored = {"best": {"step": 50, "miou": best}}
-        write_json(file, result(seed, "kl", SCORES["kl"][seed] or 0.0) | scored)
+        scored = replace(result(seed, "kl", SCORES["kl"][seed] or 0.0), best=Best(50, best))
+        write_result(final(out, seed, "kl"), scored)
     assert _best(small("seeds=2"), out) == pytest.approx(0.55)
 
 

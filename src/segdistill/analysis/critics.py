@@ -12,8 +12,8 @@ from segdistill.catalogue.losses import LOSSES
 from segdistill.config import RunConfig
 from segdistill.losses import resize_like
 from segdistill.models.taps import describe
+from segdistill.runs.checkpoint import find_checkpoints, load_checkpoint
 from segdistill.scoring.critic_scores import score_gaps
-from segdistill.training.checkpoint import checkpoints, load_checkpoint
 from segdistill.training.events import Note, Tell
 from segdistill.training.objective import Term, build_objective
 
@@ -30,7 +30,7 @@ def critic_scores(opened: Opened, seen: Mapping[str, Seen], tell: Tell) -> dict[
     for name, config in opened.compared.configs.items():
         if TEACHER not in seen or not any(_scores_logits(term) for term in config.distill):
             continue
-        files = checkpoints(opened.compared.runs[name] / "checkpoints")
+        files = list(find_checkpoints(opened.compared.runs[name]).values())
         if not files:
             tell(Note(f"{name}: no checkpoint, so its critic is gone: no scores"))
             continue

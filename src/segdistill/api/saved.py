@@ -41,8 +41,8 @@ def load_student(run: str | Path) -> Student:
         run: a run folder, or a safetensors file that a run wrote.
 
     Raises:
-        RunFolderError: there is no finished run, or no run wrote the file.
-        CheckpointError: the weights are broken.
+        RunFolderError: there is no finished run.
+        CheckpointError: the file is broken, or no run wrote it.
     """
     weights = find_run(run).weights
     saved = read_student(weights)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from segdistill.api.places import choose_folder
+from segdistill.api.places import CheckedRun, choose_folder, find_run
 from segdistill.api.saved import load_run
 from segdistill.config import RunConfig
 from segdistill.config.loading import LoadedConfig, load_config
@@ -97,8 +97,8 @@ def _run(
     finally:
         for name, config in learners.items():
             _record_args(folder / name, config, verb, loaded)
-    for run in runs:
-        complete(run, tell=tell)
+    for run, config in zip(runs, learners.values(), strict=True):
+        complete(run, config, tell=tell)
     if runs != [folder]:
         write_report(runs, folder / REPORT, title=folder.name)
     return runs
@@ -120,7 +120,7 @@ def _record_args(run: Path, config: RunConfig, verb: str, loaded: LoadedConfig) 
     write_args(run, Args(verb, loaded.source, loaded.overrides, named))
 
 
-def complete(run: Path, *, tell: Tell = silent) -> None:
+def complete(run: Path, config: RunConfig | None = None, *, tell: Tell = silent) -> None:
     """Do what is missing of a finished run: the student's cost, pictures and report.
 
     Cost is counted and timed at the size at which the network met the first scored image. Each
@@ -128,6 +128,7 @@ def complete(run: Path, *, tell: Tell = silent) -> None:
 
     Args:
         run: the folder.
+        config: of the run, where it is at hand; else that in the folder.
         tell: called when something was written.
     """
     counted = read_result(run).cost is not None
@@ -135,15 +136,15 @@ def complete(run: Path, *, tell: Tell = silent) -> None:
     if counted and drawn and (run / REPORT).exists():
         return
     if not counted:
-        write_cost(run, _count_cost(run))
+        write_cost(run, _count_cost(run, config))
     if not drawn:
         write_run_pictures(run)
     write_report([run], run / REPORT, title=run.name)
     tell(Note(f"{run}: result, pictures and report written"))
 
 
-def _count_cost(run: Path) -> StudentCost:
-    loaded = load_run(run)
+def _count_cost(run: Path, config: RunConfig | None) -> StudentCost:
+    loaded = load_run(run if config is None else CheckedRun(find_run(run), config))
     settings = loaded.config.evaluation
     image = open_split(loaded.config.data, settings.split)[0].image
     scale = settings.scales[0] if len(settings.scales) == 1 else 1.0

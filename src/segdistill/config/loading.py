@@ -16,7 +16,7 @@ from segdistill.catalogue.networks import NETWORKS, SOURCES
 from segdistill.catalogue.tables import Entry, settings
 from segdistill.checks import nearest
 from segdistill.config import Choice, Choices, RunConfig, StudyConfig
-from segdistill.errors import ConfigError, RunFolderError
+from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.runs.student import read_student
 
 
@@ -138,7 +138,7 @@ def _with_saved_teacher(tree: config.Tree) -> config.Tree:
         return tree
     try:
         saved = read_student(Path(str(teacher["weights"]))).network
-    except RunFolderError as error:
+    except (CheckpointError, RunFolderError) as error:
         raise ConfigError(
             f"teacher.weights: {error}; or name the network beside the weights"
         ) from None
