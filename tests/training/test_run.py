@@ -27,7 +27,7 @@ from segdistill.runs.student import read_student, student_file
 from segdistill.scoring.evaluator import evaluate
 from segdistill.seeding import derive
 from segdistill.training import score
-from segdistill.training.build import build_cohort, build_data, flat
+from segdistill.training.build import build_cohort, build_data
 from segdistill.training.cohort import to_float
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.objective import task_loss
@@ -423,7 +423,7 @@ def test_what_cannot_run_is_refused_before_a_folder_is_made(
 def test_a_teacher_of_other_classes_is_refused(small: Make, tmp_path: Path) -> None:
     config = small()
     assert config.teacher is not None
-    save_network(tmp_path / "t.safetensors", build_network(flat(config.teacher), classes=5), {})
+    save_network(tmp_path / "t.safetensors", build_network(config.teacher, classes=5), {})
     with pytest.raises(Exception, match=r"classifier\.weight.*5.*11"):
         run_cohort({"": small(f"teacher.weights={tmp_path / 't.safetensors'}")}, tmp_path / "run")
 

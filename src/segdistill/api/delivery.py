@@ -25,7 +25,7 @@ from segdistill.models import Adapter, build_network, taps
 from segdistill.models.taps import TapShape
 from segdistill.runs.layout import ONNX
 from segdistill.runs.result import has_result, read_result
-from segdistill.training.build import flat, open_split
+from segdistill.training.build import open_split
 from segdistill.training.events import Note, Progress, Tell, silent
 
 _LARGEST_DIFFERENCE = 1e-3
@@ -256,10 +256,10 @@ def _sections(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
-    settings = {**flat(section), "weights": None, **change}
-    if "pretrained" in settings:
-        settings["pretrained"] = False
-    return build_network(settings, classes=classes, seed=0)
+    changed = {"weights": None, **change}
+    if "pretrained" in section.setting_names:
+        changed["pretrained"] = False
+    return build_network(section.model_copy(update=changed), classes=classes, seed=0)
 
 
 def _count_classes(data: DataConfig, split: str) -> int:

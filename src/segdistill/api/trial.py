@@ -12,7 +12,7 @@ from segdistill.data.inspection import DataReport, inspect_data
 from segdistill.data.pack.manifest import find_pack_faults, is_packed
 from segdistill.data.pictures import write_image
 from segdistill.errors import DataError
-from segdistill.training.build import flat, open_split
+from segdistill.training.build import open_split
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Progress, Tell, silent
 from segdistill.types import SegDataset
@@ -67,7 +67,7 @@ def check_data(
     splits = list(dict.fromkeys([train, config.evaluation.split]))
     splits += [_UNLABELLED] if config.data.unlabelled is not None else []
     report = inspect_data(
-        flat(config.data), splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
+        {}, splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
     )
     report.splits[train].faults.extend(_pack_faults(config))
     return report

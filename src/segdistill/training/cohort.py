@@ -155,6 +155,7 @@ def train_step(
 
                 # The critics' gradients, from the maps that the student just met.
                 learner.adversaries.backward(fabric, part=number, parts=len(parts))
+                del total, losses  # this learner's graph, before the next makes its own
 
     # The updates: each student, then its critics and its averaged weights.
     updated = {}

@@ -41,8 +41,8 @@ def build_fabric(config: RunConfig) -> Fabric:
     return fabric
 
 
-def describe_machine(config_hash: str) -> Environment:
-    """Describe the machine and the libraries that a run of this hash comes from."""
+def describe_machine(config_hash: str | None = None) -> Environment:
+    """Describe the machine and the libraries that a result, of a run of this hash, comes from."""
     packages = ("segdistill", "torch", "torchvision", "timm", "lightning-fabric", "numpy")
     return Environment(
         config_hash=config_hash,
