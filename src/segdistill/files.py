@@ -27,6 +27,25 @@ def write_whole(file: Path, content: bytes | str) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def inside(folder: Path | str, name: str) -> Path:
+    """Return the path of a name that came with data, which may not lead out of its folder.
+
+    Args:
+        folder: that the person chose.
+        name: of a sample, learner or file, perhaps with folders of its own.
+
+    Raises:
+        ValueError: the name is absolute, leads up, or through a link that leads elsewhere.
+    """
+    root = Path(folder)
+    path = root / name
+    if not name or not path.resolve().is_relative_to(root.resolve()) or path == root:
+        raise ValueError(
+            f"{root}: expected a name that stays below this folder, got {name!r}; rename it"
+        )
+    return path
+
+
 def write_json(file: Path, value: Any) -> None:
     """Write a value as indented JSON, whole; see :func:`write_whole`."""
     write_whole(file, json.dumps(value, indent=2, allow_nan=False) + "\n")

@@ -10,8 +10,8 @@ from torch import nn
 from segdistill.config import RunConfig
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit, to_float
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import silent
-from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
 Make = Callable[..., RunConfig]

@@ -9,10 +9,11 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from segdistill.api.places import find_run
+from segdistill.api.places import CheckedRun, check_run, find_run
 from segdistill.config import RunConfig
-from segdistill.errors import CheckpointError, ConfigError
-from segdistill.models import build_network, read_config
+from segdistill.errors import ConfigError
+from segdistill.models import build_network
+from segdistill.runs.student import read_student
 from segdistill.types import Classes
 
 
@@ -44,22 +45,17 @@ def load_student(run: str | Path) -> Student:
         CheckpointError: the file is broken, or no run wrote it.
     """
     weights = find_run(run).weights
-    saved = read_config(weights)
-    if not {"network", "classes", "colors"} <= saved.keys():
-        raise CheckpointError(
-            f"{weights}: expected the weights that a run writes, got a file without its network "
-            "and classes in the metadata; use the model.safetensors of a run"
-        )
-    classes = Classes(tuple(saved["classes"]), tuple((r, g, b) for r, g, b in saved["colors"]))
-    network = build_network(saved["network"] | {"weights": weights}, classes=len(classes))
+    saved = read_student(weights)
+    classes = Classes(saved.classes, saved.colors)
+    network = build_network({**saved.network, "weights": weights}, classes=len(classes))
     return Student(network.eval(), classes)
 
 
-def load_run(run: str | Path, *, overrides: Sequence[str] = ()) -> LoadedRun:
+def load_run(run: str | Path | CheckedRun, *, overrides: Sequence[str] = ()) -> LoadedRun:
     """Read the config and the student of a run.
 
     Args:
-        run: a run folder, or a safetensors file in it.
+        run: a run folder, a safetensors file in it, or what ``places.check_run`` returned.
         overrides: ``a.b=value`` words on its config; the student's settings are fixed.
 
     Raises:
@@ -67,9 +63,9 @@ def load_run(run: str | Path, *, overrides: Sequence[str] = ()) -> LoadedRun:
         ConfigError: an override cannot be applied.
         CheckpointError: the weights are broken.
     """
-    config = find_run(run).config(overrides)
-    student = load_student(run)
-    return LoadedRun(config, student.network, student.classes)
+    checked = check_run(run, overrides)
+    student = load_student(checked.files.weights)
+    return LoadedRun(checked.config, student.network, student.classes)
 
 
 def pick_device(name: str) -> torch.device:

@@ -9,9 +9,9 @@ from typing import get_args
 import numpy as np
 import torch
 
-from segdistill.api.places import find_run
+from segdistill.api.places import CheckedRun, find_run
 from segdistill.api.saved import load_run, load_student, pick_device
-from segdistill.config import EvaluationConfig
+from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image
 from segdistill.data.submission import Format, write_prediction
 from segdistill.errors import ConfigError, DataError
@@ -24,7 +24,7 @@ from segdistill.types import Sample, SegDataset
 
 
 def evaluate(
-    run: str | Path,
+    run: str | Path | CheckedRun,
     *,
     split: str | None = None,
     scales: Sequence[float] | None = None,
@@ -35,7 +35,8 @@ def evaluate(
     """Score the student of a run.
 
     Args:
-        run: a run folder, or a safetensors file in it, such as ``checkpoints/best``'s.
+        run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
+            ``places.check_run`` returned.
         split: of the run's dataset; the run's own by default.
         scales: averaged; the run's own by default.
         flip: also average the mirrored image; the run's own by default.
@@ -66,7 +67,7 @@ def evaluate(
 
 
 def predict(
-    run: str | Path,
+    run: str | Path | CheckedRun,
     images: Sequence[Path] = (),
     out: Path = Path("predictions"),
     *,
@@ -78,7 +79,8 @@ def predict(
     """Write what the student of a run predicts, with the scales and window it was scored with.
 
     Args:
-        run: a run folder, or a safetensors file that a run wrote.
+        run: a run folder, a safetensors file that a run wrote, or what ``places.check_run``
+            returned.
         images: image files, or folders of them.
         out: folder to write to; made where it is missing.
         split: a split of the run's dataset, in place of images.
@@ -101,9 +103,12 @@ def predict(
         raise ConfigError(
             f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
         )
-    files = find_run(run)
+    files = run.files if isinstance(run, CheckedRun) else find_run(run)
     # Weights by themselves can predict on images, at their own size.
-    config = files.config(overrides) if files.has_config or overrides or split else None
+    if isinstance(run, CheckedRun):
+        config: RunConfig | None = run.config
+    else:
+        config = files.config(overrides) if files.has_config or overrides or split else None
     settings = EvaluationConfig() if config is None else config.evaluation
     source: SegDataset | list[Path]
     if config is not None and split is not None:
@@ -111,7 +116,7 @@ def predict(
     else:
         source = _find_images(images)
     device = pick_device("auto" if config is None else config.training.device)
-    student = load_student(run)
+    student = load_student(files.weights)
     network = student.network.to(device)
     written = []
     for image, name in _read(source):

@@ -8,16 +8,19 @@ from typing import Any
 
 from segdistill.api.analyses import analyse
 from segdistill.api.training_runs import complete
+from segdistill.config import StudyConfig
 from segdistill.config.loading import load_study
-from segdistill.files import read_json, write_json
 from segdistill.reporting.study_page import write_study_report
+from segdistill.runs.analyses import has_analysis
+from segdistill.runs.result import has_result
+from segdistill.runs.study import find_final_runs, read_plan, write_study_results
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.training.events import Progress, Tell, silent
 
 
 def study(
-    source: str | Path,
+    source: str | Path | StudyConfig,
     out: Path,
     *,
     overrides: Sequence[str] = (),
@@ -28,7 +31,7 @@ def study(
     """Tune every method and the plain student alike, train them over several seeds, compare.
 
     Args:
-        source: study file, or the name of a packaged one.
+        source: study file, the name of a packaged one, or a study that was checked.
         out: folder of the study.
         overrides: ``a.b=value`` words on the study file, such as ``seeds=6``.
         dry_run: stop when ``plan.json`` is written.
@@ -42,18 +45,19 @@ def study(
         ConfigError, RunFolderError, DataError, CheckpointError, TrainingDivergedError,
         ValueError: see :func:`segdistill.studies.runner.run_study`.
     """
-    checked = load_study(source, overrides)
+    checked = source if isinstance(source, StudyConfig) else load_study(source, overrides)
     run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
     if dry_run:
-        plan: dict[str, Any] = read_json(out / "plan.json")
-        return plan
-    finished = sorted(file.parent for file in (out / "final").glob("*/seed-*/*/result.json"))
+        return read_plan(out).as_dict()
+    finished = [run.folder for run in find_final_runs(out) if has_result(run.folder)]
     for place, run in enumerate(finished):
         complete(run)
         tell(Progress("counting and timing students", place + 1, len(finished), {}))
     results = summarize_study(checked, out)
-    write_json(out / "results.json", results)
-    if not any((out / "analyses").rglob("images.json")):  # the last that is written
+    write_study_results(out, results)
+    pairs = dict.fromkeys(run.pair for run in find_final_runs(out) if has_result(run.folder))
+    # The images are what an analysis writes last.
+    if not all(has_analysis(out, "images", pair) for pair in (pairs if len(pairs) > 1 else [""])):
         analyse(out, tell=tell)
     write_study_report(out)
     return results

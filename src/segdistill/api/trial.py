@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdistill.config import RunConfig
-from segdistill.config.loading import load_configs
+from segdistill.config.loading import LoadedConfig, load_config
 from segdistill.data.contact import contact_sheet
 from segdistill.data.inspection import DataReport, inspect_data
 from segdistill.data.pack.manifest import find_pack_faults, is_packed
 from segdistill.data.pictures import write_image
 from segdistill.errors import DataError
-from segdistill.training.build import flat, open_split
+from segdistill.training.build import open_split
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Progress, Tell, silent
 from segdistill.types import SegDataset
@@ -21,7 +21,7 @@ _UNLABELLED = "unlabelled"
 
 
 def check(
-    source: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent
+    source: str | Path | LoadedConfig, *, overrides: Sequence[str] = (), tell: Tell = silent
 ) -> dict[str, RunConfig]:
     """Try a config before it is run: keys, data, networks, taps, and one training step.
 
@@ -38,7 +38,7 @@ def check(
     Raises:
         ConfigError, DataError, CheckpointError, ValueError: what would have stopped the run.
     """
-    loaded = load_configs(source, overrides)
+    loaded = dict(load_config(source, overrides).learners)
     faults = _pack_faults(next(iter(loaded.values())))
     if faults:
         raise DataError("\n  ".join(["check: expected a sound packed copy, got:", *faults]))
@@ -47,7 +47,7 @@ def check(
 
 
 def check_data(
-    source: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent
+    source: str | Path | LoadedConfig, *, overrides: Sequence[str] = (), tell: Tell = silent
 ) -> DataReport:
     """Read all images and masks that a config trains on and is scored on, and describe them.
 
@@ -67,13 +67,15 @@ def check_data(
     splits = list(dict.fromkeys([train, config.evaluation.split]))
     splits += [_UNLABELLED] if config.data.unlabelled is not None else []
     report = inspect_data(
-        flat(config.data), splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
+        {}, splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
     )
     report.splits[train].faults.extend(_pack_faults(config))
     return report
 
 
-def draw_sheet(source: str | Path, file: Path, *, overrides: Sequence[str] = ()) -> None:
+def draw_sheet(
+    source: str | Path | LoadedConfig, file: Path, *, overrides: Sequence[str] = ()
+) -> None:
     """Write a picture of training images with their masks.
 
     Args:
@@ -88,8 +90,8 @@ def draw_sheet(source: str | Path, file: Path, *, overrides: Sequence[str] = ())
     write_image(file, contact_sheet(open_split(data, data.train_split)))
 
 
-def _first(source: str | Path, overrides: Sequence[str]) -> RunConfig:
-    return next(iter(load_configs(source, overrides).values()))
+def _first(source: str | Path | LoadedConfig, overrides: Sequence[str]) -> RunConfig:
+    return next(iter(load_config(source, overrides).learners.values()))
 
 
 def _pack_faults(config: RunConfig) -> list[str]:

@@ -126,10 +126,10 @@ def taps(config: Config, overrides: Overrides = None, json: Json = False) -> Non
     from dataclasses import asdict
     from json import dumps
 
-    check_config(config, overrides)
+    checked = check_config(config, overrides)
     from segdistill.api import delivery
 
-    found = delivery.list_taps(config, overrides=overrides or ())
+    found = delivery.list_taps(checked)
     if json:
         shapes = {
             name: {path: asdict(shape) for path, shape in network.items()}

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from segdistill.cli.words import check_config
+from segdistill.runs.layout import REPORT
+from segdistill.runs.student import student_file
 
 
 def run(
@@ -19,7 +21,7 @@ def run(
     json: bool,
 ) -> None:
     """Call a verb with progress, then print results and what to type next."""
-    check_config(config, overrides)
+    checked = check_config(config, overrides)
     from segdistill.api import places, training_runs
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
@@ -29,7 +31,7 @@ def run(
     folder = places.choose_folder(config, out, resume=resume)
     with display() as tell:
         try:
-            runs = call(config, folder, overrides=words, resume=resume, tell=tell)
+            runs = call(checked, folder, resume=resume, tell=tell)
         except KeyboardInterrupt as stopped:
             again = ["segdistill", verb, config, *words, "--out", str(folder), "--resume"]
             raise KeyboardInterrupt(
@@ -38,11 +40,11 @@ def run(
     print_runs(runs, as_json=json)
     if json:
         return
-    print(f"\nreport: {folder / 'report.html'}")
+    print(f"\nreport: {folder / REPORT}")
     if verb == "train" and len(runs) == 1:
         print(
             f"next: segdistill evaluate {runs[0]}, or use it as a teacher: "
-            f"segdistill distill CONFIG teacher.weights={runs[0] / 'model.safetensors'}"
+            f"segdistill distill CONFIG teacher.weights={student_file(runs[0])}"
         )
     else:
         print(f"next: segdistill evaluate {runs[-1]}, or segdistill export {runs[-1]}")

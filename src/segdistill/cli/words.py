@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from segdistill.errors import ConfigError
+
+if TYPE_CHECKING:
+    from segdistill.config.loading import LoadedConfig
 
 Config = Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe.")]
 Run = Annotated[Path, typer.Argument(help="A run folder, or a .safetensors file that a run wrote.")]
@@ -33,12 +36,12 @@ def parse_size(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def check_config(source: str, overrides: list[str] | None) -> None:
-    """Answer a mistake in a config before torch is loaded.
+def check_config(source: str, overrides: list[str] | None) -> LoadedConfig:
+    """Answer a mistake in a config before torch is loaded, and return what was checked.
 
     Raises:
         ConfigError: the config cannot be run.
     """
-    from segdistill.config.loading import load_configs
+    from segdistill.config.loading import load_config
 
-    load_configs(source, overrides or ())
+    return load_config(source, overrides or ())

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
 
 from segdistill import config
 from segdistill.catalogue.datasets import DATASETS
@@ -18,7 +16,8 @@ from segdistill.catalogue.networks import NETWORKS, SOURCES
 from segdistill.catalogue.tables import Entry, settings
 from segdistill.checks import nearest
 from segdistill.config import Choice, Choices, RunConfig, StudyConfig
-from segdistill.errors import ConfigError
+from segdistill.errors import CheckpointError, ConfigError, RunFolderError
+from segdistill.runs.student import read_student
 
 
 @cache
@@ -33,6 +32,34 @@ def choices() -> Choices:
         },
         dataset=_entry_choices("segdistill.data", DATASETS),
     )
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A config that was read and checked, and where it came from.
+
+    Attributes:
+        source: config file or name of a recipe.
+        overrides: ``a.b=value`` words that were applied.
+        learners: checked configs, one a learner; a single one is named ``""``.
+    """
+
+    source: str
+    overrides: tuple[str, ...]
+    learners: Mapping[str, RunConfig]
+
+
+def load_config(source: str | Path | LoadedConfig, overrides: Sequence[str] = ()) -> LoadedConfig:
+    """Read and check a config, unless that was done; see :func:`load_configs`.
+
+    Args:
+        source: path of a YAML file, the name of a recipe, or what this function returned,
+            which is read again only for the sake of overrides.
+        overrides: ``a.b=value`` words.
+    """
+    if not isinstance(source, LoadedConfig):
+        return LoadedConfig(str(source), tuple(overrides), load_configs(source, overrides))
+    return load_config(source.source, [*source.overrides, *overrides]) if overrides else source
 
 
 def load_configs(source: str | Path, overrides: Sequence[str] = ()) -> dict[str, RunConfig]:
@@ -110,12 +137,10 @@ def _with_saved_teacher(tree: config.Tree) -> config.Tree:
     if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
         return tree
     try:
-        with safe_open(str(teacher["weights"]), framework="np") as file:
-            saved = json.loads((file.metadata() or {})["config"])["network"]
-    except (OSError, SafetensorError, KeyError) as error:
+        saved = read_student(Path(str(teacher["weights"]))).network
+    except (CheckpointError, RunFolderError) as error:
         raise ConfigError(
-            f"teacher.weights: expected a model.safetensors of a run, got {teacher['weights']} "
-            f"({error}); or name the network beside it"
+            f"teacher.weights: {error}; or name the network beside the weights"
         ) from None
     return {**tree, "teacher": {**saved, **teacher}}
 

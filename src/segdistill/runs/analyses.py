@@ -75,6 +75,11 @@ def read_analysis(folder: Path, name: str, pair: str = "") -> Analysis | None:
     return Analysis(pair, name, read_tree(file)) if file.exists() else None
 
 
+def has_analysis(folder: Path, name: str, pair: str = "") -> bool:
+    """Return whether an analysis was made."""
+    return (analyses_root(folder) / pair / f"{name}.json").is_file()
+
+
 def picture_folder(folder: Path, kind: str, pair: str = "") -> Path:
     """Return the folder of an analysis's pictures, such as ``analyses/images/<pair>``."""
     return analyses_root(folder) / kind / pair

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
@@ -86,7 +86,7 @@ def check_record(
         RunFolderError: a key is missing or has a wrong value; names file, line and key.
     """
     try:
-        return _adapter(kind).validate_python(tree)
+        record: Record = _adapter(cast("Any", kind)).validate_python(tree)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
@@ -98,6 +98,7 @@ def check_record(
         raise RunFolderError(
             f"{place}: expected {wanted} at '{key}', got {_brief(value)}; {_RESTORE}"
         ) from None
+    return record
 
 
 def append_line(file: Path, record: DataclassInstance) -> None:
@@ -176,7 +177,7 @@ def _text(file: Path) -> str:
 
 
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
+def _adapter(kind: Any) -> TypeAdapter[Any]:
     return TypeAdapter(kind)
 
 

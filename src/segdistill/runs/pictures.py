@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from segdistill.files import inside
 from segdistill.runs.layout import PREDICTIONS
 
 Kind = Literal["input", "truth", "prediction"]
@@ -18,8 +19,11 @@ def picture_file(run: Path, image: str, kind: Kind) -> Path:
         run: the run folder.
         image: name of the image, with its folders where it has some.
         kind: which picture of it.
+
+    Raises:
+        ValueError: the name leads out of the folder.
     """
-    return run / PREDICTIONS / f"{image}_{kind}{_SUFFIX[kind]}"
+    return inside(run / PREDICTIONS, f"{image}_{kind}{_SUFFIX[kind]}")
 
 
 def find_pictures(run: Path) -> dict[str, dict[Kind, Path]]:

@@ -155,12 +155,13 @@ class Pruned(TrainingCost):
 
 
 End = Literal["done", "failed", "pruned"]
-_ENDS: dict[str, End] = {RESULT: "done", PRUNED: "pruned", FAILED: "failed"}
+ENDS: Mapping[str, End] = {RESULT: "done", PRUNED: "pruned", FAILED: "failed"}
+"""What a run leaves at its end, and what that says; it is not run again."""
 
 
 def find_end(run: Path) -> End | None:
     """Return how a run ended, None where it has not and may go on."""
-    return next((end for name, end in _ENDS.items() if (run / name).exists()), None)
+    return next((end for name, end in ENDS.items() if (run / name).exists()), None)
 
 
 def has_result(run: Path) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from segdistill.errors import RunFolderError
+from segdistill.errors import CheckpointError
 from segdistill.files import write_whole
 from segdistill.runs.documents import check_format, check_record
 from segdistill.runs.layout import BEST, CHECKPOINTS, FORMAT, STUDENT
@@ -72,13 +72,14 @@ def read_student(file: Path) -> Student:
     """Read what a file of weights says of its network, and no weights.
 
     Raises:
-        RunFolderError: there is no such file, or no run wrote it.
+        CheckpointError: there is no such file, or no run wrote it.
+        RunFolderError: it is of a later format, or what it says is broken.
     """
     try:
         with safe_open(str(file), framework="np") as opened:
             metadata = opened.metadata() or {}
     except (OSError, SafetensorError) as error:
-        raise RunFolderError(
+        raise CheckpointError(
             f"{file}: expected the weights that a run wrote, got a file that cannot be read "
             f"({error}); it may be cut off: copy it again"
         ) from None
@@ -87,7 +88,7 @@ def read_student(file: Path) -> Student:
     except ValueError:
         tree = None
     if not isinstance(tree, dict) or not {"network", "classes", "colors"} <= tree.keys():
-        raise RunFolderError(
+        raise CheckpointError(
             f"{file}: expected the weights that a run wrote, got a file without its network and "
             f"classes in the metadata; use the {STUDENT} of a run"
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,15 @@ from segdistill.errors import RunFolderError
 from segdistill.runs.documents import append_line, read_lines
 from segdistill.runs.layout import TRIALS
 from segdistill.runs.metrics import evaluation_lines, read_metrics
-from segdistill.runs.result import find_end, read_failure, read_pruned, read_result
+from segdistill.runs.result import (
+    Failure,
+    Pruned,
+    Result,
+    find_end,
+    read_failure,
+    read_pruned,
+    read_result,
+)
 from segdistill.runs.settings import read_settings
 
 Status = Literal["done", "pruned", "failed"]
@@ -74,17 +82,14 @@ def read_trial(run: Path, pair: str, method: str, number: int, params: Mapping[s
     """
     settings = read_settings(run)
     status = find_end(run)
-    if status == "done":
-        result = read_result(run)
-        miou, step, error, end = result.miou, result.step, None, result
-    elif status == "pruned":
-        pruned = read_pruned(run)
-        miou, step, error, end = pruned.miou, pruned.step, None, pruned
-    elif status == "failed":
-        failure = read_failure(run)
-        miou, step, error, end = None, failure.step or 0, failure.error, failure
-    else:
+    if status is None:
         raise RunFolderError(f"{run}: expected a run that has ended, got none; go on with --resume")
+    readers: dict[Status, Callable[[Path], Result | Pruned | Failure]] = {
+        "done": read_result,
+        "pruned": read_pruned,
+        "failed": read_failure,
+    }
+    end = readers[status](run)
     return Trial(
         pair=pair,
         method=method,
@@ -93,10 +98,10 @@ def read_trial(run: Path, pair: str, method: str, number: int, params: Mapping[s
         data_seed=settings["data"]["seed"],
         config_hash=end.config_hash or "",
         status=status,
-        miou=miou,
-        step=step,
+        miou=None if isinstance(end, Failure) else end.miou,
+        step=end.step or 0,
         steps=settings["training"]["steps"],
         seconds=end.seconds or 0.0,
         scores={str(line.step): line.miou for line in evaluation_lines(read_metrics(run))},
-        error=error,
+        error=end.error if isinstance(end, Failure) else None,
     )

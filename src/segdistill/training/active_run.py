@@ -1,12 +1,14 @@
-"""A run on its way: the learner, its folder, and what it has cost so far."""
+"""A run that is being trained: its learner, its folder, and what it has cost so far."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from segdistill.config import RunConfig
+from segdistill.runs.result import Best, TrainingCost
 from segdistill.training.learner import Learner
 from segdistill.training.runlog import RunLog
 
@@ -36,16 +38,38 @@ class Spent:
 
 
 @dataclass
-class Run:
-    """One learner on its way, and its folder."""
+class ActiveRun:
+    """One learner in training, and its folder.
+
+    Attributes:
+        config: of the run.
+        folder: its run folder.
+        learner: what is trained.
+        log: its metrics.
+        spent: what it has cost so far.
+        sums: of each part of the loss, since the last line of the log.
+    """
 
     config: RunConfig
     folder: Path
     learner: Learner
     log: RunLog
     spent: Spent = field(default_factory=Spent)
-    best: dict[str, Any] = field(default_factory=dict)
     sums: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What messages and results call it."""
+        return self.learner.name or self.folder.name
+
+    @property
+    def best(self) -> Best | None:
+        """The best score on the way, the first of equals; None where nothing was scored."""
+        scores = self.log.evaluations
+        if not scores:
+            return None
+        step = max(scores, key=lambda step: scores[step])
+        return Best(step, scores[step])
 
     @property
     def seconds(self) -> float:
@@ -57,9 +81,18 @@ class Run:
         teacher = spent.teacher_seconds if self.config.distill else 0.0
         return spent.own_seconds + spent.batch_seconds + teacher
 
-    def cost(self) -> dict[str, float | None]:
+    def cost(self) -> TrainingCost:
         """Return what training took, the energy in the unit that is paid for."""
-        spent: dict[str, float | None] = asdict(self.spent)
+        spent = asdict(self.spent)
         joules = spent.pop("joules")
         kwh = None if joules is None else joules / 3.6e6
-        return {"seconds": self.seconds, **spent, "energy_kwh": kwh}
+        return TrainingCost(seconds=self.seconds, **spent, energy_kwh=kwh)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of the run."""
+        return {"learner": self.learner.state(), "spent": asdict(self.spent)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` returned."""
+        self.learner.restore(state["learner"])
+        self.spent = Spent(**state["spent"])
