@@ -14,7 +14,7 @@ from segdistill.reporting.page import write_report
 from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.layout import REPORT
 from segdistill.runs.student import student_file
-from segdistill.studies.images import bootstrap_difference
+from segdistill.studies.bootstrap import bootstrap_difference
 from segdistill.studies.verdict import points
 from segdistill.training.events import Tell, silent
 

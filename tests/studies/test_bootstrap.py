@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segdistill.studies.images import bootstrap_difference, bootstrap_miou
+from segdistill.studies.bootstrap import bootstrap_difference, bootstrap_miou
 
 
 def drawn(images: int, right: float, seed: int, classes: int = 4) -> np.ndarray:
