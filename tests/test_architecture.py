@@ -16,12 +16,15 @@ BASE = {
     "image_scores",
     "memory",
     "network_state",
+    "runs",
     "seeding",
     "trust",
     "types",
+    "yaml_text",
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "catalogue": {"checks", "errors"},
+    "runs": {"errors", "files", "yaml_text"},
     "losses": BASE,
     "models": BASE,
     "data": BASE,
@@ -29,8 +32,10 @@ MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "training": BASE | {"losses", "models", "data", "scoring"},
     "delivery": BASE | {"models", "scoring"},
     "studies": BASE | {"training"},
-    "analysis": BASE | {"data", "losses", "models", "scoring", "training", "studies", "api"},
-    "reporting": BASE | {"studies"},
+    "drawing": set(),
+    "analysis": BASE
+    | {"data", "drawing", "losses", "models", "scoring", "training", "studies", "api"},
+    "reporting": BASE | {"analysis", "drawing", "studies"},
 }
 CONFINED = {
     "timm": "models",

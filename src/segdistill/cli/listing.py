@@ -138,10 +138,10 @@ def taps(
     from dataclasses import asdict
     from json import dumps
 
-    check_config(config, overrides, trust)
+    checked = check_config(config, overrides, trust)
     from segdistill.api import delivery
 
-    found = delivery.list_taps(config, overrides=overrides or (), trust=trust or ())
+    found = delivery.list_taps(checked)
     if json:
         shapes = {
             name: {path: asdict(shape) for path, shape in network.items()}

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from segdistill.catalogue.datasets import DATASETS
 from segdistill.catalogue.settings import REQUIRED
 from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
+from segdistill.config import DataConfig, UnlabelledConfig
 from segdistill.errors import ConfigError
 from segdistill.types import SegDataset
 
 
-def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
-    """Build one split of a dataset from a flat config.
+def build_dataset(
+    options: DataConfig | UnlabelledConfig | Mapping[str, object], *, split: str
+) -> SegDataset:
+    """Build one split of a dataset from a config.
 
     Where ``root`` is a packed copy of the dataset, that is opened in place of the original.
 
     Args:
-        options: key ``dataset`` names a row of ``DATASETS``, the other keys are settings of
-            that row.
+        options: a checked section of a config, or a mapping: key ``dataset`` names a row of
+            ``DATASETS``, the other keys are settings of that row.
         split: name of the split, such as ``train`` or ``val``.
 
     Returns:
@@ -32,6 +35,8 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
             missing.
         DataError: the files are missing or do not match.
     """
+    if isinstance(options, DataConfig | UnlabelledConfig):
+        return _build(options.dataset, options.settings(), split)
     name = str(options.get("dataset"))
     if name not in DATASETS:
         raise ConfigError(
@@ -50,6 +55,12 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
             raise ConfigError(
                 f"build_dataset: expected {key} for {name}, got nothing; add data.{key}"
             )
+    return _build(name, given, split)
+
+
+def _build(name: str, given: Mapping[str, Any], split: str) -> SegDataset:
+    """Build a dataset of settings that were checked."""
+    entry = DATASETS[name]
     root = given.get("root")
     if isinstance(root, str | Path):
         from segdistill.data.pack.manifest import is_packed
@@ -59,9 +70,9 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
             # Where files lie may differ between the original and its copy.
             defaults = {
                 key: setting.default
-                for key, setting in known.items()
+                for key, setting in entry.settings.items()
                 if Path not in (setting.type, *get_args(setting.type))
             }
-            return open_packed(Path(root), split, options, defaults=defaults)
+            return open_packed(Path(root), split, {"dataset": name, **given}, defaults=defaults)
     dataset: SegDataset = load("segdistill.data", entry.target)(split=split, **given)
     return dataset

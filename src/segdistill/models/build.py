@@ -12,6 +12,7 @@ from segdistill.catalogue import tables
 from segdistill.catalogue.networks import network_entry
 from segdistill.catalogue.settings import REQUIRED
 from segdistill.checks import nearest
+from segdistill.config import NetworkConfig
 from segdistill.errors import ConfigError
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import set_taps
@@ -22,15 +23,16 @@ COMMON = ("network", "weights", "taps")
 
 
 def build_network(
-    settings: Mapping[str, object], *, classes: int, seed: int | None = None
+    settings: NetworkConfig | Mapping[str, object], *, classes: int, seed: int | None = None
 ) -> nn.Module:
     """Build the network that a config's ``teacher`` or ``student`` part describes.
 
     Args:
-        settings: ``network`` names a row of ``NETWORKS``, or a network of somebody else as in
-            ``SOURCES``; ``weights`` may name a file, which
-            is loaded strictly and makes ``pretrained`` unnecessary; ``taps`` may map names
-            to module paths; the rest are that row's settings.
+        settings: a checked section of a config, or the same as a mapping: ``network`` names
+            a row of ``NETWORKS``, or a network of somebody else as in ``SOURCES``;
+            ``weights`` may name a file, which is loaded strictly and makes ``pretrained``
+            unnecessary; ``taps`` may map names to module paths; the rest are that row's
+            settings.
         classes: number of classes.
         seed: seed of the initial weights; None draws them from torch's global generator.
 
@@ -41,6 +43,30 @@ def build_network(
         FileNotFoundError: there is no such file.
         ValueError: the network refuses a setting, or a tap does not exist.
     """
+    weights: object
+    taps: object
+    if isinstance(settings, NetworkConfig):
+        name, arguments = settings.network, dict[str, object](settings.settings())
+        weights, taps = settings.weights, settings.taps
+    else:
+        name, arguments = str(settings.get("network", "")), _checked(settings)
+        weights, taps = settings.get("weights"), settings.get("taps")
+    entry = network_entry(name)
+    if weights is not None and "pretrained" in entry.settings:
+        arguments["pretrained"] = False
+    constructor = tables.load("segdistill.models", entry.target)
+    given: dict[str, object] = {"name": name.partition(":")[2], "classes": classes}
+    arguments |= {key: given[key] for key in entry.given}
+    network = _construct(constructor, arguments, seed)
+    if weights is not None:
+        _load(network, Path(str(weights)))
+    if isinstance(taps, Mapping):
+        _name(network, {str(key): str(path) for key, path in taps.items()})
+    return network
+
+
+def _checked(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return a row's own settings, after checking them against the table."""
     name = str(settings.get("network", ""))
     entry = network_entry(name)
     arguments = {key: value for key, value in settings.items() if key not in COMMON}
@@ -54,19 +80,7 @@ def build_network(
     for key in required:
         if key not in arguments:
             raise ConfigError(f"network {name}: expected a setting '{key}', got none; add it")
-    weights = settings.get("weights")
-    if weights is not None and "pretrained" in known:
-        arguments["pretrained"] = False
-    constructor = tables.load("segdistill.models", entry.target)
-    given: dict[str, object] = {"name": name.partition(":")[2], "classes": classes}
-    arguments |= {key: given[key] for key in entry.given}
-    network = _construct(constructor, arguments, seed)
-    if weights is not None:
-        _load(network, Path(str(weights)))
-    taps = settings.get("taps")
-    if isinstance(taps, Mapping):
-        _name(network, {str(key): str(path) for key, path in taps.items()})
-    return network
+    return arguments
 
 
 def _load(network: nn.Module, path: Path) -> None:

@@ -14,6 +14,9 @@ _LATEX = {
     "^": r"\textasciicircum{}",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 
+_STUDENT_COSTS = ("params_m", "gflops", "latency_ms")
+_TRAINING_COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
+
 _COLUMNS = (
     "pair",
     "method",
@@ -31,18 +34,13 @@ _COLUMNS = (
     "p_holm",
     "smallest_p",
     "probability_of_improvement",
-    "params_m",
-    "gflops",
-    "latency_ms",
-    "seconds",
-    "own_seconds",
-    "peak_memory_mib",
-    "energy_kwh",
+    *_STUDENT_COSTS,
+    *_TRAINING_COSTS,
 )
 
 
 def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | None = None) -> str:
-    """Return a row a group, fractions and SI units, empty where a number is not known.
+    """Return a row per group, fractions and SI units, empty where a number is not known.
 
     Args:
         groups: with their comparisons.
@@ -53,13 +51,13 @@ def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | No
     writer.writeheader()
     for one in groups:
         row: dict[str, object] = {
-            "pair": one.pair,
+            "pair": one.panel,
             "method": one.name,
-            "seeds": len(one.runs),
-            "failed": (failed or {}).get((one.pair, one.name), 0),
+            "seeds": one.seeds,
+            "failed": (failed or {}).get((one.panel, one.name), 0),
             "miou_mean": one.miou,
             "miou_sd": one.deviation,
-            "best_on_the_way_mean": one.best,
+            "best_on_the_way_mean": one.summary.best_mean,
         }
         found = one.comparison
         if found is not None:
@@ -75,7 +73,9 @@ def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | No
                 "smallest_p": found.smallest_p,
                 "probability_of_improvement": found.improvement,
             }
-        row |= {key: one.mean(key) for key in _COLUMNS[_COLUMNS.index("params_m") :]}
+        row |= {key: one.summary.mean_of(key) for key in _STUDENT_COSTS}
+        if not one.teacher:  # what its training took is no part of this comparison
+            row |= {key: one.summary.mean_of(key) for key in _TRAINING_COSTS}
         writer.writerow({key: "" if value is None else value for key, value in row.items()})
     return out.getvalue()
 
@@ -86,7 +86,7 @@ def results_tex(groups: Sequence[Group]) -> str:
     mIoU in percent, differences in points with their 95 % interval, p corrected by Holm.
     """
     lines = [
-        "% Made by segdistill from the run folders' files; needs no package.",
+        "% Made by segdistill from the files of the run folders; needs no package.",
         r"\providecommand{\toprule}{\hline}",
         r"\providecommand{\midrule}{\hline}",
         r"\providecommand{\bottomrule}{\hline}",
@@ -118,6 +118,6 @@ def _cells(one: Group) -> list[str]:
         if found.seeds > 1:
             low, high = 100 * found.difference.low, 100 * found.difference.high
             difference += f" [${low:+.2f}$, ${high:+.2f}$]"
-    costs = [one.mean(key) for key in ("params_m", "gflops", "latency_ms")]
+    costs = [one.summary.mean_of(key) for key in _STUDENT_COSTS]
     known = ["--" if value is None else f"{value:.2f}" for value in costs]
     return [escape_latex(one.name), score, difference, p, *known]
