@@ -35,8 +35,12 @@ class Analysis:
 
 
 def analyses_root(folder: Path) -> Path:
-    """Return the folder that pictures are named from."""
-    return folder / ANALYSES
+    """Return the folder that pictures are named from.
+
+    Raises:
+        ValueError: it is a link that leads elsewhere.
+    """
+    return inside(folder, ANALYSES)
 
 
 def write_analysis(folder: Path, analysis: Analysis) -> Path:
