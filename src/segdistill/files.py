@@ -54,12 +54,3 @@ def write_json(file: Path, value: Any) -> None:
 def read_json(file: Path) -> Any:
     """Read a JSON file."""
     return json.loads(file.read_text(encoding="utf-8"))
-
-
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's ``metrics.jsonl``; a last line cut short is left out."""
-    file = folder / "metrics.jsonl"
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.errors import RunFolderError
-from segdistill.files import write_whole
+from segdistill.files import inside, write_whole
 from segdistill.runs.documents import read_tree
 from segdistill.runs.layout import ANALYSES, FORMAT
 
@@ -35,8 +35,12 @@ class Analysis:
 
 
 def analyses_root(folder: Path) -> Path:
-    """Return the folder that pictures are named from."""
-    return folder / ANALYSES
+    """Return the folder that pictures are named from.
+
+    Raises:
+        ValueError: it is a link that leads elsewhere.
+    """
+    return inside(folder, ANALYSES)
 
 
 def write_analysis(folder: Path, analysis: Analysis) -> Path:
@@ -46,7 +50,7 @@ def write_analysis(folder: Path, analysis: Analysis) -> Path:
         folder: the study, cohort or run folder.
         analysis: names of pictures in it are those of :func:`name_picture`.
     """
-    file = analyses_root(folder) / analysis.pair / f"{analysis.name}.json"
+    file = inside(analyses_root(folder), f"{analysis.pair}/{analysis.name}.json".lstrip("/"))
     file.parent.mkdir(parents=True, exist_ok=True)
     # On one line: indented, every number of an embedding would have one of its own.
     tree = {"format": FORMAT} | dict(analysis.values)

@@ -23,7 +23,7 @@ def picture_file(run: Path, image: str, kind: Kind) -> Path:
     Raises:
         ValueError: the name leads out of the folder.
     """
-    return inside(run / PREDICTIONS, f"{image}_{kind}{_SUFFIX[kind]}")
+    return inside(inside(run, PREDICTIONS), f"{image}_{kind}{_SUFFIX[kind]}")
 
 
 def find_pictures(run: Path) -> dict[str, dict[Kind, Path]]:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segdistill.files import inside
 from segdistill.runs.documents import (
     check_format,
     check_record,
@@ -241,7 +242,7 @@ def trial_folder(pair: str, number: int) -> str:
 
 def write_suggested(study: Path, pair: str, number: int, params: Mapping[str, Any]) -> None:
     """Write ``suggested.json``: the values that the trials of one number try, by method."""
-    folder = study / trial_folder(pair, number)
+    folder = inside(study, trial_folder(pair, number))
     folder.mkdir(parents=True, exist_ok=True)
     write_tree(folder / SUGGESTED, {"methods": dict(params)})
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from segdistill.config import EngineConfig
 from segdistill.errors import SegdistillError
-from segdistill.files import write_whole
+from segdistill.files import inside, write_whole
 from segdistill.runs.result import ENDS
 from segdistill.studies.cohorts import Job
 from segdistill.studies.packages import need_ray
@@ -99,5 +99,6 @@ def train_away(job: Job, threads: int | None, home: str) -> tuple[str, dict[str,
 def write_files(folder: Path, files: dict[str, bytes]) -> None:
     """Write files below a folder; what says that a run has ended comes last."""
     for name in sorted(files, key=lambda name: Path(name).name in ENDS):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / name, files[name])
+        file = inside(folder, name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(file, files[name])

@@ -17,6 +17,7 @@ from segdistill.errors import (
     SegdistillError,
     TrainingDivergedError,
 )
+from segdistill.files import inside
 from segdistill.runs.result import Failure, find_end, write_failure
 from segdistill.studies.cohorts import Job
 from segdistill.studies.halving import falls_behind
@@ -43,7 +44,7 @@ def work(job: Job, root: Path, *, threads: int | None = None, tell: Tell = silen
         OSError, ConfigError, RunFolderError, DataError, CheckpointError: nothing can be trained
             here, whatever the method; the study can be resumed when that is repaired.
     """
-    folder = root / job.folder
+    folder = inside(root, job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
         for method in sorted(job.configs):  # in one order, so that no two wait for each other

@@ -7,6 +7,7 @@ from typing import Any
 
 from segdistill.config import RunConfig
 from segdistill.errors import CheckpointError, RunFolderError
+from segdistill.files import inside
 from segdistill.runs.checkpoint import checkpoint_file, find_checkpoints, load_checkpoint
 from segdistill.runs.environment import read_environment, write_environment
 from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT
@@ -51,7 +52,7 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool) -> None:
 
 def make_folder(run: Path, config: RunConfig) -> None:
     """Make the folder with the resolved config, its hash and the machine."""
-    (run / CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    inside(run, CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     write_environment(run, describe_machine(config.hash()))
     write_settings(run, config.tree())
 
