@@ -91,18 +91,20 @@ def group(runs: Sequence[Run]) -> list[Group]:
             shared = key_of(conditions(own[0])), key_of(measured(own[0]))
             rivals.setdefault(shared, {})[label] = own
     baselines: dict[str, str] = {}
-    found: dict[str, Summary] = {}
+    summaries: dict[str, Summary] = {}
     for students in rivals.values():
         plain = next((name for name, own in students.items() if own[0].method == PLAIN), None)
-        found |= summarize_runs(students, plain)
+        summaries |= summarize_runs(students, plain)
         if plain is not None:
-            baselines |= {name: plain for name in students if found[name].comparison is not None}
+            baselines |= {
+                name: plain for name in students if summaries[name].comparison is not None
+            }
     return [
         Group(
             label,
             label,
             own,
-            found[label] if label in found else summarize_runs({label: own}, None)[label],
+            summaries[label] if label in summaries else summarize_runs({label: own}, None)[label],
             panel,
             baselines.get(label),
         )

@@ -59,19 +59,19 @@ def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | No
             "miou_sd": one.deviation,
             "best_on_the_way_mean": one.summary.best_mean,
         }
-        found = one.comparison
-        if found is not None:
-            several = found.seeds > 1
+        comparison = one.comparison
+        if comparison is not None:
+            several = comparison.seeds > 1
             row |= {
-                "paired_seeds": found.seeds,
-                "difference": found.difference.estimate,
-                "difference_low": found.difference.low if several else "",
-                "difference_high": found.difference.high if several else "",
-                "confidence": found.difference.confidence if several else "",
-                "p": found.p,
-                "p_holm": found.p_holm,
-                "smallest_p": found.smallest_p,
-                "probability_of_improvement": found.improvement,
+                "paired_seeds": comparison.seeds,
+                "difference": comparison.difference.estimate,
+                "difference_low": comparison.difference.low if several else "",
+                "difference_high": comparison.difference.high if several else "",
+                "confidence": comparison.difference.confidence if several else "",
+                "p": comparison.p,
+                "p_holm": comparison.p_holm,
+                "smallest_p": comparison.smallest_p,
+                "probability_of_improvement": comparison.improvement,
             }
         row |= {key: one.summary.mean_of(key) for key in _STUDENT_COSTS}
         if not one.teacher:  # what its training took is no part of this comparison
@@ -112,11 +112,11 @@ def _cells(one: Group) -> list[str]:
     score = f"{100 * one.miou:.2f}"
     if one.deviation is not None:
         score += rf" $\pm$ {100 * one.deviation:.2f}"
-    found, difference, p = one.comparison, "--", "--"
-    if found is not None:
-        difference, p = f"${100 * found.difference.estimate:+.2f}$", f"{found.p_holm:.3g}"
-        if found.seeds > 1:
-            low, high = 100 * found.difference.low, 100 * found.difference.high
+    comparison, difference, p = one.comparison, "--", "--"
+    if comparison is not None:
+        difference, p = f"${100 * comparison.difference.estimate:+.2f}$", f"{comparison.p_holm:.3g}"
+        if comparison.seeds > 1:
+            low, high = 100 * comparison.difference.low, 100 * comparison.difference.high
             difference += f" [${low:+.2f}$, ${high:+.2f}$]"
     costs = [one.summary.mean_of(key) for key in _STUDENT_COSTS]
     known = ["--" if value is None else f"{value:.2f}" for value in costs]

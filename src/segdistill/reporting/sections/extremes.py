@@ -37,12 +37,12 @@ class Extreme:
 
 def show(material: Material) -> Mapping[str, Any] | None:
     """Return the extreme images of every method, None where runs kept no counts per image."""
-    found = extremes(material)
-    if not found:
+    by_method = extremes(material)
+    if not by_method:
         return None
-    changes = [abs(extreme.change) for rows in found.values() for extreme in rows]
+    changes = [abs(extreme.change) for rows in by_method.values() for extreme in rows]
     return {
-        "extremes": found,
+        "extremes": by_method,
         "widest": max(changes) or 1.0,
         "colors": material.colors,
         "several": material.several_seeds,
@@ -60,7 +60,7 @@ def extremes(material: Material, *, count: int = 3) -> dict[str, list[Extreme]]:
         From the largest gain to the largest loss.
     """
     kept: dict[Path, dict[str, float]] = {}
-    found = {}
+    by_method = {}
     for group in material.groups:
         baseline = baseline_of(group, material.groups)
         if baseline is None:
@@ -74,8 +74,8 @@ def extremes(material: Material, *, count: int = 3) -> dict[str, list[Extreme]]:
             for place in [*best, *reversed(worst)]
         ]
         if rows:
-            found[group.label] = rows
-    return found
+            by_method[group.label] = rows
+    return by_method
 
 
 def _mean(group: Group, compared: Group, kept: dict[Path, dict[str, float]]) -> dict[str, float]:

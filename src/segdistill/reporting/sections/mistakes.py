@@ -52,7 +52,7 @@ class Matrix:
 
 def show(material: Material) -> Mapping[str, Any] | None:
     """Return the matrices, None where no run kept one."""
-    matrices = [found for group in material.trained if (found := matrix(group)) is not None]
+    matrices = [one for group in material.trained if (one := matrix(group)) is not None]
     return {"matrices": matrices} if matrices else None
 
 

@@ -45,22 +45,22 @@ def _search(settings: Mapping[str, Any]) -> list[str]:
     if not trials:
         return ["Nothing was searched: all settings are as the study file has them."]
     share = f"{100 * float(search['holdout']):g} %" if search.get("holdout") else "a part"
-    found = [
+    said = [
         f"Every method and the plain student got {trials} trials, suggested by "
         f"{search.get('sampler', 'the sampler')} (seed {search.get('seed', 0)}), over learning "
         f"rate and weight decay and, for a method, its own space. They were scored on {share} of "
         "the training images, held out from their training."
     ]
     if search.get("steps"):
-        found.append(f"A trial had {search['steps']:,} steps.")
+        said.append(f"A trial had {search['steps']:,} steps.")
     if search.get("pruning"):
         pruning = search["pruning"]
-        found.append(
+        said.append(
             "Trials that fell behind ended early (successive halving with "
             f"{pruning.get('rungs')} rung{'s' * (pruning.get('rungs') != 1)} and factor "
             f"{pruning.get('factor')}): they are listed as pruned."
         )
-    return found
+    return said
 
 
 def _seeds(settings: Mapping[str, Any]) -> str:
@@ -83,16 +83,16 @@ def _budget(settings: Mapping[str, Any], students: Sequence[Group]) -> str:
             "Budgets match by measured seconds: each method had as many steps as the plain "
             f"student's time allows: {said}."
         )
-    counts = sorted({n for found in steps.values() for n in found if n})
+    counts = sorted({n for counted in steps.values() for n in counted if n})
     return f"Budgets match by steps: {' or '.join(f'{n:,}' for n in counts)} for every method."
 
 
 def _statistics(students: Sequence[Group]) -> str:
-    found = [one.comparison for one in students if one.comparison is not None]
-    if not found:
+    comparisons = [one.comparison for one in students if one.comparison is not None]
+    if not comparisons:
         return "Nothing was compared."
-    seeds = min(one.seeds for one in found)
-    least = max(one.smallest_p for one in found)
+    seeds = min(one.seeds for one in comparisons)
+    least = max(one.smallest_p for one in comparisons)
     return (
         "Intervals are t intervals over seeds. p is that of the exact sign-flip test, corrected "
         f"by Holm over the methods of a pair: with {seeds} seeds it cannot be below "

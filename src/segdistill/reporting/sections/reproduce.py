@@ -78,8 +78,8 @@ def configs(group: Group) -> Configs:
 
 def changed(before: str, after: str) -> list[str]:
     """Return the lines of a text that another one has not."""
-    found = difflib.ndiff(before.splitlines(), after.splitlines())
-    return [" ".join(line[2:].split()) for line in found if line.startswith("+ ")]
+    lines = difflib.ndiff(before.splitlines(), after.splitlines())
+    return [" ".join(line[2:].split()) for line in lines if line.startswith("+ ")]
 
 
 def commands(runs: Sequence[Run]) -> list[str]:
@@ -97,22 +97,22 @@ def recorded(runs: Sequence[Run]) -> list[str]:
 
 def environments(runs: Sequence[Run]) -> list[tuple[str, Mapping[str, str]]]:
     """Return each environment that runs were made in, once, with the labels of its runs."""
-    found: dict[str, tuple[list[str], dict[str, str]]] = {}
+    by_values: dict[str, tuple[list[str], dict[str, str]]] = {}
     for run in runs:
         flat = _flat({k: v for k, v in run.environment.as_dict().items() if k not in _OF_ONE_RUN})
         if flat:
-            found.setdefault(json.dumps(flat), ([], flat))[0].append(run.label)
-    if len(found) == 1:
-        return [("all runs", next(iter(found.values()))[1])]
-    return [(", ".join(labels), flat) for labels, flat in found.values()]
+            by_values.setdefault(json.dumps(flat), ([], flat))[0].append(run.label)
+    if len(by_values) == 1:
+        return [("all runs", next(iter(by_values.values()))[1])]
+    return [(", ".join(labels), flat) for labels, flat in by_values.values()]
 
 
 def _flat(tree: Mapping[str, Any]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    flat: dict[str, str] = {}
     for key, value in tree.items():
         if isinstance(value, Mapping):
-            found |= _flat(value)
+            flat |= _flat(value)
         elif value is not None:
             listed = isinstance(value, Sequence) and not isinstance(value, str)
-            found[str(key).replace("_", " ")] = " ".join(map(str, value)) if listed else str(value)
-    return found
+            flat[str(key).replace("_", " ")] = " ".join(map(str, value)) if listed else str(value)
+    return flat

@@ -71,10 +71,10 @@ def _in_words(study: Study, method: str, params: Mapping[str, Any]) -> str:
 
 def trials_by_method(study: Study) -> dict[tuple[str, str], list[Trial]]:
     """Return the trials of each pair and method, in the order of their numbers."""
-    found: dict[tuple[str, str], list[Trial]] = {}
+    by_method: dict[tuple[str, str], list[Trial]] = {}
     for trial in study.trials:
-        found.setdefault((trial.pair, trial.method), []).append(trial)
-    return {key: sorted(trials, key=lambda trial: trial.trial) for key, trials in found.items()}
+        by_method.setdefault((trial.pair, trial.method), []).append(trial)
+    return {key: sorted(trials, key=lambda trial: trial.trial) for key, trials in by_method.items()}
 
 
 def best_trial(study: Study, pair: str, method: str) -> int | None:
@@ -100,7 +100,7 @@ def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
 
     Methods of one pair share their axes. Every trial is there: finished, pruned and failed.
     """
-    found = []
+    figures = []
     for place, ((pair, method), trials) in enumerate(trials_by_method(study).items()):
         limits = _limits([trial for trial in study.trials if trial.pair == pair])
         best = best_trial(study, pair, method)
@@ -116,8 +116,8 @@ def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
         tidy(axes, "mIoU, %", "trial")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         alt = f"Search of {title}: {_counted(trials)}. {_told(trials, best)}"
-        found.append(Figure(title, "", to_svg(figure, f"search-{place}"), alt))
-    return found
+        figures.append(Figure(title, "", to_svg(figure, f"search-{place}"), alt))
+    return figures
 
 
 def sweep_plots(study: Study, groups: Sequence[Group]) -> dict[str, list[Figure]]:
@@ -126,7 +126,7 @@ def sweep_plots(study: Study, groups: Sequence[Group]) -> dict[str, list[Figure]
     A sweep of one number shows the score against that number alone; in a search over several
     the others vary too, so that a plot shows where good values lie and no more.
     """
-    found: dict[str, list[Figure]] = {}
+    sweeps: dict[str, list[Figure]] = {}
     for (pair, method), trials in trials_by_method(study).items():
         limits = _limits([trial for trial in study.trials if trial.pair == pair])
         best = best_trial(study, pair, method)
@@ -142,13 +142,13 @@ def sweep_plots(study: Study, groups: Sequence[Group]) -> dict[str, list[Figure]
                 axes.set_xscale("log")
             called = setting(study, method, key)
             tidy(axes, "mIoU, %", called)
-            name = f"sweep-{sum(map(len, found.values()))}"
+            name = f"sweep-{sum(map(len, sweeps.values()))}"
             alt = (
                 f"{title}: {_counted(tried)} with {called} from {min(values):.3g} to "
                 f"{max(values):.3g}. {_told(tried, best)}"
             )
-            found.setdefault(title, []).append(Figure(called, "", to_svg(figure, name), alt))
-    return found
+            sweeps.setdefault(title, []).append(Figure(called, "", to_svg(figure, name), alt))
+    return sweeps
 
 
 def _draw(

@@ -38,9 +38,9 @@ def show(material: Material) -> Mapping[str, Any]:
 def sentences(groups: Sequence[Group]) -> list[str]:
     """Return one sentence per compared method, then what the student costs against the teacher."""
     compared = [group for group in groups if group.comparison is not None]
-    found = _on_one_seed(compared)
-    if not found:
-        found = [
+    said = _on_one_seed(compared)
+    if not said:
+        said = [
             verdict(group.label, group.baseline, group.comparison)
             for group in compared
             if group.comparison is not None and group.baseline is not None
@@ -48,12 +48,12 @@ def sentences(groups: Sequence[Group]) -> list[str]:
     students = [group for group in groups if not group.teacher]
     teachers = [group for group in groups if group.teacher]
     lonely = [g for g in students if g.comparison is None and not _is_baseline(g, groups)]
-    found += [_alone(group) for group in lonely or (teachers if not students else [])]
+    said += [_alone(group) for group in lonely or (teachers if not students else [])]
     if not compared and students and not lonely:
-        found += [_alone(group) for group in students]
+        said += [_alone(group) for group in students]
     if teachers and students:
-        found.append(_against_teacher(max(students, key=lambda group: group.miou), teachers[0]))
-    return found
+        said.append(_against_teacher(max(students, key=lambda group: group.miou), teachers[0]))
+    return said
 
 
 def caution(groups: Sequence[Group]) -> str | None:
