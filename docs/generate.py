@@ -150,6 +150,7 @@ def _overview() -> str:
     for name, row in LOSSES.items():
         needs = [
             *(["labels or images"] if row.uses_batch else []),
+            *(["the whole batch"] if row.whole_batch else []),
             *(["a stage before training"] if row.prepares else []),
             *(["a critic"] if row.adversarial else []),
         ]

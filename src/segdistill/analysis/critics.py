@@ -72,7 +72,7 @@ def _restore(opened: Opened, name: str, config: RunConfig, state: Mapping[str, A
 
 
 def _gaps(opened: Opened, term: Term, seen: Mapping[str, Seen], name: str) -> list[float]:
-    critic = term.loss.adversary.critic
+    critic = term.loss.adversary.score
     gaps = []
     together = zip(seen[name].logits, seen[TEACHER].logits, opened.inputs, strict=True)
     for ours, theirs, image in together:

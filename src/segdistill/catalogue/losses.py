@@ -23,11 +23,14 @@ class Loss:
         project: how the method's authors bring the student to the teacher's width.
         align: which map is resized where sizes differ: ``"teacher"``, ``"student"``, or
             ``"none"`` where the module takes maps of different sizes as they are.
-        uses_batch: the module is called as ``loss(student, teacher, batch)``.
+        uses_batch: the module cannot be called without a batch, whose labels or images it reads;
+            every other takes one all the same, to leave padding out.
         uses_labels: it reads the labels of that batch.
+        whole_batch: its meaning depends on all images of the batch at once, so that the batch
+            cannot be split into parts that are accumulated.
         settings: what a config may write beside those keys, in the order of the constructor.
         given: constructor parameters that the objective fills in, out of
-            ``student_channels``, ``teacher_channels``, ``classes``.
+            ``student_channels``, ``teacher_channels``, ``classes``, ``seed``.
         parts: names of the parts where the module returns a dict of scalars, each times its
             own weight.
         prepares: the module has a stage before training, ``prepare``.
@@ -44,6 +47,7 @@ class Loss:
     align: Literal["teacher", "student", "none"] = "teacher"
     uses_batch: bool = False
     uses_labels: bool = False
+    whole_batch: bool = False
     settings: Mapping[str, Setting] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
@@ -69,10 +73,6 @@ def _weight(default: float, part: str, source: str) -> Setting:
         at_least=0.0,
         source=source,
     )
-
-
-def _seed(what: str) -> Setting:
-    return Setting(int, 0, f"seed of {what}")
 
 
 _CIRKD = "Yang et al., CVPR 2022"
@@ -115,7 +115,6 @@ _MEMORY = {
         unit="regions",
         source=_CIRKD,
     ),
-    "seed": _seed("the queues' first content and of what is drawn from them"),
 }
 
 
@@ -126,7 +125,6 @@ LOSSES: dict[str, Loss] = {
         source="Hinton et al. 2015, arXiv:1503.02531; Liu et al. 2019, Eq. 1",
         tap="logits",
         weight=1.0,
-        uses_batch=True,
         settings={"temperature": _temperature(1.0, "Liu et al., CVPR 2019, Eq. 1")},
     ),
     "channelwise_kl": Loss(
@@ -169,6 +167,7 @@ LOSSES: dict[str, Loss] = {
         source="Huang et al., NeurIPS 2022, arXiv:2205.10536",
         tap="logits",
         weight=1.0,
+        whole_batch=True,
         settings={"temperature": _temperature(1.0, "Huang et al., NeurIPS 2022")},
     ),
     "holistic": Loss(
@@ -178,7 +177,7 @@ LOSSES: dict[str, Loss] = {
         tap="logits",
         weight=0.1,
         uses_batch=True,
-        given=("classes",),
+        given=("classes", "seed"),
         adversarial=True,
         settings={
             "width": Setting(
@@ -189,6 +188,18 @@ LOSSES: dict[str, Loss] = {
                 unit="channels",
                 source="irfanICMLL/structure_knowledge_distillation",
             ),
+            "bound_last": Setting(bool, False, "bound the slope of the critic's last layer too"),
+            "softmax": Setting(
+                bool,
+                False,
+                "give the critic class probabilities in place of logits",
+                source='Liu et al., CVPR 2019, Sec. 2: "real valued"',
+            ),
+            "hinge": Setting(
+                bool,
+                False,
+                "teach the critic by the hinge form, as winycg/CIRKD, without a penalty",
+            ),
             "penalty_weight": Setting(
                 float,
                 10.0,
@@ -196,7 +207,49 @@ LOSSES: dict[str, Loss] = {
                 at_least=0.0,
                 source="Gulrajani et al. 2017, arXiv:1704.00028",
             ),
-            "seed": _seed("the points where the gradient penalty is taken"),
+            "critic_weight": Setting(
+                float,
+                1.0,
+                "weight of the critic's own loss; 0.1 in the code of SKD, IFVD and CIRKD",
+                above=0.0,
+            ),
+            "optimizer": Setting(
+                Literal["adam", "sgd"],
+                "adam",
+                "optimiser of the critic; sgd in SKD's code",
+                source="YukangWang/IFVD, winycg/CIRKD",
+            ),
+            "learning_rate": Setting(
+                float,
+                4e-4,
+                "learning rate of the critic",
+                above=0.0,
+                source="the code of SKD, IFVD and CIRKD",
+            ),
+            "betas": Setting(
+                tuple[float, float],
+                (0.9, 0.99),
+                "betas of the critic's adam",
+                at_least=0.0,
+                below=1.0,
+                source="YukangWang/IFVD, winycg/CIRKD",
+            ),
+            "momentum": Setting(
+                float,
+                0.9,
+                "momentum of the critic's sgd",
+                at_least=0.0,
+                below=1.0,
+                source="SKD's code",
+            ),
+            "weight_decay": Setting(
+                float, 0.0, "weight decay of the critic; 5e-4 in SKD's code", at_least=0.0
+            ),
+            "scheduled": Setting(
+                bool,
+                False,
+                "let the critic's rate fall with the student's, as in SKD's and IFVD's code",
+            ),
         },
     ),
     "feature_mse": Loss(
@@ -262,7 +315,7 @@ LOSSES: dict[str, Loss] = {
         source="Yang et al., ECCV 2022, arXiv:2205.01529",
         tap="head",
         weight=41.9,
-        given=("student_channels", "teacher_channels"),
+        given=("student_channels", "teacher_channels", "seed"),
         settings={
             "drop": Setting(
                 float,
@@ -272,7 +325,6 @@ LOSSES: dict[str, Loss] = {
                 below=1.0,
                 source="Yang et al., ECCV 2022",
             ),
-            "seed": _seed("the positions that are blanked"),
         },
     ),
     "knowledge_adaptation": Loss(
@@ -303,6 +355,14 @@ LOSSES: dict[str, Loss] = {
             ),
         },
     ),
+    "affinity": Loss(
+        target="affinity:Affinity",
+        about="Match how alike any two positions are, row by row (KA without its autoencoder).",
+        source="He et al., CVPR 2019, Eqs. 3 and 4, and Table 1",
+        tap="head",
+        weight=1.0,
+        widths="any",
+    ),
     "pairwise_similarity": Loss(
         target="pairwise_similarity:PairwiseSimilarity",
         about="Match how alike any two positions of an image are (SKD).",
@@ -310,7 +370,6 @@ LOSSES: dict[str, Loss] = {
         tap="head",
         weight=10.0,
         widths="any",
-        uses_batch=True,
         settings={
             "pool": Setting(
                 int | tuple[int, int],
@@ -349,6 +408,7 @@ LOSSES: dict[str, Loss] = {
         weight=1.0,
         widths="any",
         project="mlp",
+        whole_batch=True,
         settings={"temperature": _temperature(0.1, _CIRKD, _SIMILARITIES)},
     ),
     "memory_relations": Loss(
@@ -360,7 +420,8 @@ LOSSES: dict[str, Loss] = {
         project="mlp",
         uses_batch=True,
         uses_labels=True,
-        given=("classes", "teacher_channels"),
+        whole_batch=True,
+        given=("classes", "teacher_channels", "seed"),
         parts=("pixel", "region"),
         settings={"temperature": _temperature(0.1, _CIRKD, _SIMILARITIES), **_MEMORY},
     ),
@@ -373,7 +434,8 @@ LOSSES: dict[str, Loss] = {
         project="mlp",
         uses_batch=True,
         uses_labels=True,
-        given=("classes", "teacher_channels"),
+        whole_batch=True,
+        given=("classes", "teacher_channels", "seed"),
         parts=("batch", "pixel", "region"),
         settings={
             "temperature": _temperature(0.1, _CIRKD, _SIMILARITIES),

@@ -185,6 +185,9 @@ class LossConfig(NamedSection):
         description="projector that brings the student's map to the teacher's width where the "
         "widths differ",
     )
+    padding: Literal["masked", "counted"] = Field(
+        "masked", description="counted: also compare what augmentation padded, as papers' code does"
+    )
 
 
 class TrainingConfig(Section):

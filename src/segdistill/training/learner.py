@@ -114,7 +114,8 @@ class Learner:
                 error_if_nonfinite=False,
             )
         self._optimizer.step()
-        self._parts |= self.adversaries.update()
+        rate = self._optimizer.param_groups[0]["lr"] / self.config.lr
+        self._parts |= self.adversaries.update(rate)
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
         return self._parts
