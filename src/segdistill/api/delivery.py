@@ -264,7 +264,7 @@ def _sections(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
-    settings = {**flat(section), "weights": None, **change}
+    settings = {**flat(section), "weights": None, "backbone_weights": None, **change}
     if "pretrained" in settings:
         settings["pretrained"] = False
     return build_network(settings, classes=classes, seed=0)

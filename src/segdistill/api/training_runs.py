@@ -137,14 +137,20 @@ def _record(run: Path, config: RunConfig, given: _Given) -> None:
         paths["data.unlabelled.root"] = config.data.unlabelled.settings().get("root")
     for section in ("teacher", "student"):
         network = getattr(config, section)
-        paths[f"{section}.weights"] = None if network is None else network.weights
+        for key in ("weights", "backbone_weights"):
+            paths[f"{section}.{key}"] = None if network is None else getattr(network, key)
     args = {
         "verb": given.verb,
         "source": given.source,
         "overrides": list(given.overrides),
-        "paths": {name: str(Path(path).resolve()) for name, path in paths.items() if path},
+        "paths": {name: _whole_path(path) for name, path in paths.items() if path},
     }
     write_whole(file, yaml.safe_dump(args, sort_keys=False, allow_unicode=True))
+
+
+def _whole_path(path: str | Path) -> str:
+    # A file in an installed package stays named by its package.
+    return str(path) if str(path).startswith("package:") else str(Path(path).resolve())
 
 
 def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:

@@ -95,7 +95,10 @@ class NetworkConfig(NamedSection):
     selector = "network"
 
     network: str = Field(description="name of a network: segdistill list networks")
-    weights: Path | None = Field(None, description="safetensors file to start from")
+    weights: Path | None = Field(None, description="file to start from, or package:NAME")
+    backbone_weights: Path | None = Field(
+        None, description="file of the backbone alone, or package:NAME"
+    )
     taps: dict[str, str] = Field({}, description="tap name to module path, where not the usual")
 
 
