@@ -75,7 +75,7 @@ def read_pickle(path: Path) -> tuple[object, tuple[str, ...]]:
         path: zip archive or older file, of any suffix.
 
     Returns:
-        The content, and the names that were refused.
+        The content, and the names that were refused, in the order of the file.
 
     Raises:
         CheckpointError: it is no such file, or torch refuses it even so.
@@ -93,7 +93,7 @@ def read_pickle(path: Path) -> tuple[object, tuple[str, ...]]:
                 raise _unreadable(path, tuple(stand_ins), error) from error
             stand_ins[name] = _STAND_INS.get(name, Placeholder)
         else:
-            return content, tuple(sorted(stand_ins))
+            return content, tuple(stand_ins)
 
 
 def module_tensors(module: Placeholder) -> dict[str, Tensor]:

@@ -12,6 +12,7 @@ from torch import nn
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
 from segdistill.models.backbone import any_size, backbone_names
+from segdistill.models.checkpoints.pretrained import hub_file, timm_file, url_file
 from segdistill.models.foreign.adapter import Adapter
 
 
@@ -165,8 +166,10 @@ def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
         settings = {**dict(any_size(bare)), **settings}
         if settings["encoder_weights"] == "imagenet":  # a flag for these
             settings["encoder_weights"] = True
+            timm_file(encoder.removeprefix("tu-"))
     else:
         _check_keys(f"smp:{name}", settings, parameters.values())
+        _check_encoder_weights(smp, name, encoder, settings["encoder_weights"])
     try:
         network: nn.Module = architecture(**settings)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
@@ -175,6 +178,15 @@ def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
             f"answers: {str(error).rstrip('.')}; change args"
         ) from error
     return network
+
+
+def _check_encoder_weights(smp: Any, name: str, encoder: str, weights: object) -> None:
+    """Refuse at once what the library would try to fetch for a minute."""
+    known = smp.encoders.encoders[encoder].get("pretrained_settings") or {}
+    source = known.get(weights)
+    if source and "repo_id" in source:
+        owner = f"network smp:{name}, encoder {encoder}"
+        hub_file(source["repo_id"], ("model.safetensors",), owner, source.get("revision"))
 
 
 def _check_keys(
@@ -230,6 +242,9 @@ def from_torchvision(
     }
     builder: Callable[..., nn.Module] = models.get_model_builder(name)
     _check_keys(f"torchvision:{name}", settings, inspect.signature(builder).parameters.values())
+    if settings["weights_backbone"] == "DEFAULT":
+        default = inspect.signature(builder).parameters["weights_backbone"].default
+        url_file(type(default).DEFAULT.url, f"network torchvision:{name}")
     network: Any = builder(**settings)
     taps = {"backbone": "backbone"}
     if isinstance(network.classifier, nn.Sequential):
