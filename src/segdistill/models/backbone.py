@@ -257,9 +257,9 @@ def _create(
     for module in body.modules():
         if isinstance(module, PatchEmbed):
             module.dynamic_img_pad = True
-    config = getattr(body, "pretrained_cfg", None)
-    if isinstance(config, dict):
-        config.pop("state_dict", None)  # else the weights would be kept twice
+        config = getattr(module, "pretrained_cfg", None)
+        if isinstance(config, dict):
+            config.pop("state_dict", None)  # else the weights would be kept twice
     return body
 
 

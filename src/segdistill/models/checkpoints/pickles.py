@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,12 +75,12 @@ def read_pickle(path: Path) -> tuple[object, tuple[str, ...]]:
         path: zip archive or older file, of any suffix.
 
     Returns:
-        The content, and the names that were refused, in the order of the file.
+        The content, and the names that were refused, the most telling first.
 
     Raises:
         CheckpointError: it is no such file, or torch refuses it even so.
     """
-    stand_ins: dict[str, Callable[..., object]] = {}
+    stand_ins = {name: _STAND_INS.get(name, Placeholder) for name in _listed(path)}
     while True:
         allowed: Any = [(stand_in, name) for name, stand_in in stand_ins.items()]
         try:
@@ -90,10 +90,10 @@ def read_pickle(path: Path) -> tuple[object, tuple[str, ...]]:
             refusal = _REFUSED.search(str(error))
             name = _full_name(refusal.group(1)) if refusal else ""
             if not refusal or name in stand_ins or len(stand_ins) == _MOST_NAMES:
-                raise _unreadable(path, tuple(stand_ins), error) from error
+                raise _unreadable(path, sorted(stand_ins, key=_telling), error) from error
             stand_ins[name] = _STAND_INS.get(name, Placeholder)
         else:
-            return content, tuple(stand_ins)
+            return content, tuple(sorted(stand_ins, key=_telling))
 
 
 def module_tensors(module: Placeholder) -> dict[str, Tensor]:
@@ -115,14 +115,26 @@ def _tensors(module: object, prefix: str) -> Iterator[tuple[str, Tensor]]:
         yield from _tensors(child, f"{prefix}{name}.")
 
 
+def _listed(path: Path) -> list[str]:
+    """Return the names that torch will refuse, without reading a tensor, where it can say so."""
+    try:
+        return torch.serialization.get_unsafe_globals_in_checkpoint(path)
+    except (*UNREADABLE, NotImplementedError):
+        return []  # of the older format; reading it will name one after the other
+
+
+def _telling(name: str) -> tuple[bool, str]:
+    return name.startswith(("builtins.", "collections.", "numpy.")), name
+
+
 def _full_name(shown: str) -> str:
     # torch leaves "builtins." out of its message.
     return shown if "." in shown else f"builtins.{shown}"
 
 
-def _unreadable(path: Path, names: tuple[str, ...], error: Exception) -> CheckpointError:
+def _unreadable(path: Path, names: Sequence[str], error: Exception) -> CheckpointError:
     blocked = re.search(r"unsupported GLOBAL (\S+)", str(error))
-    code = [*names, *([blocked.group(1)] if blocked else [])]
+    code = list(dict.fromkeys([*names, *([blocked.group(1)] if blocked else [])]))
     if code:
         reason = f"one that holds code, which is never run ({', '.join(code[:5])})"
     else:
