@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from segdistill.checks import nearest
 from segdistill.models.checkpoints.loading import load_fitting, shapes
 from segdistill.models.checkpoints.pretrained import (
+    forget_state,
     published_neighbour,
     timm_arguments,
     timm_file,
@@ -257,9 +258,7 @@ def _create(
     for module in body.modules():
         if isinstance(module, PatchEmbed):
             module.dynamic_img_pad = True
-        config = getattr(module, "pretrained_cfg", None)
-        if isinstance(config, dict):
-            config.pop("state_dict", None)  # else the weights would be kept twice
+    forget_state(body)
     return body
 
 

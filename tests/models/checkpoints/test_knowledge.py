@@ -50,10 +50,13 @@ def test_classes_that_the_data_lack_are_left_out_by_name(tmp_path: Path) -> None
     assert_close(logits(built), logits(network)[:, [3, 1]])
 
 
-def test_equal_names_load_without_a_word(tmp_path: Path) -> None:
-    path, network = saved(tmp_path, FCN, NAMES)
+@pytest.mark.parametrize("settings", [FCN, LRASPP])
+def test_equal_names_load_without_a_word(settings: dict[str, Any], tmp_path: Path) -> None:
+    path, network = saved(tmp_path, settings, NAMES)
     said: list[str] = []
-    built = build_network(FCN | {"weights": path}, classes=3, class_names=NAMES, tell=said.append)
+    built = build_network(
+        settings | {"weights": path}, classes=3, class_names=NAMES, tell=said.append
+    )
     assert_close(built.state_dict(), network.state_dict(), atol=0, rtol=0)
     assert said == []
 
@@ -122,6 +125,16 @@ def test_settings_that_differ_without_changing_a_shape_are_said(tmp_path: Path) 
     build_network(FCN | {"weights": path}, classes=3, class_names=NAMES, tell=said.append)
     assert said == [
         f"{path}: it was saved with output_stride 8 (here 16); the config's settings are taken"
+    ]
+
+
+def test_a_head_for_training_alone_is_left_out_of_our_own_file_and_said(tmp_path: Path) -> None:
+    path, _ = saved(tmp_path, FCN | {"auxiliary": True}, NAMES)
+    said: list[str] = []
+    build_network(FCN | {"weights": path}, classes=3, class_names=NAMES, tell=said.append)
+    assert said == [
+        f"{path}: tensors left out: auxiliary (7)",
+        f"{path}: it was saved with auxiliary True (here False); the config's settings are taken",
     ]
 
 

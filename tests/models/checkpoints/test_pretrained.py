@@ -44,6 +44,16 @@ def test_cached_weights_need_no_network(cached: dict[str, torch.Tensor]) -> None
         assert "state_dict" not in (getattr(module, "pretrained_cfg", None) or {})
 
 
+def test_cached_weights_fill_encoders_of_other_libraries_too(
+    cached: dict[str, torch.Tensor],
+) -> None:
+    settings = {"network": "smp:fpn", "args": {"encoder_name": "tu-resnet18"}, "pretrained": True}
+    network = build_network(settings, classes=3).network
+    assert_close(network.encoder.model.conv1.weight, cached["conv1.weight"], atol=0, rtol=0)
+    for module in network.modules():
+        assert "state_dict" not in (getattr(module, "pretrained_cfg", None) or {})
+
+
 def test_a_variant_takes_what_fits_and_says_what_does_not(
     cached: dict[str, torch.Tensor],
 ) -> None:
@@ -57,7 +67,7 @@ def test_a_variant_takes_what_fits_and_says_what_does_not(
     assert "are the ImageNet weights of resnet18; nobody published others for its conv1" in sentence
 
 
-@pytest.mark.parametrize("network", ["lraspp", "mobilenetv2plus", "deeplabv3"])
+@pytest.mark.parametrize("network", ["lraspp", "mobilenetv2plus", "deeplabv3", "smp:fpn"])
 def test_a_hub_that_answers_nobody_is_refused_in_two_seconds(
     network: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -68,7 +78,7 @@ def test_a_hub_that_answers_nobody_is_refused_in_two_seconds(
     monkeypatch.setattr(huggingface_hub, "try_to_load_from_cache", lambda *_, **__: None)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     began = time.perf_counter()
-    with pytest.raises(ValueError, match=r"no model.safetensors of timm/.*backbone_weights"):
+    with pytest.raises(ValueError, match=r"no model.safetensors of .*backbone_weights"):
         build_network({"network": network, "pretrained": True}, classes=3)
     assert time.perf_counter() - began < 2
 

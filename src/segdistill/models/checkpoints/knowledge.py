@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -76,8 +76,10 @@ def load_network(network: nn.Module, checkpoint: Checkpoint, request: Request) -
         loaded = load_checkpoint(
             target, checkpoint, classes=ClassPart(names, fresh=True), hint=hint
         )
-    ours = checkpoint.settings is not None
-    said = [] if ours and not (loaded.fresh or loaded.reordered) else loaded.sentences()
+    if checkpoint.settings is not None and loaded.match.prefix == prefix:
+        # Our own file of an adapted network: nothing that a user need know.
+        loaded = replace(loaded, match=replace(loaded.match, prefix=""))
+    said = loaded.sentences()
     if differences:
         said.append(f"{checkpoint.source}: {hint}; the config's settings are taken")
     return said

@@ -12,6 +12,7 @@ from urllib.request import Request, urlopen
 import huggingface_hub
 import timm
 import torch
+from torch import nn
 
 from segdistill.checks import nearest
 from segdistill.models.checkpoints.reading import read_checkpoint
@@ -36,6 +37,14 @@ def timm_arguments(name: str) -> dict[str, Any]:
         return {"pretrained": True}
     state = next(iter(read_checkpoint(file).states.values()))
     return {"pretrained": True, "pretrained_cfg_overlay": {"state_dict": dict(state)}}
+
+
+def forget_state(network: nn.Module) -> None:
+    """Drop what :func:`timm_arguments` gave, which timm keeps beside the weights themselves."""
+    for module in network.modules():
+        config = getattr(module, "pretrained_cfg", None)
+        if isinstance(config, dict):
+            config.pop("state_dict", None)
 
 
 def timm_file(name: str) -> Path | None:

@@ -12,7 +12,12 @@ from torch import nn
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
 from segdistill.models.backbone import any_size, backbone_names
-from segdistill.models.checkpoints.pretrained import hub_file, timm_file, url_file
+from segdistill.models.checkpoints.pretrained import (
+    forget_state,
+    hub_file,
+    timm_arguments,
+    url_file,
+)
 from segdistill.models.foreign.adapter import Adapter
 
 
@@ -165,8 +170,9 @@ def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
     if prefix:
         settings = {**dict(any_size(bare)), **settings}
         if settings["encoder_weights"] == "imagenet":  # a flag for these
-            settings["encoder_weights"] = True
-            timm_file(encoder.removeprefix("tu-"))
+            published = timm_arguments(encoder.removeprefix("tu-"))
+            settings["encoder_weights"] = published.pop("pretrained")
+            settings |= published
     else:
         _check_keys(f"smp:{name}", settings, parameters.values())
         _check_encoder_weights(smp, name, encoder, settings["encoder_weights"])
@@ -177,6 +183,7 @@ def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
             f"network smp:{name}: expected args that segmentation-models-pytorch can build, it "
             f"answers: {str(error).rstrip('.')}; change args"
         ) from error
+    forget_state(network)
     return network
 
 
