@@ -20,9 +20,9 @@ from torch.testing import assert_close
 
 from segdistill.errors import CheckpointError
 from segdistill.models import load_weights
-from segdistill.models.checkpoints.loading import Loaded
 from segdistill.models.checkpoints.pickles import read_pickle
 from segdistill.models.checkpoints.reading import read_checkpoint
+from segdistill.models.checkpoints.record import Loaded
 
 State = Mapping[str, Tensor]
 

@@ -9,9 +9,10 @@ import timm
 from torch import nn
 
 from segdistill.models.backbone import Backbone, published_shapes
-from segdistill.models.checkpoints.loading import Loaded, load_backbone, shapes
+from segdistill.models.checkpoints.loading import load_backbone, shapes
 from segdistill.models.checkpoints.matching import Shapes
 from segdistill.models.checkpoints.reading import Checkpoint
+from segdistill.models.checkpoints.record import Loaded
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.mobilenetv2plus import EveryStage
 from segdistill.models.segmenter import Segmenter

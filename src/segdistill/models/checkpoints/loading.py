@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,8 @@ from segdistill.models.checkpoints.matching import (
     match_order,
 )
 from segdistill.models.checkpoints.reading import Checkpoint, read_checkpoint
+from segdistill.models.checkpoints.record import Loaded
+from segdistill.models.checkpoints.refusals import find_problems, misfit
 
 # Buffers that libraries write or leave out as they like, and counters of profilers.
 _INCIDENTAL = (
@@ -30,60 +32,6 @@ _INCIDENTAL = (
     "total_ops",
     "total_params",
 )
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """What was done to load a file.
-
-    Attributes:
-        source: the file.
-        count: tensors that the network has now from it.
-        key: under which they lay; ``""`` is the file itself.
-        match: how their names were found.
-        left_out: parts of the file that the network does not need, with their counts.
-        beside: keys without tensors, and code that was not loaded.
-        counters: batch counters that the file lacks; they start at 0.
-        fresh: tensors of the classifier that keep their initial values.
-        reordered: rows of the classifier that were taken, or None.
-        half: the file's numbers are in half precision.
-    """
-
-    source: str
-    count: int
-    key: str
-    match: Match
-    left_out: tuple[str, ...] = ()
-    beside: tuple[str, ...] = ()
-    counters: int = 0
-    fresh: tuple[str, ...] = ()
-    reordered: tuple[int, ...] | None = None
-    half: bool = False
-
-    def sentences(self) -> list[str]:
-        """Return what a user should know of it; empty where the file was taken as it is."""
-        said = []
-        if self.match.in_order:
-            said.append(
-                f"no names agree, but all {self.count} tensors fit one by one in order: taken so"
-            )
-        if self.key:
-            said.append(f"taken from its key '{self.key}'")
-        if self.match.prefix:
-            said.append(f"'{self.match.prefix}' stripped from the names")
-        if self.left_out:
-            said.append(f"tensors left out: {', '.join(self.left_out)}")
-        if self.beside:
-            said.append(f"not read: {', '.join(self.beside)}")
-        if self.counters:
-            said.append(f"{self.counters} batch counters are missing and start at 0")
-        if self.half:
-            said.append("half precision in the file, float32 in the network")
-        if self.fresh:
-            said.append(f"the classifier starts anew: {', '.join(self.fresh)}")
-        if self.reordered:
-            said.append(f"its classes were put into the data's order: {list(self.reordered)}")
-        return [f"{self.source}: {sentence}" for sentence in said]
 
 
 @dataclass(frozen=True)
@@ -149,9 +97,11 @@ def load_checkpoint(
     known = {name for name, _ in network.named_buffers()}
     # The file's classifier is no stranger where the network's starts anew.
     extra = _extra(match, state, [*needed, *fresh, *known])
-    problems = _problems(needed, tensors, [name for name in extra if _inside(name, match, needed)])
+    problems = find_problems(
+        needed, tensors, [name for name in extra if _inside(name, match, needed)]
+    )
     if problems:
-        raise _misfit(network, checkpoint, needed, tensors, problems, hint)
+        raise misfit(network, checkpoint, needed, tensors, problems, hint)
     network.load_state_dict({**network.state_dict(), **tensors})
     return Loaded(
         source=checkpoint.source,
@@ -206,9 +156,9 @@ def load_backbone(
     extra = _extra(match, state, needed)
     taken = {match.prefix + name for name in reference} | set(match.names.values())
     deeper = [name for name in extra if _inside(name, match, needed) and name not in taken]
-    problems = _problems(needed, tensors, deeper)
+    problems = find_problems(needed, tensors, deeper)
     if problems:
-        raise _misfit(backbone, checkpoint, needed, tensors, problems, "", owner)
+        raise misfit(backbone, checkpoint, needed, tensors, problems, "", owner)
     filled = {name: tensors[theirs] for name, theirs in names.items() if theirs in tensors}
     backbone.load_state_dict({**backbone.state_dict(), **filled})
     used = {match.names[name] for name in tensors}
@@ -338,74 +288,7 @@ def _inside(name: str, match: Match, needed: Shapes) -> bool:
     return part.isdecimal() or any(ours.partition(".")[0] == part for ours in needed)
 
 
-def _problems(
-    needed: Shapes, tensors: Mapping[str, Tensor], deeper: Sequence[str]
-) -> dict[str, list[str]]:
-    missing = [name for name in needed if name not in tensors and not name.endswith(COUNTER)]
-    reshaped = [
-        f"{name} {tuple(tensors[name].shape)} where the network has {shape}"
-        for name, shape in needed.items()
-        if name in tensors and tuple(tensors[name].shape) != shape
-    ]
-    every = {"missing": missing, "extra": list(deeper), "of another shape": reshaped}
-    return {label: names for label, names in every.items() if names}
-
-
-def _misfit(
-    network: nn.Module,
-    checkpoint: Checkpoint,
-    needed: Shapes,
-    tensors: Mapping[str, Tensor],
-    problems: Mapping[str, Sequence[str]],
-    hint: str,
-    owner: str = "",
-) -> CheckpointError:
-    learnt = [name for name in needed if not name.endswith(COUNTER)]
-    fitting = sum(name in tensors and tuple(tensors[name].shape) == needed[name] for name in learnt)
-    lists = "; ".join(
-        f"{label} ({len(names)}): {_some(names)}" for label, names in problems.items()
-    )
-    return CheckpointError(
-        f"{checkpoint.source}: expected the weights of this {owner or type(network).__name__}, got "
-        f"a file of another network, of whose tensors {fitting} of {len(learnt)} fit: {lists}; "
-        f"{hint or _cause(needed, tensors, problems)}"
-    )
-
-
-def _cause(
-    needed: Shapes,
-    tensors: Mapping[str, Tensor],
-    problems: Mapping[str, Sequence[str]],
-) -> str:
-    """Return the likeliest reason of a misfit, and what to do about it."""
-    counts = {
-        (tuple(tensor.shape)[:1], shape[:1])
-        for name, tensor in tensors.items()
-        for shape in [needed[name]]
-        if tuple(tensor.shape) != shape and tuple(tensor.shape)[1:] == shape[1:]
-    }
-    if problems.keys() == {"of another shape"} and len(counts) == 1:
-        ((theirs, ours),) = counts
-        if theirs and ours and len(problems["of another shape"]) <= 4:
-            return (
-                f"it seems to know {theirs[0]} classes where the data have {ours[0]}: build the "
-                "network with as many and name its classes in class_map, or use other weights"
-            )
-    if not tensors:
-        return "it seems to be of another kind of network: name the network that it was saved from"
-    if problems.keys() == {"missing"}:
-        return "it seems to hold a part of the network: a backbone alone goes to backbone_weights"
-    if problems.keys() == {"extra"}:
-        return "it seems to be of a deeper network of this family: name the depth that it has"
-    return "build the network with the settings that the file was saved with"
-
-
 def _unread(checkpoint: Checkpoint, key: str) -> tuple[str, ...]:
     others = (other for other in checkpoint.states if other != key)
     code = (f"code ({', '.join(checkpoint.code[:5])})",) if checkpoint.code else ()
     return (*others, *checkpoint.beside, *code)
-
-
-def _some(names: Sequence[str], most: int = 5) -> str:
-    shown = ", ".join(names[:most])
-    return f"{shown}, and {len(names) - most} more" if len(names) > most else shown
