@@ -10,6 +10,7 @@ SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
 BASE = {
     "catalogue",
     "checks",
+    "classes",
     "config",
     "errors",
     "files",

@@ -123,7 +123,10 @@ def open_compared(
     if compared.teacher is not None and compared.teacher.teacher is not None:
         section = compared.teacher.teacher
         check_from_file(section.network, trust, "analyse")
-        teacher = build_section(section, len(dataset.classes), seed=0, purpose=TEACHER).eval()
+        names = dataset.classes.names
+        teacher = build_section(
+            section, len(names), seed=0, purpose=TEACHER, class_names=names
+        ).eval()
     return Opened(
         compared,
         settings,

@@ -271,7 +271,7 @@ def _sections(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
-    changed = {"weights": None, **change}
+    changed = {"weights": None, "backbone_weights": None, **change}
     if "pretrained" in section.setting_names:
         changed["pretrained"] = False
     return build_network(section.model_copy(update=changed), classes=classes, seed=0)

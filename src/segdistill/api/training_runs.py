@@ -125,9 +125,15 @@ def _record_args(run: Path, config: RunConfig, verb: str, loaded: LoadedConfig) 
         paths["data.unlabelled.root"] = config.data.unlabelled.settings().get("root")
     for section in ("teacher", "student"):
         network = getattr(config, section)
-        paths[f"{section}.weights"] = None if network is None else network.weights
-    named = {name: str(Path(path).resolve()) for name, path in paths.items() if path}
+        for key in ("weights", "backbone_weights"):
+            paths[f"{section}.{key}"] = None if network is None else getattr(network, key)
+    named = {name: _whole_path(path) for name, path in paths.items() if path}
     write_args(run, Args(verb, loaded.source, loaded.overrides, named))
+
+
+def _whole_path(path: str | Path) -> str:
+    # A file in an installed package stays named by its package.
+    return str(path) if str(path).startswith("package:") else str(Path(path).resolve())
 
 
 def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:

@@ -157,7 +157,10 @@ class NetworkConfig(NamedSection):
 
     network: str = Field(description="name of a network: segdistill list networks")
     weights: Path | None = Field(
-        None, description="safetensors file that the weights are loaded from"
+        None, description="file that the weights are loaded from, or package:NAME"
+    )
+    backbone_weights: Path | None = Field(
+        None, description="file that the backbone's weights are loaded from, or package:NAME"
     )
     taps: dict[str, str] = Field(
         {}, description="names for inner maps: tap name to module path (segdistill list taps)"
