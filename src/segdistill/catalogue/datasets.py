@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from segdistill.catalogue.tables import Entry
+from segdistill.catalogue.tables import Entry, Setting, settings
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,8 @@ class Dataset(Entry):
         source: paper and where it is downloaded.
         licence: what it may be used for, in short; the data's own page decides.
         tested: how this project's tests try the reader, for the documentation.
+        later: settings that came after runs had been recorded: at their default they are no
+            part of a run's hash.
     """
 
     splits: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class Dataset(Entry):
     source: str = ""
     licence: str = ""
     tested: str = ""
+    later: tuple[str, ...] = ()
 
 
 _GIVEN = ("split",)
@@ -120,6 +123,7 @@ DATASETS: dict[str, Dataset] = {
         about="Your own images/ and masks/ with matching names, class names in classes.txt.",
         given=_GIVEN,
         layout="train/images/ train/masks/ classes.txt, or images/train/ masks/train/ classes.txt",
+        later=("image_suffix", "mask_suffix"),
         tested="built trees in both layouts, ids and colours, every kind of bad file",
     ),
     "list": Dataset(
@@ -160,3 +164,33 @@ DATASETS: dict[str, Dataset] = {
         tested="every class occurs, the same on each run, exact masks",
     ),
 }
+
+
+_PIXELS = "files.pixels:pixels"
+_LABELS = "files.relabel:relabel"
+
+
+def image_settings(name: str) -> dict[str, Setting]:
+    """Return the settings of how stored numbers become RGB that a dataset takes."""
+    return {} if name == "scenes" else settings("segdistill.data", _PIXELS)
+
+
+def label_settings(name: str) -> dict[str, Setting]:
+    """Return the settings of what stored labels mean that a dataset takes beside its own."""
+    if name in ("scenes", "images"):
+        return {}
+    own = settings("segdistill.data", DATASETS[name].target, _GIVEN)
+    common = settings("segdistill.data", _LABELS, ("classes", "code"))
+    return {key: setting for key, setting in common.items() if key not in own}
+
+
+def dataset_settings(name: str) -> dict[str, Setting]:
+    """Return all settings of a dataset: its own, then those that many datasets share."""
+    row = DATASETS[name]
+    own = settings("segdistill.data", row.target, row.given)
+    return {**own, **image_settings(name), **label_settings(name)}
+
+
+def later_settings(name: str) -> tuple[str, ...]:
+    """Return the settings of a dataset that at their default are no part of a run's hash."""
+    return (*DATASETS[name].later, *image_settings(name), *label_settings(name))

@@ -36,10 +36,14 @@ class Choice:
     Attributes:
         settings: the row's own keys.
         defaults: its defaults for keys that every row of the section has.
+        later: those of the settings that a run's hash leaves out at their default.
+        of_labels: those of the settings that say what masks mean, not for images alone.
     """
 
     settings: Mapping[str, Setting]
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    later: tuple[str, ...] = ()
+    of_labels: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -151,7 +155,9 @@ class _Key:
 def _model(base: type[NamedSection], name: str, key: _Key) -> type[NamedSection]:
     choice = key.table[name]
     fields: dict[str, Any] = {}
-    for setting, value in choice.settings.items():
+    without = choice.of_labels if base is UnlabelledConfig else ()
+    known = {key: value for key, value in choice.settings.items() if key not in without}
+    for setting, value in known.items():
         if setting in base.model_fields:
             raise LookupError(
                 f"{name}: expected settings of its own, got '{setting}' of the section"
@@ -162,7 +168,8 @@ def _model(base: type[NamedSection], name: str, key: _Key) -> type[NamedSection]
         annotation = base.model_fields[setting].annotation
         fields[setting] = (annotation, default)
     model = create_model(base.__name__, __base__=base, **fields)
-    model.setting_names = tuple(choice.settings)
+    model.setting_names = tuple(known)
+    model.later_names = tuple(key for key in choice.later if key in known)
     return model
 
 

@@ -12,7 +12,12 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from segdistill import config
-from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.datasets import (
+    DATASETS,
+    dataset_settings,
+    label_settings,
+    later_settings,
+)
 from segdistill.catalogue.losses import LOSSES, Loss
 from segdistill.catalogue.networks import NETWORKS, SOURCES
 from segdistill.catalogue.tables import Entry, settings
@@ -32,7 +37,7 @@ def choices() -> Choices:
             f"{source}:": choice
             for source, choice in _entry_choices("segdistill.models", SOURCES).items()
         },
-        dataset=_entry_choices("segdistill.data", DATASETS),
+        dataset={name: _dataset_choice(name) for name in DATASETS},
     )
 
 
@@ -200,6 +205,14 @@ def _loss_choice(row: Loss) -> Choice:
             "align": row.align,
             "project": row.project,
         },
+    )
+
+
+def _dataset_choice(name: str) -> Choice:
+    return Choice(
+        settings=dataset_settings(name),
+        later=later_settings(name),
+        of_labels=tuple(label_settings(name)),
     )
 
 

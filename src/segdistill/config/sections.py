@@ -24,6 +24,12 @@ class NamedSection(Section):
 
     selector: ClassVar[str]
     setting_names: ClassVar[tuple[str, ...]] = ()
+    later_names: ClassVar[tuple[str, ...]] = ()
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return the settings at their default that came after runs had been recorded."""
+        fields = type(self).model_fields
+        return tuple(key for key in self.later_names if getattr(self, key) == fields[key].default)
 
     def settings(self) -> Tree:
         """Return the settings of the row alone, without the section's own keys."""
@@ -190,6 +196,11 @@ class RunConfig(Section):
         tree = self.tree()
         for section, key in _RESULT_DOES_NOT_DEPEND_ON:
             tree[section].pop(key)
+        for key in self.data.left_out():
+            tree["data"].pop(key)
+        if self.data.unlabelled is not None:
+            for key in self.data.unlabelled.left_out():
+                tree["data"]["unlabelled"].pop(key)
         text = json.dumps(tree, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

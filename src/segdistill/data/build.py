@@ -5,11 +5,20 @@ from __future__ import annotations
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from segdistill.catalogue.datasets import DATASETS
-from segdistill.catalogue.tables import load, settings
+from segdistill.catalogue.datasets import (
+    DATASETS,
+    dataset_settings,
+    image_settings,
+    label_settings,
+)
+from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.files.pixels import pixels
+from segdistill.data.files.relabel import relabel
+from segdistill.data.formats.hf import ArrowDataset
 from segdistill.errors import ConfigError
 from segdistill.types import SegDataset
 
@@ -37,9 +46,8 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
         raise ConfigError(
             f"build_dataset: expected a known dataset, got {name!r}; {nearest(name, DATASETS)}"
         )
-    entry = DATASETS[name]
-    known = settings("segdistill.data", entry.target, entry.given)
-    given = {key: value for key, value in options.items() if key != "dataset"}
+    known = dataset_settings(name)
+    given: dict[str, Any] = {key: value for key, value in options.items() if key != "dataset"}
     for key in given:
         if key not in known:
             raise ConfigError(
@@ -63,5 +71,9 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
                 if Path not in (setting.type, *get_args(setting.type))
             }
             return open_packed(Path(root), split, options, defaults=defaults)
-    dataset: SegDataset = load("segdistill.data", entry.target)(split=split, **given)
+    how = {key: given.pop(key) for key in image_settings(name) if key in given}
+    labels = {key: given.pop(key) for key in label_settings(name) if key in given}
+    dataset: SegDataset = load("segdistill.data", DATASETS[name].target)(split=split, **given)
+    if isinstance(dataset, FileDataset | ArrowDataset):
+        dataset.read_as(pixels(**how), *relabel(dataset.classes, dataset.code, **labels))
     return dataset

@@ -6,9 +6,9 @@ import csv
 import json
 from pathlib import Path
 
+from segdistill.data.files.classes import read_classes
 from segdistill.data.files.dataset import FileDataset, Pair, find_layout
 from segdistill.data.files.text import read_text
-from segdistill.data.formats.folder import read_classes
 from segdistill.errors import DataError
 
 
