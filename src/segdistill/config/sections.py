@@ -7,7 +7,17 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, PositiveInt, SerializeAsAny
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PositiveFloat,
+    PositiveInt,
+    SerializeAsAny,
+    field_validator,
+)
+
+from segdistill.files import expand_path
 
 Tree = dict[str, Any]
 """A config as YAML gives it: nested dicts, lists and scalars."""
@@ -17,6 +27,12 @@ class Section(BaseModel):
     """Base of all sections: frozen, and no key beside the declared ones."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="after", check_fields=False)
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        """Fill in ``~`` and ``$VAR`` of every path."""
+        return expand_path(value) if isinstance(value, Path) else value
 
 
 class NamedSection(Section):

@@ -20,6 +20,7 @@ from segdistill.data.files.pixels import pixels
 from segdistill.data.files.relabel import relabel
 from segdistill.data.formats.hf import ArrowDataset
 from segdistill.errors import ConfigError
+from segdistill.files import expand_path
 from segdistill.types import SegDataset
 
 
@@ -58,6 +59,12 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
             raise ConfigError(
                 f"build_dataset: expected {key} for {name}, got nothing; add data.{key}"
             )
+    for key in given.keys() & known.keys():
+        if Path in (known[key].type, *get_args(known[key].type)) and given[key] is not None:
+            try:
+                given[key] = expand_path(given[key])
+            except ValueError as error:
+                raise ConfigError(f"data.{key}: {error}") from None
     root = given.get("root")
     if isinstance(root, str | Path):
         from segdistill.data.pack.manifest import is_packed

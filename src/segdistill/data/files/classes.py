@@ -105,7 +105,10 @@ def _check_rows(file: Path, kept: list[_Row], ignored: list[_Row]) -> None:
                 f"{file}: expected {_FORMS}; got the name {row.name[:60]!r}; name the file of "
                 "the classes in data.classes, or write one"
             )
-    given = {"name": [row.name for row in kept], "id": [row.id for row in (*kept, *ignored)]}
+    given: dict[str, list[Any]] = {
+        "name": [row.name for row in kept],
+        "id": [row.id for row in (*kept, *ignored)],
+    }
     for what, values in given.items():
         repeated = sorted({str(v) for v in values if v is not None and values.count(v) > 1})
         if repeated:

@@ -1,4 +1,4 @@
-"""What a file really holds, by its first bytes: each thing that is no plain image in its own words."""
+"""What a file really holds, by its first bytes: what is no plain image is named."""
 
 from __future__ import annotations
 

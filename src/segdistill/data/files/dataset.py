@@ -18,7 +18,6 @@ from segdistill.data.pack.manifest import is_packed
 from segdistill.errors import DataError
 from segdistill.types import Classes, Sample
 
-
 _MOST_LISTED = 10
 
 
@@ -80,6 +79,11 @@ class FileDataset:
 
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def pixels(self) -> Pixels:
+        """How the stored numbers of images become RGB."""
+        return self._pixels
 
     def read_as(self, how: Pixels, classes: Classes, code: LabelCode) -> None:
         """Give the stored numbers of images and masks another meaning, before any is read."""

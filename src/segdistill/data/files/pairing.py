@@ -33,7 +33,7 @@ def near_matches(images: Iterable[str], masks: Iterable[str], *, settable: bool)
     first, second = sorted(images)[:_MOST_COMPARED], sorted(masks)[:_MOST_COMPARED]
     if not first or not second:
         return ""
-    for same, words in ((_nfc, "their Unicode form (NFC and NFD)"), (_folded, "upper case")):
+    for same, words in ((_nfc, "their Unicode form (NFC and NFD)"), (_folded, "upper and lower case")):
         by_key = {same(name): name for name in second}
         pairs = [(name, by_key[same(name)]) for name in first if same(name) in by_key]
         if pairs:
@@ -49,13 +49,13 @@ def near_matches(images: Iterable[str], masks: Iterable[str], *, settable: bool)
         (image_end, mask_end), count = endings[0]
         keys = [("image_suffix", image_end), ("mask_suffix", mask_end)]
         set_ = " ".join(f"data.{key}={end}" for key, end in keys if end)
-        ends = " and ".join(
+        where = " and ".join(
             f"{what} end in {end!r}"
             for what, end in (("images", image_end), ("masks", mask_end))
             if end
         )
         advice = set_ if settable else "rename them, or read them with data.dataset=folder or list"
-        return f"{count} would pair where {ends}: {'set ' if settable else ''}{advice}"
+        return f"{count} would pair where {where}: {'set ' if settable else ''}{advice}"
     return ""
 
 
@@ -73,13 +73,20 @@ def _endings(image: str, masks: list[str]) -> tuple[str, str] | None:
     """
     best: tuple[int, str, str] | None = None
     for mask in masks:
-        common = len(os.path.commonprefix([image, mask]))
+        common = _common_start(image, mask)
         while common and not (_ends_word(image, common) and _ends_word(mask, common)):
             common -= 1
         if common and (best is None or common > best[0]):
             best = common, image[common:], mask[common:]
     # 'img_1' and 'img_2' share no name: a rest tells a kind of file, and is no number.
     return best[1:] if best and _is_kind(best[1]) and _is_kind(best[2]) else None
+
+
+def _common_start(first: str, second: str) -> int:
+    for place, (a, b) in enumerate(zip(first, second, strict=False)):
+        if a != b:
+            return place
+    return min(len(first), len(second))
 
 
 def _is_kind(ending: str) -> bool:

@@ -77,9 +77,9 @@ def to_rgb(stored: np.ndarray, path: Path, how: Pixels) -> np.ndarray:
         return np.ascontiguousarray(stored)
     if how.range is None and stored.dtype != np.uint16:
         raise DataError(
-            f"{path}: expected 8 or 16 bits a value, got {stored.dtype}, which does not say what is "
-            f"white (stored are {stored.min():g} to {stored.max():g}); set data.range=[black, "
-            "white] for the whole dataset"
+            f"{path}: expected 8 or 16 bits a value, got {stored.dtype}, which does not say "
+            f"what is white (stored are {stored.min():g} to {stored.max():g}); set "
+            "data.range=[black, white] for the whole dataset"
         )
     low, high = how.range or (0.0, 65535.0)
     scaled = (stored.astype(np.float64) - low) * (255.0 / (high - low)) + 0.5

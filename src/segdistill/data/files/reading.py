@@ -99,15 +99,18 @@ def _stored(data: np.ndarray, path: Path, facts: TiffFacts | None, how: Pixels) 
 
 def _decode(data: np.ndarray, path: Path, mode: ImageReadMode) -> Tensor:
     try:
-        return decode_image(torch.from_numpy(data), mode=mode, apply_exif_orientation=True)
+        image: Tensor = decode_image(torch.from_numpy(data), mode=mode, apply_exif_orientation=True)
     except RuntimeError as error:
         raise _unreadable(path, error) from error
+    return image
 
 
 def _check_bands(facts: TiffFacts, path: Path) -> None:
     """Refuse bands of which nothing says whether they are colours."""
     plain = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}.get(facts.photometric, 3)
     alpha = facts.bands == plain + 1 and facts.extra[:1] in ((1,), (2,))
+    if facts.kind == "complex numbers":
+        raise DataError(f"{path}: expected real numbers, got complex ones; store their size")
     if facts.bands != plain and not alpha:
         raise DataError(
             f"{path}: expected 1 or 3 bands, got {facts.bands} of {facts.bits} bits; set "
@@ -118,7 +121,7 @@ def _check_bands(facts: TiffFacts, path: Path) -> None:
 def _pillow_drops(facts: TiffFacts, how: Pixels) -> bool:
     """Return whether Pillow refuses a TIFF or gives less than what it stores."""
     if facts.bands == 1:
-        return facts.bits == 64 or (facts.bits in (8, 16) and facts.kind != "whole numbers")
+        return facts.bits == 64 or (facts.kind == "floats" and facts.bits != 32)
     if facts.bits == 8 and facts.kind == "whole numbers":
         grey = facts.photometric in (0, 1)
         return (grey and facts.bands > 2) or (how.bands is not None and max(how.bands) > 2)
@@ -126,7 +129,7 @@ def _pillow_drops(facts: TiffFacts, how: Pixels) -> bool:
 
 
 def _read_tifffile(data: np.ndarray, path: Path, facts: TiffFacts) -> np.ndarray:
-    kind = f"{facts.bands} bands of {facts.bits}-bit {facts.kind}"
+    kind = f"{facts.bands} × {facts.bits}-bit {facts.kind} a pixel"
     try:
         import tifffile
     except ImportError as error:
@@ -202,7 +205,7 @@ def mask_from_bytes(data: np.ndarray, path: Path, *, colors: bool = False) -> np
     depth, kind = _png_depth(data)
     # Greyscale (0) or palette (3) with 8 bits: torchvision scales fewer bits up to 255, and
     # does not turn masks.
-    if depth == 8 and kind in (0, 3) and not _may_turn(data) and not (colors and kind == 3):
+    if depth == 8 and kind in (0, 3) and not may_turn(data) and not (colors and kind == 3):
         try:
             ids = decode_image(torch.from_numpy(data), mode=ImageReadMode.UNCHANGED)
         except RuntimeError as error:
@@ -224,7 +227,8 @@ def mask_from_bytes(data: np.ndarray, path: Path, *, colors: bool = False) -> np
                 ids = np.array(upright).astype(np.uint8)
                 if facts is not None and facts.photometric == 0 and upright.mode == "L":
                     # Pillow gives what is shown.
-                    return (2**facts.bits - 1) - ids // (255 // (2**facts.bits - 1))
+                    white = 2**facts.bits - 1
+                    return np.subtract(white, ids // (255 // white), dtype=np.uint8)
                 # Pillow scales 2 and 4 bits of grey up to 255 as well.
                 return ids // (255 // (2**depth - 1)) if kind == 0 and depth in (2, 4) else ids
             if upright.mode.startswith("I"):
@@ -244,14 +248,30 @@ def mask_from_bytes(data: np.ndarray, path: Path, *, colors: bool = False) -> np
 def _check_mask_bands(facts: TiffFacts, path: Path) -> None:
     if facts.kind in ("floats", "complex numbers") or (facts.bands > 1 and facts.bits > 8):
         raise DataError(
-            f"{path}: expected a mask of whole numbers or 8-bit RGB colours, got {facts.bands} "
-            f"bands of {facts.bits}-bit {facts.kind}; store ids as 8-bit PNG"
+            f"{path}: expected a mask of whole numbers or 8-bit RGB colours, got "
+            f"{facts.bands} × {facts.bits}-bit {facts.kind} a pixel; store ids as 8-bit PNG"
         )
     if facts.bands not in (1, 3, 4) and not (facts.bands == 2 and facts.extra[:1] in ((1,), (2,))):
         raise DataError(
             f"{path}: expected a mask of one band or RGB colours, got {facts.bands} bands; store "
             "the band of the ids as 8-bit PNG"
         )
+
+
+def stored_levels(path: Path) -> tuple[str, float, float] | None:
+    """Return type, least and largest of an image's numbers; None where they have 8 bits.
+
+    Raises:
+        DataError: the file cannot be read; it is named.
+    """
+    data = _read_bytes(path)
+    facts = _check_header(data, path)
+    if _is_jpeg(data) or 0 < _png_depth(data)[0] <= 8 or (facts is not None and facts.bits <= 8):
+        return None
+    stored = _stored(data, path, facts, AS_STORED)
+    if stored.dtype == np.uint8:
+        return None
+    return str(stored.dtype), float(np.nanmin(stored)), float(np.nanmax(stored))
 
 
 def stored_size(path: Path) -> tuple[int, int]:
@@ -314,7 +334,7 @@ def _check_header(data: np.ndarray, path: Path) -> TiffFacts | None:
     return facts
 
 
-def _may_turn(png: np.ndarray) -> bool:
+def may_turn(png: np.ndarray) -> bool:
     """Return whether a PNG may hold an EXIF note, in either form that is written."""
     data = png.tobytes()
     return b"eXIf" in data or b"Raw profile type exif" in data

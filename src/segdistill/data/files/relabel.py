@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from segdistill.checks import nearest
 from segdistill.data.files.labels import BinaryCode, ColorCode, IdCode, IdOrColorCode, LabelCode

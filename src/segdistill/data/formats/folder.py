@@ -7,6 +7,7 @@ from pathlib import Path
 from segdistill.data.files.classes import read_classes
 from segdistill.data.files.dataset import FileDataset, find_layout, match_names
 from segdistill.errors import DataError
+from segdistill.files import expand_path
 
 
 def folder(
@@ -51,7 +52,7 @@ def folder(
     flat = (f"{images}/{split}", f"{masks}/{split}")
     _check_split(root, split, images, masks)
     image_folder, mask_folder = find_layout("folder", root, nested, flat)
-    names, code = read_classes(root / classes)
+    names, code = read_classes(root / expand_path(classes))
     pairs = match_names(
         root,
         image_folder,

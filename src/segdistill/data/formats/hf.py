@@ -129,6 +129,11 @@ class ArrowDataset:
         """What the values of masks mean."""
         return self._code
 
+    @property
+    def pixels(self) -> Pixels:
+        """How the stored numbers of images become RGB."""
+        return self._pixels
+
     def read_as(self, how: Pixels, classes: Classes, code: LabelCode) -> None:
         """Give the stored numbers of images and masks another meaning, before any is read."""
         self._pixels, self._classes, self._code = how, classes, code
