@@ -16,10 +16,12 @@ from pathlib import Path
 
 from segdistill import config
 from segdistill.catalogue import tables
-from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.datasets import DATASETS, dataset_settings
 from segdistill.catalogue.losses import LOSSES, Loss
 from segdistill.config import studies
 from segdistill.config.loading import choices
+from segdistill.data.files.pixels import pixels
+from segdistill.data.files.relabel import relabel
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
@@ -139,7 +141,7 @@ def datasets_page() -> str:
         cells = [f"[`{name}`](#{name})", str(classes), ", ".join(row.splits) or "yours"]
         parts.append(f"| {' | '.join([*cells, row.ignored, row.tested])} |")
     for name, row in DATASETS.items():
-        settings = tables.settings("segdistill.data", row.target, row.given)
+        settings = dataset_settings(name)
         shown = [
             key if setting.default is Parameter.empty else f"{key}={_yaml(setting.default)}"
             for key, setting in settings.items()
@@ -152,6 +154,10 @@ def datasets_page() -> str:
         module, _, attribute = row.target.partition(":")
         reader = getattr(importlib.import_module(f"segdistill.data.{module}"), attribute)
         parts.append(f"\n{_docstring(reader)}".rstrip())
+    parts.append("\n## Settings that datasets share\n\nHow images become RGB:\n")
+    parts.append(_docstring(pixels).rstrip())
+    parts.append("\nWhat the labels of masks mean:\n")
+    parts.append(_docstring(relabel).rstrip())
     return "\n".join(parts) + "\n"
 
 

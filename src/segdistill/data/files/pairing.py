@@ -33,7 +33,10 @@ def near_matches(images: Iterable[str], masks: Iterable[str], *, settable: bool)
     first, second = sorted(images)[:_MOST_COMPARED], sorted(masks)[:_MOST_COMPARED]
     if not first or not second:
         return ""
-    for same, words in ((_nfc, "their Unicode form (NFC and NFD)"), (_folded, "upper and lower case")):
+    for same, words in (
+        (_nfc, "their Unicode form (NFC and NFD)"),
+        (_folded, "upper and lower case"),
+    ):
         by_key = {same(name): name for name in second}
         pairs = [(name, by_key[same(name)]) for name in first if same(name) in by_key]
         if pairs:

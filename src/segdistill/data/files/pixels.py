@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -47,6 +49,11 @@ def pixels(
     if bands is not None and min(bands) < 0:
         raise ConfigError(f"data.bands: expected numbers of bands from 0, got {list(bands)}")
     return Pixels(range, bands)
+
+
+def pixels_of_config(settings: Mapping[str, Any]) -> Pixels:
+    """Return how a config's dataset reads images, for images that are not of the dataset."""
+    return pixels(range=settings.get("range"), bands=settings.get("bands"))
 
 
 def to_rgb(stored: np.ndarray, path: Path, how: Pixels) -> np.ndarray:

@@ -228,7 +228,7 @@ def mask_from_bytes(data: np.ndarray, path: Path, *, colors: bool = False) -> np
                 if facts is not None and facts.photometric == 0 and upright.mode == "L":
                     # Pillow gives what is shown.
                     white = 2**facts.bits - 1
-                    return np.subtract(white, ids // (255 // white), dtype=np.uint8)
+                    return np.asarray(white - ids // (255 // white), dtype=np.uint8)
                 # Pillow scales 2 and 4 bits of grey up to 255 as well.
                 return ids // (255 // (2**depth - 1)) if kind == 0 and depth in (2, 4) else ids
             if upright.mode.startswith("I"):
