@@ -246,9 +246,8 @@ def _judge_labels(
         mask = _mask_or_none(dataset, index)
         if mask is not None:
             labels += np.bincount(np.ascontiguousarray(mask).ravel(), minlength=256)
-    faults = label_faults(split, dataset.classes, labels, trained=trained)
-    report.faults.extend(faults)
-    if not faults and len(indices) == len(dataset):
+    report.faults.extend(label_faults(split, dataset.classes, labels, trained=trained))
+    if len(indices) == len(dataset) and labels[: len(dataset.classes)].any():
         report.warnings.extend(label_warnings(split, dataset.classes, labels))
 
 

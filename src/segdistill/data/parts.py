@@ -9,6 +9,7 @@ import numpy as np
 
 from segdistill.data.carving import Subset
 from segdistill.data.files.dataset import FileDataset
+from segdistill.data.files.labels import plain_ids
 from segdistill.data.files.pixels import AS_STORED, Pixels
 from segdistill.data.files.relabel import describe
 from segdistill.data.formats.hf import ArrowDataset
@@ -93,8 +94,8 @@ def describe_classes(dataset: SegDataset) -> list[str]:
     source = _whole(dataset)
     if isinstance(source, FileDataset | ArrowDataset):
         return describe(source.classes, source.code)
-    shown = zip(source.classes.names, source.classes.colors, strict=True)
-    return [f"{train} {name}, colour {color}" for train, (name, color) in enumerate(shown)]
+    # Packed and drawn masks hold the ids of the classes themselves.
+    return describe(source.classes, plain_ids(len(source.classes)))
 
 
 def pixels_of(dataset: SegDataset) -> Pixels:
