@@ -1,12 +1,14 @@
 """What files really hold: each cause in its own words, and codecs that change values of masks."""
 
 import struct
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, features
 
+from segdistill.data.files.pixels import pixels
 from segdistill.data.files.reading import read_image, read_mask
 from segdistill.errors import DataError
 
@@ -157,3 +159,33 @@ def test_a_mask_of_floats_and_a_large_tiff_are_named_as_such(
     monkeypatch.setenv("SEGDISTILL_MAX_MEGAPIXELS", "0.001")
     with pytest.raises(DataError, match=r"at most 0\.001 megapixels, got 40×32"):
         read_image(file)
+
+
+@pytest.mark.parametrize("read", [read_image, read_mask])
+@pytest.mark.parametrize("name", ["a.gif", "a.webp"])
+def test_an_animation_is_refused(tmp_path: Path, name: str, read: type) -> None:
+    frames = [Image.fromarray(np.stack([IDS + k] * 3, axis=2)) for k in range(2)]
+    frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
+    with pytest.raises(DataError, match="expected one picture, got an animation; store the frame"):
+        read(tmp_path / name)
+
+
+def test_what_pillow_cannot_read_asks_for_tifffile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "tifffile", None)
+    file = write_tiff(
+        tmp_path / "a.tif", np.stack([IDS.astype(np.uint16)] * 3, axis=2), photometric=2
+    )
+    with pytest.raises(DataError, match="got a TIFF with 3 × 16-bit whole numbers a pixel; pip"):
+        read_image(file)
+
+
+def test_bands_and_high_bits_are_read_with_tifffile(tmp_path: Path) -> None:
+    pytest.importorskip("tifffile")
+    five = np.stack([IDS.astype(np.uint16) * k for k in range(5)], axis=2)
+    file = write_tiff(tmp_path / "a.tif", five)
+    image = read_image(file, pixels(range=(0, 255), bands=(4, 2, 0)))
+    assert np.array_equal(image, five[..., [4, 2, 0]])
+    wide = write_tiff(tmp_path / "b.tif", IDS.astype(np.int64), format=2)
+    assert np.array_equal(read_mask(wide), IDS)

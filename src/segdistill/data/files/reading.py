@@ -79,6 +79,7 @@ def _stored(data: np.ndarray, path: Path, facts: TiffFacts | None, how: Pixels) 
     if facts is not None and _pillow_drops(facts, how):
         return _read_tifffile(data, path, facts)
     with _open(path, data) as picture:
+        _check_one_frame(picture, path)
         try:
             upright = ImageOps.exif_transpose(picture)
             if upright.mode == "F" or upright.mode.startswith("I"):
@@ -219,6 +220,7 @@ def mask_from_bytes(data: np.ndarray, path: Path, *, colors: bool = False) -> np
             wide = _read_tifffile(data, path, facts)
             return wide[..., 0].astype(np.int32) if wide.shape[2] == 1 else wide[..., :3]
     with _open(path, data) as picture:
+        _check_one_frame(picture, path)
         try:
             upright = ImageOps.exif_transpose(picture)
             if upright.mode == "P" and colors:
@@ -243,6 +245,15 @@ def mask_from_bytes(data: np.ndarray, path: Path, *, colors: bool = False) -> np
             return np.array(upright.convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:
             raise _unreadable(path, error) from error
+
+
+def _check_one_frame(picture: Image.Image, path: Path) -> None:
+    # The pages of a TIFF were counted before: some are smaller copies of others.
+    if picture.format in ("GIF", "WEBP", "AVIF") and getattr(picture, "is_animated", False):
+        raise DataError(
+            f"{path}: expected one picture, got an animation; store the frame that is meant, or "
+            "each frame, as a file of its own"
+        )
 
 
 def _check_mask_bands(facts: TiffFacts, path: Path) -> None:
