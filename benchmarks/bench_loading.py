@@ -4,13 +4,13 @@
 
 Images are drawn street scenes of the sizes of the real datasets; one thread computes.
 
-- ``crops``: plain files and packed copies, raw and compressed, against decode + resize all +
-  crop. Ways take turns, and the best round of five counts.
+- ``crops``: plain files and packed copies, raw and compressed, against decoding, resizing all and
+  cropping. The ways take turns, and the best round of five counts.
 - ``feeding``: a MobileNetV2 student trained from one loader worker: waiting and computing.
 - ``memory``: what a list of 20 000 images and further epochs cost a worker.
 - ``evaluation``: full images scored with and without reading ahead.
 
-Parts that are not measured keep what the result file has.
+Parts that are not measured keep their values in the result file.
 """
 
 from __future__ import annotations
@@ -68,16 +68,16 @@ def forms(folder: Path, size: tuple[int, int], suffix: str, count: int) -> dict[
     root.mkdir()
     write_tree(root, size, suffix, count)
     options = {"dataset": "folder", "root": str(root)}
-    found = {"plain": build_dataset(options, split="train")}
+    datasets = {"plain": build_dataset(options, split="train")}
     for name in ("packed", "compressed"):
         out = folder / name
-        pack({"train": found["plain"]}, out, options=options, compress=name == "compressed")
-        found[name] = build_dataset({**options, "root": str(out)}, split="train")
-    return found
+        pack({"train": datasets["plain"]}, out, options=options, compress=name == "compressed")
+        datasets[name] = build_dataset({**options, "root": str(out)}, split="train")
+    return datasets
 
 
 def resize_all(root: Path, suffix: str, crop: tuple[int, int]) -> Callable[[int, int], object]:
-    """The usual pipeline done well: torchvision decodes, torch's vectorised resize, uint8."""
+    """Return the usual pipeline, done well: torchvision's decoder, torch's resize, uint8."""
 
     def load(index: int, step: int) -> object:
         draw = random.Random(step)
@@ -119,7 +119,7 @@ def seconds(call: Callable[[int, int], object], count: int, samples: int) -> lis
 
 
 def stages_ms(root: Path, suffix: str, recipe: Recipe, count: int) -> dict[str, float]:
-    """What a crop-first sample costs where files are decoded whole, mean milliseconds."""
+    """Return what the stages of a sample cost where files are decoded whole, mean milliseconds."""
     spent = {"decode image": 0.0, "decode mask": 0.0, "resize image": 0.0, "resize labels": 0.0}
     steps = 4 * count
     for step in range(steps):
@@ -152,11 +152,11 @@ def measure_crops(size: tuple[int, int], suffix: str, crop: tuple[int, int]) -> 
         calls = {"resize_all": resize_all(root, suffix, crop)}
         calls |= {name: crop_first(data, recipe) for name, data in datasets.items()}
         rounds: dict[str, list[float]] = {name: [] for name in calls}
-        # In turns, and the best of five: other work on the machine only adds time.
+        # In turns, and the best of five, since other work on the machine only adds time.
         for _ in range(5):
             for name, call in calls.items():
                 rounds[name].append(statistics.mean(seconds(call, count, samples)))
-        ms = {name: 1e3 * min(found) for name, found in rounds.items()}
+        ms = {name: 1e3 * min(means) for name, means in rounds.items()}
         return {
             "ms_per_image": {name: round(value, 2) for name, value in ms.items()},
             "images_per_second": {name: round(1e3 / value, 1) for name, value in ms.items()},
@@ -172,13 +172,13 @@ def mib(folder: Path, count: int) -> float:
 
 
 def feeding() -> dict[str, object]:
-    found: dict[str, object] = {}
+    results: dict[str, object] = {}
     for name, (size, suffix, crop) in CASES.items():
         with tempfile.TemporaryDirectory() as folder:
             datasets = forms(Path(folder), size, suffix, 6)
             recipe = Recipe(crop, SCALE, flip=True)
-            found[name] = loading_parts.feeding(datasets, recipe, BATCH[crop], steps=7)
-    return found
+            results[name] = loading_parts.feeding(datasets, recipe, BATCH[crop], steps=7)
+    return results
 
 
 def memory() -> dict[str, object]:
@@ -191,7 +191,7 @@ def evaluation() -> dict[str, object]:
     size, suffix, _ = CASES[name]
     with tempfile.TemporaryDirectory() as folder:
         datasets = forms(Path(folder), size, suffix, 6)
-        del datasets["packed"]  # nothing to read ahead: its arrays are mapped
+        del datasets["packed"]  # mapped arrays: nothing to read ahead
         return {name: loading_parts.evaluation(datasets, rounds=5)}
 
 

@@ -21,9 +21,12 @@ from typing import Any
 from results_file import FOLDER, write_result
 
 from segdistill import config
-from segdistill.config.loading import choices, read, recipe_files
+from segdistill.catalogue.recipes import recipe_files
+from segdistill.config.loading import read
 from segdistill.errors import TrainingDivergedError
-from segdistill.files import read_json, read_metrics
+from segdistill.files import read_json
+from segdistill.runs.metrics import read_metrics, train_lines
+from segdistill.runs.result import read_result
 from segdistill.training.run import run_cohort
 
 STEPS = 300
@@ -64,25 +67,24 @@ def run(name: str, root: Path, teacher: Path) -> dict[str, Any]:
     tree = config.merge(tree, {"training": SHARED, "evaluation": {"pictures": 0}})
     tree["distill"] = [] if name == "plain" else read(name)["distill"]
     tree = config.override(tree, [f"data.root={root}", f"teacher.weights={teacher}"])
-    checked = config.check(tree, choices())
+    checked = config.check(tree)
     with tempfile.TemporaryDirectory() as folder:
         try:
             (out,) = run_cohort({"": checked}, Path(folder) / "run")
         except TrainingDivergedError as error:
             return {"diverged": str(error), "config_hash": checked.hash()}
-        result = read_json(out / "result.json")
-        lines = [line for line in read_metrics(out) if line["kind"] == "train"]
-    rates = sorted(line["images_per_second"] for line in lines)
+        result, lines = read_result(out), train_lines(read_metrics(out))
+    rates = sorted(line.images_per_second for line in lines)
     return {
-        "miou": result["miou"],
-        "pixel_accuracy": result["pixel_accuracy"],
+        "miou": result.miou,
+        "pixel_accuracy": result.pixel_accuracy,
         "seconds_a_step": checked.data.batch_size / rates[len(rates) // 2],
-        "prepare_seconds": result["prepare_seconds"],
-        "peak_memory_mib": result["peak_memory_mib"],
-        "first_losses": lines[0]["parts"],
-        "last_losses": lines[-1]["parts"],
-        "config_hash": result["config_hash"],
-        "seed": result["seed"],
+        "prepare_seconds": result.prepare_seconds,
+        "peak_memory_mib": result.peak_memory_mib,
+        "first_losses": dict(lines[0].parts),
+        "last_losses": dict(lines[-1].parts),
+        "config_hash": result.config_hash,
+        "seed": result.seed,
     }
 
 

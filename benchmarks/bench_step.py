@@ -20,11 +20,11 @@ import torch
 from results_file import write_result
 
 from segdistill import config
-from segdistill.config.loading import choices, read
+from segdistill.config.loading import read
 from segdistill.training.build import Data, build_data
 from segdistill.training.cohort import fit, teach, to_float
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import silent
-from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
 
@@ -39,7 +39,7 @@ def main() -> None:
     tree = config.override(
         read("camvid/students"), [f"data.root={words.root}", f"teacher.weights={words.teacher}"]
     )
-    configs = {name: config.check(one, choices()) for name, one in config.cohort(tree).items()}
+    configs = {name: config.check(one) for name, one in config.cohort(tree).items()}
     first = configs["plain"]
     fabric = build_fabric(first)
     data = build_data(first)

@@ -29,8 +29,8 @@ def feeding(
 ) -> dict[str, object]:
     """Train a MobileNetV2 student from one loader worker: seconds waiting and computing.
 
-    The student and the worker have a core each. ``memory`` is the same step on a batch that
-    is there already: a loader that keeps up costs no more than that.
+    The student and the worker have a core each. ``memory`` is the same step on a batch that is
+    in memory already: a loader that keeps up costs no more than that.
     """
     network = build_network(STUDENT, classes=len(next(iter(datasets.values())).classes))
     optimizer = torch.optim.SGD(network.parameters(), lr=1e-3)
@@ -50,36 +50,37 @@ def feeding(
     }
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in ("memory", *loaders)}
     for name, loader in loaders.items():
-        times[name] = [_one(step, lambda loader=loader: next(loader)) for _ in range(steps + 2)][2:]
-        times["memory"] += [_one(step, lambda: ready) for _ in range(steps)]
+        times[name] = [_timed(step, lambda loader=loader: next(loader)) for _ in range(steps + 2)]
+        del times[name][:2]  # warming up
+        times["memory"] += [_timed(step, lambda: ready) for _ in range(steps)]
         loader.close()  # type: ignore[attr-defined]
     alone = statistics.median(sum(pair) for pair in times["memory"])
-    found: dict[str, object] = {"student": STUDENT, "batch_size": batch_size}
-    found["step_ms_from_memory"] = round(1e3 * alone, 1)
+    result: dict[str, object] = {"student": STUDENT, "batch_size": batch_size}
+    result["step_ms_from_memory"] = round(1e3 * alone, 1)
     for name in loaders:
         waited, computed = (statistics.median(part) for part in zip(*times[name], strict=True))
-        worker = _seconds_a_batch(datasets[name], recipe, batch_size)
-        found[name] = {
+        worker = _seconds_per_batch(datasets[name], recipe, batch_size)
+        result[name] = {
             "waiting_ms": round(1e3 * waited, 2),
             "computing_ms": round(1e3 * computed, 1),
             "speed_of_memory": round(alone / (waited + computed), 3),
             "worker_busy": round(worker / (waited + computed), 3),
         }
-    return found
+    return result
 
 
 def memory(folder: Path) -> dict[str, object]:
     """Private memory of a loader worker, for a short list and one of 20 000 images.
 
-    Each in a fresh process, over as many batches: three epochs of the long list. The worker is
-    spawned too, so that nothing is shared and torch itself is most of what it has.
+    Each is measured in a fresh process, over as many batches: three epochs of the long list. The
+    worker is spawned too, so nothing is shared and torch itself is most of its memory.
     """
     spawn = multiprocessing.get_context("spawn")
     private = {}
     for count in (100, _LISTED):
         root = folder / f"list{count}"
         write_list(root, count)
-        # A process of a Pool could not have a loader's worker.
+        # A process of a Pool may not start a loader's worker.
         with ProcessPoolExecutor(1, mp_context=spawn) as pool:
             private[count] = pool.submit(worker_mib, root).result()
     return {
@@ -108,7 +109,7 @@ def worker_mib(root: Path) -> list[float]:
 
 
 class Waiting(torch.nn.Module):
-    """A network that keeps no core busy, as one on a GPU, and takes a given time an image."""
+    """A network that keeps no core busy, like one on a GPU, and takes a given time per image."""
 
     def __init__(self, classes: int, seconds: float) -> None:
         super().__init__()
@@ -120,12 +121,12 @@ class Waiting(torch.nn.Module):
 
 
 def evaluation(datasets: dict[str, SegDataset], rounds: int) -> dict[str, object]:
-    """Score full images with and without reading ahead, medians in milliseconds an image.
+    """Score full images with and without reading ahead, medians in milliseconds per image.
 
     ``waiting`` takes as long as reading does: half of the time is saved where all of the
     reading is hidden. ``student`` needs the core that reading needs, where there is no other.
     """
-    found: dict[str, object] = {}
+    results: dict[str, object] = {}
     for name, dataset in datasets.items():
         read = _median(lambda dataset=dataset: list(_batches(dataset)), rounds) / len(dataset)
         classes = len(dataset.classes)
@@ -143,11 +144,11 @@ def evaluation(datasets: dict[str, SegDataset], rounds: int) -> dict[str, object
                     evaluate(module, dataset, workers=workers)
                     spent = time.perf_counter() - start
                     times[network][way].append(1e3 * spent / len(dataset))
-        found[name] = {"read_ms": round(1e3 * read, 1)} | {
+        results[name] = {"read_ms": round(1e3 * read, 1)} | {
             network: {way: round(statistics.median(ms), 1) for way, ms in ways.items()}
             for network, ways in times.items()
         }
-    return found
+    return results
 
 
 def _median(call: Callable[[], object], rounds: int) -> float:
@@ -180,7 +181,7 @@ def write_list(root: Path, count: int) -> None:
 
 @contextlib.contextmanager
 def children() -> Iterator[Callable[[], list[int]]]:
-    """Give a function that lists this process's children started since."""
+    """Yield a function that lists the children that this process has started since."""
 
     def now() -> set[int]:
         here = Path(f"/proc/{os.getpid()}/task")
@@ -198,7 +199,7 @@ def private_mib(pid: int) -> float:
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
 
 
-def _one(
+def _timed(
     step: Callable[[torch.Tensor, torch.Tensor], None], fetch: Callable[[], object]
 ) -> tuple[float, float]:
     start = time.perf_counter()
@@ -208,7 +209,7 @@ def _one(
     return fetched - start, time.perf_counter() - fetched
 
 
-def _seconds_a_batch(dataset: SegDataset, recipe: Recipe, batch_size: int) -> float:
+def _seconds_per_batch(dataset: SegDataset, recipe: Recipe, batch_size: int) -> float:
     stream = Stream(dataset, recipe, batch_size, 0)
     times = []
     for k in range(12):

@@ -1,4 +1,4 @@
-"""Write what is made from the tables: docs/losses.md, docs/datasets.md, the reference recipes.
+"""Write what is made from the tables: docs/losses.md, docs/datasets.md, reference files, names.
 
 Run it after a change of a table, a docstring or a config section: ``make docs``. A test
 compares what it would write with what is there.
@@ -10,21 +10,24 @@ import importlib
 import inspect
 import re
 import textwrap
-from collections.abc import Iterator
-from inspect import Parameter
+from collections.abc import Iterator, Mapping
+from importlib.metadata import version
 from pathlib import Path
 
 from segdistill import config
 from segdistill.catalogue import tables
+from segdistill.catalogue.backbones import first_line
 from segdistill.catalogue.datasets import DATASETS, dataset_settings
 from segdistill.catalogue.losses import LOSSES, Loss
-from segdistill.config import studies
-from segdistill.config.loading import choices
+from segdistill.catalogue.settings import Setting, as_yaml
+from segdistill.config import rows, studies
 from segdistill.data.files.pixels import pixels
 from segdistill.data.files.relabel import relabel
+from segdistill.models import backbone_names
 
 ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
+BACKBONES = ROOT / "src" / "segdistill" / "catalogue" / "backbones.txt"
 STUDY = ROOT / "src" / "segdistill" / "recipes" / "studies" / "reference.yaml"
 LOSSES_PAGE = ROOT / "docs" / "losses.md"
 DATASETS_PAGE = ROOT / "docs" / "datasets.md"
@@ -40,39 +43,29 @@ SECTIONS: tuple[tuple[str, type[config.Section], dict[str, str]], ...] = (
 
 
 def reference() -> str:
-    """Return a run file with every key of every section, its type and its default."""
+    """Return a run file with every key: what it takes, what it does and its default."""
     lines = [
-        "# Every key with its type and default; the named dataset, networks and loss with theirs.",
+        "# Every key: what it takes, what it does and its default, of one dataset, network and "
+        "loss each.",
         "# segdistill distill reference teacher.weights=teacher.safetensors",
     ]
     for name, section, given in SECTIONS:
         lines.append(f"{name}:")
         bullet = "  - " if name == "distill" else "  "
-        for key, field in section.model_fields.items():
-            value = given.get(key, _yaml(field.default))
-            about = f"{_type(field.annotation)}; {field.description}"
-            if not field.is_required():
-                about += f"; default {_yaml(field.default)}"
-            lines.append(f"{bullet}{key}: {value} # {about}")
-            bullet = "    " if name == "distill" else "  "
+        model = section
         if issubclass(section, config.NamedSection):
-            selected = given[section.selector]
-            table = getattr(choices(), section.selector)
-            for key, setting in table[selected].settings.items():
-                if key in section.model_fields:
-                    raise ValueError(f"{selected}.{key}: expected a key that {name} has not")
-                default = given.get(key, _yaml(setting.default))
-                lines.append(
-                    f"{bullet}{key}: {default} # {_type(setting.type)}; of {selected}; "
-                    f"default {_yaml(setting.default)}"
-                )
+            model = rows.row_model(section, given[section.selector])
+        for key, setting in rows.section_settings(model).items():
+            value = given.get(key, as_yaml(setting.default))
+            lines.append(f"{bullet}{key}: {value} # {setting.line}")
+            bullet = "    " if name == "distill" else "  "
     return "\n".join(lines) + "\n"
 
 
 def study_reference() -> str:
-    """Return a study file with every key, its type and its default."""
+    """Return a study file with every key: what it takes, what it does and its default."""
     return (
-        "# Every key of a study file with its type and default.\n"
+        "# Every key of a study file: what it takes, what it does and its default.\n"
         "# segdistill study studies/reference --out study --dry-run\n"
         + "\n".join(_section(studies.StudyConfig, _STUDY_VALUES))
         + "\n"
@@ -96,17 +89,18 @@ _STUDY_VALUES = {
 def _section(
     section: type[config.Section], given: dict[str, str], indent: str = ""
 ) -> Iterator[str]:
-    for key, field in section.model_fields.items():
-        inner = field.default
-        if isinstance(inner, config.Section):
+    for key, setting in rows.section_settings(section).items():
+        if isinstance(setting.default, config.Section):
             yield f"{indent}{key}:"
-            yield from _section(type(inner), {}, f"{indent}  ")
+            yield from _section(type(setting.default), {}, f"{indent}  ")
             continue
-        value = given.get(key, _yaml(field.default))
-        about = f"{_type(field.annotation)}; {field.description}"
-        if not field.is_required():
-            about += f"; default {value}"
-        yield f"{indent}{key}: {value} # {about}"
+        value = given.get(key, as_yaml(setting.default))
+        yield f"{indent}{key}: {value} # {setting.line}"
+
+
+def backbones_list() -> str:
+    """Return catalogue/backbones.txt: the names that timm knows, for those who do not load it."""
+    return "\n".join([first_line(version("timm")), *backbone_names()]) + "\n"
 
 
 def losses_page() -> str:
@@ -141,13 +135,10 @@ def datasets_page() -> str:
         cells = [f"[`{name}`](#{name})", str(classes), ", ".join(row.splits) or "yours"]
         parts.append(f"| {' | '.join([*cells, row.ignored, row.tested])} |")
     for name, row in DATASETS.items():
-        settings = dataset_settings(name)
-        shown = [
-            key if setting.default is Parameter.empty else f"{key}={_yaml(setting.default)}"
-            for key, setting in settings.items()
-        ]
-        parts.append(f"\n## {name}\n\n{row.about}\n")
-        parts.append(f"- settings: `{', '.join(shown)}`")
+        parts.append(
+            f"\n## {name}\n\n{row.about}\n\nSettings:\n\n{_settings(dataset_settings(name))}"
+            "\n\nFiles:\n"
+        )
         parts.append(f"- below `root`: `{row.layout}`")
         parts += [f"- source: {row.source}"] if row.source else []
         parts += [f"- licence: {row.licence}"] if row.licence else []
@@ -166,6 +157,7 @@ def _overview() -> str:
     for name, row in LOSSES.items():
         needs = [
             *(["labels or images"] if row.uses_batch else []),
+            *(["the whole batch"] if row.whole_batch else []),
             *(["a stage before training"] if row.prepares else []),
             *(["a critic"] if row.adversarial else []),
         ]
@@ -178,15 +170,13 @@ def _loss(name: str, row: Loss) -> str:
     module, _, attribute = row.target.partition(":")
     source = importlib.import_module(f"segdistill.losses.{module}")
     function = getattr(source, name, None)
-    settings = tables.settings("segdistill.losses", row.target, row.given)
-    shown = [f"{key}={_yaml(setting.default)}" for key, setting in settings.items()]
     lines = [
         f"## {name}\n",
         f"{row.about} *{row.source}.*\n",
         f"Tap `{row.tap}`, weight {row.weight:g}, projector `{row.project}`"
-        + (f", settings `{', '.join(shown)}`" if shown else "")
         + (f", parts `{'`, `'.join(row.parts)}`" if row.parts else "")
         + ".\n",
+        *([f"Settings:\n\n{_settings(row.settings)}\n"] if row.settings else []),
     ]
     if function is not None:
         lines.append(_docstring(function))
@@ -229,33 +219,13 @@ def _items(block: str) -> str:
     return " ".join(items) + "\n"
 
 
-def _type(annotation: object) -> str:
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    if getattr(annotation, "__origin__", None) is not None:
-        text = str(annotation)
-    text = re.sub(r"typing\.|pathlib\._local\.|pathlib\.|datetime\.|segdistill\.[a-z.]+", "", text)
-    text = re.sub(r"dict\[str, (\w+)\]", r"mapping to \1", text).replace(
-        "mapping to Any", "section"
-    )
-    text = re.sub(r"Annotated\[(\w+), [^\]]*?\]", r"\1", text)
-    text = re.sub(r"Optional\[(\w+)\]", r"\1 | null", text)
-    text = re.sub(r"Literal\[([^\]]*)\]", lambda match: match[1].replace("'", ""), text)
-    return text.replace("NoneType", "null").replace("None", "null").replace("Path", "path")
-
-
-def _yaml(value: object) -> str:
-    if value is None or value is Parameter.empty:
-        return "null"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, (tuple, list)):
-        return f"[{', '.join(map(_yaml, value))}]"
-    if isinstance(value, dict):
-        return "{}" if not value else str(value)
-    return str(value)
+def _settings(settings: Mapping[str, Setting]) -> str:
+    """Return a list of settings, one per line, with what each takes and does."""
+    return "\n".join(f"- `{key}`: {setting.line}" for key, setting in settings.items())
 
 
 def main() -> None:
+    BACKBONES.write_text(backbones_list(), encoding="utf-8")
     RECIPE.write_text(reference(), encoding="utf-8")
     STUDY.write_text(study_reference(), encoding="utf-8")
     LOSSES_PAGE.write_text(losses_page(), encoding="utf-8")

@@ -2,6 +2,7 @@
 
 import importlib.util
 import re
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -26,6 +27,13 @@ def test_the_reference_recipe_is_in_step_with_the_config(generate: ModuleType) -
 
 def test_the_reference_study_is_in_step_with_the_config(generate: ModuleType) -> None:
     assert generate.STUDY.read_text(encoding="utf-8") == generate.study_reference(), "run make docs"
+
+
+def test_the_list_of_backbones_is_in_step_with_timm(generate: ModuleType) -> None:
+    listed = generate.BACKBONES.read_text(encoding="utf-8")
+    if listed.splitlines()[0] != generate.first_line(version("timm")):
+        pytest.skip("another timm than the one that was listed, which then answers itself")
+    assert listed == generate.backbones_list(), "run make docs"
 
 
 def test_the_datasets_page_is_in_step_with_the_table(generate: ModuleType) -> None:

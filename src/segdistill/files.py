@@ -143,11 +143,6 @@ def read_json(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's ``metrics.jsonl``; a last line cut short is left out."""
-    return _read_lines(folder / "metrics.jsonl")
-
-
 def _read_lines(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []

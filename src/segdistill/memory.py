@@ -1,4 +1,4 @@
-"""How much memory something takes at its peak."""
+"""Peak memory: of a block of code, of a process, of a device."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MACHINE = Path("/proc/meminfo")
 
 @dataclass
 class Peak:
-    """The peak of a block, filled in at its end.
+    """The peak memory of a block, filled in when it ends.
 
     Attributes:
-        mib: the most memory above what was in use when the block began, in MiB; None where
-            the system does not tell.
-        left_mib: what was still in use above that at the end.
+        mib: the most memory in use, less what was in use when the block began, in MiB; None
+            where the system does not tell.
+        left_mib: the same for the memory in use when the block ends.
     """
 
     mib: float | None = None
@@ -33,14 +33,14 @@ class Peak:
 def peak_memory(device: torch.device) -> Iterator[Peak]:
     """Measure the memory that the block takes at its peak.
 
-    On a graphics card it is what torch allocated; on a CPU what the process has in memory,
-    which Linux alone tells.
+    On a GPU that is what torch allocated; on a CPU the resident memory of the process, which
+    only Linux tells.
 
     Args:
-        device: whose memory.
+        device: the device whose memory is measured.
 
     Yields:
-        A record that is filled in at the end of the block.
+        A record that is filled in when the block ends.
     """
     peak = Peak()
     if device.type == "cuda":
@@ -59,19 +59,19 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
 
 
 def free_memory(device: torch.device) -> float | None:
-    """Return the memory that nobody uses, in MiB; None where the system does not tell."""
+    """Return the memory that is free, in MiB; None where the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / 2**20
     try:
         lines = _MACHINE.read_text().splitlines()
     except OSError:
         return None
-    found = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return float(found[0]) / 1024 if found else None
+    kib = _value(lines, "MemAvailable")
+    return None if kib is None else kib / 1024
 
 
 def reset_peak(device: torch.device) -> None:
-    """Begin to look for a new peak, as far as the system lets one."""
+    """Begin a new peak, where the system allows it."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
     else:
@@ -85,13 +85,13 @@ def peak_memory_mib(device: torch.device) -> float:
     highest = _resident("VmHWM")
     if highest is not None:
         return highest / 2**10
-    # ru_maxrss is in kibibytes, in bytes on macOS, and knows no reset.
+    # ru_maxrss is in kibibytes, on macOS in bytes, and cannot be reset.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
 
 def _reset() -> bool:
-    """Set the process's high-water mark back to what it uses now."""
+    """Reset the process's high-water mark to its present memory; return whether that worked."""
     try:
         _RESET.write_text("5")
     except OSError:
@@ -100,10 +100,15 @@ def _reset() -> bool:
 
 
 def _resident(key: str) -> float | None:
-    """Return a line of the process's status, in KiB."""
+    """Return a value of the process's status, in KiB; None where the system does not tell."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:
         return None
-    found = [line.split()[1] for line in lines if line.startswith(f"{key}:")]
-    return float(found[0]) if found else None
+    return _value(lines, key)
+
+
+def _value(lines: list[str], key: str) -> float | None:
+    """Return the number in the line ``key: number unit``, None without such a line."""
+    values = [line.split()[1] for line in lines if line.startswith(f"{key}:")]
+    return float(values[0]) if values else None

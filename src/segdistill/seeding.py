@@ -1,7 +1,7 @@
 """Stateless randomness: every draw is a function of a seed, a purpose and a position.
 
-No generator lives longer than the thing it draws, so nothing has to be saved to resume a
-run, and a batch does not depend on how many workers made it.
+No generator outlives what it draws, so a run resumes without saved random state, and a batch
+does not depend on the number of workers.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ def derive(seed: int, purpose: str, *position: int) -> int:
     """Return a 63-bit seed for one draw.
 
     Args:
-        seed: the run's seed for this family of draws (data, initialisation, ...).
+        seed: seed of the run for this family of draws, such as data or initial weights.
         purpose: what is drawn, such as ``"order"`` or ``"crop"``; equal seeds with different
             purposes give independent draws.
-        position: where, such as step and place in the batch.
+        position: position of the draw, such as step and index in the batch.
 
     Returns:
         A seed in ``[0, 2**63)``, the same on every machine and Python version.

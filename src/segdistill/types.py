@@ -31,7 +31,7 @@ class Batch(NamedTuple):
     Attributes:
         images: uint8 RGB ``(N, 3, H, W)``; the network normalises.
         labels: int64 ``(N, H, W)``, 255 where a position has no class.
-        valid: bool ``(N, H, W)``, False where augmentation padded.
+        valid: bool ``(N, H, W)``, False where augmentation added padding.
     """
 
     images: Tensor
@@ -46,7 +46,7 @@ class Sample(NamedTuple):
         image: uint8 RGB ``(H, W, 3)``.
         mask: uint8 train ids ``(H, W)``, 255 where a position has no class, or None where
             the split has no masks.
-        name: what errors, tables and written files call it, unique within the split.
+        name: name in errors, tables and written files, unique within the split.
     """
 
     image: np.ndarray

@@ -9,13 +9,10 @@ import pytest
 import typer
 
 import segdistill.cli as command_line
-from segdistill.cli import _COMMANDS, _GROUPS
+from segdistill.catalogue.commands import COMMANDS
 from segdistill.errors import ConfigError, DataError, RunFolderError
 
 from .conftest import TINY, Cli
-
-SINGLE = [[name] for name in _COMMANDS]
-GROUPED = [[group, name] for group, (_, commands) in _GROUPS.items() for name in commands]
 
 
 def program(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -25,7 +22,7 @@ def program(*words: str, cwd: Path | None = None) -> subprocess.CompletedProcess
     )
 
 
-@pytest.mark.parametrize("words", [*SINGLE, *GROUPED], ids=" ".join)
+@pytest.mark.parametrize("words", [command.split() for command in COMMANDS], ids=" ".join)
 def test_the_help_of_each_command_has_an_example(words: list[str], cli: Cli) -> None:
     done = cli(*words, "--help")
     assert done.code == 0

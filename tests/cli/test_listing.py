@@ -4,7 +4,9 @@ import json
 
 import pytest
 
+from segdistill.catalogue.analyses import ANALYSES
 from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.formats import FORMATS
 from segdistill.catalogue.losses import LOSSES
 from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
 
@@ -15,6 +17,8 @@ COMPLETE = {
     "networks": {*NETWORKS, *(f"{source}:" for source in SOURCES)},
     "heads": set(HEADS),
     "datasets": set(DATASETS),
+    "analyses": set(ANALYSES),
+    "formats": set(FORMATS),
 }
 
 
@@ -29,16 +33,23 @@ def test_every_row_is_listed_with_what_it_is(kind: str, cli: Cli) -> None:
 
 @pytest.mark.parametrize("kind", COMPLETE)
 def test_verbose_adds_settings(kind: str, cli: Cli) -> None:
-    assert "settings: " in cli("list", kind, "--verbose").out
+    assert "    settings:\n" in cli("list", kind, "--verbose").out
     rows = json.loads(cli("list", kind, "--verbose", "--json").out)
-    assert all("settings" in row for row in rows.values())
+    for row in rows.values():
+        assert all(setting["takes"] and setting["help"] for setting in row["settings"].values())
 
 
 def test_settings_read_as_a_config_writes_them(cli: Cli) -> None:
     out = cli("list", "networks", "deeplabv3", "-v").out
-    assert "pretrained=false" in out
-    assert "width=" in out
-    assert "tap=logits, weight=1.0" in cli("list", "losses", "pixelwise_kl", "-v").out
+    assert "      pretrained=false: start the backbone" in out
+    assert "      width=256: " in out
+    out = cli("list", "losses", "pixelwise_kl", "-v").out
+    assert "      tap=logits: " in out
+    assert "      temperature=1.0: temperature of the softmax over both maps" in out
+    assert "Takes a number above 0." in out
+    assert "      root: folder that holds leftImg8bit/. Takes a path." in (
+        cli("list", "datasets", "cityscapes", "-v").out
+    )
 
 
 def test_a_datasets_layout_licence_and_colours_are_told(cli: Cli) -> None:

@@ -3,7 +3,8 @@
 import json
 from pathlib import Path
 
-from segdistill.config.loading import recipe_files
+from segdistill.catalogue.recipes import recipe_files
+from segdistill.config.schema import file_schema
 
 from .conftest import Cli
 
@@ -32,3 +33,9 @@ def test_an_unknown_recipe_is_answered_with_the_nearest(cli: Cli) -> None:
     done = cli("recipes", "copy", "camvid/student")
     assert done.code == 2
     assert "did you mean 'camvid/students'?" in done.err
+
+
+def test_the_schema_is_printed_for_editors(cli: Cli) -> None:
+    done = cli("recipes", "schema")
+    assert done.code == 0
+    assert json.loads(done.out) == file_schema()

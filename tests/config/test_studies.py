@@ -8,7 +8,7 @@ from segdistill.config import PairConfig, Range, check_study
 from segdistill.errors import ConfigError
 
 FILE: dict[str, Any] = {
-    "data": {"dataset": "scenes"},
+    "data": {"dataset": "scenes", "crop": [64, 96]},
     "teacher": {"network": "fcn"},
     "student": {"network": "lraspp"},
     "methods": {"kl": [{"loss": "pixelwise_kl"}]},
@@ -33,11 +33,11 @@ def test_short_forms_mean_what_the_long_ones_say() -> None:
 
 
 def test_spaces_are_lists_or_ranges() -> None:
-    space = {"training.lr": {"low": 0.1, "high": 1}, "distill.0.temperature": [1, 2.5, None]}
+    space = {"training.lr": {"low": 0.1, "high": 1}, "training.clip_norm": [1, 2.5, None]}
     study = check_study(FILE | {"search": {"space": space}})
     assert study.search.space == {
         "training.lr": Range(low=0.1, high=1),
-        "distill.0.temperature": (1, 2.5, None),
+        "training.clip_norm": (1, 2.5, None),
     }
 
 
@@ -70,9 +70,38 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
             },
             "trials are not scored on, got 'holdout'",
         ),
-        ({"search": {"space": {"training.lr": {"low": 1}}}}, "high: expected a value, got none"),
+        (
+            {"search": {"space": {"training.lr": {"low": 1}}}},
+            "training.lr: expected a section with low and high or a list of values, got .*low",
+        ),
+        (
+            {"search": {"space": {"training.lr": [0.1, -1]}}},
+            r"search\.space\.training\.lr: .* got -1",
+        ),
+        ({"search": {"space": {"trainin.lr": [1]}}}, "did you mean 'training'"),
+        (
+            {"search": {"space": {"training.lr": {"low": 1, "high": 2, "lgo": True}}}},
+            "training.lr: expected a section with low and high or a list of values, got",
+        ),
+        ({"search": {"sampler": "gird"}}, "expected grid, random or tpe, got 'gird'; did you mean"),
+        (
+            {"search": {"trials": -1}},
+            "search.trials: expected a whole number of at least 0, got -1",
+        ),
+        ({"search": {"space": {"distill.0.temperature": [0]}}}, "a number above 0, got 0"),
+        ({"search": {"space": {"distill.1.weight": [1]}}}, "expected a place from 0 to 0"),
         ({"pairs": {}}, "either pairs, or teacher and student"),
-        ({"training": None}, "training: input should be a valid dictionary"),
+        ({"student": {"network": "lraspp", "width": -3}}, "student.width: .* at least 1, got -3"),
+        ({"teacher": {"network": "fnc"}}, "teacher.network: there is no network 'fnc'; did you"),
+        ({"data": {"dataset": "scenes", "crop": 5}}, "data.crop: expected two whole numbers"),
+        ({"training": {"steps": 4, "lr": -1}}, "training.lr: expected a number above 0, got -1"),
+        ({"evaluation": {"flip": 3}}, "evaluation.flip: expected true or false, got 3"),
+        ({"methods": {"kl": [{"loss": "pixelwise_kl", "weight": -1}]}}, r"methods.kl.0.weight: "),
+        (
+            {"methods": {"kl": {"distill": [{"loss": "pixelwise_kl", "tempratur": 1}]}}},
+            r"unknown key 'methods\.kl\.distill\.0\.tempratur'; did you mean 'temperature'",
+        ),
+        ({"training": None}, "training: expected a section, got null"),
     ],
 )
 def test_refuses_what_it_does_not_know(change: dict[str, Any], message: str) -> None:

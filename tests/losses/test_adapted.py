@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from segdistill.losses import adaptation, affinity, point_angular
+from segdistill.losses import Affinity, adaptation, affinity, point_angular
 
 
 def maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -100,3 +100,10 @@ def test_equal_maps_and_zero_positions_get_bounded_gradients(loss, channels) -> 
 def test_refuses_orders_that_are_no_norm(order: float) -> None:
     with pytest.raises(ValueError, match="adaptation: expected q >= 1 and finite"):
         adaptation(maps(1, 2, 2, 2), maps(1, 2, 2, 2), q=order)
+
+
+def test_affinity_alone_compares_the_maps_themselves() -> None:
+    # "S1+affinity" of Table 1: no autoencoder, no adapter, widths that differ.
+    student, teacher = maps(2, 3, 4, 5, seed=1), maps(2, 7, 4, 5, seed=2)
+    assert_close(Affinity()(student, teacher), affinity(student, teacher))
+    assert list(Affinity().parameters()) == []

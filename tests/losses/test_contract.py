@@ -11,7 +11,7 @@ from torch.testing import assert_close
 
 import segdistill.losses
 from segdistill.catalogue.losses import LOSSES
-from segdistill.catalogue.tables import load, settings
+from segdistill.catalogue.tables import load
 from segdistill.types import Batch
 
 PACKAGE = "segdistill.losses"
@@ -27,6 +27,11 @@ NOT_ZERO_FOR_EQUAL_MAPS = {
 }
 # Losses that draw per image, so that a repeated image is not treated twice alike.
 RANDOM_PER_IMAGE = {"masked_generation"}
+# Losses whose layers know the size of the map: padding is no border to them.
+PADDING_CHANGES_THE_SIZE = {
+    "holistic": "the critic's score is a mean over positions of a map of the size with padding",
+    "knowledge_adaptation": "the adapters' batch norm averages over the map with padding",
+}
 # Queues that are small enough for a test.
 SMALL = {"pixel_queue": 50, "region_queue": 20, "pixel_contrasts": 64, "region_contrasts": 16}
 
@@ -40,9 +45,9 @@ def width(name: str) -> int:
 def build(name: str) -> nn.Module:
     row = LOSSES[name]
     channels = {"student_channels": width(name), "teacher_channels": width(name)}
-    given = {**channels, "classes": CLASSES}
+    given = {**channels, "classes": CLASSES, "seed": 0}
     torch.manual_seed(0)
-    small = {key: SMALL[key] for key in settings(PACKAGE, row.target) if key in SMALL}
+    small = {key: SMALL[key] for key in row.settings if key in SMALL}
     module = load(PACKAGE, row.target)(**{key: given[key] for key in row.given}, **small)
     assert isinstance(module, nn.Module)
     if row.prepares:
@@ -74,7 +79,7 @@ def value(
 ) -> Tensor:
     """Return the loss as one scalar, after checking what form it has."""
     row = LOSSES[name]
-    if row.uses_batch:
+    if row.uses_batch or given is not None:
         result = module(student, teacher, batch(len(student)) if given is None else given)
     else:
         result = module(student, teacher)
@@ -125,6 +130,90 @@ def test_does_not_depend_on_the_number_of_images(name: str) -> None:
     twice_batch = Batch(*(x.repeat(3, *[1] * (x.ndim - 1)) for x in batch()))
     repeated = (x.repeat(3, 1, 1, 1) for x in (student, teacher))
     assert_close(value(name, build(name), *repeated, twice_batch), once, rtol=1e-4, atol=1e-6)
+
+
+def padded(name: str, module: nn.Module, *, fill: float) -> tuple[Tensor, Tensor]:
+    """Return value and gradient of maps with three columns and two rows of padding."""
+    student, teacher = (nn.functional.pad(x, (0, 3, 0, 2), value=fill) for x in maps(name))
+    student.requires_grad_()
+    loss = value(name, module, student, teacher, cut(rows=8, columns=13))
+    loss.backward()
+    assert student.grad is not None
+    return loss.detach(), student.grad
+
+
+def cut(*, rows: int, columns: int) -> Batch:
+    """Return a batch at the size of a map of which 6 rows and 10 columns are valid."""
+    generator = torch.Generator().manual_seed(5)
+    labels = torch.full((2, rows, columns), 255)
+    labels[:, :6, :10] = torch.randint(0, CLASSES, (2, 6, 10), generator=generator)
+    labels[:, 0] = 255
+    valid = torch.zeros(2, rows, columns, dtype=torch.bool)
+    valid[:, :6, :10] = True
+    pictures = torch.full((2, 3, rows, columns), 90, dtype=torch.uint8)
+    return Batch(pictures, labels, valid)
+
+
+def undrawn(name: str) -> nn.Module:
+    """Build a loss whose draws do not depend on the size of the map."""
+    module = build(name)
+    if name == "masked_generation":
+        module.drop = 0.0
+    return module.eval()
+
+
+@every_loss
+def test_what_is_padded_changes_neither_value_nor_gradient(name: str) -> None:
+    loss, slope = padded(name, undrawn(name), fill=0.3)
+    again, slope_again = padded(name, undrawn(name), fill=-40.0)
+    assert_close(again, loss, rtol=1e-5, atol=1e-6)
+    assert_close(slope_again[..., :6, :10], slope[..., :6, :10], rtol=1e-4, atol=1e-7)
+    for each in (slope, slope_again):
+        assert each[..., 6:, :].abs().max() == 0
+        assert each[..., 10:].abs().max() == 0
+
+
+@every_loss
+def test_a_padded_map_is_compared_as_the_map_without_padding(name: str) -> None:
+    if name in PADDING_CHANGES_THE_SIZE:
+        pytest.skip(PADDING_CHANGES_THE_SIZE[name])
+    student, teacher = maps(name)
+    student.requires_grad_()
+    expected = value(name, undrawn(name), student, teacher, cut(rows=6, columns=10))
+    expected.backward()
+    loss, slope = padded(name, undrawn(name), fill=7.0)
+    assert_close(loss, expected.detach(), rtol=1e-5, atol=1e-6)
+    assert student.grad is not None
+    assert_close(slope[..., :6, :10], student.grad, rtol=1e-3, atol=1e-7)
+
+
+@every_loss
+def test_a_mask_that_leaves_nothing_out_changes_nothing(name: str) -> None:
+    if LOSSES[name].uses_batch:
+        pytest.skip("has no form without a batch")
+    student, teacher = maps(name)
+    expected = value(name, undrawn(name), student, teacher)
+    whole = cut(rows=6, columns=10)
+    assert whole.valid.all()
+    assert_close(
+        value(name, undrawn(name), student, teacher, whole), expected, rtol=1e-5, atol=1e-6
+    )
+
+
+@every_loss
+def test_an_image_of_padding_alone_has_no_part_in_the_mean(name: str) -> None:
+    if name == "holistic":
+        pytest.skip("a map of zeros has a score too")
+    student, teacher = maps(name)
+    given = cut(rows=6, columns=10)
+    given.valid[1] = False
+    finite_with_gradient(name, student, teacher, given)
+    if name in PADDING_CHANGES_THE_SIZE:
+        return
+    first = Batch(*(x[:1] for x in given))
+    expected = value(name, undrawn(name), student[:1], teacher[:1], first)
+    loss = value(name, undrawn(name), student, teacher, given)
+    assert_close(loss, expected, rtol=1e-5, atol=1e-6)
 
 
 @every_loss
@@ -302,7 +391,8 @@ def test_the_row_tells_the_truth(name: str) -> None:
     row = LOSSES[name]
     parameters = inspect.signature(load(PACKAGE, row.target).forward).parameters
     assert list(parameters)[:3] == ["self", "student", "teacher"]
-    assert ("batch" in parameters) == row.uses_batch
+    assert "batch" in parameters  # else it could not leave out what augmentation padded
+    assert (parameters["batch"].default is inspect.Parameter.empty) == row.uses_batch
     assert math.isfinite(row.weight)
     assert row.about.endswith(".")
     assert row.prepares == hasattr(build(name), "prepare")

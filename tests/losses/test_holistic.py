@@ -1,5 +1,7 @@
 """Holistic distillation: the equations with critics whose scores are known."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -39,9 +41,9 @@ def batch(seed: int = 0) -> Batch:
     return Batch(pictures, torch.zeros(2, 24, 32).long(), torch.ones(2, 24, 32).bool())
 
 
-def build() -> Holistic:
+def build(**settings: Any) -> Holistic:
     torch.manual_seed(0)
-    return Holistic(classes=3, width=8).double()
+    return Holistic(classes=3, width=8, **settings).double()
 
 
 def test_the_critics_loss_is_the_distance_and_ten_times_the_penalty() -> None:
@@ -108,13 +110,66 @@ def test_the_students_loss_sends_no_gradient_to_the_critic() -> None:
     assert all(parameter.requires_grad for parameter in module.critic.parameters())
 
 
-def test_the_critic_sees_probabilities() -> None:
+def test_the_critic_sees_logits_which_are_real_valued() -> None:
     module = build().eval()
+    expected = generator_loss(module.critic, maps(1), batch().images)
+    assert_close(module(maps(1), maps(2), batch()), expected)
+
+
+def test_the_critic_sees_probabilities_where_that_is_asked_for() -> None:
+    module = build(softmax=True).eval()
     student = maps(1)
-    shifted = student + torch.tensor([5.0, 0.0, -3.0]).mean()
-    assert_close(module(shifted, maps(2), batch()), module(student, maps(2), batch()))
+    assert_close(module(student + 4.0, maps(2), batch()), module(student, maps(2), batch()))
     expected = generator_loss(module.critic, student.softmax(dim=1), batch().images)
     assert_close(module(student, maps(2), batch()), expected)
+
+
+def test_logits_give_the_student_a_gradient_that_probabilities_make_small() -> None:
+    slopes = []
+    for softmax in (False, True):
+        student = (3 * maps(1)).requires_grad_()
+        build(softmax=softmax).eval()(student, maps(2), batch()).backward()
+        assert student.grad is not None
+        slopes.append(student.grad.norm())
+    assert slopes[0] > 5 * slopes[1]
+
+
+@pytest.mark.parametrize("softmax", [False, True])
+def test_the_score_is_of_what_the_critic_learns_from(softmax: bool) -> None:
+    module = build(softmax=softmax).eval()
+    expected = -module(maps(1), maps(2), batch())
+    assert_close(module.adversary.score(maps(1), batch().images).mean(), expected)
+
+
+def test_what_is_padded_tells_the_critic_nothing() -> None:
+    module = build().eval()
+    given = batch()
+    given.valid[:, :, -8:] = False  # four columns of the map
+    other = maps(1)
+    other[..., -4:] = 100.0
+    assert_close(module(other, maps(2), given), module(maps(1), maps(2), given))
+    assert_close(module.critic_loss(other, maps(2), given) * 0, torch.tensor(0.0).double())
+
+
+def test_skds_own_optimiser_can_be_asked_for() -> None:
+    module = build(optimizer="sgd", weight_decay=5e-4, critic_weight=0.1, scheduled=True)
+    adversary = module.adversary
+    assert (adversary.optimizer, adversary.learning_rate, adversary.momentum) == ("sgd", 4e-4, 0.9)
+    assert (adversary.weight_decay, adversary.scheduled) == (5e-4, True)
+    whole, tenth = (m.eval().critic_loss(maps(1), maps(2), batch()) for m in (build(), module))
+    assert_close(tenth, 0.1 * whole)
+
+
+def test_the_critic_can_be_taught_by_the_hinge_form() -> None:
+    module = build(hinge=True, critic_weight=0.5).eval()
+    expected = 0.5 * hinge_critic_loss(module.critic, maps(1), maps(2), batch().images)
+    assert_close(module.critic_loss(maps(1), maps(2), batch()), expected)
+
+
+def test_the_default_is_the_adam_of_ifvds_and_cirkds_code() -> None:
+    adversary = build().adversary
+    assert (adversary.optimizer, adversary.learning_rate) == ("adam", 4e-4)
+    assert (adversary.betas, adversary.weight_decay) == ((0.9, 0.99), 0.0)
 
 
 def test_a_critic_that_is_stepped_learns_to_tell_the_maps_apart() -> None:
@@ -133,7 +188,7 @@ def test_a_critic_that_is_stepped_learns_to_tell_the_maps_apart() -> None:
         optimizer.step()
         losses.append(loss.item())
     assert sum(losses[-5:]) < sum(losses[:5]) - 1
-    scores = [module.critic(x.softmax(1), batch().images).mean() for x in (student, teacher)]
+    scores = [module.critic(x, batch().images).mean() for x in (student, teacher)]
     assert scores[1] > scores[0]
 
 

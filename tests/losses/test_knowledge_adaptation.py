@@ -5,7 +5,9 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
+from segdistill.config.loading import check_tree
 from segdistill.losses import KnowledgeAdaptation, adaptation, affinity
+from segdistill.types import Batch
 
 
 class InterruptedHereError(Exception):
@@ -139,3 +141,39 @@ def test_refuses_what_it_was_not_built_for() -> None:
         module.prepare(features, 0)
     with pytest.raises(ValueError, match="KnowledgeAdaptation: expected p >= 1"):
         build(p=0.5)
+
+
+def test_the_l1_form_can_be_had_from_a_config() -> None:
+    tree = {
+        "data": {"dataset": "scenes", "crop": [32, 32]},
+        "teacher": {"network": "lraspp"},
+        "student": {"network": "lraspp"},
+        "distill": [{"loss": "knowledge_adaptation", "p": 1}],
+        "training": {"steps": 1},
+    }
+    settings = check_tree(tree).distill[0].settings()
+    module = build(**settings)
+    module.prepare(features, 1)
+    module.eval()
+    student, teacher = maps()
+    code = module.autoencoder.encode(teacher)
+    expected = 50 * adaptation(module.adapter(student), code, p=1.0, q=2.0)
+    assert_close(module(student, teacher)["adapt"], expected)
+
+
+def test_the_encoder_does_not_see_what_is_padded() -> None:
+    module = build()
+    module.prepare(features, 1)
+    module.eval()
+    student, teacher = maps()
+    labels = torch.zeros(2, 8, 10, dtype=torch.int64)
+    valid = torch.ones(2, 8, 10, dtype=torch.bool)
+    valid[:, :, 6:] = False
+    batch = Batch(torch.zeros(2, 3, 8, 10, dtype=torch.uint8), labels, valid)
+    expected = module(student, teacher, batch)
+    student[..., 3:], teacher[..., 6:] = 9.0, -9.0
+    for part, value in module(student, teacher, batch).items():
+        assert_close(value, expected[part])
+    cropped = module(student[..., :3], teacher[..., :6])
+    for part, value in cropped.items():
+        assert_close(value, expected[part])  # no batch norm in training: as if cut off

@@ -20,7 +20,7 @@ def build(student: int = 3, teacher: int = 5, **settings: float) -> MaskedGenera
 def seen_by(module: MaskedGeneration, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
     """Return the loss and what came into the generating layers."""
     inputs: list[Tensor] = []
-    hook = module.generate.register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
+    hook = module.generate[0].register_forward_pre_hook(lambda _, given: inputs.append(given[0]))
     loss = module(student, teacher)
     hook.remove()
     return loss, inputs[0]

@@ -12,6 +12,7 @@ from segdistill.losses import (
     MemoryRelations,
     batch_relations,
     memory_relations,
+    resize_valid,
 )
 from segdistill.types import Batch
 
@@ -150,7 +151,8 @@ def test_the_whole_of_cirkd_is_its_three_parts() -> None:
         **SMALL,  # type: ignore[arg-type]
     ).double()
     parts = whole(student, teacher, batch)
-    assert_close(parts["batch"], 2 * batch_relations(student, teacher))
+    valid = resize_valid(batch.valid, student.shape[2:])
+    assert_close(parts["batch"], 2 * batch_relations(student, teacher, valid=valid))
     for name, value in build()(student, teacher, batch).items():
         assert_close(parts[name], value)
 

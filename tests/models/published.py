@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+from segdistill.config.loading import read
 from segdistill.delivery.cost import Cost, count, count_as_cirkd
 from segdistill.models import build_network
 
@@ -15,7 +16,7 @@ PUBLISHED = Path(__file__).parent / "published_complexity.tsv"
 PAGE = Path(__file__).parents[2] / "docs" / "networks.md"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """One line of a paper's table, and the network of ours that it is compared with."""
 
@@ -59,6 +60,56 @@ def rows() -> list[Row]:
         )
         for line in lines
     ]
+
+
+SKD_PAIR = ("SKD, Table 3: PSPNet, ResNet-101", "SKD, Table 3: PSPNet, ResNet-18")
+CIRKD_PAIR = ("CIRKD, Table 1: DeepLabV3, ResNet-101", "CIRKD, Table 1: DeepLabV3, ResNet-18")
+KA_PAIR = (
+    "knowledge adaptation, Table 1: DeepLabV3, ResNet-50",
+    "knowledge adaptation, Table 1: reduced DeepLabV3, MobileNetV2",
+)
+NIEMANN_PAIR = ("SKD, Table 3: PSPNet, ResNet-101", "Niemann et al. count no network")
+ANGULAR_PAIR = ("the angular paper counts no network", "the angular paper counts no network")
+
+RECIPES: dict[str, tuple[str, str]] = {
+    **dict.fromkeys(("skd", "local", "mimic", "at", "ifvd", "cwd"), SKD_PAIR),
+    **dict.fromkeys(("cirkd", "kd", "dist", "dkd"), CIRKD_PAIR),
+    **dict.fromkeys(("skd_cirkd", "ifvd_cirkd", "cwd_cirkd"), CIRKD_PAIR),
+    **dict.fromkeys(("ka", "ka_affinity"), KA_PAIR),
+    **dict.fromkeys(("tuned_kd", "ifvd_niemann", "pairwise_niemann"), NIEMANN_PAIR),
+    "holistic_niemann": NIEMANN_PAIR,
+    **dict.fromkeys(("lad", "cad", "pad", "fitnet", "mgd", "cwd_angular"), ANGULAR_PAIR),
+}
+"""The published teacher and student of each recipe of ``papers/``, as source and network."""
+
+
+def recipe_row(settings: dict[str, object], published: str) -> Row | None:
+    """Return the row that a recipe's network is held against, counted as that network.
+
+    Args:
+        settings: of the recipe's teacher or student.
+        published: source and network of the row.
+
+    Returns:
+        The row with the recipe's settings, or None where nothing was published.
+    """
+    named = [row for row in rows() if f"{row.source}: {row.network}" == published]
+    if not named:
+        return None
+    own = {key: value for key, value in settings.items() if key not in _NOT_COUNTED}
+    for row in named:
+        if row.settings["output_stride"] == own["output_stride"]:
+            return _counted(json.dumps(own), row)
+    # KA's teacher has stride 8; the figure that the paper prints belongs to stride 16 (note 1).
+    return _counted(json.dumps({**own, "output_stride": 16}), named[0])
+
+
+_NOT_COUNTED = ("weights", "pretrained", "taps")
+
+
+@cache
+def _counted(settings: str, row: Row) -> Row:
+    return replace(row, settings=json.loads(settings))
 
 
 def close(ours: float, printed: str) -> bool:
@@ -116,7 +167,36 @@ def page() -> str:
         )
         lines.append(f"| {' | '.join(cells)} |")
     remarks = [f"{number}. {note}" for number, note in enumerate(notes, start=1)]
-    return HEAD + "\n".join(lines) + "\n\n" + "\n".join(remarks) + "\n"
+    return "\n".join([HEAD + "\n".join(lines), "", *remarks, "", RECIPES_HEAD + _recipes(notes)])
+
+
+RECIPES_HEAD = """\
+## The recipes' networks
+
+What `segdistill distill papers/...` builds, counted as the paper counts, beside what it prints;
+[papers.md](papers.md) has the commands of every table.
+
+| recipes | part | network | M parameters, ours | paper | G, ours | paper | |
+|---|---|---|---:|---:|---:|---:|---|
+"""
+
+
+def _recipes(notes: list[str]) -> str:
+    lines = []
+    for pair in dict.fromkeys(RECIPES.values()):
+        names = [name for name, other in RECIPES.items() if other == pair]
+        tree = read(f"papers/{names[0]}")
+        for part, published in zip(("teacher", "student"), pair, strict=True):
+            row = recipe_row(tree[part], published)
+            cells = [", ".join(f"`{name}`" for name in names), part]
+            if row is None:
+                cells += [f"{tree[part]['network']}, {tree[part]['backbone']}", *"----", published]
+            else:
+                note = f"note {notes.index(row.explanation) + 1}" if row.explanation else ""
+                figures = f"{row.ours.params_m:.4g}", f"{row.figure(row.ours):.5g}"
+                cells += [published, figures[0], row.params_m, figures[1], row.flops_g, note]
+            lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
 
 
 if __name__ == "__main__":

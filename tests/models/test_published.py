@@ -5,11 +5,12 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from segdistill.config.loading import load_configs, read, recipe_files
 from segdistill.delivery.cost import count, count_as_cirkd
 from segdistill.models import build_network
 from segdistill.models.heads.blocks import conv_bn_relu
 
-from .published import PAGE, Row, close, page, rows
+from .published import PAGE, RECIPES, Row, close, page, recipe_row, rows
 
 ROWS = rows()
 
@@ -175,6 +176,37 @@ def test_skds_half_network_has_half_of_every_width() -> None:
     trunks = [build_network(each, classes=19, seed=0).backbone for each in (whole, half)]
     pairs = zip(*(each.features for each in trunks), strict=True)
     assert all(one.channels == 2 * other.channels for one, other in pairs)
+
+
+def test_every_recipe_of_a_paper_is_held_against_a_published_network() -> None:
+    recipes = {name for name in recipe_files() if name.startswith("papers/")}
+    assert {f"papers/{name}" for name in RECIPES} == recipes
+
+
+@pytest.mark.parametrize("part", ["teacher", "student"])
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_a_recipe_builds_the_counted_network(recipe: str, part: str) -> None:
+    published = RECIPES[recipe][("teacher", "student").index(part)]
+    row = recipe_row(read(f"papers/{recipe}")[part], published)
+    if row is None:
+        assert published.endswith(("counts no network", "count no network"))
+        return
+    own, theirs = (
+        next(r for r in ROWS if f"{r.source}: {r.network}" == published).ours,
+        row.ours,
+    )
+    assert own.params_m == pytest.approx(theirs.params_m, rel=1e-9), "the network on the page"
+    if not row.explanation:
+        assert close(row.ours.params_m, row.params_m)
+        assert close(row.figure(row.ours), row.flops_g)
+
+
+@pytest.mark.parametrize("recipe", sorted(RECIPES))
+def test_a_recipe_says_how_it_treats_padding(recipe: str) -> None:
+    text = recipe_files()[f"papers/{recipe}"].read_text(encoding="utf-8")
+    for config in load_configs(f"papers/{recipe}").values():
+        kinds = {term.padding for term in config.distill}
+        assert "padding: counted" in text if "counted" in kinds else "counted" not in text
 
 
 def test_the_page_is_in_step() -> None:

@@ -99,7 +99,7 @@ def test_refuses_an_image_smaller_than_the_heads_bins() -> None:
     assert network.smallest_image == 41
     with torch.no_grad():
         assert network(torch.zeros(1, 3, 41, 41)).logits.shape[2:] == (6, 6)
-        with pytest.raises(ValueError, match=r"at least 41 pixels a side.*larger crop"):
+        with pytest.raises(ValueError, match=r"at least 41 pixels per side.*larger crop"):
             network(torch.zeros(1, 3, 40, 64))
 
 

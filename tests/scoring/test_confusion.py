@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from segdistill.scoring.confusion import ConfusionMatrix, confusion_matrix, image_confusions
+from segdistill.scoring.confusion import ConfusionMatrix, image_confusions
+
+from .counts import confusion_matrix
 
 CLASSES = 5
 
@@ -53,10 +55,10 @@ def test_counts_each_image_of_a_batch_by_itself() -> None:
 
 
 def test_another_label_may_be_the_ignored_one() -> None:
-    counts = confusion_matrix(
-        torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), classes=2, ignore_index=0
+    counts = image_confusions(
+        torch.tensor([[[0, 1, 1]]]), torch.tensor([[[0, 0, 1]]]), classes=2, ignore_index=0
     )
-    assert_close(counts, torch.tensor([[0, 0], [0, 1]]))
+    assert_close(counts, torch.tensor([[[0, 0], [0, 1]]]))
 
 
 def test_no_labelled_position_counts_nothing() -> None:
@@ -73,24 +75,20 @@ def test_counts_stay_exact_where_float32_would_stop() -> None:
     assert int(matrix.counts[0, 0]) == 2**24 + 1
 
 
-def test_accumulates_batches_and_merges_other_processes() -> None:
+def test_adds_batches_up_and_keeps_each_image() -> None:
     prediction, labels = ids(6, 5, 4, seed=1), ids(6, 5, 4, seed=2, ignored=0.2)
-    whole, first, second = (ConfusionMatrix(CLASSES, per_image=True) for _ in range(3))
-    whole.update(prediction, labels)
-    first.update(prediction[:2], labels[:2])
-    first.update(prediction[2:3], labels[2:3])
-    second.update(prediction[3:], labels[3:])
-    first.merge(second)
-    assert_close(first.counts, whole.counts)
-    assert_close(first.counts, confusion_matrix(prediction, labels, classes=CLASSES))
-    assert_close(first.image_counts(), image_confusions(prediction, labels, classes=CLASSES))
+    matrix = ConfusionMatrix(CLASSES, per_image=True)
+    for batch in (slice(0, 2), slice(2, 3), slice(3, 6)):
+        matrix.update(prediction[batch], labels[batch])
+    assert_close(matrix.counts, confusion_matrix(prediction, labels, classes=CLASSES))
+    assert_close(matrix.image_counts(), image_confusions(prediction, labels, classes=CLASSES))
 
 
 @pytest.mark.parametrize("value", [5, 11, 254, -1])
 def test_refuses_a_label_that_is_no_class(value: int) -> None:
     labels = torch.tensor([0, value, 255, value])
     message = (
-        f"confusion_matrix: expected labels from 0 to 4 or 255, got {value} at 2 positions; map"
+        f"image_confusions: expected labels from 0 to 4 or 255, got {value} at 2 positions; map"
     )
     with pytest.raises(ValueError, match=message):
         confusion_matrix(torch.zeros_like(labels), labels, classes=5)
@@ -105,17 +103,15 @@ def test_refuses_a_prediction_that_is_no_class() -> None:
 def test_refuses_shapes_and_types_that_it_cannot_count() -> None:
     labels = torch.zeros(2, 4, 4, dtype=torch.int64)
     with pytest.raises(ValueError, match=r"equal shapes, got prediction \(2, 8, 8\) and labels"):
-        confusion_matrix(torch.zeros(2, 8, 8, dtype=torch.int64), labels, classes=3)
+        image_confusions(torch.zeros(2, 8, 8, dtype=torch.int64), labels, classes=3)
     with pytest.raises(TypeError, match=r"integer prediction, got torch\.float32; take argmax"):
-        confusion_matrix(torch.zeros(2, 4, 4), labels, classes=3)
+        image_confusions(torch.zeros(2, 4, 4), labels, classes=3)
     with pytest.raises(ValueError, match=r"labels \(N, H, W\), got \(4, 4\)"):
         image_confusions(labels[0], labels[0], classes=3)
 
 
-def test_refuses_to_merge_or_return_what_was_not_kept() -> None:
+def test_refuses_no_classes_and_to_return_what_was_not_kept() -> None:
     with pytest.raises(ValueError, match="expected classes >= 1, got 0"):
         ConfusionMatrix(0)
-    with pytest.raises(ValueError, match="merge: expected equal"):
-        ConfusionMatrix(3).merge(ConfusionMatrix(4))
     with pytest.raises(ValueError, match="expected per_image=True"):
         ConfusionMatrix(3).image_counts()

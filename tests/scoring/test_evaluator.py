@@ -12,11 +12,11 @@ from torch import nn
 from torch.testing import assert_close
 
 from segdistill.errors import DataError
-from segdistill.scoring.confusion import confusion_matrix
 from segdistill.scoring.evaluator import evaluate
 from segdistill.scoring.inference import predict
 from segdistill.types import Sample, SegOutput
 
+from .counts import confusion_matrix
 from .networks import CLASSES, Drawn, Pixelwise, Strided
 
 MIXED = [(8, 12), (8, 12), (8, 12), (12, 8), (9, 9), (8, 12)]
@@ -165,8 +165,6 @@ def test_the_result_is_json() -> None:
     assert read["images"] == len(MIXED)
     assert read["miou"] == result.scores.miou
     assert read["colors"]["sky"] == [70, 130, 180]
-    matrix = json.loads(json.dumps(result.confusion_as_dict()))
-    assert matrix == {"classes": ["road", "sky", "car"], "counts": result.counts.tolist()}
 
 
 def test_names_the_image_whose_labels_are_no_classes() -> None:

@@ -9,7 +9,6 @@ import torchmetrics
 from torch import Tensor
 from torch.testing import assert_close
 
-from segdistill.scoring.confusion import confusion_matrix
 from segdistill.scoring.scores import (
     frequency_weighted_iou,
     iou_by_class,
@@ -18,6 +17,8 @@ from segdistill.scoring.scores import (
     pixel_accuracy,
     score,
 )
+
+from .counts import confusion_matrix
 
 NAMES = ("road", "sky", "car", "pole")
 
@@ -109,7 +110,7 @@ def test_refuses_what_is_no_confusion_matrix(function: object) -> None:
 
 
 def test_refuses_another_number_of_names() -> None:
-    with pytest.raises(ValueError, match=r"score: expected 2 names, one a class.* got 3"):
+    with pytest.raises(ValueError, match=r"score: expected 2 names, one per class.* got 3"):
         score(torch.ones(2, 2, dtype=torch.int64), ["a", "b", "c"])
 
 

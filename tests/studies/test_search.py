@@ -75,14 +75,17 @@ def test_a_grid_must_be_as_large_for_every_method(small: Make) -> None:
     ("words", "message"),
     [
         (["search.space={data.batch_size: [2, 4]}"], "changes the batches of all"),
-        (["search.space={training.lrr: [0.1]}"], "unknown key 'training.lrr'"),
-        (["methods.kl=[{loss: pixelwise_kl, wieght: 1}]"], "method kl: unknown key"),
+        (["search.space={training.lrr: [0.1]}"], "training.lrr'; did you mean 'lr'"),
+        (["methods.kl=[{loss: pixelwise_kl, wieght: 1}]"], "unknown key 'methods.kl.0.wieght'"),
         (["training.devices=2"], "training.devices: expected 1"),
         (["search.pruning={rungs: 3}"], "divides 3 times, got 4"),
         (["search.space={training.lr: []}"], "expected values to search"),
-        (["search.space={training.lr: [0.1, -1]}"], "greater than 0, got -1"),
+        (["search.space={training.lr: [0.1, -1]}"], "above 0, got -1"),
         (["search.space={training.lr: {low: 1, high: 0.1}}"], "expected low below high"),
-        (["search.space={training.lr: {low: 0, high: 1, log: true}}"], "above 0 on a logarithmic"),
+        (
+            ["search.space={training.weight_decay: {low: 0, high: 1, log: true}}"],
+            "above 0 on a logarithmic",
+        ),
     ],
 )
 def test_refuses_a_study_that_cannot_be_run(small: Make, words: list[str], message: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from segdistill import config
 from segdistill.config import RunConfig
-from segdistill.config.loading import choices
 
 SMALL: config.Tree = {
     "data": {
@@ -39,6 +38,6 @@ def small() -> Make:
     """Return a function from override words and sections to a small run's config."""
 
     def make(*words: str, **sections: Any) -> RunConfig:
-        return config.check(config.override(config.merge(SMALL, sections), words), choices())
+        return config.check(config.override(config.merge(SMALL, sections), words))
 
     return make

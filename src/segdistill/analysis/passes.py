@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.config import EvaluationConfig
-from segdistill.models.taps import evaluating, record
+from segdistill.models.taps import record
+from segdistill.network_state import evaluating
 from segdistill.types import SegDataset
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
 
-from segdistill.catalogue.tables import Entry, Setting, settings
+from segdistill.catalogue.settings import REQUIRED, Setting
+from segdistill.catalogue.tables import Entry
 
 
 @dataclass(frozen=True)
@@ -33,12 +36,22 @@ class Dataset(Entry):
     later: tuple[str, ...] = ()
 
 
+def _root(what: str) -> Setting:
+    return Setting(Path, REQUIRED, what)
+
+
+_CLASSES_FILE = Setting(
+    str,
+    "classes.txt",
+    "file below root with the classes: one per line, or the export of an annotation tool",
+)
 _GIVEN = ("split",)
 
 DATASETS: dict[str, Dataset] = {
     "camvid": Dataset(
         target="formats.camvid:camvid",
         about="Road scenes of Cambridge, 11 classes; 367, 101 and 233 images.",
+        settings={"root": _root("folder that holds train/ or 701_StillsRaw_full/")},
         given=_GIVEN,
         splits=("train", "val", "test"),
         classes="formats.camvid:CLASSES",
@@ -53,6 +66,12 @@ DATASETS: dict[str, Dataset] = {
     "cityscapes": Dataset(
         target="formats.cityscapes:cityscapes",
         about="Street scenes of 50 cities, 2048×1024, 19 classes; 2975, 500 and 1525 images.",
+        settings={
+            "root": _root("folder that holds leftImg8bit/"),
+            "annotation": Setting(
+                Literal["fine", "coarse"], "fine", "which masks are read: gtFine or gtCoarse"
+            ),
+        },
         given=_GIVEN,
         splits=("train", "val", "test", "train_extra"),
         classes="formats.cityscapes:CLASSES",
@@ -66,6 +85,7 @@ DATASETS: dict[str, Dataset] = {
     "ade20k": Dataset(
         target="formats.ade20k:ade20k",
         about="Scenes indoors and outdoors, 150 classes; 20210, 2000 and 3352 images.",
+        settings={"root": _root("folder ADEChallengeData2016, which holds images/")},
         given=_GIVEN,
         splits=("train", "val", "test"),
         classes="formats.ade20k:CLASSES",
@@ -78,6 +98,15 @@ DATASETS: dict[str, Dataset] = {
     "voc": Dataset(
         target="formats.voc:voc",
         about="Pascal VOC 2012, 20 objects and background; 1464 (10582 with SBD) and 1449 images.",
+        settings={
+            "root": _root("folder VOCdevkit/VOC2012, which holds JPEGImages/"),
+            "sbd": Setting(
+                Path | None,
+                None,
+                "folder benchmark_RELEASE/dataset of SBD, for the split trainaug; null: "
+                "SegmentationClassAug/ is read",
+            ),
+        },
         given=_GIVEN,
         splits=("train", "val", "trainval", "trainaug", "test"),
         classes="formats.voc:CLASSES",
@@ -93,6 +122,12 @@ DATASETS: dict[str, Dataset] = {
     "pascal_context": Dataset(
         target="formats.pascal_context:pascal_context",
         about="Whole scenes of VOC 2010, 59 classes and background; 4998 and 5105 images.",
+        settings={
+            "root": _root("folder VOCdevkit/VOC2010, with the masks inside"),
+            "background": Setting(
+                bool, True, "count the background as class 0 (60 classes); false: ignore it (59)"
+            ),
+        },
         given=_GIVEN,
         splits=("train", "val"),
         classes="formats.pascal_context:CLASSES",
@@ -107,6 +142,7 @@ DATASETS: dict[str, Dataset] = {
     "coco_stuff": Dataset(
         target="formats.coco_stuff:coco_stuff",
         about="Things and stuff of COCO, 171 classes; 118287 and 5000 images (10k: 9000, 1000).",
+        settings={"root": _root("folder that holds images/ and the masks")},
         given=_GIVEN,
         splits=("train", "val", "test"),
         classes="formats.coco_stuff:CLASSES",
@@ -121,21 +157,47 @@ DATASETS: dict[str, Dataset] = {
     "folder": Dataset(
         target="formats.folder:folder",
         about="Your own images/ and masks/ with matching names, class names in classes.txt.",
+        settings={
+            "root": _root("folder that holds the splits"),
+            "classes": _CLASSES_FILE,
+            "images": Setting(str, "images", "name of the folders of images"),
+            "masks": Setting(str, "masks", "name of the folders of masks"),
+            "image_suffix": Setting(
+                str, "", "what the names of images end in that is not in those of masks"
+            ),
+            "mask_suffix": Setting(
+                str, "", "what the names of masks end in that is not in those of images, as _mask"
+            ),
+        },
         given=_GIVEN,
         layout="train/images/ train/masks/ classes.txt, or images/train/ masks/train/ classes.txt",
         later=("image_suffix", "mask_suffix"),
         tested="built trees in both layouts, ids and colours, every kind of bad file",
     ),
     "list": Dataset(
-        target="formats.list:listing",
+        target="formats.list:list",
         about="A CSV or JSONL list with columns image, mask and split.",
+        settings={
+            "root": _root("folder of the list, and what its paths are relative to"),
+            "file": Setting(str, "data.csv", "the list below root: CSV, or JSON lines (.jsonl)"),
+            "classes": _CLASSES_FILE,
+        },
         given=_GIVEN,
         layout="data.csv classes.txt",
         tested="CSV and JSON lines, with and without splits, absolute paths, broken rows",
     ),
     "hf": Dataset(
-        target="formats.hf:arrow",
+        target="formats.hf:hf",
         about="A folder of Hugging Face datasets (save_to_disk), images and masks inside.",
+        settings={
+            "root": _root("folder that datasets.save_to_disk wrote"),
+            "image_column": Setting(str, "image", "name of the column of images"),
+            "label_column": Setting(str, "label", "name of the column of masks"),
+            "classes": _CLASSES_FILE,
+            "reduce_labels": Setting(
+                bool, False, "0 in the masks has no class and 1 is the first, as in transformers"
+            ),
+        },
         given=_GIVEN,
         ignored="255; -1 of ClassLabel; 0 with reduce_labels=true",
         layout="dataset_dict.json train/state.json train/*.arrow [classes.txt]",
@@ -146,6 +208,7 @@ DATASETS: dict[str, Dataset] = {
     "images": Dataset(
         target="formats.images:images",
         about="A folder of images without masks, to predict on or to distil on without labels.",
+        settings={"root": _root("folder of the images, or of one folder for each split")},
         given=_GIVEN,
         ignored="all",
         layout="any",
@@ -154,6 +217,18 @@ DATASETS: dict[str, Dataset] = {
     "scenes": Dataset(
         target="formats.scenes:scenes",
         about="Drawn street scenes with exact masks, 11 classes, nothing to download.",
+        settings={
+            "size": Setting(
+                tuple[int, int], (128, 160), "height and width of an image", at_least=32, unit="px"
+            ),
+            "train_images": Setting(
+                int, 300, "number of images in the split train", at_least=1, unit="images"
+            ),
+            "val_images": Setting(
+                int, 100, "number of images in the split val", at_least=1, unit="images"
+            ),
+            "scene_seed": Setting(int, 0, "seed of all scenes: another seed, another dataset"),
+        },
         given=_GIVEN,
         splits=("train", "val"),
         classes="scenes.canvas:CLASSES",
@@ -165,30 +240,63 @@ DATASETS: dict[str, Dataset] = {
     ),
 }
 
-
-_PIXELS = "files.pixels:pixels"
-_LABELS = "files.relabel:relabel"
+PIXELS = Entry(
+    target="files.pixels:pixels",
+    about="How the stored numbers of images become 8-bit RGB, for every dataset of files.",
+    settings={
+        "range": Setting(
+            tuple[float, float] | None,
+            None,
+            "numbers that are black and white in files of more than 8 bits, such as [0, 4095]; "
+            "null: 16 bits over their whole range, 32 bits refused",
+        ),
+        "bands": Setting(
+            tuple[int, int, int] | None,
+            None,
+            "stored bands that are red, green and blue; null: more than RGB and alpha is refused",
+            at_least=0,
+        ),
+    },
+)
+LABELS = Entry(
+    target="files.relabel:relabel",
+    about="What the labels of masks mean, for every dataset with mask files.",
+    settings={
+        "labels": Setting(
+            dict[int | str, int | str] | None,
+            None,
+            "what a stored number or a class is read as, such as {van: car, 255: road, 7: ignore}",
+        ),
+        "ignore": Setting(
+            tuple[int | str, ...], (), "stored numbers, or names of classes, that have no class"
+        ),
+        "reduce_labels": Setting(
+            bool, False, "0 in the masks has no class and 1 is the first class, as in ADE20K"
+        ),
+        "binary": Setting(
+            bool, False, "masks store 0 for the first class and 255 or 1 for the second"
+        ),
+    },
+    given=("classes", "code"),
+)
 
 
 def image_settings(name: str) -> dict[str, Setting]:
     """Return the settings of how stored numbers become RGB that a dataset takes."""
-    return {} if name == "scenes" else settings("segdistill.data", _PIXELS)
+    return {} if name == "scenes" else dict(PIXELS.settings)
 
 
 def label_settings(name: str) -> dict[str, Setting]:
     """Return the settings of what stored labels mean that a dataset takes beside its own."""
+    own = DATASETS[name].settings
     if name in ("scenes", "images"):
         return {}
-    own = settings("segdistill.data", DATASETS[name].target, _GIVEN)
-    common = settings("segdistill.data", _LABELS, ("classes", "code"))
-    return {key: setting for key, setting in common.items() if key not in own}
+    return {key: setting for key, setting in LABELS.settings.items() if key not in own}
 
 
 def dataset_settings(name: str) -> dict[str, Setting]:
     """Return all settings of a dataset: its own, then those that many datasets share."""
-    row = DATASETS[name]
-    own = settings("segdistill.data", row.target, row.given)
-    return {**own, **image_settings(name), **label_settings(name)}
+    return {**DATASETS[name].settings, **image_settings(name), **label_settings(name)}
 
 
 def later_settings(name: str) -> tuple[str, ...]:

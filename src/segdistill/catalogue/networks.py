@@ -2,101 +2,317 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from segdistill.catalogue.settings import Setting
 from segdistill.catalogue.tables import Entry
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
 
-NETWORKS: dict[str, Entry] = {
-    "deeplabv3": Entry(
-        "networks:deeplabv3",
-        "DeepLabV3: several dilations and an image feature on any backbone.",
-        ("classes",),
-    ),
-    "reduced_deeplabv3": Entry(
-        "networks:reduced_deeplabv3",
-        "DeepLabV3 without dilated branches, the light form of the MobileNetV2 paper.",
-        ("classes",),
-    ),
-    "pspnet": Entry(
-        "networks:pspnet",
-        "PSPNet: averages over grids of several coarseness on any backbone.",
-        ("classes",),
-    ),
-    "fcn": Entry(
-        "networks:fcn",
-        "A fully convolutional network: plain 3x3 convolutions on any backbone.",
-        ("classes",),
-    ),
-    "lraspp": Entry(
-        "networks:lraspp",
-        "LR-ASPP: the light head of MobileNetV3 on any backbone.",
-        ("classes",),
-    ),
-    "espnet_c": Entry(
-        "espnet:EspNetC",
-        "ESPNet-C: thin dilated convolutions, logits at stride 8; from scratch.",
-        ("classes",),
-    ),
-    "espnet": Entry(
-        "espnet:EspNet",
-        "ESPNet: ESPNet-C with a light decoder to the image's size; from scratch.",
-        ("classes",),
-    ),
-    "mobilenetv2plus": Entry(
-        "mobilenetv2plus:mobilenetv2plus",
-        "MobileNetV2Plus: every stage of a dilated MobileNetV2, ASPP and a shallow skip.",
-        ("classes",),
-    ),
-}
+_SEPARABLE = Setting(
+    bool, False, "make the head's 3x3 convolutions depthwise-separable: fewer weights"
+)
+
+
+def _width(default: int | None, what: str, source: str) -> Setting:
+    kind = int if default is not None else int | None
+    return Setting(kind, default, what, at_least=1, unit="channels", source=source)
+
 
 HEADS: dict[str, Entry] = {
     "fcn": Entry(
-        "heads.fcn:FullyConvolutional", "3x3 convolutions on the last map.", ("features",)
+        target="heads.fcn:FullyConvolutional",
+        about="3x3 convolutions on the last map.",
+        settings={
+            "width": _width(
+                None,
+                "width of the head's map; null: a quarter of the backbone's last map",
+                "torchvision",
+            ),
+            "convolutions": Setting(
+                int, 1, "number of 3x3 convolutions, one after the other", at_least=1
+            ),
+            "separable": _SEPARABLE,
+        },
+        given=("features",),
     ),
     "aspp": Entry(
-        "heads.aspp:AtrousPyramid",
-        "Several dilations and an image feature (DeepLabV3).",
-        ("features",),
+        target="heads.aspp:AtrousPyramid",
+        about="Several dilations and an image feature (DeepLabV3).",
+        settings={
+            "width": _width(
+                256, "width of each branch and of the head's map", "Chen et al. 2017, Sec. 3.3"
+            ),
+            "rates": Setting(
+                tuple[int, ...] | None,
+                None,
+                "dilations of the 3x3 branches; null: 6, 12, 18 at output stride 16 and 12, 24, "
+                "36 at 8; []: no such branch",
+                at_least=1,
+                source="Chen et al. 2017, Sec. 3.3",
+            ),
+            "separable": _SEPARABLE,
+            "refine": Setting(
+                bool,
+                False,
+                "add a 3x3 convolution after the branches, as torchvision and CIRKD do and the "
+                "paper does not",
+            ),
+        },
+        given=("features",),
     ),
     "psp": Entry(
-        "heads.psp:PyramidPooling",
-        "Averages over grids of several coarseness (PSPNet).",
-        ("features",),
+        target="heads.psp:PyramidPooling",
+        about="Averages over grids of several coarseness (PSPNet).",
+        settings={
+            "width": _width(512, "width of the head's map", "Zhao et al., CVPR 2017"),
+            "bins": Setting(
+                tuple[int, ...],
+                (1, 2, 3, 6),
+                "cells per side of each grid that the map is averaged over",
+                at_least=1,
+                source="Zhao et al., CVPR 2017",
+            ),
+            "branch_width": _width(
+                None,
+                "width of each grid's branch; null: the last map's divided by the number of grids",
+                "Zhao et al., CVPR 2017",
+            ),
+            "separable": _SEPARABLE,
+        },
+        given=("features",),
     ),
     "lraspp": Entry(
-        "heads.lraspp:LiteAtrousPyramid",
-        "A gated deep map beside a shallow one (MobileNetV3).",
-        ("features",),
+        target="heads.lraspp:LiteAtrousPyramid",
+        about="A gated deep map beside a shallow one (MobileNetV3).",
+        settings={"width": _width(128, "width of the deep part", "Howard et al., ICCV 2019")},
+        given=("features",),
     ),
 }
 
+_PRETRAINED = Setting(
+    bool,
+    False,
+    "start the backbone from timm's ImageNet weights (downloaded unless cached); weights takes "
+    "precedence",
+)
 
-_BOTH = ("name", "classes")
+
+def _on_backbone(
+    backbone: str, output_stride: int, head: Mapping[str, Setting], dropout: float = 0.1
+) -> dict[str, Setting]:
+    """Return the settings of a network that is a head on any backbone."""
+    return {
+        "backbone": Setting(
+            str, backbone, "name of the backbone, timm's or ours: segdistill list backbones"
+        ),
+        "output_stride": Setting(
+            Literal[8, 16, 32],
+            output_stride,
+            "image pixels per position of the backbone's last map; smaller is finer and slower",
+            unit="px",
+        ),
+        **head,
+        "dropout": Setting(
+            float,
+            dropout,
+            "share of the values dropped before the classifier in training",
+            at_least=0.0,
+            below=1.0,
+        ),
+        "auxiliary": Setting(
+            bool,
+            False,
+            "train a second classifier on the stage before the last; it is not in the result",
+        ),
+        "auxiliary_width": _width(
+            None, "width of the auxiliary head; null: a quarter of its stage's", "torchvision"
+        ),
+        "pretrained": _PRETRAINED,
+    }
+
+
+_REPEATS = Setting(
+    tuple[int, int],
+    (2, 8),
+    "number of ESP modules of the second and of the third level",
+    at_least=0,
+    source="Mehta et al., ECCV 2018",
+)
+_CLASSES = ("classes",)
+
+NETWORKS: dict[str, Entry] = {
+    "deeplabv3": Entry(
+        target="networks.deeplabv3:deeplabv3",
+        about="DeepLabV3: several dilations and an image feature on any backbone.",
+        settings=_on_backbone("resnet101", 16, HEADS["aspp"].settings),
+        given=_CLASSES,
+    ),
+    "reduced_deeplabv3": Entry(
+        target="networks.reduced_deeplabv3:reduced_deeplabv3",
+        about="DeepLabV3 without dilated branches, the light form of the MobileNetV2 paper.",
+        settings=_on_backbone("mobilenetv2_100", 16, {"width": HEADS["aspp"].settings["width"]}),
+        given=_CLASSES,
+    ),
+    "pspnet": Entry(
+        target="networks.pspnet:pspnet",
+        about="PSPNet: averages over grids of several coarseness on any backbone.",
+        settings=_on_backbone("resnet101", 8, HEADS["psp"].settings),
+        given=_CLASSES,
+    ),
+    "fcn": Entry(
+        target="networks.fcn:fcn",
+        about="A fully convolutional network: plain 3x3 convolutions on any backbone.",
+        settings=_on_backbone("resnet50", 8, HEADS["fcn"].settings),
+        given=_CLASSES,
+    ),
+    "lraspp": Entry(
+        target="networks.lraspp:lraspp",
+        about="LR-ASPP: the light head of MobileNetV3 on any backbone.",
+        settings=_on_backbone("mobilenetv3_large_100", 16, HEADS["lraspp"].settings, dropout=0.0),
+        given=_CLASSES,
+    ),
+    "espnet_c": Entry(
+        target="networks.espnet_c:EspNetC",
+        about="ESPNet-C: thin dilated convolutions, logits at stride 8; from scratch.",
+        settings={"repeats": _REPEATS},
+        given=_CLASSES,
+    ),
+    "espnet": Entry(
+        target="networks.espnet:EspNet",
+        about="ESPNet: ESPNet-C with a light decoder to the image's size; from scratch.",
+        settings={"repeats": _REPEATS},
+        given=_CLASSES,
+    ),
+    "mobilenetv2plus": Entry(
+        target="networks.mobilenetv2plus:mobilenetv2plus",
+        about="MobileNetV2Plus: every stage of a dilated MobileNetV2, ASPP and a shallow skip.",
+        settings={"pretrained": _PRETRAINED},
+        given=_CLASSES,
+    ),
+}
+
+_RGB = tuple[float, float, float]
+
+
+def _normalisation(
+    mean: tuple[float, ...] | None, std: tuple[float, ...] | None, unless_given: str
+) -> dict[str, Setting]:
+    kind: Any = _RGB if mean is not None else _RGB | None
+    return {
+        "mean": Setting(
+            kind,
+            mean,
+            f"mean of red, green and blue that images in [0, 1] are normalised with{unless_given}",
+            at_least=0.0,
+            at_most=1.0,
+        ),
+        "std": Setting(
+            kind,
+            std,
+            f"standard deviation of red, green and blue in the same scale{unless_given}",
+            above=0.0,
+        ),
+    }
+
+
+_IMAGENET = _normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), ", ImageNet's by default")
+_NOT_NORMALISED = _normalisation(None, None, "; null: the network normalises")
+_OF_FOLDER = _normalisation(None, None, "; null: that of preprocessor_config.json")
+_ARGS = Setting(dict[str, object] | None, None, "arguments that the network is built with, by name")
+_OUTPUT = Setting(
+    str | None,
+    None,
+    "key, attribute or position of the logits in what the network returns; null: the only map, "
+    "or the one called logits or out",
+)
+_CLASS_MAP = Setting(
+    tuple[int, ...] | None,
+    None,
+    "the network's class for each class of the dataset; null: they are the same",
+    at_least=0,
+)
+
+
+def _divisor(default: int) -> Setting:
+    return Setting(
+        int,
+        default,
+        "images are padded so that it divides their height and width",
+        at_least=1,
+        unit="px",
+    )
+
+
+def _pretrained(default: bool, what: str) -> Setting:
+    return Setting(bool, default, what)
+
+
+_NAMED = ("name", "classes")
+
 SOURCES: dict[str, Entry] = {
     "import": Entry(
-        "foreign.sources:from_import",
-        "Your own code: import:package.module:function with args.",
-        _BOTH,
+        target="foreign.sources:from_import",
+        about="Your own code: import:package.module:function with args.",
+        settings={
+            "args": _ARGS,
+            "output": _OUTPUT,
+            **_NOT_NORMALISED,
+            "divisor": _divisor(1),
+            "class_map": _CLASS_MAP,
+        },
+        given=_NAMED,
     ),
     "smp": Entry(
-        "foreign.sources:from_smp",
-        "segmentation-models-pytorch: smp:unet, smp:upernet and so on.",
-        _BOTH,
+        target="foreign.sources:from_smp",
+        about="segmentation-models-pytorch: smp:unet, smp:upernet and so on.",
+        settings={
+            "args": _ARGS,
+            "pretrained": _pretrained(False, "start the encoder from ImageNet weights (downloads)"),
+            **_IMAGENET,
+            "divisor": _divisor(32),
+            "class_map": _CLASS_MAP,
+        },
+        given=_NAMED,
     ),
     "torchvision": Entry(
-        "foreign.sources:from_torchvision",
-        "torchvision: torchvision:deeplabv3_resnet50 and so on.",
-        _BOTH,
+        target="foreign.sources:from_torchvision",
+        about="torchvision: torchvision:deeplabv3_resnet50 and so on.",
+        settings={
+            "args": _ARGS,
+            "pretrained": _pretrained(
+                False, "start the backbone from torchvision's ImageNet weights (downloads)"
+            ),
+            **_IMAGENET,
+            "class_map": _CLASS_MAP,
+        },
+        given=_NAMED,
     ),
     "hf": Entry(
-        "foreign.huggingface:from_huggingface",
-        "A Hugging Face folder on this machine: hf:FOLDER.",
-        _BOTH,
+        target="foreign.huggingface:from_huggingface",
+        about="A Hugging Face folder on this machine: hf:FOLDER.",
+        settings={
+            "pretrained": _pretrained(
+                True, "load the folder's weights; false: only its architecture, from scratch"
+            ),
+            "output": _OUTPUT,
+            **_OF_FOLDER,
+            "divisor": _divisor(1),
+            "class_map": _CLASS_MAP,
+        },
+        given=_NAMED,
     ),
     "file": Entry(
-        "foreign.program:from_file",
-        "A TorchScript or torch.export file, as teacher: file:PATH.",
-        _BOTH,
+        target="foreign.program:from_file",
+        about="A TorchScript or torch.export file, as teacher: file:PATH.",
+        settings={
+            "output": _OUTPUT,
+            **_NOT_NORMALISED,
+            "divisor": _divisor(1),
+            "class_map": _CLASS_MAP,
+        },
+        given=_NAMED,
     ),
 }
 """Networks of others, by what stands before the colon of their name."""

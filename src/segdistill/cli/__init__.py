@@ -7,64 +7,18 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
-from segdistill.cli import (
-    analyse,
-    bench,
-    check,
-    demo,
-    distill,
-    evaluate,
-    export,
-    listing,
-    pack,
-    predict,
-    recipes,
-    report,
-    study,
-    train,
-)
+from segdistill.catalogue.commands import COMMANDS, GROUPS
+from segdistill.catalogue.tables import load
 from segdistill.errors import ConfigError, OverwriteError, RunFolderError, SegdistillError
 
 FAILED = 1
 WRONG_USE = 2
 INTERRUPTED = 130
-
-_COMMANDS: dict[str, Callable[..., None]] = {
-    "demo": demo.demo,
-    "train": train.train,
-    "distill": distill.distill,
-    "evaluate": evaluate.evaluate,
-    "predict": predict.predict,
-    "study": study.study,
-    "analyse": analyse.analyse,
-    "report": report.report,
-    "export": export.export,
-    "check": check.check,
-    "pack": pack.pack,
-}
-_GROUPS: dict[str, tuple[str, Mapping[str, Callable[..., None]]]] = {
-    "bench": ("What networks cost.", {"cost": bench.cost, "latency": bench.latency}),
-    "list": (
-        "What a config may name.",
-        {
-            "losses": listing.losses,
-            "networks": listing.networks,
-            "backbones": listing.backbones,
-            "heads": listing.heads,
-            "datasets": listing.datasets,
-            "taps": listing.taps,
-        },
-    ),
-    "recipes": (
-        "Run files that ship with segdistill.",
-        {"list": recipes.list_recipes, "copy": recipes.copy_recipe},
-    ),
-}
 
 
 def main() -> None:
@@ -76,12 +30,12 @@ def build_app() -> typer.Typer:
     """Return the command line as a typer application."""
     app = _group("Distil a large segmentation network into a small one, and know if it helped.")
     app.callback()(_root)
-    for name, function in _COMMANDS.items():
-        app.command(name)(_guarded(function))
-    for group, (about, commands) in _GROUPS.items():
-        sub = _group(about)
-        for name, function in commands.items():
-            sub.command(name)(_guarded(function))
+    groups = {group: _group(about) for group, about in GROUPS.items()}
+    for words, row in COMMANDS.items():
+        group, _, name = words.rpartition(" ")
+        function = load("segdistill.cli", row.target)
+        (groups[group] if group else app).command(name)(_guarded(function))
+    for group, sub in groups.items():
         app.add_typer(sub, name=group)
     return app
 
@@ -106,10 +60,13 @@ def _show_version(asked: bool) -> None:
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Its number.")
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Print the version and exit."
+        ),
     ] = False,
 ) -> None:
-    """Answer what concerns no command."""
+    """Take the options that belong to no command."""
 
 
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:

@@ -7,15 +7,14 @@ from typing import Annotated
 
 import typer
 
+from segdistill.catalogue.formats import FORMATS
 from segdistill.cli.words import Json, Run, Trust, parse_size
 from segdistill.errors import ConfigError
-
-FORMATS = ("onnx",)
 
 
 def export(
     run: Run,
-    kind: Annotated[str, typer.Option("--format", help="What is written: onnx.")] = "onnx",
+    kind: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")] = "onnx",
     out: Annotated[
         Path | None, typer.Option("--out", help="File; student.onnx in the run folder.")
     ] = None,

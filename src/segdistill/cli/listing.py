@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from inspect import Parameter
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
 
+from segdistill.catalogue.settings import REQUIRED, Setting, as_yaml
 from segdistill.cli.words import Config, Json, Overrides, Trust, check_config
 
 Containing = Annotated[str, typer.Argument(help="Only names that contain this.")]
@@ -22,17 +22,14 @@ def losses(containing: Containing = "", verbose: Verbose = False, json: Json = F
     Example: segdistill list losses --verbose
     """
     from segdistill.catalogue.losses import LOSSES
-    from segdistill.config.loading import choices
+    from segdistill.config import LossConfig
+    from segdistill.config.rows import row_model, section_settings
 
-    known = choices().loss
-    rows: Rows = {
-        name: {
-            "about": row.about,
-            "settings": {**known[name].defaults, **_settings(known[name].settings)},
-            "source": row.source,
-        }
-        for name, row in LOSSES.items()
-    }
+    rows: Rows = {}
+    for name, row in LOSSES.items():
+        settings = section_settings(row_model(LossConfig, name))
+        del settings["loss"]
+        rows[name] = {"about": row.about, "source": row.source, "settings": _records(settings)}
     _print(rows, containing, verbose=verbose, as_json=json)
 
 
@@ -41,17 +38,9 @@ def networks(containing: Containing = "", verbose: Verbose = False, json: Json =
 
     Example: segdistill list networks --verbose
     """
-    from segdistill.catalogue.networks import NETWORKS, SOURCES
-    from segdistill.config.loading import choices
+    from segdistill.config.rows import TABLES
 
-    known = choices().network
-    about = {name: row.about for name, row in NETWORKS.items()}
-    about |= {f"{source}:": row.about for source, row in SOURCES.items()}
-    rows: Rows = {
-        name: {"about": text, "settings": _settings(known[name].settings)}
-        for name, text in about.items()
-    }
-    _print(rows, containing, verbose=verbose, as_json=json)
+    _print(_entries(TABLES["network"]), containing, verbose=verbose, as_json=json)
 
 
 def backbones(containing: Containing = "", json: Json = False) -> None:
@@ -59,9 +48,14 @@ def backbones(containing: Containing = "", json: Json = False) -> None:
 
     Example: segdistill list backbones mobilenetv2
     """
-    from segdistill.models import backbone_names
+    from segdistill.catalogue.backbones import listed_backbones
 
-    rows: Rows = {name: {"about": ""} for name in backbone_names()}
+    names = listed_backbones()
+    if names is None:
+        from segdistill.models import backbone_names
+
+        names = tuple(backbone_names())
+    rows: Rows = {name: {"about": ""} for name in names}
     _print(rows, containing, verbose=False, as_json=json)
 
 
@@ -71,16 +65,8 @@ def heads(containing: Containing = "", verbose: Verbose = False, json: Json = Fa
     Example: segdistill list heads --verbose
     """
     from segdistill.catalogue.networks import HEADS
-    from segdistill.catalogue.tables import settings
 
-    rows: Rows = {
-        name: {
-            "about": row.about,
-            "settings": _settings(settings("segdistill.models", row.target, row.given)),
-        }
-        for name, row in HEADS.items()
-    }
-    _print(rows, containing, verbose=verbose, as_json=json)
+    _print(_entries(HEADS), containing, verbose=verbose, as_json=json)
 
 
 def datasets(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
@@ -88,21 +74,19 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
 
     Example: segdistill list datasets camvid --verbose
     """
-    from segdistill.catalogue.datasets import DATASETS
+    from segdistill.catalogue.datasets import DATASETS, dataset_settings
     from segdistill.catalogue.tables import load
-    from segdistill.config.loading import choices
 
-    known = choices().dataset
     rows: Rows = {}
     for name, row in DATASETS.items():
         rows[name] = {
             "about": row.about,
-            "settings": _settings(known[name].settings),
             "splits": list(row.splits),
             "ignored labels": row.ignored,
             "layout below root": row.layout,
             "source": row.source,
             "licence": row.licence,
+            "settings": _records(dataset_settings(name)),
         }
         if not row.classes:
             rows[name]["classes"] = "the files decide" if row.ignored != "all" else "none"
@@ -113,6 +97,32 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
                 label: "#{:02x}{:02x}{:02x}".format(*color)
                 for label, color in zip(classes.names, classes.colors, strict=True)
             }
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
+def analyses(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List what segdistill analyse looks at.
+
+    Example: segdistill list analyses --verbose
+    """
+    from segdistill.catalogue.analyses import ANALYSES
+
+    rows = _entries(ANALYSES)
+    for name, row in ANALYSES.items():
+        rows[name] |= {"needs": row.needs, "source": row.source}
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
+def formats(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List the formats that segdistill export writes.
+
+    Example: segdistill list formats --verbose
+    """
+    from segdistill.catalogue.formats import FORMATS
+
+    rows = _entries(FORMATS)
+    for name, row in FORMATS.items():
+        rows[name] |= {"packages": list(row.packages), "source": row.source}
     _print(rows, containing, verbose=verbose, as_json=json)
 
 
@@ -128,10 +138,10 @@ def taps(
     from dataclasses import asdict
     from json import dumps
 
-    check_config(config, overrides, trust)
+    checked = check_config(config, overrides, trust)
     from segdistill.api import delivery
 
-    found = delivery.list_taps(config, overrides=overrides or (), trust=trust or ())
+    found = delivery.list_taps(checked)
     if json:
         shapes = {
             name: {path: asdict(shape) for path, shape in network.items()}
@@ -166,30 +176,44 @@ def _print(rows: Rows, containing: str, *, verbose: bool, as_json: bool) -> None
     for name, row in chosen.items():
         print(f"{name.ljust(width)}  {row['about']}".rstrip())
         for key, value in row.items() if verbose else ():
-            shown = _in_words(value)
-            if key != "about" and shown:
-                print(f"{' ' * width}    {key}: {shown}")
+            if key == "settings" and value:
+                print("    settings:")
+                for line in _setting_lines(value):
+                    print(f"      {line}")
+            elif key not in ("about", "settings") and value:
+                print(f"    {key}: {_in_words(value)}")
 
 
 def _in_words(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ", ".join(
-            key if each == _REQUIRED else f"{key}={_as_yaml(each)}" for key, each in value.items()
-        )
+        return ", ".join(f"{key}={inner}" for key, inner in value.items())
     return ", ".join(value) if isinstance(value, list) else str(value)
 
 
-def _as_yaml(value: Any) -> str:
-    from json import dumps
-
-    return value if isinstance(value, str) else dumps(value)
-
-
-_REQUIRED = "required"
-
-
-def _settings(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _entries(table: Mapping[str, Any]) -> Rows:
     return {
-        key: _REQUIRED if setting.default is Parameter.empty else setting.default
+        name: {"about": row.about, "settings": _records(row.settings)}
+        for name, row in table.items()
+    }
+
+
+def _records(settings: Mapping[str, Setting]) -> dict[str, dict[str, Any]]:
+    """Return settings as JSON holds them."""
+    return {
+        key: {
+            "takes": setting.accepts,
+            "unit": setting.unit,
+            "required": setting.default is REQUIRED,
+            "default": None if setting.default is REQUIRED else setting.default,
+            "help": setting.help,
+            "source": setting.source,
+        }
         for key, setting in settings.items()
     }
+
+
+def _setting_lines(records: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    for key, record in records.items():
+        value = "" if record["required"] else f"={as_yaml(record['default'])}"
+        unit = f" ({record['unit']})" if record["unit"] else ""
+        yield f"{key}{value}: {record['help']}. Takes {record['takes']}{unit}."

@@ -17,19 +17,15 @@ def list_recipes(json: Json = False) -> None:
     """
     from json import dumps
 
-    from segdistill.config.loading import recipe_files
+    from segdistill.catalogue.recipes import recipes
 
-    files = recipe_files()
-    about = {
-        name: file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# ")
-        for name, file in files.items()
-    }
+    about = {name: recipe.about for name, recipe in recipes().items()}
     if json:
         print(dumps(about))
         return
-    width = max(map(len, files))
-    for name, first in about.items():
-        print(f"{name.ljust(width)}  {first}")
+    width = max(map(len, about))
+    for name, sentence in about.items():
+        print(f"{name.ljust(width)}  {sentence}")
     print("next: segdistill recipes copy NAME run.yaml")
 
 
@@ -41,8 +37,8 @@ def copy_recipe(
 
     Example: segdistill recipes copy camvid/students run.yaml
     """
+    from segdistill.catalogue.recipes import recipe_files
     from segdistill.checks import nearest
-    from segdistill.config.loading import recipe_files
     from segdistill.errors import ConfigError
     from segdistill.files import claim, write_whole
 
@@ -55,3 +51,18 @@ def copy_recipe(
     write_whole(file, files[name].read_text(encoding="utf-8"))
     following = f"study {file} --dry-run" if name.startswith("studies/") else f"check {file}"
     print(f"{file} written; next: segdistill {following}")
+
+
+def schema() -> None:
+    """Print the JSON schema of run and study files, for editors.
+
+    Name it in the first line of a file, and an editor with yaml-language-server completes and
+    checks what you type: # yaml-language-server: $schema=segdistill.schema.json
+
+    Example: segdistill recipes schema > segdistill.schema.json
+    """
+    from json import dumps
+
+    from segdistill.config.schema import file_schema
+
+    print(dumps(file_schema(), indent=2))

@@ -4,7 +4,7 @@ A section that names something from a table (``loss``, ``network``, ``dataset``)
 row's settings beside its own keys.
 """
 
-from segdistill.config.checking import Choice, Choices, check, check_network
+from segdistill.config.checking import check
 from segdistill.config.sections import (
     DataConfig,
     EvaluationConfig,
@@ -30,13 +30,11 @@ from segdistill.config.studies import (
     check_study,
 )
 from segdistill.config.trees import check_name, cohort, merge, override, parse_tree, put, read_tree
-from segdistill.config.yaml_text import load_yaml
+from segdistill.yaml_text import load_yaml
 
 __all__ = [
     "MOST_SEEDS",
     "PLAIN",
-    "Choice",
-    "Choices",
     "DataConfig",
     "EngineConfig",
     "EvaluationConfig",

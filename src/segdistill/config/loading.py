@@ -2,43 +2,57 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
-from functools import cache
-from importlib.resources import files
-from importlib.resources.abc import Traversable
+from dataclasses import dataclass
 from pathlib import Path
 
-from safetensors import SafetensorError, safe_open
-
 from segdistill import config
-from segdistill.catalogue.datasets import (
-    DATASETS,
-    dataset_settings,
-    label_settings,
-    later_settings,
-)
-from segdistill.catalogue.losses import LOSSES, Loss
-from segdistill.catalogue.networks import NETWORKS, SOURCES
-from segdistill.catalogue.tables import Entry, settings
+from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
-from segdistill.config import Choice, Choices, RunConfig, StudyConfig
-from segdistill.errors import ConfigError
+from segdistill.config import RunConfig, StudyConfig
+from segdistill.config.checking import check_named
+from segdistill.errors import CheckpointError, ConfigError, RunFolderError
+from segdistill.runs.student import read_student
 from segdistill.trust import check_from_file, check_programs, check_targets, own_words
 
 
-@cache
-def choices() -> Choices:
-    """Return everything that a config may name, with settings and defaults."""
-    return Choices(
-        loss={name: _loss_choice(row) for name, row in LOSSES.items()},
-        network=_entry_choices("segdistill.models", NETWORKS)
-        | {
-            f"{source}:": choice
-            for source, choice in _entry_choices("segdistill.models", SOURCES).items()
-        },
-        dataset={name: _dataset_choice(name) for name in DATASETS},
-    )
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A config that was read and checked, and where it came from.
+
+    Attributes:
+        source: config file or name of a recipe.
+        overrides: ``a.b=value`` words that were applied.
+        learners: checked configs, one per learner; a single one is named ``""``.
+        trust: ``import:`` and ``file:`` targets that files may name.
+    """
+
+    source: str
+    overrides: tuple[str, ...]
+    learners: Mapping[str, RunConfig]
+    trust: tuple[str, ...] = ()
+
+
+def load_config(
+    source: str | Path | LoadedConfig, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
+) -> LoadedConfig:
+    """Read and check a config, unless that was done; see :func:`load_configs`.
+
+    Args:
+        source: path of a YAML file, the name of a recipe, or what this function returned,
+            which is read again only for the sake of overrides.
+        overrides: ``a.b=value`` words.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+    """
+    if not isinstance(source, LoadedConfig):
+        learners = load_configs(source, overrides, trust=trust)
+        return LoadedConfig(str(source), tuple(overrides), learners, tuple(trust))
+    if not overrides and not trust:
+        return source
+    words, targets = [*source.overrides, *overrides], [*source.trust, *trust]
+    return load_config(source.source, words, trust=targets)
 
 
 def load_configs(
@@ -79,7 +93,7 @@ def check_tree(tree: config.Tree) -> RunConfig:
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
     """
-    checked = config.check(_with_saved_teacher(tree), choices())
+    checked = config.check(_with_saved_teacher(tree))
     unlabelled = checked.data.unlabelled
     if unlabelled is not None and unlabelled.labels == "refuse":
         for place, term in enumerate(checked.distill):
@@ -123,12 +137,10 @@ def _with_saved_teacher(tree: config.Tree) -> config.Tree:
     if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
         return tree
     try:
-        with safe_open(str(teacher["weights"]), framework="np") as file:
-            saved = json.loads((file.metadata() or {})["config"])["network"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        saved = read_student(Path(str(teacher["weights"]))).network
+    except (CheckpointError, RunFolderError) as error:
         raise ConfigError(
-            f"teacher.weights: expected a model.safetensors of a run, got {teacher['weights']} "
-            f"({error}); or name the network beside it"
+            f"teacher.weights: {error}; or name the network beside the weights"
         ) from None
     check_saved(saved, teacher["weights"], own_words(tree))
     return {**tree, "teacher": {**saved, **teacher}}
@@ -150,7 +162,7 @@ def check_saved(
     """
     name = saved.get("network") if isinstance(saved, dict) else None
     check_from_file(name, trusted, source)
-    return config.check_network(saved, choices(), f"{source}: network in the metadata")
+    return check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
 
 
 def _trusting(tree: config.Tree, targets: Sequence[str], source: str | Path) -> config.Tree:
@@ -181,42 +193,3 @@ def read(source: str | Path) -> config.Tree:
             f"{nearest(str(source), recipes)}"
         )
     return config.parse_tree(recipes[str(source)].read_text(encoding="utf-8"), str(source))
-
-
-def recipe_files() -> dict[str, Traversable]:
-    """Return the packaged run files by name, such as ``camvid/teacher``."""
-    found: dict[str, Traversable] = {}
-    folders = [("", files("segdistill") / "recipes")]
-    for prefix, folder in folders:
-        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
-            if entry.is_dir() and not entry.name.startswith("__"):
-                folders.append((f"{prefix}{entry.name}/", entry))
-            elif entry.name.endswith(".yaml"):
-                found[prefix + entry.name.removesuffix(".yaml")] = entry
-    return found
-
-
-def _loss_choice(row: Loss) -> Choice:
-    return Choice(
-        settings=settings("segdistill.losses", row.target, row.given),
-        defaults={
-            "tap": row.tap,
-            "weight": row.weight,
-            "align": row.align,
-            "project": row.project,
-        },
-    )
-
-
-def _dataset_choice(name: str) -> Choice:
-    return Choice(
-        settings=dataset_settings(name),
-        later=later_settings(name),
-        of_labels=tuple(label_settings(name)),
-    )
-
-
-def _entry_choices(package: str, table: Mapping[str, Entry]) -> dict[str, Choice]:
-    return {
-        name: Choice(settings(package, entry.target, entry.given)) for name, entry in table.items()
-    }

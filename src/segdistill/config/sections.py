@@ -5,22 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     PositiveFloat,
-    PositiveInt,
     SerializeAsAny,
+    ValidationInfo,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from segdistill.files import expand_path
 
 Tree = dict[str, Any]
 """A config as YAML gives it: nested dicts, lists and scalars."""
+
+Count = Annotated[int, Field(ge=1)]
+"""How many there are of something that must not be missing."""
+
+_IMAGES: dict[str, JsonValue] = {"unit": "images"}
+_PIXELS: dict[str, JsonValue] = {"unit": "px"}
+_STEPS: dict[str, JsonValue] = {"unit": "steps"}
 
 
 class Section(BaseModel):
@@ -28,11 +37,22 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _truth_is_no_number(cls, value: Any, info: ValidationInfo) -> Any:
+        annotation = cls.model_fields[str(info.field_name)].annotation
+        if isinstance(value, bool) and bool not in (annotation, *get_args(annotation)):
+            raise ValueError("pydantic would take true for 1")
+        return value
+
     @field_validator("*", mode="after", check_fields=False)
     @classmethod
     def _expand(cls, value: Any) -> Any:
         """Fill in ``~`` and ``$VAR`` of every path."""
-        return expand_path(value) if isinstance(value, Path) else value
+        try:
+            return expand_path(value) if isinstance(value, Path) else value
+        except ValueError as error:
+            raise PydanticCustomError("path", "{reason}", {"reason": str(error)}) from None
 
 
 class NamedSection(Section):
@@ -58,10 +78,15 @@ class UnlabelledConfig(NamedSection):
     selector = "dataset"
 
     dataset: str = Field(description="name of a dataset, such as images")
-    split: str = Field("train", description="split of that dataset; masks are not read")
-    per_batch: PositiveInt = Field(description="how many of batch_size they are")
+    split: str = Field("train", description="split of that dataset; its masks are not read")
+    per_batch: Count = Field(
+        description="how many images of every batch are without masks; fewer than batch_size",
+        json_schema_extra=_IMAGES,
+    )
     labels: Literal["refuse", "teacher"] = Field(
-        "refuse", description="of losses that need labels: refuse them, or the teacher's prediction"
+        "refuse",
+        description="what losses that need labels see on these images: refuse stops with an "
+        "error, teacher gives them the teacher's prediction",
     )
 
 
@@ -71,43 +96,75 @@ class DataConfig(NamedSection):
     selector = "dataset"
 
     dataset: str = Field(description="name of a dataset: segdistill list datasets")
-    batch_size: PositiveInt = Field(8, description="images a step, over all processes")
-    crop: tuple[PositiveInt, PositiveInt] = Field(description="height and width of a crop")
+    batch_size: Count = Field(
+        8, description="images per training step, over all processes", json_schema_extra=_IMAGES
+    )
+    crop: tuple[Count, Count] = Field(
+        description="height and width of the crop that is trained on", json_schema_extra=_PIXELS
+    )
     scale: tuple[PositiveFloat, PositiveFloat] = Field(
-        (0.5, 2.0), description="range of the random scale, before cropping"
+        (0.5, 2.0), description="lowest and highest factor of the random resizing before the crop"
     )
-    flip: bool = Field(True, description="mirror every other image")
+    flip: bool = Field(True, description="mirror half of the images, chosen at random")
     jitter: float = Field(
-        0.0, ge=0.0, le=1.0, description="strength of brightness, contrast and saturation jitter"
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="strength of the random changes of brightness, contrast and saturation",
     )
-    hue: float = Field(0.0, ge=0.0, le=0.5, description="largest turn of the colour wheel")
-    blur: float = Field(0.0, ge=0.0, le=1.0, description="share of crops with a Gaussian blur")
+    hue: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        description="largest random turn of the colour wheel",
+        json_schema_extra={"unit": "turns"},
+    )
+    blur: float = Field(
+        0.0, ge=0.0, le=1.0, description="share of the crops that get a Gaussian blur"
+    )
     max_class_share: float = Field(
         1.0,
         gt=0.0,
         le=1.0,
-        description="a crop that one class fills more of is drawn again; 1: off",
+        description="a crop of which one class fills more than this share is drawn again; 1 "
+        "draws none again",
     )
     rare_class: float = Field(
-        0.0, ge=0.0, le=1.0, description="share of crops drawn for rare classes, as in DAFormer"
+        0.0,
+        ge=0.0,
+        le=1.0,
+        description="share of the crops that are drawn around rare classes, as in DAFormer",
     )
     rare_temperature: PositiveFloat = Field(
-        0.01, description="of rare_class: the smaller, the more the rarest classes are drawn"
+        0.01,
+        description="how strongly rare_class prefers the rarest classes; smaller is stronger",
     )
-    seed: int = Field(0, description="seed of order and augmentation: equal seed, equal batches")
-    workers: int = Field(0, ge=0, description="loader processes; changes speed, never batches")
+    seed: int = Field(
+        0, description="seed of order and augmentation; equal seeds give equal batches"
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        description="loader processes; changes the speed, never the batches",
+        json_schema_extra={"unit": "processes"},
+    )
     on_error: Literal["raise", "skip"] = Field(
-        "raise", description="skip: draw another for an image that cannot be read, and list it"
+        "raise",
+        description="what happens at an image that cannot be read: raise stops, skip draws "
+        "another and lists it",
     )
     train_split: str = Field("train", description="split that is trained on, such as trainaug")
     holdout: float = Field(
         0.0,
         ge=0.0,
         lt=1.0,
-        description="share of train_split kept out, as evaluation.split: holdout",
+        description="share of train_split that is not trained on, to be scored as the split "
+        "holdout",
     )
     unlabelled: SerializeAsAny[UnlabelledConfig] | None = Field(
-        None, description="section: dataset, per_batch, and what losses that need labels see there"
+        None,
+        description="images without masks in every batch: dataset and its settings, split, "
+        "per_batch, labels",
     )
 
 
@@ -117,8 +174,12 @@ class NetworkConfig(NamedSection):
     selector = "network"
 
     network: str = Field(description="name of a network: segdistill list networks")
-    weights: Path | None = Field(None, description="safetensors file to start from")
-    taps: dict[str, str] = Field({}, description="tap name to module path, where not the usual")
+    weights: Path | None = Field(
+        None, description="safetensors file that the weights are loaded from"
+    )
+    taps: dict[str, str] = Field(
+        {}, description="names for inner maps: tap name to module path (segdistill list taps)"
+    )
 
 
 class LossConfig(NamedSection):
@@ -128,63 +189,118 @@ class LossConfig(NamedSection):
 
     loss: str = Field(description="name of a loss: segdistill list losses")
     tap: str = Field(
-        description="backbone, head, logits or a module path; the paper's unless given"
+        description="maps that are compared: backbone, head, logits, a name of taps or a module "
+        "path; the paper's unless given"
     )
-    weight: float = Field(ge=0.0, description="weight in the objective; the paper's unless given")
+    weight: float = Field(
+        ge=0.0, description="weight of the term in the objective; the paper's unless given"
+    )
     align: Literal["teacher", "student", "none"] = Field(
-        "teacher", description="which map is resized where sizes differ"
+        "teacher", description="whose map is resized where the sizes differ"
     )
     project: Literal["linear", "conv_bn_relu", "mlp", "none"] = Field(
-        "none", description="projector of the student where widths differ"
+        "none",
+        description="projector that brings the student's map to the teacher's width where the "
+        "widths differ",
+    )
+    padding: Literal["masked", "counted"] = Field(
+        "masked", description="counted: also compare what augmentation padded, as papers' code does"
     )
 
 
 class TrainingConfig(Section):
     """How a learner is optimised."""
 
-    steps: PositiveInt = Field(description="optimiser steps")
-    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="sgd or adamw")
-    lr: PositiveFloat = Field(0.01, description="learning rate after warm-up")
-    momentum: float = Field(0.9, ge=0.0, lt=1.0, description="of sgd")
-    weight_decay: float = Field(5e-4, ge=0.0, description="L2 of sgd, decoupled in adamw")
-    decay_norms_and_biases: bool = Field(
-        True, description="false: no weight decay on normalisation layers and biases"
+    steps: Count = Field(description="number of optimiser steps", json_schema_extra=_STEPS)
+    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="optimiser of the student")
+    lr: PositiveFloat = Field(0.01, description="learning rate after the warm-up")
+    momentum: float = Field(
+        0.9, ge=0.0, lt=1.0, description="momentum of optimizer sgd; adamw does not read it"
     )
-    schedule: Literal["poly", "cosine", "constant"] = Field("poly", description="of the rate")
-    power: PositiveFloat = Field(0.9, description="of the poly schedule")
-    warmup_steps: int = Field(0, ge=0, description="linear warm-up before the schedule")
-    clip_norm: PositiveFloat | None = Field(None, description="largest gradient norm")
-    accumulate: PositiveInt = Field(
-        1, description="parts that a batch is split into to save memory; must divide it"
+    weight_decay: float = Field(
+        5e-4, ge=0.0, description="weight decay: L2 in sgd, decoupled in adamw"
+    )
+    decay_norms_and_biases: bool = Field(
+        True, description="apply weight_decay to normalisation layers and biases too"
+    )
+    schedule: Literal["poly", "cosine", "constant"] = Field(
+        "poly", description="how the learning rate falls after the warm-up"
+    )
+    power: PositiveFloat = Field(0.9, description="exponent of schedule poly")
+    warmup_steps: int = Field(
+        0,
+        ge=0,
+        description="steps in which the learning rate rises to lr",
+        json_schema_extra=_STEPS,
+    )
+    clip_norm: PositiveFloat | None = Field(
+        None, description="largest norm of the gradient, beyond which it is scaled; null: no limit"
+    )
+    accumulate: Count = Field(
+        1,
+        description="parts that a batch is computed in, one after the other, to save memory; "
+        "must divide batch_size",
+        json_schema_extra={"unit": "parts"},
     )
     ema: float | None = Field(
-        None, gt=0.0, lt=1.0, description="decay of averaged weights, which are then the result"
+        None,
+        gt=0.0,
+        lt=1.0,
+        description="decay per step of a running average of the weights, which is then the "
+        "result; null: no average",
     )
-    auxiliary_weight: float = Field(0.4, ge=0.0, description="of the auxiliary head's loss")
-    label_smoothing: float = Field(0.0, ge=0.0, lt=1.0, description="of the task loss")
+    auxiliary_weight: float = Field(
+        0.4, ge=0.0, description="weight of the auxiliary head's cross-entropy"
+    )
+    label_smoothing: float = Field(
+        0.0, ge=0.0, lt=1.0, description="label smoothing of the cross-entropy"
+    )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
-        "32-true", description="of forward and backward; weights are float32"
+        "32-true", description="number format of forward and backward; weights stay float32"
     )
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="cuda where there is one")
-    devices: PositiveInt = Field(1, description="processes, one device each")
-    deterministic: bool = Field(False, description="bit-identical runs on a GPU, slower")
-    seed: int = Field(0, description="seed of initialisation and dropout")
-    evaluate_every: PositiveInt | None = Field(None, description="steps; else only at the end")
-    checkpoint_every: PositiveInt = Field(500, description="steps between checkpoints")
-    log_every: PositiveInt = Field(20, description="steps between lines of metrics.jsonl")
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="where to compute; auto takes a GPU where there is one"
+    )
+    devices: Count = Field(
+        1,
+        description="processes that share a batch, one device each",
+        json_schema_extra={"unit": "devices"},
+    )
+    deterministic: bool = Field(
+        False, description="make runs on a GPU bit-identical, which is slower"
+    )
+    seed: int = Field(0, description="seed of initial weights, projectors and dropout")
+    evaluate_every: Count | None = Field(
+        None,
+        description="steps between evaluations; null: only at the end",
+        json_schema_extra=_STEPS,
+    )
+    checkpoint_every: Count = Field(
+        500, description="steps between checkpoints", json_schema_extra=_STEPS
+    )
+    log_every: Count = Field(
+        20, description="steps between lines of metrics.jsonl", json_schema_extra=_STEPS
+    )
     tensorboard: bool = Field(False, description="also write TensorBoard files")
 
 
 class EvaluationConfig(Section):
     """How a network is scored."""
 
-    split: str = Field("val", description="split of the dataset")
-    scales: tuple[PositiveFloat, ...] = Field((1.0,), description="scales averaged")
-    flip: bool = Field(False, description="also average the mirrored image")
-    window: tuple[PositiveInt, PositiveInt] | None = Field(
-        None, description="height and width of a sliding window, for large images"
+    split: str = Field("val", description="split of the dataset that is scored")
+    scales: tuple[PositiveFloat, ...] = Field(
+        (1.0,), min_length=1, description="image scales whose predictions are averaged"
     )
-    pictures: int = Field(6, ge=0, description="predictions kept as pictures")
+    flip: bool = Field(False, description="average with the prediction of the mirrored image")
+    window: tuple[Count, Count] | None = Field(
+        None,
+        description="height and width of a sliding window, for images too large to predict at "
+        "once; null: the whole image",
+        json_schema_extra=_PIXELS,
+    )
+    pictures: int = Field(
+        6, ge=0, description="predictions kept as pictures", json_schema_extra=_IMAGES
+    )
 
 
 TRUST = "code that files name and you allow: import:package.module:function or file:PATH"

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt, ValidationError
+from pydantic import Field, PositiveFloat
 
 from segdistill.checks import nearest
-from segdistill.config.sections import TRUST, Section, Tree
-from segdistill.config.trees import check_name
+from segdistill.config.checking import check_named
+from segdistill.config.mistakes import validate
+from segdistill.config.sections import (
+    TRUST,
+    Count,
+    DataConfig,
+    EvaluationConfig,
+    LossConfig,
+    NetworkConfig,
+    RunConfig,
+    Section,
+    TrainingConfig,
+    Tree,
+)
+from segdistill.config.trees import check_name, put
 from segdistill.errors import ConfigError
 
 PLAIN = "plain"
@@ -38,8 +50,8 @@ Space = dict[str, Range | Choices]
 class PairConfig(Section):
     """A teacher and a student, as in a run file."""
 
-    teacher: Tree = Field(description="section teacher, with its weights")
-    student: Tree = Field(description="section student")
+    teacher: Tree = Field(description="section teacher of a run file, with its weights")
+    student: Tree = Field(description="section student of a run file")
 
 
 class MethodConfig(Section):
@@ -47,65 +59,118 @@ class MethodConfig(Section):
 
     distill: tuple[Tree, ...] = Field((), description="terms, as in a run file")
     space: Space | None = Field(
-        None, description="own space; by default each weight from a tenth to ten times its value"
+        None,
+        description="what is searched for this method alone; null: each weight from a tenth to "
+        "ten times its value",
     )
 
 
 class PruningConfig(Section):
     """Successive halving: trials that fall behind earlier trials of their method end early."""
 
-    rungs: PositiveInt = Field(2, description="how often a trial may be ended")
-    factor: int = Field(2, ge=2, description="steps grow by it, and one in it goes on")
+    rungs: Count = Field(2, description="how many times a trial may be ended early")
+    factor: int = Field(
+        2,
+        ge=2,
+        description="factor of the steps from one rung to the next; one trial in as many goes on",
+    )
 
 
 class SearchConfig(Section):
     """How settings are chosen, alike for every method and the plain student."""
 
-    trials: int = Field(0, ge=0, description="of each method; 0 searches nothing")
-    sampler: Literal["grid", "random", "tpe"] = Field("tpe", description="who suggests settings")
-    parallel: PositiveInt = Field(
-        1, description="trials of a method that are suggested before the results of any is known"
+    trials: int = Field(
+        0,
+        ge=0,
+        description="trials for each method; 0 searches nothing",
+        json_schema_extra={"unit": "trials"},
     )
-    steps: PositiveInt | None = Field(None, description="of a trial; those of training by default")
+    sampler: Literal["grid", "random", "tpe"] = Field(
+        "tpe",
+        description="how trials are chosen: every combination, at random, or near good trials",
+    )
+    parallel: Count = Field(
+        1,
+        description="trials of a method that are chosen together, before the result of any is "
+        "known",
+        json_schema_extra={"unit": "trials"},
+    )
+    steps: Count | None = Field(
+        None,
+        description="optimiser steps of a trial; null: training.steps",
+        json_schema_extra={"unit": "steps"},
+    )
     holdout: float = Field(
-        0.2, gt=0.0, lt=1.0, description="share of train kept out, on which trials are scored"
+        0.2,
+        gt=0.0,
+        lt=1.0,
+        description="share of the training split that trials do not train on and are scored on",
     )
     space: Space | None = Field(
         None,
-        description="for every method; by default training.lr from a quarter to four times and "
-        "training.weight_decay from a tenth to ten times its value",
+        description="what is searched for every method; null: training.lr from a quarter to four "
+        "times and training.weight_decay from a tenth to ten times its value",
     )
-    pruning: PruningConfig | None = Field(None, description="section: rungs and factor")
-    seed: int = Field(0, description="seed of the suggestions, and of data and weights of trials")
+    pruning: PruningConfig | None = Field(
+        None, description="end bad trials early: rungs, factor; null: never"
+    )
+    seed: int = Field(
+        0, description="seed of what is chosen, and of the trials' data and initial weights"
+    )
 
 
 class EngineConfig(Section):
     """Where cohorts run; nothing here changes a result."""
 
-    name: Literal["local", "ray"] = Field("local", description="this machine, or a Ray cluster")
-    processes: PositiveInt = Field(1, description="local: cohorts at once; 1 runs them right here")
-    address: str | None = Field(None, description="ray: of a running cluster, else one is started")
-    threads: PositiveInt | None = Field(None, description="of torch, for each cohort on a CPU")
-    cpus: PositiveFloat = Field(1.0, description="ray: processors that a cohort needs")
-    gpus: float = Field(0.0, ge=0.0, description="ray: GPUs that a cohort needs")
-    retries: int = Field(3, ge=0, description="ray: of a cohort whose machine was lost")
+    name: Literal["local", "ray"] = Field(
+        "local", description="where cohorts run: on this machine or on a Ray cluster"
+    )
+    processes: Count = Field(
+        1,
+        description="local: cohorts that run at the same time; 1 runs them in this process",
+        json_schema_extra={"unit": "cohorts"},
+    )
+    address: str | None = Field(
+        None, description="ray: address of a running cluster; null: start one here"
+    )
+    threads: Count | None = Field(
+        None,
+        description="threads of torch for each cohort on a CPU; null: as many as torch "
+        "takes, divided over the cohorts that run at once",
+    )
+    cpus: PositiveFloat = Field(1.0, description="ray: CPU cores reserved for a cohort")
+    gpus: float = Field(0.0, ge=0.0, description="ray: GPUs reserved for a cohort")
+    retries: int = Field(
+        3, ge=0, description="ray: how many times a cohort is restarted when its machine is lost"
+    )
     memory_mib: PositiveFloat | None = Field(
-        None, description="that a cohort may take; by default four fifths of what is free"
+        None,
+        description="memory that a cohort may take; null: four fifths of what is free",
+        json_schema_extra={"unit": "MiB"},
     )
 
 
 class StudyConfig(Section):
     """Everything that makes a study, apart from where it is written."""
 
-    data: Tree = Field(description="section data of all runs; data.seed is set by the study")
-    pairs: dict[str, PairConfig] = Field(description="teacher and student by name")
-    methods: dict[str, MethodConfig] = Field(description="by name; plain is always among them")
-    training: Tree = Field(description="section training of all runs; the seed is set here too")
+    data: Tree = Field(description="section data of all runs; the study sets data.seed")
+    pairs: dict[str, PairConfig] = Field(
+        description="by name, a teacher and a student each; or the keys teacher and student alone"
+    )
+    methods: dict[str, MethodConfig] = Field(
+        description="by name, what is compared: a list of terms, or distill and space; plain, "
+        "without terms, is always among them"
+    )
+    training: Tree = Field(description="section training of all runs; the study sets its seed")
     evaluation: Tree = Field({}, description="section evaluation of the final runs")
     search: SearchConfig = SearchConfig()
-    seeds: tuple[int, ...] = Field(tuple(range(8)), description="how many, or which")
+    seeds: tuple[int, ...] = Field(
+        tuple(range(8)), description="seeds of the final runs: how many, or a list of them"
+    )
     match: Literal["steps", "seconds"] = Field(
-        "steps", description="what every method gets alike; seconds are those of the plain student"
+        "steps",
+        description="what every method gets alike: optimiser steps, or the seconds that the "
+        "plain student took",
     )
     engine: EngineConfig = EngineConfig()
     trust: tuple[str, ...] = Field((), exclude=True, description=TRUST)
@@ -122,34 +187,74 @@ class StudyConfig(Section):
 
 
 def check_study(tree: Mapping[str, Any]) -> StudyConfig:
-    """Check the tree of a study file; the runs in it are checked when they are made.
+    """Check the tree of a study file, with the sections and spaces of the runs in it.
 
     ``teacher`` and ``student`` may stand in place of ``pairs``, a list of terms in place of a
     method, and a number in place of ``seeds``.
 
     Raises:
-        ConfigError: an unknown key, a missing one, or a value of the wrong kind; one line.
+        ConfigError: an unknown key, a missing one, or a value that its key does not take; one
+            line.
     """
+    given = tree
     tree = dict(tree)
     alone = {key: tree.pop(key) for key in ("teacher", "student") if key in tree}
     if alone and "pairs" in tree:
         raise ConfigError("pairs: expected either pairs, or teacher and student, got both")
     if alone:
         tree["pairs"] = {"student": alone}
-    if isinstance(tree.get("seeds"), int):
-        tree["seeds"] = range(tree["seeds"])
+    seeds = tree.get("seeds")
+    if isinstance(seeds, int) and not isinstance(seeds, bool):
+        # Refused below as too many, without making them all.
+        tree["seeds"] = range(min(seeds, MOST_SEEDS + 1))
     if isinstance(tree.get("methods"), dict):
         methods = {
             name: {"distill": method} if isinstance(method, list) else method or {}
             for name, method in tree["methods"].items()
         }
         tree["methods"] = {PLAIN: {}} | methods
-    try:
-        study = StudyConfig.model_validate(tree)
-    except ValidationError as error:
-        raise ConfigError(_message(error)) from None
+    study: StudyConfig = validate(StudyConfig, tree)
     _check_whole(study)
+    _check_sections(study, given)
     return study
+
+
+def _check_sections(study: StudyConfig, given: Mapping[str, Any]) -> None:
+    """Check what runs are made of, each section once, named as the file names it."""
+    check_named(DataConfig, study.data, "data")
+    validate(TrainingConfig, study.training, "training")
+    validate(EvaluationConfig, study.evaluation, "evaluation")
+    for name, pair in study.pairs.items():
+        where = f"pairs.{name}." if "pairs" in given else ""
+        for role, network in (("teacher", pair.teacher), ("student", pair.student)):
+            # What was saved with the weights describes a teacher that names no network.
+            if "network" in network or "weights" not in network:
+                check_named(NetworkConfig, network, where + role)
+    for name, method in study.methods.items():
+        inner = "" if isinstance(given["methods"].get(name), list) else ".distill"
+        for place, term in enumerate(method.distill):
+            check_named(LossConfig, term, f"methods.{name}{inner}.{place}")
+        _check_space(study, method, study.search.space, "search.space")
+        _check_space(study, method, method.space, f"methods.{name}.space")
+
+
+def _check_space(study: StudyConfig, method: MethodConfig, space: Space | None, where: str) -> None:
+    """Check that every value that may be tried is one that its setting takes."""
+    terms = list(method.distill)
+    for path, values in (space or {}).items():
+        section, _, key = path.partition(".")
+        for value in (values.low, values.high) if isinstance(values, Range) else values:
+            if section == "training":
+                changed = put(study.training, key, value) if key else value
+                validate(TrainingConfig, changed, f"{where}.training")
+            elif section == "distill" and terms:
+                changed = put({"distill": terms}, path, value)["distill"]
+                for place, term in enumerate(changed):
+                    check_named(LossConfig, term, f"{where}.distill.{place}")
+            elif section not in RunConfig.model_fields:
+                raise ConfigError(
+                    f"unknown key '{where}.{path}'; {nearest(section, RunConfig.model_fields)}"
+                )
 
 
 def _check_whole(study: StudyConfig) -> None:
@@ -176,26 +281,3 @@ def _check_whole(study: StudyConfig) -> None:
             f"{study.evaluation['split']!r}, of which search.holdout is a part; choose another, or "
             "search.trials=0"
         )
-
-
-def _message(error: ValidationError) -> str:
-    first = error.errors()[0]
-    # Which of several accepted types a value was tried as is no part of its path.
-    parts = [str(part) for part in first["loc"] if not re.search(r"[A-Z\[]", str(part))]
-    path = ".".join(parts)
-    if first["type"] == "extra_forbidden":
-        sections = [_SECTIONS[part] for part in parts[:-1] if part in _SECTIONS]
-        model = sections[-1] if sections else StudyConfig
-        return f"unknown key '{path}'; {nearest(parts[-1], model.model_fields)}"
-    if first["type"] == "missing":
-        return f"{path}: expected a value, got none"
-    return f"{path}: {first['msg'][0].lower()}{first['msg'][1:]}, got {first['input']!r}"
-
-
-_SECTIONS: Mapping[str, type[Section]] = {
-    "pairs": PairConfig,
-    "methods": MethodConfig,
-    "search": SearchConfig,
-    "pruning": PruningConfig,
-    "engine": EngineConfig,
-}

@@ -1,4 +1,4 @@
-"""A part of the training images kept apart, to choose settings on."""
+"""Holding out a part of the training images, to choose settings on."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Subset:
 
     Args:
         dataset: images with masks.
-        indices: which of them.
+        indices: which of its images, in the order wanted.
     """
 
     def __init__(self, dataset: SegDataset, indices: Sequence[int]) -> None:
@@ -41,14 +41,14 @@ class Subset:
 def carve(dataset: SegDataset, share: float, part: Literal["kept", "held"]) -> Subset:
     """Return the images of a dataset that are trained on, or those that are held out.
 
-    The dataset is cut, in its own order, into 20 blocks (or one an image, where there are
+    The dataset is cut, in its own order, into 20 blocks (or one per image, where there are
     fewer), of which evenly spread ones are held out. Neighbouring frames of a video look
-    alike, so that images drawn one by one would leak from one part to the other.
+    alike, so images drawn one by one would leak from one part to the other.
 
     Args:
         dataset: the training images.
-        share: of the images to hold out, in (0, 1); met to the nearest block.
-        part: which of the two.
+        share: share of the images to hold out, in (0, 1); rounded to whole blocks.
+        part: which of the two parts.
 
     Raises:
         DataError: a part would be empty.
@@ -61,6 +61,6 @@ def carve(dataset: SegDataset, share: float, part: Literal["kept", "held"]) -> S
             f"data.holdout: expected a share that leaves images in both parts, got {share:g} of "
             f"{count} images; choose one between {1 / blocks:g} and {1 - 1 / blocks:g}"
         )
-    spread = {(2 * place + 1) * blocks // (2 * held_blocks) for place in range(held_blocks)}
+    held = {(2 * i + 1) * blocks // (2 * held_blocks) for i in range(held_blocks)}
     wanted = part == "held"
-    return Subset(dataset, [i for i in range(count) if (i * blocks // count in spread) == wanted])
+    return Subset(dataset, [i for i in range(count) if (i * blocks // count in held) == wanted])

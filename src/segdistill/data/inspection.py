@@ -1,4 +1,4 @@
-"""What a dataset holds, and what in it would spoil a training: before any is started."""
+"""What a dataset holds, and what in it would stop or spoil a training, before one starts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from segdistill.data import build_dataset
+from segdistill.data.build import build_dataset
 from segdistill.data.files.facts import FileFacts, file_facts
 from segdistill.data.findings import file_faults, file_warnings, label_faults, label_warnings
 from segdistill.data.parts import (
@@ -30,19 +30,19 @@ _MOST_LISTED = 10
 
 @dataclass
 class SplitReport:
-    """What was found in one split.
+    """The contents of one split.
 
     Attributes:
-        images: number of pairs that the split names.
-        faults: one message for each pair that cannot be used.
+        images: number of images that the split lists.
+        faults: one message per pair that cannot be used.
         without_mask: number of images that have no mask.
         sizes: number of images by ``"height×width"``, the most frequent first.
         pixels: pixels by class name.
         ignored_pixels: pixels without a class.
-        images_with: number of images by class that is in them.
-        mean: of the red, green and blue values, 0 to 1.
-        std: of the same.
-        warnings: what a training would not stop at but a person should know.
+        images_with: number of images by class, counting those that contain the class.
+        mean: mean of red, green and blue, from 0 to 1.
+        std: standard deviation of red, green and blue, in the same scale.
+        warnings: what would not stop a training but should be known.
     """
 
     images: int = 0
@@ -64,11 +64,11 @@ class SplitReport:
 
 @dataclass
 class DataReport:
-    """What was found in a dataset.
+    """The contents of a dataset.
 
     Attributes:
         splits: report by split.
-        duplicates: groups of ``split/name`` whose images are the same, pixel by pixel.
+        duplicates: groups of ``split/name`` whose images are equal in every pixel.
         leaks: those groups that lie in more than one split.
         classes: one line for each class: id, name, colour and what masks store for it.
     """
@@ -80,18 +80,20 @@ class DataReport:
 
     @property
     def faults(self) -> list[str]:
-        """All that a training would stop at, over the splits."""
+        """Everything that would stop a training, over all splits."""
         return [fault for report in self.splits.values() for fault in report.faults]
 
     @property
     def warnings(self) -> list[str]:
-        """What a training would not stop at but a person should know."""
-        said = [f"same image in more than one split: {', '.join(group)}" for group in self.leaks]
+        """What would not stop a training but should be known."""
+        messages = [
+            f"same image in more than one split: {', '.join(group)}" for group in self.leaks
+        ]
         for split, report in self.splits.items():
-            said.extend(report.warnings)
+            messages.extend(report.warnings)
             if len(report.sizes) > 1:
-                said.append(f"{split}: images of {len(report.sizes)} sizes")
-        return said
+                messages.append(f"{split}: images of {len(report.sizes)} sizes")
+        return messages
 
     def as_json(self) -> dict[str, Any]:
         """Return the report as plain dicts, lists and numbers."""
@@ -122,17 +124,17 @@ def inspect_data(
 
     Args:
         options: config of the dataset, as for :func:`~segdistill.data.build_dataset`.
-        splits: names of the splits, that which is trained on first.
-        workers: threads that read.
+        splits: names of the splits; the first is the one that is trained on.
+        workers: number of threads that read.
         progress: called with split, images done and images in all.
-        open_split: from the name of a split to its images, where it is not one of the
-            dataset's own, such as a part that is held out.
+        open_split: opens a split by name, where the dataset itself has none of that name, such
+            as a part that is held out.
         images_only: splits that need no masks.
 
     Returns:
-        Counts, sizes, class frequencies, mean and deviation, and everything at fault. A
-        split that cannot be built is a fault, not an error; so are a first split of which no
-        image has a mask, and any other split of which one has none.
+        Counts, sizes, class frequencies, mean and deviation, and every fault. A split that
+        cannot be built is a fault, not an error; so is a training split in which no image has a
+        mask, and any other split in which one has none.
     """
     datasets: dict[str, SegDataset | DataError] = {}
     for split in splits:
@@ -171,7 +173,7 @@ def inspect_splits(
         As :func:`inspect_data`; counts are those of the images that were read.
     """
     reports: dict[str, SplitReport] = {}
-    places: dict[str, list[str]] = {}
+    names_by_digest: dict[str, list[str]] = {}
     classes: list[str] = []
     trained = next(iter(datasets), "")
     for split, dataset in datasets.items():
@@ -181,11 +183,11 @@ def inspect_splits(
         tally = _Tally(dataset.classes)
         indices = spread(len(dataset), sample)
         with ThreadPoolExecutor(workers) as pool:
-            found = pool.map(partial(_look, dataset), indices)
-            for done, one in enumerate(found, start=1):
-                tally.add(one)
-                if isinstance(one, _Look):
-                    places.setdefault(one.digest, []).append(f"{split}/{one.name}")
+            facts = pool.map(partial(_read, dataset), indices)
+            for done, fact in enumerate(facts, start=1):
+                tally.add(fact)
+                if isinstance(fact, _Facts):
+                    names_by_digest.setdefault(fact.digest, []).append(f"{split}/{fact.name}")
                 if progress is not None:
                     progress(split, done, len(indices))
         report = reports[split] = tally.report()
@@ -202,9 +204,9 @@ def inspect_splits(
             _judge_labels(split, dataset, tally, indices, report, trained=split == trained)
         how = pixels_of(dataset)
         by_id = not looks_up_colors(dataset)
-        report.faults.extend(file_faults(split, tally.facts, how, by_id=by_id))
-        report.warnings.extend(file_warnings(split, tally.facts, how))
-    duplicates = [group for group in places.values() if len(group) > 1]
+        report.faults.extend(file_faults(split, tally.files, how, by_id=by_id))
+        report.warnings.extend(file_warnings(split, tally.files, how))
+    duplicates = [group for group in names_by_digest.values() if len(group) > 1]
     leaks = [group for group in duplicates if len({name.split("/")[0] for name in group}) > 1]
     return DataReport(reports, duplicates, leaks, classes)
 
@@ -258,16 +260,62 @@ def _mask_or_none(dataset: SegDataset, index: int) -> np.ndarray | None:
         return None
 
 
+def find_faults(dataset: SegDataset, *, workers: int = 2) -> list[str]:
+    """Read every image and mask, and return one message per pair that cannot be used.
+
+    Args:
+        dataset: images with masks.
+        workers: number of threads that read.
+
+    Returns:
+        The messages in the order of the dataset; empty where all pairs are sound.
+    """
+
+    def fault(index: int) -> str | None:
+        try:
+            dataset[index]
+        except DataError as error:
+            return str(error)
+        return None
+
+    with ThreadPoolExecutor(workers) as pool:
+        return [message for message in pool.map(fault, range(len(dataset))) if message]
+
+
+def verify(dataset: SegDataset, *, workers: int = 2) -> None:
+    """Read every image and mask once, and refuse a dataset with broken pairs.
+
+    Args:
+        dataset: images with masks.
+        workers: number of threads that read.
+
+    Raises:
+        DataError: a pair is broken; all broken ones are listed.
+    """
+    faults = find_faults(dataset, workers=workers)
+    if faults:
+        listed = "".join(f"\n  {fault}" for fault in faults)
+        raise DataError(
+            f"verify: expected {len(dataset)} sound pairs, got {len(faults)} broken; "
+            f"correct or remove them:{listed}"
+        )
+
+
 @dataclass(frozen=True)
-class _Look:
-    """What is kept of one sample."""
+class _Facts:
+    """What is kept of one sample.
+
+    Attributes:
+        labels: pixels by value of the mask, None without a mask.
+        moments: count, sum and sum of squares, each of red, green and blue.
+    """
 
     name: str
     digest: str
     size: tuple[int, int]
     labels: np.ndarray | None
     moments: np.ndarray
-    facts: FileFacts | None
+    files: FileFacts | None
 
 
 @dataclass(frozen=True)
@@ -275,14 +323,15 @@ class _Broken:
     """What is kept of one sample that cannot be read."""
 
     fault: str
-    facts: FileFacts | None
+    files: FileFacts | None
 
 
-def _look(dataset: SegDataset, index: int) -> _Look | _Broken:
+def _read(dataset: SegDataset, index: int) -> _Facts | _Broken:
+    """Return the facts of one sample, or what is wrong with it."""
     try:
         sample: Sample = dataset[index]
     except DataError as error:
-        return _Broken(str(error), _facts_of(dataset, index))
+        return _Broken(str(error), _file_facts(dataset, index))
     image = np.ascontiguousarray(sample.image)
     digest = hashlib.blake2b(image.data, digest_size=16, salt=str(image.shape).encode()[:16])
     values = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])
@@ -292,11 +341,11 @@ def _look(dataset: SegDataset, index: int) -> _Look | _Broken:
     if sample.mask is not None:
         labels = np.bincount(np.ascontiguousarray(sample.mask).ravel(), minlength=256)
     height, width = image.shape[:2]
-    facts = _facts_of(dataset, index)
-    return _Look(sample.name, digest.hexdigest(), (height, width), labels, moments, facts)
+    files = _file_facts(dataset, index)
+    return _Facts(sample.name, digest.hexdigest(), (height, width), labels, moments, files)
 
 
-def _facts_of(dataset: SegDataset, index: int) -> FileFacts | None:
+def _file_facts(dataset: SegDataset, index: int) -> FileFacts | None:
     files = files_of(dataset, index)
     return file_facts(files[0], files[1] if len(files) > 1 else None) if files else None
 
@@ -308,26 +357,26 @@ class _Tally:
         self.classes = classes
         self.images = self.without_mask = 0
         self.faults: list[str] = []
-        self.facts: list[FileFacts] = []
+        self.files: list[FileFacts] = []
         self.sizes: Counter[str] = Counter()
         self.labels = np.zeros(256, dtype=np.int64)
         self.images_with = np.zeros(256, dtype=np.int64)
         self.moments = np.zeros((3, 3))
 
-    def add(self, one: _Look | _Broken) -> None:
+    def add(self, sample: _Facts | _Broken) -> None:
         self.images += 1
-        if one.facts is not None:
-            self.facts.append(one.facts)
-        if isinstance(one, _Broken):
-            self.faults.append(one.fault)
+        if sample.files is not None:
+            self.files.append(sample.files)
+        if isinstance(sample, _Broken):
+            self.faults.append(sample.fault)
             return
-        self.sizes["×".join(map(str, one.size))] += 1
-        self.moments += one.moments
-        if one.labels is None:
+        self.sizes["×".join(map(str, sample.size))] += 1
+        self.moments += sample.moments
+        if sample.labels is None:
             self.without_mask += 1
         else:
-            self.labels += one.labels
-            self.images_with += one.labels > 0
+            self.labels += sample.labels
+            self.images_with += sample.labels > 0
 
     def report(self) -> SplitReport:
         count, total, squares = self.moments

@@ -1,4 +1,4 @@
-"""Reading the part of a sample that a crop needs, from whatever kind of dataset it is in."""
+"""Reading the part of a sample that a crop needs, from any kind of dataset."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from segdistill.data.transforms import Region
 from segdistill.types import Sample, SegDataset
 
 RegionOf = Callable[[tuple[int, int], np.ndarray | None], Region]
-"""From height and width of an image, and its mask where that was asked for, to a crop's place."""
+"""From the height and width of an image, and its mask if asked for, to the region of a crop."""
 
 
 def read_part(
@@ -30,12 +30,12 @@ def read_part(
     Args:
         dataset: images with masks.
         index: which image.
-        region_of: the region.
+        region_of: returns the region.
         look: whether the region depends on the mask.
 
     Returns:
-        The sample, of which only the region has to be right (rows below it may be missing;
-        with ``look`` the mask is whole), and the image's height and width.
+        The sample, right in the region at least (rows below it may be missing; with ``look`` the
+        mask is whole), and the height and width of the whole image.
 
     Raises:
         DataError: the image cannot be read.

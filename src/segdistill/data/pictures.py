@@ -16,7 +16,7 @@ def colorize(mask: np.ndarray, classes: Classes) -> np.ndarray:
     """Return a mask as a picture in its classes' colours.
 
     Args:
-        mask: class ids; 255, and every other value that is no class, becomes black.
+        mask: class ids; 255, and every other value that is not a class, becomes black.
         classes: names and colours.
 
     Shape:
@@ -34,9 +34,9 @@ def write_image(
     """Write an image, JPEG or PNG by the path's extension, whole or not at all.
 
     Args:
-        path: where to; its folders are made: names of images may hold some.
-        image: the picture.
-        quality: of a JPEG, 1 to 95.
+        path: where to; missing folders are made, since names of images may contain some.
+        image: RGB, grey, or ids.
+        quality: JPEG quality, 1 to 95.
         made_by: see :func:`segdistill.files.write_whole`.
 
     Shape:

@@ -1,4 +1,4 @@
-"""Rare-class sampling: some images are drawn because a class that is rare is in them."""
+"""Rare-class sampling: some images are drawn because they contain a rare class."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _MIN_SHARE = 3000 / (1914 * 1052)  # DAFormer's min_pixels, of GTA's frames, whe
 
 @dataclass(frozen=True)
 class RareClasses:
-    """Which class is drawn how often, and in which images it is.
+    """How often each class is drawn, and which images contain it.
 
     Attributes:
-        probabilities: by class; 0 where a class is in no image.
-        images: by class, indices of the images to draw from.
-        share: of the samples that are drawn so; the others are drawn by epochs.
+        probabilities: probability of each class; 0 where no image contains it.
+        images: for each class, indices of the images to draw from.
+        share: share of the samples that are drawn this way; the others are drawn by epochs.
     """
 
     probabilities: tuple[float, ...]
@@ -35,7 +35,7 @@ class RareClasses:
         Args:
             seed: the stream's seed.
             step: number of the batch.
-            position: place of the sample in the global batch.
+            position: index of the sample in the global batch.
         """
         draw = draws(seed, "rare", step, position)
         if draw.random() >= self.share:
@@ -52,14 +52,14 @@ def rare_classes(pixels: np.ndarray, *, temperature: float, share: float) -> Rar
 
         P(c) = exp((1 − f_c) / T) / Σ_k exp((1 − f_k) / T)
 
-    and then one of the images where it fills at least 0.15 % of the labelled pixels, all
-    alike; where it is never so large, one of those that have it at all. The published code
-    asks for 3000 px on frames of 1914 × 1052: here that is a share, for images of any size.
+    and then, all with equal probability, one of the images where it fills at least 0.15 % of
+    the labelled pixels, or, where it never does, one of those that contain it. The published
+    code asks for 3000 px of frames of 1914 × 1052; here that is a share, for any image size.
 
     Args:
-        pixels: counts.
+        pixels: labelled pixels by image and class.
         temperature: T, above 0.
-        share: of the samples that are drawn so.
+        share: share of the samples that are drawn this way.
 
     Shape:
         pixels int64 ``(images, classes)``.
@@ -75,10 +75,10 @@ def rare_classes(pixels: np.ndarray, *, temperature: float, share: float) -> Rar
     totals = pixels.sum(axis=0)
     if totals.sum() == 0:
         raise DataError("rare_class: expected images with labels, got none; set data.rare_class=0")
-    there = totals > 0
-    # The largest exponent is taken out first: 1 / T may be 100.
+    present = totals > 0
+    # Less the largest exponent, so that exp does not overflow: 1 / T may be 100.
     exponents = (1 - totals / totals.sum()) / temperature
-    weights = np.where(there, np.exp(exponents - exponents[there].max()), 0.0)
+    weights = np.where(present, np.exp(exponents - exponents[present].max()), 0.0)
     labelled = np.maximum(pixels.sum(axis=1, keepdims=True), 1)
     images = []
     for large, any_pixel in zip((pixels >= _MIN_SHARE * labelled).T, (pixels > 0).T, strict=True):
@@ -93,8 +93,8 @@ def count_pixels(dataset: SegDataset, *, skip_broken: bool = False, workers: int
 
     Args:
         dataset: images with masks.
-        skip_broken: count nothing for a mask that cannot be read.
-        workers: threads that read.
+        skip_broken: count 0 for a mask that cannot be read.
+        workers: number of threads that read.
 
     Shape:
         Result int64 ``(images, classes)``.
@@ -113,8 +113,8 @@ def count_pixels(dataset: SegDataset, *, skip_broken: bool = False, workers: int
             mask = None
         if mask is None:
             return np.zeros(classes, dtype=np.int64)
-        found = np.bincount(np.ascontiguousarray(mask).ravel(), minlength=IGNORE_INDEX + 1)
-        return found[:classes].astype(np.int64)
+        counts = np.bincount(np.ascontiguousarray(mask).ravel(), minlength=IGNORE_INDEX + 1)
+        return counts[:classes].astype(np.int64)
 
     with ThreadPoolExecutor(workers) as pool:
         return np.stack(list(pool.map(count, range(len(dataset)))))

@@ -25,22 +25,22 @@ _ATTEMPTS = 20
 class Stream:
     """An endless sequence of batches that keeps no state between them.
 
-    Sample i of batch k is place ``k * batch_size + i`` of an endless list of epochs, each a
+    Sample i of batch k is number ``k * batch_size + i`` of an endless list of epochs, each a
     permutation of the dataset. So any batch can be made at any time, by any process.
 
     Args:
         dataset: images with masks.
         recipe: how a sample is drawn from an image.
-        batch_size: images of the global batch, over all processes.
-        seed: of the order and of the augmentation.
+        batch_size: images in the global batch, over all processes.
+        seed: seed of the order and of the augmentation.
         on_error: ``raise`` stops at an image that cannot be read; ``skip`` draws another
-            in its place and notes it in ``skipped``.
+            instead and notes it in ``skipped``.
         unlabelled: images that are added to each batch without labels, if any.
-        unlabelled_size: how many of the batch they are; ``batch_size`` counts them.
+        unlabelled_size: number of them in a batch, included in ``batch_size``.
 
     Attributes:
-        skipped: message by index of each image that was skipped so far, by this process
-            and its workers; those of ``unlabelled`` are in its own stream.
+        skipped: message, by index, of each image that this process and its workers have
+            skipped so far; those of ``unlabelled`` are in its own stream.
         unlabelled: the stream of the unlabelled images, or None.
 
     Raises:
@@ -76,7 +76,7 @@ class Stream:
         self.skipped: dict[int, str] = {}
         self.unlabelled = None
         if unlabelled is not None:
-            # Nothing of it may depend on masks, which may exist.
+            # Masks of these images may exist, and nothing may depend on them.
             blind = replace(recipe, rare_class=0.0, max_class_share=1.0)
             self.unlabelled = Stream(
                 unlabelled, blind, unlabelled_size, _other_seed(seed), on_error=on_error
@@ -92,31 +92,31 @@ class Stream:
 
     @property
     def steps_per_epoch(self) -> float:
-        """Batches after which every labelled image has been seen once more."""
+        """Number of batches in which every labelled image is seen once."""
         return len(self.dataset) / self._labelled_size
 
     def index(self, step: int, position: int) -> int:
-        """Return which image of the dataset is at a position of a batch, by epochs.
+        """Return which image of the dataset a position of a batch has by epochs.
 
-        Where the recipe draws for rare classes, that may put another in its place.
+        A recipe that draws for rare classes may replace it by another.
         """
-        epoch, place = divmod(step * self._labelled_size + position, len(self.dataset))
+        epoch, number = divmod(step * self._labelled_size + position, len(self.dataset))
         if epoch not in self._orders:
-            # A batch touches few epochs; older orders can be drawn again when asked for.
+            # A batch spans few epochs; older orders can be drawn again if asked for.
             while len(self._orders) > 1:
                 self._orders.pop(next(iter(self._orders)))
             generator = torch_generator(self.seed, "order", epoch)
             self._orders[epoch] = torch.randperm(len(self.dataset), generator=generator)
-        return int(self._orders[epoch][place])
+        return int(self._orders[epoch][number])
 
     def batch(self, k: int, rank: int = 0, world: int = 1) -> Batch:
         """Return one process's share of batch ``k``.
 
         Args:
-            k: number of the batch, from 0.
-            rank: which process.
-            world: number of processes; without unlabelled images, their shares in order are
-                the global batch. With them, each share ends with its unlabelled images.
+            k: index of the batch, from 0.
+            rank: index of the process.
+            world: number of processes. Without unlabelled images, the shares joined in order are
+                the global batch; with them, each share ends with its unlabelled images.
 
         Raises:
             ValueError: the batch cannot be shared equally.
@@ -127,7 +127,7 @@ class Stream:
         if self.unlabelled is None:
             return Batch(images, labels, valid)
         more = self.unlabelled.batch(k, rank, world)
-        # A mask may exist on disk; the config said that it is not used.
+        # A mask may exist on disk, but the config says not to use it.
         unknown = torch.full_like(more.labels, 255)
         return Batch(
             torch.cat([images, more.images]),
@@ -144,15 +144,15 @@ class Stream:
         is not touched. Closing the iterator ends the workers.
 
         Args:
-            start: number of the first batch.
-            stop: one above the number of the last.
-            workers: processes that prepare batches; 0 prepares them here.
+            start: index of the first batch.
+            stop: one above the index of the last.
+            workers: number of processes that prepare batches; 0 prepares them in this one.
             rank: which process of a data-parallel run this is.
             world: number of those processes.
 
         Raises:
             ValueError: the batch cannot be shared equally.
-            DataError: an image cannot be read; also when it was a worker that tried.
+            DataError: an image cannot be read, in this process or in a worker.
         """
         self._share(rank, world)
         loader = DataLoader(
@@ -160,7 +160,7 @@ class Stream:
             batch_size=None,
             sampler=range(start, stop),
             num_workers=workers,
-            # Without it, making the iterator draws a number from the global generator.
+            # Without a generator, making the iterator would draw from the global one.
             generator=torch_generator(self.seed, "loader", start),
         )
         for made in loader:
@@ -240,5 +240,5 @@ class _Batches(Dataset[_Made | DataError]):
 
 
 def _other_seed(seed: int) -> int:
-    """Keep the draws of the unlabelled images apart from those of the labelled ones."""
+    """Return a seed that keeps the draws of unlabelled images apart from those of labelled ones."""
     return draws(seed, "unlabelled").getrandbits(62)

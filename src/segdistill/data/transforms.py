@@ -17,7 +17,7 @@ from segdistill.seeding import draws
 from segdistill.types import IGNORE_INDEX, Sample
 
 PAD_COLOR = (124, 116, 104)
-"""What images are padded with: ImageNet's mean, which most networks normalise to 0."""
+"""The colour of padding: ImageNet's mean, which most networks normalise to 0."""
 
 _ATTEMPTS = 10  # mmseg RandomCrop, cat_max_ratio; DAFormer's code for rare classes too
 
@@ -36,16 +36,16 @@ class Recipe:
         crop: height and width of every sample, px.
         scale: smallest and largest factor that images are resized by, drawn uniformly.
         flip: share of samples that are mirrored; True is one half.
-        brightness: largest relative change, 0 is off; so are the next three.
-        contrast: as brightness.
-        saturation: as brightness.
-        hue: largest turn of the colour wheel, at most 0.5.
+        brightness: largest relative change; 0 switches it off.
+        contrast: largest relative change; 0 switches it off.
+        saturation: largest relative change; 0 switches it off.
+        hue: largest turn of the colour wheel, at most 0.5; 0 switches it off.
         blur: share of samples that get a Gaussian blur of sigma 0.15 to 1.15 px.
-        max_class_share: a crop where one class fills more of the labelled pixels is drawn
-            again, ten times at most; 1 is off, mmseg's protocol is 0.75.
-        rare_class: share of samples whose image is drawn for a class that is rare; see
+        max_class_share: a crop in which one class fills a larger share of the labelled pixels
+            is drawn again, at most ten times; 1 switches it off, mmseg's protocol is 0.75.
+        rare_class: share of samples whose image is drawn for a rare class; see
             :mod:`segdistill.data.rare`.
-        rare_temperature: of that draw; small ones prefer the rarest classes.
+        rare_temperature: temperature of that draw; a small one prefers the rarest classes.
 
     Raises:
         ValueError: a value is out of its range.
@@ -115,23 +115,23 @@ def augment(
 
     The result depends on the arguments alone. Resizing is bilinear with antialias for the
     image and nearest for the labels, both over the same source region, so they stay aligned
-    to the sub-pixel. A sample without mask has labels 255 everywhere.
+    to the sub-pixel. A sample without a mask gets the label 255 everywhere.
 
     Args:
         sample: image and mask of a dataset.
-        recipe: what is drawn.
+        recipe: how samples are drawn.
         seed: the stream's seed.
-        step: number of the batch.
-        position: place of the sample in the global batch.
-        size: height and width of the whole image, where the sample holds only the top of it.
-        wanted: class that the crop should show, where the image was drawn for it.
+        step: index of the batch.
+        position: index of the sample in the global batch.
+        size: height and width of the whole image, where the sample holds only its top.
+        wanted: class that the crop should contain, where the image was drawn for it.
 
     Shape:
         Results: image uint8 ``(3, h, w)``, labels int64 ``(h, w)``, valid bool ``(h, w)``,
         where ``(h, w)`` is the recipe's crop; padding is at the right and at the bottom.
 
     Returns:
-        Image, labels with 255 for no class, and where the sample is not padded.
+        Image, labels (255 for no class), and a mask that is False where the sample is padded.
     """
     draw = draws(seed, "augment", step, position)
     region = draw_region(size or _size(sample), sample.mask, recipe, draw, wanted=wanted)
@@ -153,7 +153,7 @@ def augment(
 
 
 def needs_mask(recipe: Recipe, wanted: int | None) -> bool:
-    """Return whether the place of a crop depends on the mask."""
+    """Return whether the region of a crop depends on the mask."""
     return recipe.max_class_share < 1 or wanted is not None
 
 
@@ -165,19 +165,19 @@ def draw_region(
     *,
     wanted: int | None = None,
 ) -> Region:
-    """Draw the scale and the place of the crop.
+    """Draw the scale and the region of the crop.
 
     Args:
         size: height and width of the image, px.
-        mask: read only where :func:`needs_mask`.
+        mask: read only if :func:`needs_mask`.
         recipe: crop, scale and largest class share.
-        draw: source of the draws.
-        wanted: a class that has to fill 0.6 % of the crop; the place is drawn again where it
-            does not, ten times at most.
+        draw: source of randomness.
+        wanted: a class that has to fill 0.6 % of the crop; the region is drawn again where it
+            does not, at most ten times.
 
     Returns:
-        A region of whole source pixels: the scale that it realises differs from the one
-        drawn by less than half a source pixel over the crop, on each axis.
+        A region of whole source pixels, so its scale may differ from the one drawn, by less
+        than half a source pixel over the crop on each axis.
     """
     scale = draw.uniform(*recipe.scale)
     height, out_height = _extent(size[0], recipe.crop[0], scale)
@@ -202,7 +202,7 @@ def resize_region(image: np.ndarray, region: Region) -> Tensor:
     rows = slice(region.top, region.top + region.height)
     columns = slice(region.left, region.left + region.width)
     # A copy, because the image may be a read-only map of a file. Channels stay last in
-    # memory: torch has a vectorised path for exactly that.
+    # memory, for which torch has a vectorised path.
     cut = torch.from_numpy(np.array(image[rows, columns], copy=True))
     planes = cut.permute(2, 0, 1).unsqueeze(0)
     size = (region.out_height, region.out_width)
@@ -239,13 +239,13 @@ def _extent(source: int, crop: int, scale: float) -> tuple[int, int]:
 
 
 def _nearest(start: int, length: int, out: int) -> np.ndarray:
-    """Return the source place of each output pixel's centre, in whole numbers: no rounding."""
+    """Return the source index of each output pixel's centre, in integers and so exactly."""
     return start + (2 * np.arange(out) + 1) * length // (2 * out)
 
 
 def _is_kept(mask: np.ndarray, region: Region, max_share: float, wanted: int | None) -> bool:
-    """Return whether no class fills too much of the labelled pixels, and the wanted enough."""
-    # Every 4th pixel is enough to tell shares.
+    """Return whether no class fills too much of the crop, and the wanted one enough."""
+    # Every fourth pixel is enough to estimate shares.
     rows = slice(region.top, region.top + region.height, 4)
     columns = slice(region.left, region.left + region.width, 4)
     counts = np.bincount(np.ascontiguousarray(mask[rows, columns]).ravel(), minlength=256)

@@ -22,7 +22,7 @@ class Cost:
     Attributes:
         params_m: parameters that run, in millions.
         gmacs: multiply-adds, in 10⁹.
-        gflops: floating-point operations, two a multiply-add, in 10⁹.
+        gflops: floating-point operations, two per multiply-add, in 10⁹.
     """
 
     params_m: float
@@ -34,7 +34,7 @@ def count(network: nn.Module, size: tuple[int, int], *, auxiliary: bool = False)
     """Count parameters and arithmetic with torch's counter: convolutions and products.
 
     Nothing is computed: the network runs on torch's meta device; a program from a file,
-    which cannot be moved there, runs once in earnest.
+    which cannot be moved there, does compute once.
 
     Args:
         network: any network of float images; it is not changed.

@@ -1,4 +1,4 @@
-"""How fast a network is: the time of one forward pass, measured with care."""
+"""Latency: how long one forward pass takes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import ctypes
 import platform
 import statistics
 import time
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +15,11 @@ import torch
 from torch import nn
 
 from segdistill.memory import peak_memory
-from segdistill.models.taps import evaluating
+from segdistill.network_state import device_of, evaluating
 
-Precision = Literal["fp32", "bf16", "fp16"]
+Arithmetic = Literal["fp32", "bf16", "fp16"]
+"""What a network computes in; ``bf16`` and ``fp16`` by autocast."""
+
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
@@ -26,17 +29,17 @@ class Latency:
 
     Attributes:
         median_ms: of one pass over the batch, in milliseconds.
-        low_ms: the tenth percentile of the passes.
-        high_ms: the ninetieth.
+        low_ms: tenth percentile of the passes.
+        high_ms: ninetieth percentile.
         images_per_second: batch over the median.
         peak_mib: memory that the passes took at their peak, warm-up included, beside the
             weights and the images; None where the system does not tell.
-        passes: how many were measured.
-        batch: images a pass.
+        passes: number of measured passes.
+        batch: images per pass.
         size: height and width of an image.
         device: the processor's or the graphics card's name.
         threads: of torch, on a CPU.
-        precision: what it was computed in.
+        precision: arithmetic of the passes.
         channels_last: whether channels lay last in memory.
         compiled: whether ``torch.compile`` was on.
     """
@@ -51,7 +54,7 @@ class Latency:
     size: tuple[int, int]
     device: str
     threads: int
-    precision: Precision
+    precision: Arithmetic
     channels_last: bool
     compiled: bool
 
@@ -62,7 +65,7 @@ def measure(
     *,
     batch: int = 1,
     threads: int = 1,
-    precision: Precision = "fp32",
+    precision: Arithmetic = "fp32",
     channels_last: bool = True,
     compiled: bool = False,
     warm_up: int = 3,
@@ -71,9 +74,9 @@ def measure(
     """Time forward passes of a network, where its parameters are.
 
     Args:
-        network: any network; its mode is given back, its layout in memory may change.
+        network: any network; its mode is restored, its layout in memory may change.
         size: height and width of the image.
-        batch: images a pass.
+        batch: images per pass.
         threads: of torch while it measures, on a CPU.
         precision: ``bf16`` and ``fp16`` run under autocast.
         channels_last: lay channels last in memory, for most convolutions the faster way.
@@ -87,7 +90,7 @@ def measure(
     _check(batch=batch, threads=threads, passes=passes)
     if precision != "fp32" and precision not in _TYPES:
         raise ValueError(f"measure: expected precision fp32, bf16 or fp16, got {precision}")
-    device = next((each.device for each in network.parameters()), torch.device("cpu"))
+    device = device_of(network)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     images = torch.rand(batch, 3, *size, device=device).contiguous(memory_format=layout)
     before = torch.get_num_threads()
@@ -95,7 +98,7 @@ def measure(
     try:
         with evaluating(network), torch.inference_mode(), _autocast(device, precision):
             network.to(memory_format=layout)  # type: ignore[call-overload]
-            run = torch.compile(network) if compiled else network
+            run: Callable[[torch.Tensor], object] = torch.compile(network) if compiled else network
             _give_back_freed_memory()
             with peak_memory(device) as peak:
                 times = [_one_pass(run, images) for _ in range(warm_up + passes)][warm_up:]
@@ -120,16 +123,16 @@ def measure(
     )
 
 
-def _one_pass(run: object, images: torch.Tensor) -> float:
+def _one_pass(run: Callable[[torch.Tensor], object], images: torch.Tensor) -> float:
     _wait(images.device)
     start = time.perf_counter()
-    run(images)  # type: ignore[operator]
+    run(images)
     _wait(images.device)
     return 1000 * (time.perf_counter() - start)
 
 
 def _give_back_freed_memory() -> None:
-    """Have glibc return what it keeps for later, which a peak would not count again."""
+    """Have glibc return freed memory, whose reuse would not show in the peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if platform.system() == "Linux" else None
     if trim is not None:
         trim(0)
@@ -140,7 +143,7 @@ def _wait(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+def _autocast(device: torch.device, precision: Arithmetic) -> AbstractContextManager[object]:
     if precision == "fp32":
         return nullcontext()
     return torch.autocast(device.type, _TYPES[precision])

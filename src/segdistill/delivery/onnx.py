@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.models.taps import evaluating
+from segdistill.network_state import device_of, evaluating
 from segdistill.types import SegOutput
 
 INPUT, OUTPUT = "images", "logits"
@@ -45,10 +45,10 @@ def export_onnx(
     """Write a network as ONNX, with free batch, height and width.
 
     The graph takes ``images``, float RGB in [0, 1], and gives ``logits``; normalisation is
-    inside. Check it with :func:`segdistill.delivery.compare_onnx` before it is used.
+    inside. Check it with :func:`segdistill.delivery.parity.compare_onnx` before it is used.
 
     Args:
-        network: a network that returns ``SegOutput``; its mode is given back.
+        network: a network that returns ``SegOutput``; its mode is restored.
         path: the file; it is written whole.
         size: height and width of the image that it is traced with.
         full_size: resize the logits to the image.
@@ -58,8 +58,7 @@ def export_onnx(
         ValueError: torch cannot export the network.
     """
     path = Path(path)
-    device = next((each.device for each in network.parameters()), torch.device("cpu"))
-    images = torch.rand(2, 3, *size, device=device)
+    images = torch.rand(2, 3, *size, device=device_of(network))
     dimensions = {0: "batch", 2: "height", 3: "width"}
     with evaluating(network), _quiet():
         wrapper = _Logits(network, full_size).eval()

@@ -1,4 +1,4 @@
-"""Parity: whether an exported file gives what the network gives, at other sizes too."""
+"""Parity: whether an exported file computes what the network does, at any image size."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.delivery.onnx import INPUT
-from segdistill.models.taps import evaluating
+from segdistill.network_state import device_of, evaluating
 from segdistill.types import SegOutput
 
 
@@ -50,13 +50,13 @@ def compare_onnx(
     :func:`other_sizes`.
 
     Args:
-        network: the network; its mode is given back.
-        path: the file, from :func:`segdistill.delivery.export_onnx`.
+        network: the network; its mode is restored.
+        path: the file, from :func:`segdistill.delivery.onnx.export_onnx`.
         sizes: heights and widths to try.
         seed: of the noise.
 
     Returns:
-        One record a size; the difference is infinite where the file does not run at all.
+        One record per size; the difference is infinite where the file does not run.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -86,9 +86,8 @@ def compare_onnx(
 
 
 def _logits(network: nn.Module, images: Tensor) -> Tensor:
-    device = next((each.device for each in network.parameters()), torch.device("cpu"))
     with evaluating(network), torch.no_grad():
-        output: SegOutput = network(images.to(device))
+        output: SegOutput = network(images.to(device_of(network)))
     return output.logits.float().cpu()
 
 

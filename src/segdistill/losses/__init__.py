@@ -1,7 +1,7 @@
 """Distillation losses: how far one student map is from one teacher map."""
 
 from segdistill.losses.adaptation import adaptation
-from segdistill.losses.affinity import affinity
+from segdistill.losses.affinity import Affinity, affinity
 from segdistill.losses.attention import Attention, attention
 from segdistill.losses.batch_relations import BatchRelations, batch_relations
 from segdistill.losses.channel_angular import ChannelAngular, channel_angular
@@ -36,6 +36,7 @@ from segdistill.losses.point_angular import PointAngular, point_angular
 
 __all__ = [
     "Adversary",
+    "Affinity",
     "Attention",
     "Autoencoder",
     "BatchRelations",

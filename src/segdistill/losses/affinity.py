@@ -1,14 +1,17 @@
 """The affinity term of knowledge adaptation (KA): compare how alike all positions are."""
 
-from torch import Tensor
+import torch
+from torch import Tensor, nn
 
 from segdistill.checks import check_maps
 from segdistill.losses.maths.gram import compare_cosines, row_lengths
+from segdistill.losses.maths.positions import check_valid, count_images, leave_out, valid_at
 from segdistill.losses.maths.precision import full_precision, without_autocast
+from segdistill.types import Batch
 
 
 @without_autocast
-def affinity(student: Tensor, teacher: Tensor) -> Tensor:
+def affinity(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
     r"""Compare the affinities between all positions of two adapted maps, of any two widths.
 
     With :math:`A(x)_{ij} = \cos(x_i, x_j) / P` over the :math:`P` positions of an image and
@@ -16,35 +19,48 @@ def affinity(student: Tensor, teacher: Tensor) -> Tensor:
 
     .. math:: L = \frac{1}{N} \sum_n \sum_i \|A(x_n)_i - A(y_n)_i\|_2.
 
-    This is Eq. 4 as it is printed, a sum over rows of norms that are not squared; it grows
-    with :math:`\sqrt P`. Maps of more positions than channels are compared through their C×C
-    products, where a row whose cosines differ by less than rounding (1e-3 in float32) counts
-    as equal. No gradient reaches the teacher. Half-precision maps are compared in float32. The
-    gradient has no gradient of its own.
+    This is Eq. 4 as it is printed, a sum over rows of norms that are not squared; it grows with
+    :math:`\sqrt P`. Maps of more positions than channels are compared through their C×C products,
+    where a row whose cosines differ by less than rounding (1e-3 in float32) counts as equal. No
+    gradient reaches the teacher. Half-precision maps are compared in float32. It is not twice
+    differentiable.
 
     Args:
         student: the student's map after its adapter, :math:`x`.
         teacher: the teacher's map after the encoder, :math:`y`, of the same height and width.
+        valid: True where a position counts, False where augmentation padded; None counts
+            every position. An image without any has no part in the mean.
 
     Shape:
-        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; result ``()``.
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result
+        ``()``.
 
     Returns:
         The loss, no unit, from 0 to :math:`2 \sqrt P`.
 
     Raises:
-        ValueError: the maps differ in size or are not ``(N, C, H, W)``.
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``, or ``valid`` has
+            another size.
+        TypeError: ``valid`` is not bool.
 
     Source:
         He et al., CVPR 2019, Eqs. 3 and 4; weight 1.
     """
     check_maps("affinity", student=student, teacher=teacher)
+    check_valid("affinity", valid, student)
     student, teacher = full_precision(student, teacher.detach())
     maps = (student.flatten(start_dim=2), teacher.flatten(start_dim=2))
-    images, positions = len(student), student[0, 0].numel()
-    return compare_cosines(
-        row_lengths,
-        *maps,
-        weights=student.new_ones(images, positions),
-        shares=student.new_full((images,), 1 / (images * positions)),
-    )
+    weights = leave_out(torch.ones_like(student[:, :1]), valid).flatten(start_dim=1)
+    shares = 1 / (weights.sum(dim=1).clamp_min(1) * count_images(student, valid))
+    return compare_cosines(row_lengths, *maps, weights=weights, shares=shares)
+
+
+class Affinity(nn.Module):
+    """Module form of :func:`affinity`; it has no parameters to learn.
+
+    Without an adapter and an autoencoder: KA's Table 1, "S1+affinity", where maps are resized to
+    one size. Given a batch it leaves out the positions that augmentation padded.
+    """
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        return affinity(student, teacher, valid=valid_at(batch, student))

@@ -5,12 +5,14 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import SHORTEST, unit
+from segdistill.types import Batch
 
 
 @without_autocast
-def attention(student: Tensor, teacher: Tensor) -> Tensor:
+def attention(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
     r"""Compare the spatial attention of two feature maps, of any two widths.
 
     The attention of image :math:`n` is the mean squared activation at each of its :math:`P`
@@ -26,21 +28,26 @@ def attention(student: Tensor, teacher: Tensor) -> Tensor:
     and none a map of zeros. Half-precision maps are compared in float32.
 
     Use it where widths differ and no projector is wanted: it is the cheapest of the feature
-    losses. It holds three maps beside its inputs at most. The gradient has no gradient of its
-    own.
+    losses. It needs at most three maps of memory beyond its inputs. It is not twice
+    differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same height and width.
+        valid: True where a position counts, False where augmentation padded; None counts
+            every position.
 
     Shape:
-        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; result ``()``.
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result
+        ``()``.
 
     Returns:
         The loss, no unit, from 0 to :math:`2 / P`.
 
     Raises:
-        ValueError: the maps differ in size or are not ``(N, C, H, W)``.
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``, or ``valid`` has
+            another size.
+        TypeError: ``valid`` is not bool.
 
     Source:
         Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017,
@@ -48,18 +55,23 @@ def attention(student: Tensor, teacher: Tensor) -> Tensor:
         szagoruyko/attention-transfer and all code since have this mean.
     """
     check_maps("attention", student=student, teacher=teacher)
+    check_valid("attention", valid, student)
 
     def difference(student: Tensor, teacher: Tensor) -> Tensor:
         return F.mse_loss(_attention(student), _attention(teacher), reduction="sum")
 
-    return sum_over_blocks(difference, student, teacher, dim=0) / student[:, 0].numel()
+    total = sum_over_blocks(difference, student, teacher, dim=0, valid=valid)
+    return total / count_positions(student, valid)
 
 
 class Attention(nn.Module):
-    """Module form of :func:`attention`; it has no parameters to learn."""
+    """Module form of :func:`attention`; it has no parameters to learn.
 
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        return attention(student, teacher)
+    Given a batch it leaves out the positions that augmentation padded.
+    """
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        return attention(student, teacher, valid=valid_at(batch, student))
 
 
 def _attention(maps: Tensor) -> Tensor:

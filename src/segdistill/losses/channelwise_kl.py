@@ -1,15 +1,20 @@
 """Channel-wise distillation (CWD): match where each channel looks, not how loud it is."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
+from segdistill.types import Batch
 
 
 @without_autocast
-def channelwise_kl(student: Tensor, teacher: Tensor, *, temperature: float = 4.0) -> Tensor:
+def channelwise_kl(
+    student: Tensor, teacher: Tensor, *, temperature: float = 4.0, valid: Tensor | None = None
+) -> Tensor:
     r"""Compare the spatial distributions of each channel of two activation maps.
 
     Each channel becomes a distribution over the positions :math:`i` of the map,
@@ -26,25 +31,28 @@ def channelwise_kl(student: Tensor, teacher: Tensor, *, temperature: float = 4.0
     constant is added to a channel. No gradient reaches the teacher. Half-precision
     maps are compared in float32.
 
-    Use it on logits where thin or rare classes matter: every channel weighs the same, however
-    few pixels it has. It holds two maps beside its inputs. The gradient has no gradient of
-    its own.
+    Use it on logits where thin or rare classes matter: every channel weighs the same, however few
+    pixels it has. It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: logits or features of the student, :math:`x`, unbounded.
         teacher: those of the teacher, :math:`y`, as many channels and the same size.
         temperature: :math:`T`, no unit; above 1 it flattens the distributions. 4 is the
             authors' choice for logits on Cityscapes.
+        valid: True where a position counts, False where augmentation padded; None counts
+            every position. A distribution is one over the valid positions; an image without
+            any has no part in the mean.
 
     Shape:
-        student, teacher ``(N, C, H, W)``; result ``()``.
+        student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
         The loss in nats times :math:`T^2`, at least 0 up to rounding.
 
     Raises:
-        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or the
-            temperature is not a finite number above 0.
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, ``valid`` has
+            another size, or the temperature is not a finite number above 0.
+        TypeError: ``valid`` is not bool.
 
     Source:
         Shu, Liu, Gao, Yan and Shen, "Channel-wise Knowledge Distillation for Dense
@@ -55,19 +63,31 @@ def channelwise_kl(student: Tensor, teacher: Tensor, *, temperature: float = 4.0
     """
     check_same_maps("channelwise_kl", student=student, teacher=teacher)
     check_positive("channelwise_kl", temperature=temperature)
+    check_valid("channelwise_kl", valid, student)
+    padded = None if valid is None else ~valid.flatten(start_dim=1)[:, None]
+
+    def log_distribution(maps: Tensor) -> Tensor:
+        scores = maps.flatten(start_dim=2) / temperature
+        if padded is not None:
+            # Not -inf, of which an image of padding alone would make nan.
+            scores = scores.masked_fill(padded, torch.finfo(scores.dtype).min)
+        # log_softmax, never softmax().log(): a position far below the peak is -100, not -inf.
+        logs = F.log_softmax(scores, dim=-1)
+        # Equal on both sides, where the divergence is 0.
+        return logs if padded is None else logs.masked_fill(padded, 0.0)
 
     def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-        # log_softmax, never softmax().log(): a position far below the peak is -100, not -inf.
-        log_s = F.log_softmax(student.flatten(start_dim=2) / temperature, dim=-1)
-        log_t = F.log_softmax(teacher.flatten(start_dim=2) / temperature, dim=-1)
+        log_s, log_t = log_distribution(student), log_distribution(teacher)
         return F.kl_div(log_s, log_t, reduction="sum", log_target=True)
 
     total = sum_over_blocks(divergence, student, teacher, dim=1)
-    return total * temperature**2 / (student.shape[0] * student.shape[1])
+    return total * temperature**2 / (count_images(student, valid) * student.shape[1])
 
 
 class ChannelwiseKL(nn.Module):
     """Module form of :func:`channelwise_kl`; it has no parameters to learn.
+
+    Given a batch it leaves out the positions that augmentation padded.
 
     Args:
         temperature: see :func:`channelwise_kl`.
@@ -78,8 +98,9 @@ class ChannelwiseKL(nn.Module):
         check_positive("ChannelwiseKL", temperature=temperature)
         self.temperature = temperature
 
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        return channelwise_kl(student, teacher, temperature=self.temperature)
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        valid = valid_at(batch, student)
+        return channelwise_kl(student, teacher, temperature=self.temperature, valid=valid)
 
     def extra_repr(self) -> str:
         return f"temperature={self.temperature}"

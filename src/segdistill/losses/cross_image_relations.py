@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from segdistill.checks import check_positive
 from segdistill.losses.batch_relations import batch_relations
+from segdistill.losses.maths.positions import valid_at
 from segdistill.losses.memory_relations import MemoryRelations
 from segdistill.types import Batch
 
@@ -68,7 +69,8 @@ class CrossImageRelations(nn.Module):
         )
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> dict[str, Tensor]:
-        within = batch_relations(student, teacher, temperature=self.temperature)
+        valid = valid_at(batch, student)
+        within = batch_relations(student, teacher, temperature=self.temperature, valid=valid)
         return {"batch": self.batch_weight * within, **self.memory(student, teacher, batch)}
 
     def extra_repr(self) -> str:

@@ -6,7 +6,8 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_labels, resize_labels
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import IGNORE_INDEX, Batch
 
@@ -36,9 +37,9 @@ def decoupled_kl(
     without any labelled position the loss is 0. No gradient reaches the teacher.
     Half-precision maps are compared in float32.
 
-    Use it where the teacher is nearly certain: what it knows about the other classes then
-    hardly shows in :func:`pixelwise_kl`. It holds two maps beside its inputs. The gradient
-    has no gradient of its own.
+    Use it where the teacher is nearly certain: what it knows about the other classes then hardly
+    shows in :func:`pixelwise_kl`. It needs two maps of memory beyond its inputs. It is not twice
+    differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
@@ -85,11 +86,13 @@ def decoupled_kl(
     labelled = labels != ignore_index
     target = torch.where(labelled, labels, 0)
     total = sum_over_blocks(divergence, student, teacher, target, labelled, dim=2)
-    return total * temperature**2 / labelled.sum().clamp_min(1)
+    return total * temperature**2 / share_of_count(labelled.sum())
 
 
 class DecoupledKL(nn.Module):
     """Module form of :func:`decoupled_kl`; it has no parameters to learn.
+
+    It leaves out the positions that augmentation padded, whatever their label.
 
     Args:
         temperature: see :func:`decoupled_kl`.
@@ -108,7 +111,7 @@ class DecoupledKL(nn.Module):
         return decoupled_kl(
             student,
             teacher,
-            batch.labels,
+            valid_labels(batch),
             temperature=self.temperature,
             alpha=self.alpha,
             beta=self.beta,

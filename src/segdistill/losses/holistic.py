@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.maths.gather import draw_uniform
+from segdistill.losses.maths.positions import leave_out, valid_at
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.modules.critic import Critic
 from segdistill.losses.modules.steps import StepCount
@@ -142,66 +144,158 @@ class Adversary:
     Attributes:
         critic: the network to step; its parameters are none of the student's optimiser.
         loss: from student's map, teacher's map and batch to the critic's loss.
-        learning_rate: of Adam.
+        score: from logits and images to scores ``(N,)``, given to the critic as in training.
+        optimizer: ``"adam"`` or ``"sgd"``.
+        learning_rate: of the optimiser.
         betas: of Adam.
+        momentum: of SGD.
+        weight_decay: L2, of both.
+        scheduled: the rate falls with the student's, in the same proportion.
     """
 
     critic: nn.Module
     loss: Callable[[Tensor, Tensor, Batch], Tensor]
-    # From the authors' irfanICMLL/structure_knowledge_distillation; the paper gives none.
+    score: Score
+    optimizer: Literal["adam", "sgd"] = "adam"
     learning_rate: float = 4e-4
     betas: tuple[float, float] = (0.9, 0.99)
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    scheduled: bool = False
 
 
 class Holistic(nn.Module):
-    """:func:`generator_loss` of the student's class probabilities, with its critic.
+    """:func:`generator_loss` of the student's logits, with its critic.
 
-    The critic sees segmentation maps, that is probabilities, as the paper has it; the
-    authors' code gives it logits behind a batch norm. Its weights are in the ``state_dict``,
-    and the loss of the student sends no gradient to them.
+    The critic sees logits, "which are real valued" (Sec. 2), as in the code of SKD, IFVD and
+    CIRKD. Given probabilities the student's gradient is an order of magnitude smaller, and a
+    published weight means something else. What augmentation padded is 0 in both networks' maps,
+    so that nothing there tells them apart. The critic's weights are in the ``state_dict``, and
+    the loss of the student sends no gradient to them.
+
+    The paper does not say how its critic is optimised. The default is Adam of rate 4e-4 and
+    betas 0.9 and 0.99, as in YukangWang/IFVD (where the rate follows the student's) and in
+    CIRKD's comparison (winycg/CIRKD, ``train_kd.py``: a constant rate, the hinge form). SKD's
+    own code (``networks/kd_model.py``, ``run_train_val.sh``) has SGD of rate 4e-4, momentum 0.9
+    and weight decay 5e-4, and the student's poly schedule. All three multiply the critic's loss
+    by 0.1.
 
     Args:
         classes: channels of the maps.
         width: see :class:`Critic`.
-        penalty_weight: see :func:`critic_loss`.
+        bound_last: see :class:`Critic`.
+        softmax: give the critic class probabilities in place of logits.
+        hinge: teach the critic by :func:`hinge_critic_loss`, which has no penalty.
+        penalty_weight: see :func:`critic_loss`; 10 in Gulrajani et al. and in SKD's code.
+        critic_weight: of the critic's own loss.
+        optimizer: of the critic, ``"adam"`` or ``"sgd"``.
+        learning_rate: of the critic's optimiser; 4e-4 in all three.
+        betas: of Adam.
+        momentum: of SGD.
+        weight_decay: of the critic's optimiser.
+        scheduled: let the critic's rate fall with the student's.
         seed: of the points of the gradient penalty.
+
+    Shape:
+        student, teacher ``(N, classes, H, W)``; result ``()``.
+
+    Returns:
+        The loss, no unit, unbounded.
+
+    Raises:
+        ValueError: a setting is out of range, or the maps differ in shape.
+
+    Source:
+        Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019,
+        Sec. 3.1 and Eq. 3; weight 0.1.
     """
 
     def __init__(
-        self, classes: int, width: int = 64, penalty_weight: float = 10.0, seed: int = 0
+        self,
+        classes: int,
+        width: int = 64,
+        bound_last: bool = False,
+        softmax: bool = False,
+        hinge: bool = False,
+        penalty_weight: float = 10.0,
+        critic_weight: float = 1.0,
+        optimizer: Literal["adam", "sgd"] = "adam",
+        learning_rate: float = 4e-4,
+        betas: tuple[float, float] = (0.9, 0.99),
+        momentum: float = 0.9,
+        weight_decay: float = 0.0,
+        scheduled: bool = False,
+        seed: int = 0,
     ) -> None:
         super().__init__()
-        self.critic = Critic(classes, width)
+        check_positive("Holistic", critic_weight=critic_weight, learning_rate=learning_rate)
+        self.critic = Critic(classes, width, bound_last)
+        self.softmax = softmax
+        self.hinge = hinge
         self.penalty_weight = penalty_weight
+        self.critic_weight = critic_weight
         self.seed = seed
         self.steps = StepCount()
+        self._adversary = Adversary(
+            self.critic,
+            self.critic_loss,
+            self.score,
+            optimizer=optimizer,
+            learning_rate=learning_rate,
+            betas=betas,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            scheduled=scheduled,
+        )
 
     @property
     def adversary(self) -> Adversary:
         """The critic and how to teach it."""
-        return Adversary(self.critic, self.critic_loss)
+        return self._adversary
 
     def critic_loss(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
-        """Return :func:`critic_loss` of the class probabilities, for the critic's optimiser."""
+        """Return the weighted loss of the critic on both maps, for its optimiser."""
         # A function of the step: new points each time, and the same ones in a resumed run.
         seed = derive(self.seed, "critic", self.steps.value)
         self.steps.value += 1
-        return critic_loss(
-            self.critic,
-            _probabilities(student.detach()),
-            _probabilities(teacher.detach()),
-            batch.images,
-            penalty_weight=self.penalty_weight,
-            seed=seed,
-        )
+        ours, theirs = (self._seen(x.detach(), batch) for x in (student, teacher))
+        if self.hinge:
+            loss = hinge_critic_loss(self.critic, ours, theirs, batch.images)
+        else:
+            loss = critic_loss(
+                self.critic,
+                ours,
+                theirs,
+                batch.images,
+                penalty_weight=self.penalty_weight,
+                seed=seed,
+            )
+        return self.critic_weight * loss
+
+    def score(self, logits: Tensor, images: Tensor) -> Tensor:
+        """Return the critic's score of each map of logits, ``(N,)``, no position left out."""
+        scores: Tensor = self.critic(self._given(logits), images)
+        return scores
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
         check_same_maps("Holistic", student=student, teacher=teacher)
         with _frozen(self.critic):
-            return generator_loss(self.critic, _probabilities(student), batch.images)
+            return generator_loss(self.critic, self._seen(student, batch), batch.images)
 
     def extra_repr(self) -> str:
-        return f"penalty_weight={self.penalty_weight}"
+        return (
+            f"softmax={self.softmax}, hinge={self.hinge}, penalty_weight={self.penalty_weight}, "
+            f"critic_weight={self.critic_weight}"
+        )
+
+    def _seen(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return a map as the critic is given it, without what is padded."""
+        maps = self._given(logits)
+        return leave_out(maps, valid_at(batch, maps))
+
+    def _given(self, logits: Tensor) -> Tensor:
+        (maps,) = full_precision(logits)
+        return maps.softmax(dim=1) if self.softmax else maps
 
 
 @contextmanager
@@ -215,11 +309,6 @@ def _frozen(critic: nn.Module) -> Iterator[None]:
     finally:
         for parameter in parameters:
             parameter.requires_grad_(True)
-
-
-def _probabilities(logits: Tensor) -> Tensor:
-    (logits,) = full_precision(logits)
-    return logits.softmax(dim=1)
 
 
 def _shares(maps: Tensor, seed: int) -> Tensor:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 from segdistill.checks import check_maps
 from segdistill.losses.maths.class_means import class_means, one_hot
 from segdistill.losses.maths.first_order import first_order
-from segdistill.losses.maths.positions import check_labels, resize_labels
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.maths.unit import SHORTEST, length
 from segdistill.types import IGNORE_INDEX, Batch
@@ -31,14 +32,14 @@ def intra_class_variation(
 
     .. math:: L = \frac{1}{|V|} \sum_{(n, p) \in V} (m_x(n, p) - m_y(n, p))^2.
 
-    Gradient flows through the student's means as well. Positions without a label are left
-    out; without any labelled position the loss is 0. It does not change when a map is
-    multiplied by a positive number. No gradient reaches the teacher. Half-precision maps are
-    compared in float32. The gradient has no gradient of its own.
+    Gradient flows through the student's means as well. Positions without a label are left out;
+    without any labelled position the loss is 0. It does not change when a map is multiplied by a
+    positive number. No gradient reaches the teacher. Half-precision maps are compared in float32.
+    It is not twice differentiable.
 
-    Use it where labels are dense: it compares what labels can order. It holds little more than
-    one map beside its inputs, the gradient, and costs two products of the features with the
-    class means a map.
+    Use it where labels are dense: it compares what labels can order. It needs little more than
+    one map of memory beyond its inputs, the gradient, and costs two products of the features with
+    the class means per map.
 
     Args:
         student: features of the student, :math:`x`.
@@ -74,13 +75,15 @@ def intra_class_variation(
     student, teacher = full_precision(student, teacher.detach())
     membership = one_hot(labels, classes=classes, dtype=student.dtype)
     target, variation = (_variation(x, membership, labels) for x in (teacher, student))
-    count = membership.sum().clamp_min(1)
+    count = share_of_count(membership.sum())
     # Positions without a class are 0 on both sides.
     return (variation - target).square().sum() / count
 
 
 class IntraClassVariation(nn.Module):
     """Module form of :func:`intra_class_variation`; it has no parameters to learn.
+
+    It leaves out the positions that augmentation padded, whatever their label.
 
     Args:
         classes: number of classes.
@@ -91,7 +94,8 @@ class IntraClassVariation(nn.Module):
         self.classes = classes
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
-        return intra_class_variation(student, teacher, batch.labels, classes=self.classes)
+        labels = valid_labels(batch)
+        return intra_class_variation(student, teacher, labels, classes=self.classes)
 
     def extra_repr(self) -> str:
         return f"classes={self.classes}"

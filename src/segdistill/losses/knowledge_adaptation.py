@@ -8,10 +8,17 @@ from torch import Tensor, nn
 from segdistill.checks import check_batches, check_positive
 from segdistill.losses.adaptation import adaptation, check_orders
 from segdistill.losses.affinity import affinity
+from segdistill.losses.maths.positions import valid_at
 from segdistill.losses.maths.precision import full_precision
-from segdistill.losses.modules.autoencoder import Autoencoder, autoencoder_loss, conv_bn_relu
+from segdistill.losses.modules.autoencoder import (
+    Autoencoder,
+    autoencoder_loss,
+    conv_bn_relu,
+    through,
+)
 from segdistill.losses.modules.projector import check_widths, resize_like
 from segdistill.losses.modules.steps import StepCount
+from segdistill.types import Batch
 
 
 class KnowledgeAdaptation(nn.Module):
@@ -23,6 +30,9 @@ class KnowledgeAdaptation(nn.Module):
     student of stride 16, and where they do not meet the encoded map is resized bilinearly.
     The maps are given as they are, of different sizes.
 
+    Given a batch, what augmentation padded is 0 before every convolution here, as what is outside
+    the map is, and is left out of both parts; batch norm averages over it as in a network.
+
     The parts are ``adapt`` and ``affinity``, each times its weight. Adapters are trained with
     the student and are no part of it; they follow autocast as a network does, the comparison
     is in float32. The autoencoder and the progress of ``prepare`` are in the ``state_dict``.
@@ -32,7 +42,7 @@ class KnowledgeAdaptation(nn.Module):
         teacher_channels: channels of the teacher's map.
         adapt_weight: of the part ``adapt``; 50 in the paper.
         affinity_weight: of the part ``affinity``; 1 in the paper.
-        p: see :func:`adaptation`.
+        p: see :func:`adaptation`; 1 for the L1 form of Fig. 5.
         q: see :func:`adaptation`.
         adapter_layers: 3×3 convolutions with batch norm and ReLU of an adapter; 3 in the
             appendix, 1 in Sec. 3.1.
@@ -128,7 +138,9 @@ class KnowledgeAdaptation(nn.Module):
         self.autoencoder.eval()
         return self
 
-    def forward(self, student: Tensor, teacher: Tensor) -> dict[str, Tensor]:
+    def forward(
+        self, student: Tensor, teacher: Tensor, batch: Batch | None = None
+    ) -> dict[str, Tensor]:
         check_batches("KnowledgeAdaptation", student=student, teacher=teacher)
         check_widths("KnowledgeAdaptation", self.channels, student=student, teacher=teacher)
         done, planned = self.prepared.value, self.planned.value
@@ -138,13 +150,17 @@ class KnowledgeAdaptation(nn.Module):
                 f"{planned or 'no'} steps; call prepare first"
             )
         with torch.no_grad():
-            encoded = self.autoencoder.encode(teacher)
+            encoded = self.autoencoder.encode(teacher, valid_at(batch, teacher))
+        valid = valid_at(batch, student)
         student = student.to(next(self.adapter.parameters()).dtype)
-        adapted, related = self.adapter(student), self.affinity_adapter(student)
+        adapted, related = (
+            through(adapter, student, valid) for adapter in (self.adapter, self.affinity_adapter)
+        )
         encoded = resize_like(encoded, adapted)
+        adapt = adaptation(adapted, encoded, p=self.p, q=self.q, valid=valid)
         return {
-            "adapt": self.adapt_weight * adaptation(adapted, encoded, p=self.p, q=self.q),
-            "affinity": self.affinity_weight * affinity(related, encoded),
+            "adapt": self.adapt_weight * adapt,
+            "affinity": self.affinity_weight * affinity(related, encoded, valid=valid),
         }
 
     def _reconstruction(self, features: Tensor) -> Tensor:

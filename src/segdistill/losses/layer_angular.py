@@ -4,11 +4,13 @@ from torch import Tensor, nn
 
 from segdistill.checks import check_same_maps
 from segdistill.losses.maths.directions import squared_distance
+from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
+from segdistill.types import Batch
 
 
 @without_autocast
-def layer_angular(student: Tensor, teacher: Tensor) -> Tensor:
+def layer_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
     r"""Compare the directions of two feature maps, each image's map one vector (LAD).
 
     With :math:`\hat x_n` the map of image :math:`n` divided by its norm over channels and
@@ -22,32 +24,41 @@ def layer_angular(student: Tensor, teacher: Tensor) -> Tensor:
     teacher. Half-precision maps are compared in float32.
 
     Use it on the last backbone stage where feature scales of teacher and student differ: the
-    weight need not be found anew. It holds three maps beside its inputs for two images, two
-    for many. The gradient has no gradient of its own.
+    weight need not be found anew. It needs three maps of memory beyond its inputs for two images
+    (half a map more with ``valid``), two for many. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same shape.
+        valid: True where a position counts, False where augmentation padded; None counts
+            every position.
 
     Shape:
-        student, teacher ``(N, C, H, W)``; result ``()``.
+        student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
         The loss, no unit, from 0 to 4.
 
     Raises:
-        ValueError: the maps differ in shape or are not ``(N, C, H, W)``.
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or ``valid`` has
+            another size.
+        TypeError: ``valid`` is not bool.
 
     Source:
         Liu et al., "Rethinking Knowledge Distillation with Raw Features for Semantic
         Segmentation", WACV 2024, Eq. 5; weight 10, with :func:`pixelwise_kl` at 10.
     """
     check_same_maps("layer_angular", student=student, teacher=teacher)
-    return squared_distance(student, teacher, vector=(1, 2, 3), parts=0) / student.shape[0]
+    check_valid("layer_angular", valid, student)
+    total = squared_distance(student, teacher, vector=(1, 2, 3), parts=0, valid=valid)
+    return total / count_images(student, valid)
 
 
 class LayerAngular(nn.Module):
-    """Module form of :func:`layer_angular`; it has no parameters to learn."""
+    """Module form of :func:`layer_angular`; it has no parameters to learn.
 
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        return layer_angular(student, teacher)
+    Given a batch it leaves out the positions that augmentation padded.
+    """
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        return layer_angular(student, teacher, valid=valid_at(batch, student))

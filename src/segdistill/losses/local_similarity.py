@@ -1,77 +1,101 @@
 """Local similarity (LOCAL): match how alike each pixel and its eight neighbours are."""
 
+import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_valid, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import SHORTEST, length
+from segdistill.types import Batch
 
 # Half of the 8 neighbours, as (rows down, columns right): every pair of neighbours once.
 _OFFSETS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
 
 @without_autocast
-def local_similarity(student: Tensor, teacher: Tensor) -> Tensor:
+def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
     r"""Compare the cosines between neighbouring positions of two maps, of any two widths.
 
-    With :math:`E` the pairs of positions of an image that touch, diagonally as well,
+    With :math:`E_n` the pairs of positions of an image that touch, diagonally as well,
 
     .. math::
-        L = \frac{1}{N |E|} \sum_n \sum_{(i, j) \in E}
+        L = \frac{1}{N} \sum_n \frac{1}{|E_n|} \sum_{(i, j) \in E_n}
             (\cos(x_{ni}, x_{nj}) - \cos(y_{ni}, y_{nj}))^2.
 
     At the border only real neighbours count, and a map of one position has none: it gives 0.
     The loss does not change when a position is multiplied by a positive number. No gradient
     reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it as the cheap, near-sighted form of :func:`pairwise_similarity`. It holds three maps
-    beside its inputs at most. The gradient has no gradient of its own.
+    Use it as the cheap, near-sighted form of :func:`pairwise_similarity`. It needs at most three
+    maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same height and width.
+        valid: True where a position counts, False where augmentation padded; None counts
+            every position. A pair counts where both positions do; an image without any pair has
+            no part in the mean.
 
     Shape:
-        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; result ``()``.
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result
+        ``()``.
 
     Returns:
         The loss, no unit, from 0 to 4.
 
     Raises:
-        ValueError: the maps differ in size or are not ``(N, C, H, W)``.
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``, or ``valid`` has
+            another size.
+        TypeError: ``valid`` is not bool.
 
     Source:
         Xie et al., "Improving Fast Segmentation With Teacher-student Learning", BMVC 2018,
         arXiv:1810.08476; "LOCAL" in Liu et al., CVPR 2019, Table 2.
     """
     check_maps("local_similarity", student=student, teacher=teacher)
+    check_valid("local_similarity", valid, student)
+    everywhere = torch.ones_like(student[:, :1], dtype=torch.bool)
+    counted = everywhere if valid is None else valid[:, None]
+    pairs = torch.stack([_both(counted, *offset).sum(dim=(1, 2, 3)) for offset in _OFFSETS]).sum(0)
+    shares = 1 / pairs.clamp_min(1)[:, None, None, None]
+    images = len(student) if valid is None else share_of_count((pairs > 0).sum())
 
-    def difference(student: Tensor, teacher: Tensor) -> Tensor:
+    def difference(student: Tensor, teacher: Tensor, shares: Tensor) -> Tensor:
         lengths_s, lengths_t = (length(x, dim=1).clamp_min(SHORTEST) for x in (student, teacher))
         # Starts at a 0 with a graph, for maps without any neighbours.
         total = student[:0].sum()
         for down, right in _OFFSETS:
             cosine_s = _cosines(student, lengths_s, down, right)
             cosine_t = _cosines(teacher, lengths_t, down, right)
-            total = total + (cosine_s - cosine_t).square().sum()
+            # A position that does not count is 0 here, and its cosine with any other 0 too.
+            total = total + ((cosine_s - cosine_t).square() * shares).sum()
         return total
 
-    pairs = sum(_shifted(student[:, 0], *offset).numel() for offset in _OFFSETS)
-    return sum_over_blocks(difference, student, teacher, dim=0) / max(pairs, 1)
+    return sum_over_blocks(difference, student, teacher, shares, dim=0, valid=valid) / images
 
 
 class LocalSimilarity(nn.Module):
-    """Module form of :func:`local_similarity`; it has no parameters to learn."""
+    """Module form of :func:`local_similarity`; it has no parameters to learn.
 
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        return local_similarity(student, teacher)
+    Given a batch it leaves out the positions that augmentation padded.
+    """
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        return local_similarity(student, teacher, valid=valid_at(batch, student))
 
 
 def _cosines(maps: Tensor, lengths: Tensor, down: int, right: int) -> Tensor:
     """Return the cosine of each position and its neighbour at one offset."""
     product = (_shifted(maps, down, right) * _shifted(maps, -down, -right)).sum(1, keepdim=True)
     return product / (_shifted(lengths, down, right) * _shifted(lengths, -down, -right))
+
+
+def _both(valid: Tensor, down: int, right: int) -> Tensor:
+    """Return whether each position and its neighbour at one offset both count."""
+    return _shifted(valid, down, right) & _shifted(valid, -down, -right)
 
 
 def _shifted(maps: Tensor, down: int, right: int) -> Tensor:

@@ -1,15 +1,18 @@
 """Magnitude distillation (MD): match the length of the whole map and nothing else."""
 
+import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import length
+from segdistill.types import Batch
 
 
 @without_autocast
-def magnitude(student: Tensor, teacher: Tensor) -> Tensor:
+def magnitude(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
     r"""Compare the norms of two feature maps, each image's map one vector.
 
     .. math:: L = \frac{1}{N} \sum_n \frac{(\|y_n\|_2 - \|x_n\|_2)^2}{C P}
@@ -18,36 +21,49 @@ def magnitude(student: Tensor, teacher: Tensor) -> Tensor:
     show that this half does not help. No gradient reaches the teacher, and none a map of
     zeros. Half-precision maps are compared in float32.
 
-    It holds two maps beside its inputs. The gradient has no gradient of its own.
+    It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same shape.
+        valid: True where a position counts, False where augmentation padded; None counts
+            every position.
 
     Shape:
-        student, teacher ``(N, C, H, W)``; result ``()``.
+        student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
         The loss in squared units of the features, at least 0.
 
     Raises:
-        ValueError: the maps differ in shape or are not ``(N, C, H, W)``.
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or ``valid`` has
+            another size.
+        TypeError: ``valid`` is not bool.
 
     Source:
         Liu et al., "Rethinking Knowledge Distillation with Raw Features for Semantic
         Segmentation", WACV 2024, Eq. 4.
     """
     check_same_maps("magnitude", student=student, teacher=teacher)
+    check_valid("magnitude", valid, student)
 
-    def difference(student: Tensor, teacher: Tensor) -> Tensor:
+    everywhere = torch.ones_like(student[:, 0], dtype=torch.bool)
+    positions = (everywhere if valid is None else valid).sum(dim=(1, 2)).clamp_min(1)
+
+    def difference(student: Tensor, teacher: Tensor, positions: Tensor) -> Tensor:
         every = (1, 2, 3)
-        return (length(teacher, dim=every) - length(student, dim=every)).square().sum()
+        squares = (length(teacher, dim=every) - length(student, dim=every)).square()
+        return (squares.flatten() / positions).sum()
 
-    return sum_over_blocks(difference, student, teacher, dim=0) / student.numel()
+    total = sum_over_blocks(difference, student, teacher, positions, dim=0, valid=valid)
+    return total / (count_images(student, valid) * student.shape[1])
 
 
 class Magnitude(nn.Module):
-    """Module form of :func:`magnitude`; it has no parameters to learn."""
+    """Module form of :func:`magnitude`; it has no parameters to learn.
 
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        return magnitude(student, teacher)
+    Given a batch it leaves out the positions that augmentation padded.
+    """
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        return magnitude(student, teacher, valid=valid_at(batch, student))

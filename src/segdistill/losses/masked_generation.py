@@ -5,8 +5,10 @@ from torch import Tensor, nn
 from segdistill.checks import check_maps
 from segdistill.losses.feature_mse import feature_mse
 from segdistill.losses.maths.gather import draw_uniform
+from segdistill.losses.maths.positions import leave_out, valid_at
 from segdistill.losses.modules.projector import Projector, check_widths
 from segdistill.losses.modules.steps import StepCount
+from segdistill.types import Batch
 
 
 class MaskedGeneration(nn.Module):
@@ -14,9 +16,12 @@ class MaskedGeneration(nn.Module):
 
     With A a 1×1 convolution where the widths differ, M a mask that drops each position of
     each image with probability :math:`\lambda`, and G a 3×3 convolution, a ReLU and a 3×3
-    convolution,
+    convolution, and V the valid positions of all images,
 
-    .. math:: L = \frac{1}{N C P} \sum_{n, c, p} (G(M \odot A(x)) - y)_{ncp}^2.
+    .. math:: L = \frac{1}{C |V|} \sum_{c, p \in V} (G(M \odot A(x)) - y)_{cp}^2.
+
+    Given a batch, what augmentation padded is treated as what is outside the map: the
+    convolutions see zeros there.
 
     A and G are trained with the student and are no part of it. The mask is a function of
     the seed, the step and the place in the batch. The convolutions follow autocast as a
@@ -65,14 +70,17 @@ class MaskedGeneration(nn.Module):
             nn.Conv2d(teacher_channels, teacher_channels, kernel_size=3, padding=1),
         )
 
-    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
         check_maps("MaskedGeneration", student=student, teacher=teacher)
         check_widths("MaskedGeneration", self.channels, student=student, teacher=teacher)
-        aligned = self.align(student.to(next(self.generate.parameters()).dtype))
-        generated = self.generate(aligned * self._mask(aligned))
+        valid = valid_at(batch, student)
+        maps = self.align(student.to(next(self.generate.parameters()).dtype))
+        maps = maps * self._mask(maps)
+        for layer in self.generate:
+            maps = layer(leave_out(maps, valid))
         if self.training:
             self.steps.value += 1
-        return feature_mse(generated, teacher)
+        return feature_mse(maps, teacher, valid=valid)
 
     def extra_repr(self) -> str:
         return f"drop={self.drop}"

@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_positive, check_same_maps
-from segdistill.losses.maths.positions import check_valid, resize_valid
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_valid, valid_at, valid_labels
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.maths.relations import relation_kl
 from segdistill.losses.maths.unit import unit
@@ -31,10 +32,10 @@ def memory_relations(
         L = \frac{1}{A} \sum_a \mathrm{KL}\big(
             \sigma(F^y V^T / \tau)[a] \,\|\, \sigma(F^x V^T / \tau)[a] \big).
 
-    The similarity maps are never held whole; what is left is three products of anchors,
-    contrasts and width. Use it where a batch is too small to hold the classes that should be
-    told apart. No gradient reaches the teacher or the contrasts. Half precision is compared in
-    float32. The gradient has no gradient of its own.
+    The similarity maps are never held whole; what is left is three products of anchors, contrasts
+    and width. Use it where a batch is too small to hold the classes that should be told apart. No
+    gradient reaches the teacher or the contrasts. Half precision is compared in float32. It is
+    not twice differentiable.
 
     Args:
         student: anchors of the student, :math:`x`, as a map or as rows.
@@ -83,7 +84,7 @@ def memory_relations(
         student,
         teacher,
         contrasts=(contrast, contrast),
-        weights=counted / counted.sum().clamp_min(1),
+        weights=counted / share_of_count(counted.sum()),
         temperature=temperature,
     )
 
@@ -102,11 +103,11 @@ class MemoryRelations(nn.Module):
         temperature: see :func:`memory_relations`.
         pixel_weight: of the part ``pixel``; 0.1 in the paper, 0.01 on Pascal VOC.
         region_weight: of the part ``region``.
-        pixel_queue: pixels kept of a class.
-        region_queue: regions kept of a class.
-        pixels: pushed at most for a class of an image.
-        pixel_contrasts: drawn in a step, balanced over the classes.
-        region_contrasts: drawn in a step, balanced over the classes.
+        pixel_queue: pixels kept per class.
+        region_queue: regions kept per class.
+        pixels: at most so many per class and image are pushed.
+        pixel_contrasts: pixels drawn per step, balanced over the classes.
+        region_contrasts: regions drawn per step, balanced over the classes.
         seed: of the queues at the start and of all draws.
     """
 
@@ -137,7 +138,7 @@ class MemoryRelations(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> dict[str, Tensor]:
         step = self.steps.value
-        valid = resize_valid(batch.valid, student.shape[-2:])
+        valid, labels = valid_at(batch, student), valid_labels(batch)
         pixels = self.pixel.draw(self.pixel_contrasts, step=step)
         regions = self.region.draw(self.region_contrasts, step=step)
         parts = {
@@ -151,8 +152,8 @@ class MemoryRelations(nn.Module):
             )
         }
         if self.training:
-            self.pixel.enqueue(teacher, batch.labels, step=step)
-            self.region.enqueue(teacher, batch.labels)
+            self.pixel.enqueue(teacher, labels, step=step)
+            self.region.enqueue(teacher, labels)
             self.steps.value += 1
         return parts
 

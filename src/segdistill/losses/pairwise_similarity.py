@@ -5,8 +5,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_maps
+from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.gram import compare_cosines, squared_differences
-from segdistill.losses.maths.positions import check_valid, resize_valid
+from segdistill.losses.maths.positions import check_valid, valid_at
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.types import Batch
 
@@ -28,17 +29,16 @@ def pairwise_similarity(
             (\cos(x_{ni}, x_{nj}) - \cos(y_{ni}, y_{nj}))^2.
 
     The M×M map is not built where it is larger than C×C: for unit columns U and V,
-    :math:`\sum_{ij} (u_i \cdot u_j - v_i \cdot v_j)^2 =
-    \|U U^T\|^2 + \|V V^T\|^2 - 2 \|U V^T\|^2`.
-    What is left is five products of C×C×M an image, two of them by half. It holds less than
-    three maps beside its inputs.
+    :math:`\sum_{ij} (u_i \cdot u_j - v_i \cdot v_j)^2 = \|U U^T\|^2 + \|V V^T\|^2 - 2 \|U
+    V^T\|^2`. What is left is five products of C×C×M per image, two of them by half. It needs less
+    than three maps of memory beyond its inputs.
 
     Use it where the layout of a scene should be learnt, not its features; Niemann et al. 2023
     find no gain from it over a tuned :func:`pixelwise_kl`.
 
     The loss does not change when a position is multiplied by a positive number. No gradient
-    reaches the teacher. Half-precision maps are compared in float32. The gradient has no
-    gradient of its own.
+    reaches the teacher. Half-precision maps are compared in float32. It is not twice
+    differentiable.
 
     Args:
         student: features of the student, :math:`x`.
@@ -81,7 +81,7 @@ def pairwise_similarity(
     else:
         weights = valid.flatten(start_dim=1).to(student.dtype)
     counts = weights.sum(dim=1)
-    images = (counts > 0).sum().clamp_min(1)
+    images = share_of_count((counts > 0).sum())
     shares = 1 / (counts.clamp_min(1).square() * images)
     maps = (student.flatten(start_dim=2), teacher.flatten(start_dim=2))
     return compare_cosines(squared_differences, *maps, weights=weights, shares=shares)
@@ -101,7 +101,7 @@ class PairwiseSimilarity(nn.Module):
         self.pool = _kernel("PairwiseSimilarity", pool)
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
-        valid = None if batch is None else resize_valid(batch.valid, student.shape[-2:])
+        valid = valid_at(batch, student)
         return pairwise_similarity(student, teacher, pool=self.pool, valid=valid)
 
     def extra_repr(self) -> str:

@@ -1,12 +1,11 @@
 """Pixel-wise distillation: match the class distribution of every pixel."""
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_valid, resize_valid
+from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import Batch
 
@@ -27,8 +26,8 @@ def pixelwise_kl(
     It is 0 for equal maps, and does not change when a constant is added to the logits of a
     pixel. No gradient reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it first: tuned with the same care, few methods add to it (Niemann et al. 2023, Table
-    6). It holds two maps beside its inputs. The gradient has no gradient of its own.
+    Use it first: tuned with the same care, few methods add to it (Niemann et al. 2023, Table 6).
+    It needs two maps of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
@@ -58,17 +57,13 @@ def pixelwise_kl(
     check_positive("pixelwise_kl", temperature=temperature)
     check_valid("pixelwise_kl", valid, student)
 
-    def divergence(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
+    def divergence(student: Tensor, teacher: Tensor) -> Tensor:
         log_s = F.log_softmax(student / temperature, dim=1)
         log_t = F.log_softmax(teacher / temperature, dim=1)
-        divergences = F.kl_div(log_s, log_t, reduction="none", log_target=True)
-        # Multiplied, not selected: the same work for every batch, and no waiting for a count.
-        return (divergences.sum(dim=1, keepdim=True) * valid).sum()
+        return F.kl_div(log_s, log_t, reduction="sum", log_target=True)
 
-    if valid is None:
-        valid = torch.ones_like(student[:, 0], dtype=torch.bool)
-    total = sum_over_blocks(divergence, student, teacher, valid[:, None], dim=2)
-    return total * temperature**2 / valid.sum().clamp_min(1)
+    total = sum_over_blocks(divergence, student, teacher, dim=2, valid=valid)
+    return total * temperature**2 / count_positions(student, valid)
 
 
 class PixelwiseKL(nn.Module):
@@ -87,7 +82,7 @@ class PixelwiseKL(nn.Module):
         self.temperature = temperature
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
-        valid = None if batch is None else resize_valid(batch.valid, student.shape[-2:])
+        valid = valid_at(batch, student)
         return pixelwise_kl(student, teacher, temperature=self.temperature, valid=valid)
 
     def extra_repr(self) -> str:

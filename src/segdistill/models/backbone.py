@@ -16,17 +16,17 @@ from torch import Tensor, nn
 
 from segdistill.checks import nearest
 from segdistill.models.heads.head import FeatureInfo
-from segdistill.models.images import IMAGENET_MEAN, IMAGENET_STD
+from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A backbone that timm can build but has no name for.
+    """A backbone that timm can build but does not name.
 
     Attributes:
         base: the timm name it starts from.
-        arguments: what differs.
-        multiplier: width of a MobileNetV2.
+        arguments: of ``timm.create_model``, where they differ from those of the base.
+        multiplier: of the width of a MobileNetV2.
         ceil_pooling: round the size up, not down, in the pooling of a ResNet's stem, so that
             a 512x1024 image gives maps of 65x129 and not 64x128.
     """
@@ -66,7 +66,7 @@ class Trunk(nn.Module, ABC):
     Attributes:
         features: width and stride of each map.
         mean: of the normalisation that the weights expect, RGB in [0, 1].
-        std: likewise.
+        std: standard deviation in the same scale.
     """
 
     features: tuple[FeatureInfo, ...]
@@ -84,13 +84,13 @@ class Backbone(Trunk):
     Args:
         name: a timm name, or a key of ``VARIANTS``.
         output_stride: stride of the last map: 8, 16 or 32; below 32 the last stages are
-            dilated in place of strided.
+            dilated instead of strided.
         pretrained: load ImageNet weights by timm's name (downloads them if they are not in
             the cache of the Hugging Face hub).
 
     Raises:
-        ValueError: timm has no such backbone, it cannot give the stride or maps at all, or
-            there are no weights to load; in the forward pass: it does not take the images.
+        ValueError: timm has no such backbone, it cannot return maps or not at that stride, or
+            there are no weights to load; in the forward pass: images of that size do not fit.
     """
 
     def __init__(self, name: str, output_stride: int = 16, pretrained: bool = False) -> None:
@@ -122,11 +122,11 @@ class Backbone(Trunk):
             maps: list[Tensor] = self.body(images)
         except AssertionError as error:
             raise ValueError(
-                f"Backbone {self.name}: expected images of a size that it takes, got "
+                f"Backbone {self.name}: expected images of a size that it can take, got "
                 f"{tuple(images.shape[2:])}: {error}; use another crop or another backbone"
             ) from error
         if self.channels_last_axis:
-            return [each.permute(0, 3, 1, 2) for each in maps]
+            return [channels_last.permute(0, 3, 1, 2) for channels_last in maps]
         return list(maps)
 
 
@@ -137,10 +137,10 @@ def backbone_names() -> list[str]:
 
 @cache
 def any_size(name: str) -> tuple[tuple[str, bool], ...]:
-    """Return the settings with which a timm network takes images of any size.
+    """Return the keywords that make a timm network take images of any size.
 
-    Swin and ViT insist on the size of their training unless they are told not to; each
-    family has a word of its own for it.
+    Swin and ViT insist on the image size of their training unless told otherwise, each family by
+    a keyword of its own.
 
     Args:
         name: a timm name.
@@ -191,7 +191,7 @@ def _create(name: str, variant: Variant, output_stride: int, pretrained: bool) -
         try:
             body = _build(variant, arguments | dilation)
         except (TypeError, AssertionError, NotImplementedError):
-            # One that cannot be dilated may have the stride that was asked for, as ViT has 16.
+            # A network that cannot be dilated may have that stride already, as ViT has 16.
             body = _build(variant, arguments)
     except (RuntimeError, OSError) as error:
         if not pretrained:
@@ -212,7 +212,7 @@ def _create(name: str, variant: Variant, output_stride: int, pretrained: bool) -
 
 def _build(variant: Variant, arguments: Mapping[str, Any]) -> nn.Module:
     if variant.multiplier is not None:
-        # timm's named networks cannot be told another width.
+        # timm's named networks do not take another width.
         scaled: nn.Module = efficientnet._gen_mobilenet_v2(
             variant.base, variant.multiplier, **arguments
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -11,7 +10,9 @@ from torch import nn
 
 from segdistill.catalogue import tables
 from segdistill.catalogue.networks import network_entry
+from segdistill.catalogue.settings import REQUIRED
 from segdistill.checks import nearest
+from segdistill.config import NetworkConfig
 from segdistill.errors import ConfigError
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import set_taps
@@ -22,15 +23,16 @@ COMMON = ("network", "weights", "taps")
 
 
 def build_network(
-    settings: Mapping[str, object], *, classes: int, seed: int | None = None
+    settings: NetworkConfig | Mapping[str, object], *, classes: int, seed: int | None = None
 ) -> nn.Module:
     """Build the network that a config's ``teacher`` or ``student`` part describes.
 
     Args:
-        settings: ``network`` names a row of ``NETWORKS``, or a network of somebody else as in
-            ``SOURCES``; ``weights`` may name a file, which
-            is loaded strictly and makes ``pretrained`` unnecessary; ``taps`` may map names
-            to module paths; the rest are that row's settings.
+        settings: a checked section of a config, or the same as a mapping: ``network`` names
+            a row of ``NETWORKS``, or a network of somebody else as in ``SOURCES``;
+            ``weights`` may name a file, which is loaded strictly and makes ``pretrained``
+            unnecessary; ``taps`` may map names to module paths; the rest are that row's
+            settings.
         classes: number of classes.
         seed: seed of the initial weights; None draws them from torch's global generator.
 
@@ -41,21 +43,16 @@ def build_network(
         FileNotFoundError: there is no such file.
         ValueError: the network refuses a setting, or a tap does not exist.
     """
-    name = str(settings.get("network", ""))
+    weights: object
+    taps: object
+    if isinstance(settings, NetworkConfig):
+        name, arguments = settings.network, dict[str, object](settings.settings())
+        weights, taps = settings.weights, settings.taps
+    else:
+        name, arguments = str(settings.get("network", "")), _checked(settings)
+        weights, taps = settings.get("weights"), settings.get("taps")
     entry = network_entry(name)
-    arguments = {key: value for key, value in settings.items() if key not in COMMON}
-    known = tables.settings("segdistill.models", entry.target, entry.given)
-    for key in arguments:
-        if key not in known:
-            raise ConfigError(
-                f"network {name}: expected one of its settings, got '{key}'; {nearest(key, known)}"
-            )
-    required = [key for key, each in known.items() if each.default is inspect.Parameter.empty]
-    for key in required:
-        if key not in arguments:
-            raise ConfigError(f"network {name}: expected a setting '{key}', got none; add it")
-    weights = settings.get("weights")
-    if weights is not None and "pretrained" in known:
+    if weights is not None and "pretrained" in entry.settings:
         arguments["pretrained"] = False
     constructor = tables.load("segdistill.models", entry.target)
     given: dict[str, object] = {"name": name.partition(":")[2], "classes": classes}
@@ -63,10 +60,27 @@ def build_network(
     network = _construct(constructor, arguments, seed)
     if weights is not None:
         _load(network, Path(str(weights)))
-    taps = settings.get("taps")
     if isinstance(taps, Mapping):
         _name(network, {str(key): str(path) for key, path in taps.items()})
     return network
+
+
+def _checked(settings: Mapping[str, object]) -> dict[str, object]:
+    """Return a row's own settings, after checking them against the table."""
+    name = str(settings.get("network", ""))
+    entry = network_entry(name)
+    arguments = {key: value for key, value in settings.items() if key not in COMMON}
+    known = entry.settings
+    for key in arguments:
+        if key not in known:
+            raise ConfigError(
+                f"network {name}: expected one of its settings, got '{key}'; {nearest(key, known)}"
+            )
+    required = [key for key, each in known.items() if each.default is REQUIRED]
+    for key in required:
+        if key not in arguments:
+            raise ConfigError(f"network {name}: expected a setting '{key}', got none; add it")
+    return arguments
 
 
 def _load(network: nn.Module, path: Path) -> None:

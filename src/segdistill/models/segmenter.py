@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from segdistill.models.backbone import Trunk
 from segdistill.models.heads.fcn import FullyConvolutional
 from segdistill.models.heads.head import Head
-from segdistill.models.images import check_images
+from segdistill.models.inputs import check_images, register_normalisation
 from segdistill.types import SegOutput
 
 
@@ -16,19 +16,19 @@ class Segmenter(nn.Module):
     """A segmentation network from RGB images in [0, 1] to logits at its own stride.
 
     Args:
-        backbone: gives the maps, and mean and std of the normalisation.
+        backbone: gives the maps, and the mean and deviation of the normalisation.
         head: from the maps to the last map before the classifier.
         classes: number of classes.
-        dropout: share of channels' values dropped before the classifier in training.
+        dropout: share of values dropped before the classifier in training.
         auxiliary: add a head and a classifier on the stage before the last; they run in
             training mode only.
-        auxiliary_width: its channels; None takes a quarter of that stage's.
+        auxiliary_width: channels of the auxiliary head; None takes a quarter of that stage's.
 
     Attributes:
-        taps: module path of the maps that have names: ``backbone``, ``head``, ``logits``.
-        stride: image pixels that a position of the logits stands for.
-        smallest_image: the least height and width of an image that it takes.
-        run_auxiliary: run the auxiliary head outside training mode too, to count its cost.
+        taps: module path by name of the tap: ``backbone``, ``head``, ``logits``.
+        stride: image pixels per position of the logits.
+        smallest_image: the least height and width of an image.
+        run_auxiliary: also run the auxiliary head in evaluation mode, to count its cost.
 
     Shape:
         images ``(N, 3, H, W)``; logits ``(N, classes, ceil(H / stride), ceil(W / stride))``.
@@ -51,8 +51,7 @@ class Segmenter(nn.Module):
         self.classes = classes
         self.stride = head.out_stride
         self.smallest_image = (head.smallest_map - 1) * backbone.features[-1].stride + 1
-        self.register_buffer("mean", torch.tensor(backbone.mean).reshape(1, 3, 1, 1))
-        self.register_buffer("std", torch.tensor(backbone.std).reshape(1, 3, 1, 1))
+        register_normalisation(self, backbone.mean, backbone.std)
         self.backbone = backbone
         self.head = head
         self.dropout = nn.Dropout(dropout)
@@ -81,6 +80,6 @@ class Segmenter(nn.Module):
         if self.training and self.head.pools_image and images.shape[0] < 2:
             raise ValueError(
                 "Segmenter: expected at least 2 images in a training batch, since the head "
-                "normalises one value an image, got 1; use a larger batch_size or "
+                "normalises a single value per image, got 1; use a larger batch_size or "
                 "network.eval()"
             )

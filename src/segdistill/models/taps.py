@@ -10,19 +10,20 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.checks import nearest
+from segdistill.network_state import device_of, evaluating
 
 _PATCHES = (1, 2, 4, 7, 8, 14, 16, 28, 32, 64)
 
 
 @dataclass(frozen=True)
 class TapShape:
-    """What a tap's map looks like.
+    """Width, stride and size of a tap's map.
 
     Attributes:
         channels: its width.
-        stride: image pixels a position stands for: the power of two that gives its size,
-            or their quotient, rounded to a whole number.
-        size: height and width at the image that was tried; shapes compare without it.
+        stride: image pixels per position: the power of two that explains its size, or else
+            the quotient of the two sizes, rounded.
+        size: height and width for the image that was tried; not compared by ``==``.
     """
 
     channels: int
@@ -36,7 +37,7 @@ def tap_paths(network: nn.Module) -> dict[str, str]:
 
 
 def set_taps(network: nn.Module, taps: Mapping[str, str]) -> None:
-    """Give names to module paths of a network, beside those it has.
+    """Add names for module paths of a network.
 
     Raises:
         ValueError: the network has no such module.
@@ -60,8 +61,8 @@ def resolve(network: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:
 def record(network: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Tensor]]:
     """Record maps during the forward passes inside the ``with`` block.
 
-    A module that returns several maps counts with its last. A pass overwrites the maps of
-    the one before.
+    Of a module that returns several maps, the last is recorded. Each pass overwrites the maps
+    of the one before.
 
     Args:
         network: any module.
@@ -71,7 +72,7 @@ def record(network: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Tenso
         A dict that each forward pass fills with ``(N, C, h, w)`` by tap.
 
     Raises:
-        ValueError: the network has no such tap, or in the forward pass: it gives no map.
+        ValueError: the network has no such tap, or in the forward pass: it returns no map.
     """
     maps: dict[str, Tensor] = {}
     handles = []
@@ -79,7 +80,7 @@ def record(network: nn.Module, names: Iterable[str]) -> Iterator[dict[str, Tenso
         for name, module in resolve(network, names).items():
 
             def keep(_module: nn.Module, _inputs: object, output: object, name: str = name) -> None:
-                # The layer after may work in place, so the map is copied while it is right.
+                # The next layer may work in place, so the map is copied at once.
                 maps[name] = as_map(name, output).clone()
 
             handles.append(module.register_forward_hook(keep))
@@ -100,11 +101,11 @@ def describe(
         size: height and width of the image.
 
     Raises:
-        ValueError: the network has no such tap, it gives no map, or it does not run.
+        ValueError: the network has no such tap, it returns no map, or it does not run.
     """
     names = list(names)
     with record(network, names) as maps, evaluating(network), torch.no_grad():
-        network(torch.zeros(1, 3, *size, device=_device(network)))
+        network(torch.zeros(1, 3, *size, device=device_of(network)))
     for name in names:
         if name not in maps:
             raise ValueError(
@@ -128,9 +129,9 @@ def _stride(image: tuple[int, int], size: tuple[int, int]) -> int:
 
 
 def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
-    """Return width and stride of every module that gives a map, in the order they run.
+    """Return width and stride of every module that returns a map, in the order in which they run.
 
-    Names of taps come first. A path can be used as a tap as it is, or be given a name under
+    Named taps come first. A path can be used as a tap directly, or be given a name under
     ``taps`` in a config.
 
     Args:
@@ -146,7 +147,7 @@ def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
     shapes: dict[str, TapShape] = {}
     handles = []
 
-    def look(path: str, output: object) -> None:
+    def keep_shape(path: str, output: object) -> None:
         try:
             maps = as_map(path, output, size)
         except ValueError:
@@ -158,11 +159,11 @@ def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
             if path:
                 handles.append(
                     module.register_forward_hook(
-                        lambda _module, _inputs, output, path=path: look(path, output)
+                        lambda _module, _inputs, output, path=path: keep_shape(path, output)
                     )
                 )
         with evaluating(network), torch.no_grad():
-            network(torch.zeros(1, 3, *size, device=_device(network)))
+            network(torch.zeros(1, 3, *size, device=device_of(network)))
     finally:
         for handle in handles:
             handle.remove()
@@ -170,28 +171,16 @@ def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
     return {**named, **shapes}
 
 
-@contextmanager
-def evaluating(network: nn.Module) -> Iterator[None]:
-    """Hold a network in evaluation mode, then give every module its mode back."""
-    modes = [(module, module.training) for module in network.modules()]
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
-
-
 def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Tensor:
     """Return a module's output as one map ``(N, C, h, w)``.
 
     Args:
         name: of the tap, for the message.
-        output: a map, or several in tuples, lists or dicts, whose last map counts.
-        size: height and width of the images; with it tokens ``(N, L, D)`` become a map.
+        output: a map, or several in nested tuples, lists or dicts, of which the last is taken.
+        size: height and width of the images; given, tokens ``(N, L, D)`` are reshaped to a map.
 
     Raises:
-        ValueError: there is no map in it.
+        ValueError: the output contains no map.
     """
     parts = list(_last_first(output))
     for part in parts:
@@ -199,7 +188,7 @@ def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Te
             return part
     for part in parts:
         if isinstance(part, Tensor) and part.ndim == 3 and size is not None:
-            maps = tokens_to_map(part, size)
+            maps = _tokens_to_map(part, size)
             if maps is not None:
                 return maps
     raise ValueError(
@@ -209,7 +198,7 @@ def as_map(name: str, output: object, size: tuple[int, int] | None = None) -> Te
 
 
 def _last_first(output: object) -> Iterator[object]:
-    """Yield what is inside nested tuples, lists and dicts, the last first."""
+    """Yield the leaves of nested tuples, lists and dicts, last to first."""
     parts = list(output.values()) if isinstance(output, Mapping) else output
     if not isinstance(parts, (tuple, list)):
         yield output
@@ -218,14 +207,14 @@ def _last_first(output: object) -> Iterator[object]:
         yield from _last_first(part)
 
 
-def tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor | None:
-    """Return a transformer's tokens as a map, or None where they are no grid.
+def _tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor | None:
+    """Return a transformer's tokens as a map, or None where they do not form a grid.
 
     The stride is the one whose grid over the image has as many cells as there are tokens;
     extra tokens in front, one for the class and four registers at most, are left out.
 
     Args:
-        tokens: what a layer returns.
+        tokens: output of a layer.
         size: height and width of the images.
 
     Shape:
@@ -252,7 +241,7 @@ def _describe(output: object) -> str:
 def _module(network: nn.Module, path: str) -> nn.Module:
     modules = dict(network.named_modules())
     if path not in modules or not path:
-        names = [*tap_paths(network), *(each for each in modules if each)]
+        names = [*tap_paths(network), *filter(None, modules)]
         answer = nearest(path, names)
         if not answer.startswith("did"):
             answer = f"choose one of: {', '.join(tap_paths(network)) or 'its module paths'}"
@@ -262,9 +251,3 @@ def _module(network: nn.Module, path: str) -> nn.Module:
         )
     module: nn.Module = modules[path]
     return module
-
-
-def _device(network: nn.Module) -> torch.device:
-    for tensor in (*network.parameters(), *network.buffers()):
-        return tensor.device
-    return torch.device("cpu")

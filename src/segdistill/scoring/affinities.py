@@ -1,4 +1,4 @@
-"""Affinity map: how alike every position of a feature map is to one that is pointed at."""
+"""The affinity map: how alike every position of a feature map is to a chosen one."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ def affinity_map(features: Tensor, *, row: int, column: int) -> Tensor:
 
     It is the row of the affinity matrix of knowledge adaptation that belongs to the point
     :math:`i`, without the factor :math:`1 / (h w)`. A position whose features are all 0 has
-    an affinity of 0 to every other.
+    an affinity of 0 to all others.
 
     Args:
-        features: of one image, :math:`f`.
+        features: :math:`f`, of one image.
         row: of the point, from 0.
         column: of the point, from 0.
 

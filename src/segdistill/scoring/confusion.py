@@ -10,43 +10,12 @@ from segdistill.types import IGNORE_INDEX
 _INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
-def confusion_matrix(
-    prediction: Tensor, labels: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX
-) -> Tensor:
-    r"""Count how often each class of the truth is predicted as each class.
-
-    .. math:: M_{ab} = |\{p : \text{labels}_p = a, \text{prediction}_p = b\}|
-
-    Args:
-        prediction: predicted class ids, integers.
-        labels: true class ids, integers.
-        classes: the number of classes :math:`K`.
-        ignore_index: label of positions that are not counted.
-
-    Shape:
-        prediction, labels the same, any; result ``(K, K)`` int64, rows are the truth.
-
-    Returns:
-        The counts, on the device of the labels.
-
-    Raises:
-        ValueError: the shapes differ, or an id is neither a class nor, for labels, ignored.
-        TypeError: an argument does not hold integers.
-    """
-    _check(prediction, labels)
-    flat = image_confusions(
-        prediction.reshape(1, 1, -1),
-        labels.reshape(1, 1, -1),
-        classes=classes,
-        ignore_index=ignore_index,
-    )
-    return flat[0]
-
-
 def image_confusions(
     prediction: Tensor, labels: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX
 ) -> Tensor:
-    """Count as :func:`confusion_matrix` does, for each image of a batch by itself.
+    r"""Count, for each image of a batch, how often each true class is predicted as each class.
+
+    .. math:: M_{nab} = |\{p : \text{labels}_{np} = a, \text{prediction}_{np} = b\}|
 
     Args:
         prediction: predicted class ids, integers.
@@ -87,7 +56,7 @@ def image_confusions(
 
 
 class ConfusionMatrix:
-    """Accumulate :func:`confusion_matrix` over batches; scores are functions of ``counts``.
+    """Sum of :func:`image_confusions` over batches; scores are functions of its ``counts``.
 
     Args:
         classes: the number of classes.
@@ -118,27 +87,11 @@ class ConfusionMatrix:
         if self.per_image:
             self._images.append(counts)
 
-    def merge(self, other: ConfusionMatrix) -> None:
-        """Add what another matrix has counted, such as that of another process.
-
-        Raises:
-            ValueError: the two differ in classes or in what they keep.
-        """
-        mine = (self.classes, self.ignore_index, self.per_image)
-        given = (other.classes, other.ignore_index, other.per_image)
-        if mine != given:
-            raise ValueError(
-                "ConfusionMatrix.merge: expected equal (classes, ignore_index, per_image), "
-                f"got {mine} and {given}; make both with the same settings"
-            )
-        self.counts = self.counts + other.counts
-        self._images.extend(other._images)
-
     def image_counts(self) -> Tensor:
-        """Return the matrices of the images, ``(N, K, K)``, in the order they came in.
+        """Return the matrices of the images, ``(N, K, K)``, in the order in which they were added.
 
         Raises:
-            ValueError: they were not kept.
+            ValueError: they were not kept: ``per_image`` was False.
         """
         if not self.per_image:
             raise ValueError(
@@ -152,14 +105,14 @@ class ConfusionMatrix:
 def _check(prediction: Tensor, labels: Tensor) -> None:
     if prediction.shape != labels.shape:
         raise ValueError(
-            "confusion_matrix: expected equal shapes, "
+            "image_confusions: expected equal shapes, "
             f"got prediction {tuple(prediction.shape)} and "
             f"labels {tuple(labels.shape)}; resize the logits to the labels, then take argmax"
         )
     for name, tensor in (("prediction", prediction), ("labels", labels)):
         if tensor.dtype not in _INTEGERS:
             raise TypeError(
-                f"confusion_matrix: expected integer {name}, got {tensor.dtype}; "
+                f"image_confusions: expected integer {name}, got {tensor.dtype}; "
                 "take argmax over the classes first"
             )
 
@@ -169,6 +122,6 @@ def _check_ids(name: str, ids: Tensor, classes: int, also: str) -> None:
     if wrong.numel() > 0:
         value = int(wrong[0])
         raise ValueError(
-            f"confusion_matrix: expected {name} from 0 to {classes - 1}{also}, got {value} at "
+            f"image_confusions: expected {name} from 0 to {classes - 1}{also}, got {value} at "
             f"{int((wrong == value).sum())} positions; map the ids to the {classes} classes first"
         )

@@ -1,4 +1,4 @@
-"""What a critic makes of student and teacher: the difference of its scores, image by image."""
+"""How well a critic tells student from teacher: the difference of its scores for each image."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def score_gaps(
 ) -> Tensor:
     r"""Return how much higher a critic scores the teacher's maps than the student's.
 
-    .. math:: g_n = D(\sigma(y_n), I_n) - D(\sigma(x_n), I_n),
+    .. math:: g_n = D(y_n, I_n) - D(x_n, I_n)
 
-    :math:`\sigma` the softmax over classes. Near 0 the critic cannot tell the two apart.
+    Near 0 the critic cannot tell the two apart.
 
     Args:
-        critic: :math:`D`, from probabilities and images to a score an image, in eval mode.
+        critic: :math:`D`, from logits and images to one score per image, in evaluation mode.
         student: the student's logits, :math:`x`.
         teacher: the teacher's, :math:`y`, of the same shape.
         images: :math:`I`, uint8 or floating-point in [0, 1].
@@ -37,7 +37,5 @@ def score_gaps(
     """
     check_same_maps("score_gaps", student=student, teacher=teacher)
     with torch.no_grad():
-        ours, theirs = (
-            critic(logits.float().softmax(dim=1), images) for logits in (student, teacher)
-        )
-    return theirs - ours
+        of_student, of_teacher = (critic(logits.float(), images) for logits in (student, teacher))
+    return of_teacher - of_student

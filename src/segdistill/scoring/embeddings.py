@@ -1,4 +1,4 @@
-"""Pixel embeddings: which pixels are looked at, and how well their classes keep together."""
+"""Pixel embeddings: which pixels are drawn, and how well their classes separate."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ def sample_pixels(
 ) -> Tensor:
     """Draw the same number of labelled pixels of every class, over all images.
 
-    A class with fewer pixels gives all of them. A class's draw is a function of the seed, the
-    class and its pixels alone, so that networks are compared on the same pixels.
+    All pixels of a class with fewer are taken. The draw of a class depends on the seed, the class
+    and its pixels alone, so networks are compared on the same pixels.
 
     Args:
-        labels: masks of the images, at the size of the maps that are to be looked at; what is
-            no class, as 255, is never drawn.
+        labels: masks of the images, at the size of the feature maps; a value that is not a
+            class, such as 255, is never drawn.
         classes: number of classes :math:`K`.
-        per_class: most pixels of a class.
-        seed: of the draw.
+        per_class: the most pixels that are drawn of a class.
+        seed: seed of the draw.
 
     Shape:
-        labels ``(h, w)`` each, sizes may differ; result ``(M, 4)`` int64: image, row, column
+        each mask ``(h, w)``, sizes may differ; result ``(M, 4)`` int64: image, row, column
         and class, sorted by class, image, row and column.
 
     Raises:
@@ -46,18 +46,17 @@ def sample_pixels(
         if mask.ndim != 2:
             raise ValueError(f"sample_pixels: expected masks (h, w), got {tuple(mask.shape)}")
     drawn = []
-    for one in range(classes):
-        places = [
-            F.pad(found, (1, 0), value=image)
+    for label in range(classes):
+        by_image = [
+            F.pad((mask == label).nonzero(), (1, 0), value=image)
             for image, mask in enumerate(labels)
-            if len(found := (mask == one).nonzero())
         ]
-        if not places:
+        if not any(map(len, by_image)):
             continue
-        every = torch.cat(places)
-        order = torch.randperm(len(every), generator=torch_generator(seed, "embedding", one))
-        chosen = every[order[:per_class].sort().values]
-        drawn.append(F.pad(chosen, (0, 1), value=one))
+        pixels = torch.cat(by_image)
+        order = torch.randperm(len(pixels), generator=torch_generator(seed, "embedding", label))
+        chosen = pixels[order[:per_class].sort().values]
+        drawn.append(F.pad(chosen, (0, 1), value=label))
     if not drawn:
         raise ValueError(
             "sample_pixels: expected at least one labelled pixel, got none; check the masks"
@@ -66,15 +65,15 @@ def sample_pixels(
 
 
 def neighbour_agreement(embeddings: Tensor, labels: Tensor, *, neighbours: int = 10) -> float:
-    r"""Return how often a pixel's nearest neighbours are of its own class.
+    r"""Return how often the nearest neighbours of a pixel belong to its class.
 
     .. math:: \frac{1}{M k} \sum_i \sum_{j \in N_k(i)} [c_i = c_j],
 
-    :math:`N_k(i)` the :math:`k` other pixels of largest cosine. A picture by t-SNE may show
-    clusters where there are none; this number is taken in the space itself.
+    :math:`N_k(i)` the :math:`k` other pixels of largest cosine. A t-SNE picture may show
+    clusters where there are none; this number is computed in the space itself.
 
     Args:
-        embeddings: one a pixel.
+        embeddings: one per pixel.
         labels: the pixels' classes.
         neighbours: :math:`k`.
 
@@ -82,7 +81,7 @@ def neighbour_agreement(embeddings: Tensor, labels: Tensor, *, neighbours: int =
         embeddings ``(M, D)``; labels ``(M,)``.
 
     Returns:
-        A share in [0, 1].
+        A share from 0 to 1.
 
     Raises:
         ValueError: the lengths differ, or there are not more pixels than neighbours.

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.errors import DataError
+from segdistill.network_state import device_of, evaluating
 from segdistill.scoring.confusion import ConfusionMatrix
 from segdistill.scoring.inference import predict, predict_logits
 from segdistill.scoring.reading import read_batches, stack
@@ -30,7 +30,7 @@ _AUTOCAST = {"32-true": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.fl
 
 @dataclass(frozen=True)
 class Result:
-    """What an evaluation found.
+    """The outcome of an evaluation.
 
     Attributes:
         scores: every score over the whole dataset.
@@ -53,14 +53,10 @@ class Result:
     image_names: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return scores, sizes, time and class colours as JSON can hold them."""
+        """Return scores, sizes, time and class colours as JSON values."""
         sizes = {"images": self.images, "pixels": self.pixels, "seconds": self.seconds}
         colors = zip(self.classes.names, map(list, self.classes.colors), strict=True)
         return self.scores.as_dict() | sizes | {"colors": dict(colors)}
-
-    def confusion_as_dict(self) -> dict[str, Any]:
-        """Return the run folder's ``confusion.json``: class names and counts by true class."""
-        return {"classes": list(self.classes.names), "counts": self.counts.tolist()}
 
 
 def evaluate(
@@ -84,15 +80,15 @@ def evaluate(
     network's modules are as before when it returns.
 
     Args:
-        network: maps float images in [0, 1] to ``SegOutput``; put into eval mode meanwhile.
+        network: maps float images in [0, 1] to ``SegOutput``; held in evaluation mode meanwhile.
         dataset: images with masks; sizes may differ.
         device: where to compute, the network is moved there; its own device by default.
-        precision: arithmetic of the network; probabilities and counts are always exact.
-        scales: see :func:`segdistill.scoring.predict`.
-        flip: see :func:`segdistill.scoring.predict`.
-        window: see :func:`segdistill.scoring.predict`.
+        precision: arithmetic of the network; probabilities are float32 and counts int64 always.
+        scales: see :func:`segdistill.scoring.inference.predict`.
+        flip: see :func:`segdistill.scoring.inference.predict`.
+        window: see :func:`segdistill.scoring.inference.predict`.
         workers: threads that read ahead; 0 reads between the batches.
-        batch_size: most images at once; large images make smaller batches.
+        batch_size: the most images at once; large images make smaller batches.
         keep_images: also return the confusion matrix of each image.
         on_image: called for each image, in the dataset's order.
 
@@ -108,14 +104,14 @@ def evaluate(
             f"evaluate: expected precision {', '.join(_AUTOCAST)}, got {precision}; choose one"
         )
     started = time.perf_counter()
-    place = torch.device(device) if device is not None else _device_of(network)
+    device = torch.device(device) if device is not None else device_of(network)
     dtype = _AUTOCAST[precision]
     plain = tuple(scales) == (1.0,) and not flip and window is None
     matrix = ConfusionMatrix(len(dataset.classes), per_image=keep_images)
     names: list[str] = []
 
     def predict_ids(images: Tensor, size: tuple[int, int]) -> Tensor:
-        with torch.autocast(place.type, dtype=dtype, enabled=dtype is not None):
+        with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             if plain:  # softmax keeps the order of the classes: one view needs none
                 values = predict_logits(network, images, size=size)
             else:
@@ -125,9 +121,9 @@ def evaluate(
         _check_classes(values, dataset.classes)
         return values.max(dim=1).indices  # four times as fast as argmax on a CPU
 
-    with torch.inference_mode(), _evaluating(network.to(place)):
+    with torch.inference_mode(), evaluating(network.to(device)):
         for samples in read_batches(dataset, workers=workers, batch_size=batch_size):
-            images, labels = stack(samples, place)
+            images, labels = stack(samples, device)
             prediction = predict_ids(images, (labels.shape[-2], labels.shape[-1]))
             matrix.update(prediction, labels)
             if on_image is not None:
@@ -145,24 +141,6 @@ def evaluate(
         image_counts=matrix.image_counts() if keep_images else None,
         image_names=tuple(names) if keep_images else (),
     )
-
-
-def _device_of(network: nn.Module) -> torch.device:
-    for tensor in (*network.parameters(), *network.buffers()):
-        return tensor.device
-    return torch.device("cpu")
-
-
-@contextmanager
-def _evaluating(network: nn.Module) -> Iterator[None]:
-    """Set eval mode and give each module its own mode back: a network may mix them."""
-    modes = {module: module.training for module in network.modules()}
-    network.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
 
 
 def _check_classes(values: Tensor, classes: Classes) -> None:

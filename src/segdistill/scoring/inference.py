@@ -18,8 +18,8 @@ def predict_logits(
     """Return a network's logits, resized to the images.
 
     Args:
-        network: maps float images in [0, 1] to ``SegOutput``; called as it is, so set it to
-            eval mode first (:func:`segdistill.scoring.evaluate` does).
+        network: maps float images in [0, 1] to ``SegOutput``; its mode is not changed, so
+            set evaluation mode first, as :func:`segdistill.scoring.evaluator.evaluate` does.
         images: RGB, uint8 or floating-point in [0, 1].
         size: height and width of the result, those of the images by default.
 

@@ -1,4 +1,4 @@
-"""Reading a dataset for evaluation: in order, ahead of time, equal sizes together."""
+"""Reading a dataset for evaluation: in order, ahead of time, images of equal size together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_batches(dataset: SegDataset, *, workers: int, batch_size: int) -> Itera
     Args:
         dataset: images with masks.
         workers: threads that read ahead while a batch is in use; 0 reads between batches.
-        batch_size: most samples at once; large images make smaller batches.
+        batch_size: the most samples at once; large images make smaller batches.
 
     Raises:
         DataError: an image has no mask, or a mask a value that is neither class nor ignored.

@@ -21,8 +21,8 @@ class Scores:
         mean_accuracy: see :func:`mean_accuracy`.
         frequency_weighted_iou: see :func:`frequency_weighted_iou`.
         iou: intersection over union by class name, None where the class is absent.
-        absent_classes: names of the classes that neither truth nor prediction contain, which
-            ``miou`` leaves out.
+        absent_classes: names of the classes that neither truth nor prediction contain; they are
+            left out of ``miou``.
     """
 
     miou: float
@@ -34,7 +34,7 @@ class Scores:
     absent_classes: tuple[str, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the scores as JSON can hold them."""
+        """Return the scores as JSON values."""
         return asdict(self) | {"absent_classes": list(self.absent_classes)}
 
 
@@ -42,7 +42,7 @@ def score(counts: Tensor, names: Sequence[str]) -> Scores:
     """Return every score of a confusion matrix, with the classes by name.
 
     Args:
-        counts: see :func:`segdistill.scoring.confusion_matrix`.
+        counts: see :class:`segdistill.scoring.confusion.ConfusionMatrix`.
         names: class names in the order of their ids.
 
     Shape:
@@ -55,7 +55,7 @@ def score(counts: Tensor, names: Sequence[str]) -> Scores:
     _check("score", counts)
     if len(names) != len(counts):
         raise ValueError(
-            f"score: expected {len(counts)} names, one a class of the matrix, got {len(names)}; "
+            f"score: expected {len(counts)} names, one per class of the matrix, got {len(names)}; "
             "give the names of the dataset that was counted"
         )
     ious = iou_by_class(counts).tolist()
@@ -87,7 +87,7 @@ def iou_by_class(counts: Tensor) -> Tensor:
     """
     _check("iou_by_class", counts)
     hits = counts.diagonal()
-    # int64 / int64 would be float32 in torch: exact counts deserve float64.
+    # torch divides int64 by int64 in float32, which cannot hold exact counts.
     return hits.double() / (counts.sum(dim=0) + counts.sum(dim=1) - hits).double()
 
 
@@ -167,7 +167,7 @@ def _check(caller: str, counts: Tensor) -> None:
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.dtype != torch.int64:
         raise ValueError(
             f"{caller}: expected an int64 confusion matrix (K, K), got {counts.dtype} "
-            f"{tuple(counts.shape)}; make it with segdistill.scoring.confusion_matrix"
+            f"{tuple(counts.shape)}; make it with segdistill.scoring.confusion.ConfusionMatrix"
         )
     if counts.numel() == 0 or counts.min() < 0 or counts.sum() == 0:
         raise ValueError(

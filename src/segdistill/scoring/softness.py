@@ -1,4 +1,4 @@
-"""How soft a network's class probabilities are at a temperature: entropy, pixel by pixel."""
+"""How soft a network's class probabilities are at a temperature: the entropy of each pixel."""
 
 from __future__ import annotations
 
@@ -48,15 +48,15 @@ def entropy(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
 
 
 def entropy_counts(entropies: Tensor, *, classes: int, bins: int = 30) -> Tensor:
-    r"""Count entropies in equal bins from 0 to the largest there can be, :math:`\ln K`.
+    r"""Count entropies in equal bins from 0 to the largest possible, :math:`\ln K`.
 
-    The figure of the source shows these counts as shares of all pixels, one histogram a
-    temperature; nothing is averaged there.
+    The figure of the source shows these counts as shares of all pixels, one histogram per
+    temperature; it averages nothing.
 
     Args:
         entropies: nats, as :func:`entropy` returns them.
         classes: :math:`K`.
-        bins: how many.
+        bins: number of bins.
 
     Shape:
         entropies any; result ``(bins,)`` int64.
@@ -71,12 +71,12 @@ def entropy_counts(entropies: Tensor, *, classes: int, bins: int = 30) -> Tensor
         raise ValueError(
             f"entropy_counts: expected classes >= 2 and bins >= 1, got {classes} and {bins}"
         )
-    # Rounding may put an even distribution a hair above the largest value.
+    # Rounding may put an even distribution slightly above the largest value.
     shares = entropies.flatten().double() / math.log(classes)
     if shares.numel() and not (shares.min() >= -1e-5 and shares.max() <= 1 + 1e-5):
         raise ValueError(
             f"entropy_counts: expected entropies from 0 to ln {classes}, got up to "
             f"{float(entropies.max())}; give them in nats"
         )
-    places = (shares * bins).long().clamp(0, bins - 1)
-    return torch.bincount(places, minlength=bins)
+    indices = (shares * bins).long().clamp(0, bins - 1)
+    return torch.bincount(indices, minlength=bins)

@@ -7,7 +7,8 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch.optim import Adam
+from torch.nn import Parameter
+from torch.optim import SGD, Adam, Optimizer
 
 from segdistill.losses.holistic import Adversary
 from segdistill.training.objective import Objective, Term
@@ -35,9 +36,13 @@ class Adversaries:
         for critic in self._critics.values():
             critic.backward(fabric, part=part, parts=parts)
 
-    def update(self) -> dict[str, float]:
-        """Step every critic and return its loss over the whole batch, ``<term>.critic``."""
-        return {f"{name}.critic": critic.update() for name, critic in self._critics.items()}
+    def update(self, rate: float = 1.0) -> dict[str, float]:
+        """Step every critic and return its loss over the whole batch, ``<term>.critic``.
+
+        Args:
+            rate: the student's learning rate in units of its first, for critics that follow.
+        """
+        return {f"{name}.critic": critic.update(rate) for name, critic in self._critics.items()}
 
     def state(self) -> dict[str, Any]:
         """Return the optimisers' states; the critics' weights are the objective's."""
@@ -55,7 +60,9 @@ class _Critic:
         self.loss = adversary.loss
         # Frozen for the student's backward pass, its optimiser and its processes.
         self.parameters = list(adversary.critic.requires_grad_(False).parameters())
-        self.optimizer = Adam(self.parameters, lr=adversary.learning_rate, betas=adversary.betas)
+        self.optimizer = _optimizer(adversary, self.parameters)
+        self.first_rate = adversary.learning_rate
+        self.scheduled = adversary.scheduled
         self.value = 0.0
 
     def backward(self, fabric: Fabric, *, part: int, parts: int) -> None:
@@ -72,6 +79,16 @@ class _Critic:
                 parameter.grad = fabric.all_reduce(parameter.grad)
         self.value += float(loss.detach())
 
-    def update(self) -> float:
+    def update(self, rate: float) -> float:
+        if self.scheduled:
+            for group in self.optimizer.param_groups:
+                group["lr"] = self.first_rate * rate
         self.optimizer.step()
         return self.value
+
+
+def _optimizer(adversary: Adversary, parameters: list[Parameter]) -> Optimizer:
+    rate, decay = adversary.learning_rate, adversary.weight_decay
+    if adversary.optimizer == "sgd":
+        return SGD(parameters, lr=rate, momentum=adversary.momentum, weight_decay=decay)
+    return Adam(parameters, lr=rate, betas=adversary.betas, weight_decay=decay)

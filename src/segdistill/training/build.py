@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from torch import nn
 
-from segdistill.config import DataConfig, NamedSection, NetworkConfig, RunConfig, UnlabelledConfig
+from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledConfig
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, Subset, carve
 from segdistill.data.files.dataset import FileDataset
@@ -16,7 +16,7 @@ from segdistill.errors import CheckpointError, DataError
 from segdistill.models import build_network
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import describe
-from segdistill.models.weights import save_network
+from segdistill.runs.student import Student, write_student
 from segdistill.seeding import derive
 from segdistill.training.learner import Learner
 from segdistill.training.objective import build_objective
@@ -72,9 +72,9 @@ def _check_labels(split: str, dataset: SegDataset) -> None:
 def open_split(config: DataConfig | UnlabelledConfig, split: str) -> SegDataset:
     """Open one split of a dataset, ``holdout`` included; raises as :func:`build_data`."""
     if not isinstance(config, DataConfig):
-        return build_dataset(flat(config), split=split)
+        return build_dataset(config, split=split)
     train = split in (HOLDOUT, config.train_split)
-    whole = build_dataset(flat(config), split=config.train_split if train else split)
+    whole = build_dataset(config, split=config.train_split if train else split)
     if split == HOLDOUT:
         return carve(whole, config.holdout, "held")
     return carve(whole, config.holdout, "kept") if train and config.holdout else whole
@@ -106,7 +106,7 @@ def build_section(section: NetworkConfig, classes: int, *, seed: int, purpose: s
         FileNotFoundError: it is not there.
     """
     try:
-        return build_network(flat(section), classes=classes, seed=derive(seed, purpose))
+        return build_network(section, classes=classes, seed=derive(seed, purpose))
     except (ValueError, CheckpointError, FileNotFoundError) as error:
         raise type(error)(f"{purpose}: {error}") from None
 
@@ -144,26 +144,13 @@ def build_cohort(
     return teacher, learners
 
 
-def flat(section: NamedSection) -> dict[str, Any]:
-    """Return a section's name and settings as the tables' builders take them."""
-    tree = {section.selector: getattr(section, section.selector), **section.settings()}
-    if isinstance(section, NetworkConfig):
-        tree |= {"weights": section.weights, "taps": section.taps}
-    return tree
-
-
-def save_student(file: Any, network: nn.Module, config: RunConfig, classes: Classes) -> None:
+def save_student(file: Path, network: nn.Module, config: RunConfig, classes: Classes) -> None:
     """Write a student alone, with all that is needed to build it again in the metadata."""
-    tree = config.tree()["student"] | {"weights": None, "pretrained": False}
-    if "pretrained" not in config.tree()["student"]:
-        del tree["pretrained"]
-    metadata = {
-        "network": tree,
-        "classes": list(classes.names),
-        "colors": [list(color) for color in classes.colors],
-        "config_hash": config.hash(),
-    }
-    save_network(file, network, metadata)
+    section = config.tree()["student"] | {"weights": None}
+    if "pretrained" in section:
+        section["pretrained"] = False
+    student = Student(section, classes.names, classes.colors, config.hash())
+    write_student(file, network, student)
 
 
 def _build_learner(

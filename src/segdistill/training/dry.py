@@ -8,8 +8,8 @@ from segdistill.config import RunConfig
 from segdistill.data.inspection import inspect_splits, refuse_faults
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
-from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
 

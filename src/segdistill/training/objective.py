@@ -74,16 +74,19 @@ class Term(nn.Module):
         config: the term as configured.
         channels: channels of the student's and of the teacher's map at the tap.
         classes: number of classes.
+        seed: of the term's random draws.
     """
 
-    def __init__(self, config: LossConfig, channels: tuple[int, int], classes: int) -> None:
+    def __init__(
+        self, config: LossConfig, channels: tuple[int, int], classes: int, seed: int
+    ) -> None:
         super().__init__()
         row = LOSSES[config.loss]
         student, teacher = channels
         self.tap = config.tap
         self.weight = config.weight
         self.align = config.align
-        self.uses_batch = row.uses_batch
+        self.padding_counts = config.padding == "counted"
         self.uses_labels = row.uses_labels
         self.adversarial = row.adversarial
         self.prepares = row.prepares
@@ -93,7 +96,12 @@ class Term(nn.Module):
             self.projector = Projector(config.project, student, teacher)
             self.inserted = f"{config.project} projector from {student} to {teacher} channels"
             student = teacher
-        given = {"student_channels": student, "teacher_channels": teacher, "classes": classes}
+        given = {
+            "student_channels": student,
+            "teacher_channels": teacher,
+            "classes": classes,
+            "seed": seed,
+        }
         self.loss = tables.load("segdistill.losses", row.target)(
             **{name: given[name] for name in row.given}, **config.settings()
         )
@@ -101,6 +109,8 @@ class Term(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor | dict[str, Tensor]:
         """Return the unweighted loss, or its parts by name."""
+        if self.padding_counts:
+            batch = batch._replace(valid=torch.ones_like(batch.valid))
         if self.projector is not None:
             student = self.projector(student)
         if student.shape[-2:] != teacher.shape[-2:]:
@@ -110,9 +120,7 @@ class Term(nn.Module):
                 teacher = resize_like(teacher, student)
         if self.adversarial:
             self._compared = student.detach(), teacher, batch
-        maps = (student, teacher)
-        value: Tensor | dict[str, Tensor]
-        value = self.loss(*maps, batch) if self.uses_batch else self.loss(*maps)
+        value: Tensor | dict[str, Tensor] = self.loss(student, teacher, batch)
         return value
 
     def compared(self) -> tuple[Tensor, Tensor, Batch]:
@@ -198,7 +206,7 @@ def build_objective(
     seed: int,
     teacher_labels: bool = False,
 ) -> Objective:
-    """Build the objective of one learner; weights of its projectors come from the seed.
+    """Build the objective of one learner; weights and draws come from the seed.
 
     Args:
         configs: the distillation terms.
@@ -218,7 +226,7 @@ def build_objective(
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "objective", place))
             channels = student_channels[config.tap], teacher_channels[config.tap]
-            terms[name] = Term(config, channels, classes)
+            terms[name] = Term(config, channels, classes, derive(seed, "loss", place))
     return Objective(
         terms,
         auxiliary_weight=auxiliary_weight,

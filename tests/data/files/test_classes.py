@@ -92,7 +92,7 @@ def test_a_name_may_end_in_a_number_or_hold_marks(tmp_path: Path, text: str) -> 
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.txt", "<!DOCTYPE html>\n<html>\n", "expected one class a line.*got the name"),
+        ("a.txt", "<!DOCTYPE html>\n<html>\n", "expected one class per line.*got the name"),
         ("a.txt", "images/a.jpg\nimages/b.jpg\n", r"got the name 'images/a\.jpg'"),
         ("a.txt", "nc = 3\nnames = x\n", "got the name 'nc = 3'"),
         ("a.json", '{"0": "sky"', "got a broken file"),

@@ -72,7 +72,7 @@ def test_lists_every_image_without_mask_and_every_mask_without_image(tree: Path)
 
 def test_refuses_one_name_with_two_extensions(tree: Path) -> None:
     Image.new("RGB", (30, 20)).save(tree / "train/images/2.bmp")
-    with pytest.raises(DataError, match=r"one file a name(.|\n)*2\.png"):
+    with pytest.raises(DataError, match=r"one file per name(.|\n)*2\.png"):
         folder(split="train", root=tree)
 
 
@@ -135,7 +135,7 @@ def test_refuses_a_class_file_that_cannot_be_meant(tmp_path: Path, text: str, me
     (tmp_path / "classes.txt").write_text(text)
     with pytest.raises(DataError, match=message):
         read_classes(tmp_path / "classes.txt")
-    with pytest.raises(DataError, match=r"none\.txt: expected a file with one class name a line"):
+    with pytest.raises(DataError, match=r"none\.txt: expected a file with one class name per line"):
         read_classes(tmp_path / "none.txt")
 
 

@@ -16,11 +16,11 @@ from datasets import Array2D, ClassLabel, Dataset, DatasetDict, Features, Image,
 from PIL import Image as Pictures
 
 from segdistill.data import build_dataset
-from segdistill.data.formats.hf import ArrowDataset, arrow
+from segdistill.data.formats.hf import ArrowDataset, hf
+from segdistill.data.inspection import find_faults
 from segdistill.data.pack.packing import pack
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
-from segdistill.data.verification import find_faults
 from segdistill.errors import ConfigError, DataError
 
 RNG = np.random.default_rng(0)
@@ -72,14 +72,14 @@ def test_splits_of_a_dataset_dict_are_read_exactly(tmp_path: Path) -> None:
 
 def test_palette_masks_keep_their_ids_and_colours_follow_the_class_file(tmp_path: Path) -> None:
     palette = save(table([png(ids, "P") for ids in IDS]), tmp_path / "palette")
-    assert np.array_equal(arrow(split="train", root=palette)[1].mask, IDS[1])
+    assert np.array_equal(hf(split="train", root=palette)[1].mask, IDS[1])
     colors = np.array([[9, 0, 0], [0, 9, 0], [0, 0, 9]], dtype=np.uint8)
     painted = [png(colors[ids % 3]) for ids in IDS]
     root = save(table(painted), tmp_path / "rgb", "a 9 0 0\nb 0 9 0\nc 0 0 9\n")
-    assert np.array_equal(arrow(split="train", root=root)[2].mask, IDS[2] % 3)
+    assert np.array_equal(hf(split="train", root=root)[2].mask, IDS[2] % 3)
     plain = save(table(painted), tmp_path / "ids")
     with pytest.raises(DataError, match=r"train\[2\]/label: .*got RGB colours"):
-        arrow(split="train", root=plain)[2]
+        hf(split="train", root=plain)[2]
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_numbers_a_pixel_are_masks(tmp_path: Path, kind: object) -> None:
     masks = [np.where(ids == 255, -1 if named else 255, ids.astype(int)).tolist() for ids in IDS]
     features = Features({"image": Image(), "label": kind})
     root = save(table(masks, features), tmp_path / "hf", "" if named else "ground\ntree\nsky\n")
-    data = arrow(split="train", root=root)
+    data = hf(split="train", root=root)
     assert data.classes.names == ("ground", "tree", "sky")
     for i in range(3):
         assert np.array_equal(data[i].mask, IDS[i])
@@ -105,10 +105,10 @@ def test_numbers_a_pixel_are_masks(tmp_path: Path, kind: object) -> None:
 def test_reduced_labels_count_from_1_and_0_has_no_class(tmp_path: Path) -> None:
     root = save(table([png(np.arange(4, dtype=np.uint8).repeat(9)[:54].reshape(4, 9))]), tmp_path)
     with pytest.raises(DataError, match="expected a mask of its image's size 9×6, got 9×4"):
-        arrow(split="train", root=root, reduce_labels=True)[0]
+        hf(split="train", root=root, reduce_labels=True)[0]
     ids = np.array([0, 1, 2, 3, 255, 0, 0, 0, 0], dtype=np.uint8)[None].repeat(6, axis=0)
     other = save(table([png(ids)]), tmp_path / "fit")
-    mask = arrow(split="train", root=other, reduce_labels=True)[0].mask
+    mask = hf(split="train", root=other, reduce_labels=True)[0].mask
     assert mask is not None
     assert mask[0].tolist() == [255, 0, 1, 2, 255, 255, 255, 255, 255]
 
@@ -118,7 +118,7 @@ def test_columns_can_be_named_and_a_split_may_have_no_masks(tmp_path: Path) -> N
     root = save(DatasetDict({"train": renamed, "test": renamed.remove_columns("truth")}), tmp_path)
     options = {"dataset": "hf", "root": str(root), "image_column": "photo"}
     with pytest.raises(DataError, match="expected a column image of images, got images in photo"):
-        arrow(split="train", root=root)
+        hf(split="train", root=root)
     with pytest.raises(DataError, match=r"expected a column label of masks.*set data\.label_col"):
         build_dataset(options, split="train")
     named = {**options, "label_column": "truth"}
@@ -133,7 +133,7 @@ def test_an_image_is_turned_by_its_exif_note(tmp_path: Path) -> None:
     turned = Dataset.from_dict(
         {"image": [png(RGB[0], exif=note)], "label": [data[0]["label"]]}, features=FILES
     )
-    sample = arrow(split="train", root=save(turned, tmp_path))[0]
+    sample = hf(split="train", root=save(turned, tmp_path))[0]
     assert np.array_equal(sample.image, np.rot90(RGB[0], k=-1))
     assert np.array_equal(sample.mask, np.rot90(IDS[0], k=-1))
 
@@ -145,7 +145,7 @@ def test_images_outside_the_table_are_read_from_their_files(tmp_path: Path) -> N
     rows = Dataset.from_dict(cells, features=FILES)
     rows.save_to_disk(str(tmp_path / "hf"))
     (tmp_path / "hf/classes.txt").write_text("a\nb\nc\n")
-    sample = arrow(split="train", root=tmp_path / "hf")[0]
+    sample = hf(split="train", root=tmp_path / "hf")[0]
     assert np.array_equal(sample.image, RGB[0])
     assert np.array_equal(sample.mask, IDS[0])
 
@@ -155,7 +155,7 @@ def test_broken_rows_are_named_and_the_others_read(tmp_path: Path) -> None:
     cut["bytes"] = bytes(cut["bytes"])[:40]  # type: ignore[call-overload]
     wrong = np.full((6, 9), 77, dtype=np.uint8)
     root = save(table([None, cut, png(wrong)]), tmp_path)
-    faults = find_faults(arrow(split="train", root=root))
+    faults = find_faults(hf(split="train", root=root))
     assert len(faults) == 3
     assert "train[0]/label: expected an image, got an empty cell" in faults[0]
     assert "train[1]/label: expected a readable image" in faults[1]
@@ -165,7 +165,7 @@ def test_broken_rows_are_named_and_the_others_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, 1])
 def test_batches_come_from_workers_and_a_packed_copy_alike(tmp_path: Path, workers: int) -> None:
     root = save(DatasetDict({"train": table()}), tmp_path / "hf")
-    data = arrow(split="train", root=root)
+    data = hf(split="train", root=root)
     assert np.array_equal(pickle.loads(pickle.dumps(data))[1].mask, IDS[1])
     options = {"dataset": "hf", "root": str(root)}
     copy = pack({"train": data}, tmp_path / "packed", options=options)
@@ -180,24 +180,24 @@ def test_says_what_is_wrong_with_the_folder(tmp_path: Path) -> None:
     root = save(DatasetDict({"train": table(), "validation": table()}), tmp_path / "up" / "hf")
     for wrong in (root.parent, root / "validation"):
         with pytest.raises(DataError, match=rf"hf: expected .*; give data\.root={root}$"):
-            arrow(split="train" if wrong == root.parent else "val", root=wrong)
+            hf(split="train" if wrong == root.parent else "val", root=wrong)
     with pytest.raises(DataError, match="expected a split test, got train, validation"):
-        arrow(split="test", root=root)
+        hf(split="test", root=root)
     with pytest.raises(DataError, match=r"classes\.txt: expected a file with one class name"):
-        arrow(split="train", root=save(table(), tmp_path / "bare", ""))
+        hf(split="train", root=save(table(), tmp_path / "bare", ""))
     (root / "train/data-00000-of-00001.arrow").write_bytes(b"no arrow")
     with pytest.raises(DataError, match=r"train: expected a folder of datasets\.save.*cannot"):
-        arrow(split="train", root=root)
+        hf(split="train", root=root)
 
 
 def test_a_folder_of_one_split_is_not_also_its_validation(tmp_path: Path) -> None:
     root = save(table(), tmp_path / "hf")
-    assert len(arrow(split="train", root=root)) == 3
+    assert len(hf(split="train", root=root)) == 3
     with pytest.raises(DataError, match=r"hf: expected val/state\.json, or validation"):
-        arrow(split="val", root=root)
+        hf(split="val", root=root)
 
 
 def test_the_package_is_asked_for_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ConfigError, match=r"pip install 'segdistill\[hf\]'"):
-        arrow(split="train", root=tmp_path)
+        hf(split="train", root=tmp_path)

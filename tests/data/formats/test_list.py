@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from segdistill.data.formats.list import listing
+from segdistill.data.formats.list import list as listing
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
 from segdistill.errors import DataError
@@ -58,7 +58,7 @@ def test_rows_without_a_split_are_in_every_split_and_paths_may_be_absolute(tree:
         ("image,label,split\na.png,b.png,train\n", "got label and no mask; rename them"),
         ("image,mask,subset\na.png,b.png,train\n", "got subset and no split; rename them"),
         ("image,name\na.png,../x\n", r"expected names without \.\. and root, got '\.\./x'"),
-        ("image,name\na.png,x\nb.png,x\n", "one image a name, got a.png and b.png for 'x'"),
+        ("image,name\na.png,x\nb.png,x\n", "one image per name, got a.png and b.png for 'x'"),
     ],
 )
 def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str) -> None:

@@ -33,7 +33,9 @@ def test_is_made_as_published() -> None:
     strided = [m for m in convolutions if m.stride == (2, 2)]
     assert len(strided) == 5
     assert all(m.kernel_size == (4, 4) for m in strided)
-    assert all(hasattr(m, "parametrizations") for m in strided)
+    assert [hasattr(m, "parametrizations") for m in strided] == [True] * 4 + [False]
+    bounded = Critic(classes=4, width=8, bound_last=True)
+    assert hasattr(bounded.last, "parametrizations")
     names = [type(layer).__name__ for layer in build().layers]
     assert names == ["_Halve"] * 3 + ["SelfAttention", "_Halve", "SelfAttention"]
 

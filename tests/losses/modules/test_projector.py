@@ -61,3 +61,12 @@ def test_refuses_an_unknown_kind_and_names_the_nearest() -> None:
 def test_refuses_maps_without_channels() -> None:
     with pytest.raises(ValueError, match="at least 1 channel on both sides, got 0 and 7"):
         Projector("linear", 0, 7)
+
+
+def test_half_precision_is_brought_to_float32_before_it_is_resized() -> None:
+    maps = torch.randn(1, 4, 5, 7, generator=torch.Generator().manual_seed(0)).bfloat16()
+    resized = resize_like(maps, torch.zeros(10, 14))
+    assert resized.dtype == torch.float32
+    assert_close(resized, resize_like(maps.float(), torch.zeros(10, 14)), rtol=0, atol=0)
+    assert not torch.equal(resized, resized.bfloat16().float()), "nothing was rounded in between"
+    assert resize_like(maps.double(), torch.zeros(10, 14)).dtype == torch.float64

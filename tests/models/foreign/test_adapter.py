@@ -153,7 +153,7 @@ def test_every_module_that_gives_a_map_is_listed() -> None:
         (lambda x: {"a": x}, "c", "an output 'c', got dict of a; set output"),
         (lambda x: x.mean(), None, r"logits \(N, classes, h, w\) in a tensor, got \(\)"),
         (lambda x: None, None, "one map of logits, got NoneType of nothing"),
-        (lambda x: x[:, :3], None, "logits of 4 classes, got 3 from Body; name.*class_map"),
+        (lambda x: x[:, :3], None, "logits of 4 classes, got 3 from Body; give.*class_map"),
     ],
 )
 def test_refuses_outputs_without_our_logits(

@@ -24,7 +24,7 @@ from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
 
 _FORMS = (
-    "one class a line: 'sky', '0 sky', 'sky 70 130 180' or 'ignore 0 0 0', with spaces, tabs, "
+    "one class per line: 'sky', '0 sky', 'sky 70 130 180' or 'ignore 0 0 0', with spaces, tabs, "
     "commas or semicolons; or class_dict.csv, _classes.csv, CVAT's labelmap.txt, labelme's "
     "labels.txt, id2label.json, data.yaml"
 )
@@ -50,7 +50,7 @@ class _Row(NamedTuple):
 def read_classes(file: Path) -> tuple[Classes, LabelCode]:
     """Read class names, with the ids and colours that masks store where these are given.
 
-    Read are one class a line, with an id before or after the name, with a colour after it
+    Read are one class per line, with an id before or after the name, with a colour after it
     (three numbers or ``#rrggbb``), or with neither, then in the order of the ids; tables with a
     header (``class_dict.csv``, ``_classes.csv`` of Roboflow); ``labelmap.txt`` of CVAT;
     ``labels.txt`` of labelme; and JSON or YAML: lists of names, ``id2label``, ``label2id``,
@@ -70,7 +70,7 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
     """
     if not file.is_file():
         raise DataError(
-            f"{file}: expected a file with one class name a line, got nothing; write it"
+            f"{file}: expected a file with one class name per line, got nothing; write it"
         )
     rows = _parse(file, read_text(file))
     kept = [row for row in rows if not _is_ignored(row)]

@@ -1,4 +1,4 @@
-"""A dataset of image and mask files: the one form that every layout on disk is brought to."""
+"""A dataset of image and mask files, and how such files are found: what every layout uses."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ class FileDataset:
     """Images and masks that are read from their files when asked for.
 
     Args:
-        root: folder that the pairs are relative to.
-        pairs: what to read, in order.
+        root: folder to which the pairs' paths are relative.
+        pairs: images and masks, in order.
         classes: names and colours of the train ids.
-        code: what the values of mask files mean.
+        code: turns the values of mask files into train ids.
 
     Raises:
         DataError: there are no pairs, or files are missing; the first ten are named.
@@ -156,7 +156,7 @@ class FileDataset:
     def _read(self, index: int, rows: Rows | None) -> tuple[Sample, tuple[int, int]]:
         pair = self.pairs[index]
         path = self.root / pair.image
-        # Whole files are read with all checksums, so that verification sees every fault.
+        # A whole file is read with all its checksums, so that an inspection sees every fault.
         top = self._image_top(path, rows) if rows else None
         image, size = top or _whole(read_image(path, self._pixels))
         if pair.mask is None:
@@ -181,15 +181,15 @@ def match_names(
 ) -> list[Pair]:
     """Pair the images of one folder with the masks of another by file name.
 
-    Sub-folders are searched too; extensions may differ and be upper case. Files whose names
-    do not end in the suffix are passed over.
+    Sub-folders are searched too; extensions may differ, also in case. Files whose names
+    do not end in the suffix are ignored.
 
     Args:
         root: folder of both.
         images: folder of the images, relative to the root.
         masks: folder of the masks, relative to the root.
-        image_suffix: end of an image's name before the extension, no part of its name.
-        mask_suffix: end of a mask's name before the extension, no part of its name.
+        image_suffix: what images' file names end in before the extension; left out of the name.
+        mask_suffix: what masks' file names end in before the extension; left out of the name.
         settable: whether a config can set the two suffixes, for messages.
 
     Returns:
@@ -221,9 +221,9 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
     """Find the image files below a folder.
 
     Args:
-        root: the paths that are returned are relative to it.
+        root: folder to which the returned paths are relative.
         folder: where to search, relative to the root.
-        suffix: end of the file name before the extension; others are passed over.
+        suffix: what file names have to end in before the extension; others are ignored.
 
     Returns:
         Name (path below the folder, without suffix and extension) to path, sorted.
@@ -236,24 +236,24 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         raise DataError(
             f"{root / folder}: expected a folder, got nothing; check data.root and the split"
         )
-    found: dict[str, str] = {}
-    twice = []
-    files = sorted(_images_below(root / folder))
-    for file in files:
+    files: dict[str, str] = {}
+    repeated = []
+    found = sorted(_images_below(root / folder))
+    for file in found:
         if not file.stem.endswith(suffix):
             continue
         name = file.relative_to(root / folder).with_suffix("").as_posix().removesuffix(suffix)
-        if name in found:
-            twice.append(str(file))
-        found[name] = file.relative_to(root).as_posix()
-    refuse_files(root / folder, "one file a name", twice, "repeat a name")
-    unread = "" if files else other_files(root / folder)
+        if name in files:
+            repeated.append(str(file))
+        files[name] = file.relative_to(root).as_posix()
+    refuse_files(root / folder, "one file per name", repeated, "repeat a name")
+    unread = "" if found else other_files(root / folder)
     if unread:
         raise DataError(
             f"{root / folder}: expected image files, got {unread}, which are not read; convert "
             "them to PNG"
         )
-    return found
+    return files
 
 
 def _images_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
@@ -270,10 +270,10 @@ def _images_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator
         ) from error
     for entry in inside:
         path = folder / entry.name
-        found = list(_images_below(path, above | {real})) if entry.is_dir() else []
-        yield from found
-        # A folder with an image's name and no images in it is refused when it is read.
-        if not found and path.suffix.lower() in IMAGE_SUFFIXES:
+        below = list(_images_below(path, above | {real})) if entry.is_dir() else []
+        yield from below
+        # A folder named like an image, without images in it, is refused when it is read.
+        if not below and path.suffix.lower() in IMAGE_SUFFIXES:
             yield path
 
 
@@ -286,17 +286,22 @@ def find_layout(
         who: name of the dataset, the first word of the message.
         root: what the user gave.
         layouts: paths relative to the root that go together.
-        key: setting under ``data`` that the root was given by.
+        key: setting under ``data`` that gives the root.
 
     Raises:
-        DataError: none is there; says so where the root is one level too high or too deep,
-            also of a packed copy.
+        DataError: none of them is; the message names the right root where the one given is a
+            level too high or too deep, also for a packed copy.
     """
     for layout in layouts:
         if all((root / part).exists() for part in layout):
             return layout
     near = [root.parent, *sorted(path for path in root.glob("*") if path.is_dir())]
-    fits = [n for n in near for lay in layouts if all((n / part).exists() for part in lay)]
+    fits = [
+        folder
+        for folder in near
+        for layout in layouts
+        if all((folder / part).exists() for part in layout)
+    ]
     better = next(iter([*fits, *filter(is_packed, near)]), None)
     expected = ", or ".join(" and ".join(layout) for layout in layouts)
     advice = f"give data.{key}={better}" if better else f"check data.{key} and the split"
@@ -329,7 +334,7 @@ def check_same_size(
         mask: its height and width.
 
     Raises:
-        DataError: they differ; says so where the image's EXIF note is the reason.
+        DataError: they differ; the message says if the image's EXIF orientation is the reason.
     """
     if mask == image:
         return

@@ -1,4 +1,4 @@
-"""What the values of mask files mean: stored ids or colours to train ids."""
+"""What the values of mask files mean: from stored ids or colours to train ids."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class LabelCode(Protocol):
 
 
 class IdCode:
-    """Masks that store one number a pixel.
+    """Masks that store one number per pixel.
 
     Args:
-        ids: number in the file to train id, or to 255 where the number has no class. A
-            number that is not in here is refused.
+        ids: train id of each number in the files, 255 where the number has no class. Other
+            numbers are refused.
     """
 
     looks_up_colors = False
@@ -114,11 +114,11 @@ class IdCode:
 
 
 class ColorCode:
-    """Masks that store one RGB colour a class.
+    """Masks that store one RGB colour per class.
 
     Args:
-        colors: colour in the file to train id, or to 255 where the colour has no class. A
-            colour that is not in here is refused.
+        colors: train id of each colour in the files, 255 where the colour has no class. Other
+            colours are refused.
     """
 
     looks_up_colors = True
@@ -152,21 +152,21 @@ class ColorCode:
                 "the class file"
             )
         packed = _packed(stored)
-        # Neighbours are mostly of one class, so runs are looked up, not pixels.
+        # Neighbours mostly share a class, so runs of equal pixels are looked up.
         flat = packed.ravel()
         starts = np.flatnonzero(np.diff(flat, prepend=-1))
-        places = np.searchsorted(self._keys, flat[starts]).clip(max=len(self._keys) - 1)
-        found = self._keys[places] == flat[starts]
+        rows = np.searchsorted(self._keys, flat[starts]).clip(max=len(self._keys) - 1)
+        known = self._keys[rows] == flat[starts]
         lengths = np.diff(starts, append=flat.size)
-        if not found.all():
-            known = np.repeat(found, lengths).reshape(packed.shape)
+        if not known.all():
+            pixels = np.repeat(known, lengths).reshape(packed.shape)
             raise DataError(
                 f"{path}: expected the colours of {len(self._keys)} classes, got "
-                f"{_shown_colors(stored[~known][None])}; correct the mask, or add the class (or a "
+                f"{_shown_colors(stored[~pixels][None])}; correct the mask, or add the class (or a "
                 "line ignore with the colour); a mask of colours must not be smoothed or resized "
                 "with smoothing"
             )
-        return np.repeat(self._trains[places], lengths).reshape(packed.shape)
+        return np.repeat(self._trains[rows], lengths).reshape(packed.shape)
 
 
 class IdOrColorCode:

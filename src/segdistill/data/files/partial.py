@@ -11,25 +11,25 @@ from PIL import Image, PngImagePlugin
 from segdistill.data.files.reading import check_pixels
 
 Rows = Callable[[tuple[int, int]], int]
-"""From height and width of an image to how many of its rows are needed."""
+"""From the height and width of an image to the number of rows that are needed."""
 
 
 def read_image_top(path: Path, rows: Rows) -> tuple[np.ndarray, tuple[int, int]] | None:
     """Read the top of an RGB image.
 
     A PNG is a stream from top to bottom, so what lies above the crop has to be decoded and
-    what lies below does not. Truncation below the rows that are read is not noticed.
+    what lies below does not. A file that is cut off below those rows is not noticed.
 
     Args:
         path: the file.
-        rows: how many rows are needed.
+        rows: returns the number of rows that are needed.
 
     Shape:
         uint8 ``(rows, W, 3)``.
 
     Returns:
-        The rows, and height and width of the whole image; None where the file is no plain
-        PNG, or broken: then it has to be read as a whole.
+        The rows, and height and width of the whole image; None where the file is not a
+        plain PNG or is broken, and so has to be read as a whole.
     """
     return _read(path, rows, ("RGB", "RGBA"))
 
@@ -64,7 +64,7 @@ def _read(
             turned = any("exif" in str(key).lower() for key in picture.info)
             if picture.mode not in modes or picture.info.get("interlace") or turned:
                 return None
-            # Fewer than 8 bits a pixel, and 16 bits, are scaled or cut by Pillow.
+            # Pillow scales or cuts values of fewer than 8 bits, and of 16.
             if picture.tile[0].args != picture.mode:
                 return None
             picture.keep(min(rows(whole), whole[0]))

@@ -77,8 +77,8 @@ def ade20k(*, split: str, root: Path) -> FileDataset:
     code = IdCode({0: IGNORE_INDEX, **{value + 1: value for value in range(len(NAMES))}})
     if split == "test":
         (images,) = find_layout("ade20k", root, ("images/testing",), ("testing",))
-        found = files_by_name(root, images)
-        return FileDataset(root, [Pair(n, f, None) for n, f in found.items()], CLASSES, code)
+        pairs = [Pair(name, file, None) for name, file in files_by_name(root, images).items()]
+        return FileDataset(root, pairs, CLASSES, code)
     folder = _FOLDERS.get(split, split)
     images, masks = find_layout("ade20k", root, (f"images/{folder}", f"annotations/{folder}"))
     return FileDataset(root, match_names(root, images, masks), CLASSES, code)

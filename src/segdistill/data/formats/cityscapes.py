@@ -76,8 +76,9 @@ def cityscapes(
     if split == "test":
         # The files that gtFine/test holds are dummies without labels.
         find_layout("cityscapes", root, (images,))
-        found = files_by_name(root, images, "_leftImg8bit")
-        return FileDataset(root, [Pair(n, f, None) for n, f in found.items()], CLASSES, code)
+        files = files_by_name(root, images, "_leftImg8bit")
+        pairs = [Pair(name, file, None) for name, file in files.items()]
+        return FileDataset(root, pairs, CLASSES, code)
     find_layout("cityscapes", root, (images, f"{masks}/{split}"))
     pairs = match_names(
         root,

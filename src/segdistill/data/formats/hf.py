@@ -21,7 +21,7 @@ _STATE = "state.json"  # in every folder that Dataset.save_to_disk writes
 _SAME = {"val": "validation", "validation": "val"}
 
 
-def arrow(
+def hf(
     *,
     split: str,
     root: Path,
@@ -35,7 +35,7 @@ def arrow(
     The folder is that of a ``DatasetDict``, with one sub-folder a split (``val`` is also found
     as ``validation``), or that of one ``Dataset``, which is then the split that it was saved
     as, or ``train``. The image column has the feature ``Image``; the label column has it too
-    (PNG, ids or colours), or holds one number a pixel: nested lists or ``Array2D``.
+    (PNG, ids or colours), or holds one number per pixel: nested lists or ``Array2D``.
 
     Class names are those of ``ClassLabel`` where the label column has it, otherwise those of
     ``classes.txt`` in the folder. 255, and -1 where ``ClassLabel`` writes it, has no class.
@@ -46,8 +46,8 @@ def arrow(
         image_column: name of the column of images.
         label_column: name of the column of masks; a split without it has no masks.
         classes: file of names, as for ``folder``, relative to the root.
-        reduce_labels: 0 in the masks has no class, and 1 is the first class; so named in
-            transformers.
+        reduce_labels: 0 in the masks has no class, and 1 is the first class; transformers calls
+            it so.
 
     Returns:
         The split, read row by row from the mapped files; nothing is downloaded.
@@ -71,7 +71,7 @@ def arrow(
     folder = _find_split(root, split)
     try:
         table = Dataset.load_from_disk(str(folder))
-    except Exception as error:  # pyarrow and json raise whatever they meet in a broken file
+    except Exception as error:  # pyarrow and json raise many kinds at a broken file
         reason = str(error).strip().split("\n")[0][:120]
         raise DataError(
             f"{folder}: expected a folder of datasets.save_to_disk, got one that cannot be "
@@ -94,7 +94,7 @@ def arrow(
     names, code = _classes(table.features.get(label_column), root / classes, reduce_labels)
     if len(table) == 0:
         raise DataError(f"{folder}: expected at least one image, got an empty split")
-    # The files' own bytes: our readers keep palette ids and turn by EXIF, and name what breaks.
+    # The files' own bytes: our readers keep palette ids, turn by EXIF and name a broken file.
     for name in (image_column, label_column):
         if name in images:
             table = table.cast_column(name, Image(decode=False))
@@ -103,20 +103,20 @@ def arrow(
 
 
 class ArrowDataset:
-    """Rows of a Hugging Face ``Dataset`` as images and masks; see :func:`arrow`.
+    """Rows of a Hugging Face ``Dataset`` as images and masks; see :func:`hf`.
 
     Args:
         table: the rows, with image files as bytes or paths.
         columns: names of the columns of images and of masks; the second may be empty.
         classes: names and colours of the train ids.
         code: what the values of masks mean.
-        place: what messages call the table.
+        source: what messages call the table.
     """
 
     def __init__(
-        self, table: Any, columns: tuple[str, str], classes: Classes, code: LabelCode, place: str
+        self, table: Any, columns: tuple[str, str], classes: Classes, code: LabelCode, source: str
     ) -> None:
-        self._table, self._columns, self._place = table, columns, place
+        self._table, self._columns, self._source = table, columns, source
         self._pixels, self._classes, self._code = AS_STORED, classes, code
 
     @property
@@ -150,35 +150,35 @@ class ArrowDataset:
         """
         row = self._table[index]
         image_column, label_column = self._columns
-        where = Path(f"{self._place}[{index}]")
-        image = self._image(row[image_column], where / image_column)
+        row_path = Path(f"{self._source}[{index}]")
+        image = self._image(row[image_column], row_path / image_column)
         name = f"{index:06d}"
         if not label_column:
             return Sample(image, None, name)
-        place = where / label_column
-        mask = self._code.decode(self._mask(row[label_column], place), place)
-        check_same_size(where / image_column, _size(image), place, _size(mask))
+        mask_path = row_path / label_column
+        mask = self._code.decode(self._mask(row[label_column], mask_path), mask_path)
+        check_same_size(row_path / image_column, _size(image), mask_path, _size(mask))
         return Sample(image, mask, name)
 
-    def _image(self, cell: dict[str, Any] | None, place: Path) -> np.ndarray:
-        data, path = _content(cell, place)
+    def _image(self, cell: dict[str, Any] | None, path: Path) -> np.ndarray:
+        data, file = _content(cell, path)
         if data is None:
-            return read_image(Path(path), self._pixels)
-        return image_from_bytes(data, place, self._pixels)
+            return read_image(Path(file), self._pixels)
+        return image_from_bytes(data, path, self._pixels)
 
-    def _mask(self, cell: Any, place: Path) -> np.ndarray:
+    def _mask(self, cell: Any, path: Path) -> np.ndarray:
         if isinstance(cell, dict) or cell is None:
-            data, path = _content(cell, place)
+            data, file = _content(cell, path)
             colors = self._code.looks_up_colors
             if data is None:
-                return read_mask(Path(path), colors=colors)
-            return mask_from_bytes(data, place, colors=colors)
+                return read_mask(Path(file), colors=colors)
+            return mask_from_bytes(data, path, colors=colors)
         try:
             stored = np.asarray(cell, dtype=np.int32)
         except (TypeError, ValueError) as error:
-            raise DataError(f"{place}: expected rows of equal length ({error})") from error
+            raise DataError(f"{path}: expected rows of equal length ({error})") from error
         if stored.ndim != 2:
-            raise DataError(f"{place}: expected one number a pixel (H, W), got {stored.shape}")
+            raise DataError(f"{path}: expected one number per pixel (H, W), got {stored.shape}")
         return np.where(stored == -1, IGNORE_INDEX, stored)
 
 
@@ -187,11 +187,11 @@ def _find_split(root: Path, split: str) -> Path:
     layouts = [(f"{name}/{_STATE}",) for name in names]
     if (root / _STATE).is_file() and split in _own_splits(root):
         layouts.append((_STATE,))
-    there = sorted(state.parent.name for state in root.glob(f"*/{_STATE}"))
-    if there and not set(there) & set(names):
-        raise DataError(f"{root}: expected a split {split}, got {', '.join(there)}")
-    (found,) = find_layout("hf", root, *layouts)
-    return (root / found).parent
+    splits = sorted(state.parent.name for state in root.glob(f"*/{_STATE}"))
+    if splits and not set(splits) & set(names):
+        raise DataError(f"{root}: expected a split {split}, got {', '.join(splits)}")
+    (state_file,) = find_layout("hf", root, *layouts)
+    return (root / state_file).parent
 
 
 def _own_splits(root: Path) -> tuple[str, ...]:
@@ -231,9 +231,9 @@ def _label_names(feature: Any) -> tuple[str, ...] | None:
     return None
 
 
-def _content(cell: dict[str, Any] | None, place: Path) -> tuple[np.ndarray | None, str]:
+def _content(cell: dict[str, Any] | None, path: Path) -> tuple[np.ndarray | None, str]:
     if cell is None or (cell.get("bytes") is None and not cell.get("path")):
-        raise DataError(f"{place}: expected an image, got an empty cell; fill it or drop the row")
+        raise DataError(f"{path}: expected an image, got an empty cell; fill it or drop the row")
     if cell["bytes"] is None:
         return None, cell["path"]
     # A copy: torch wants arrays that can be written.

@@ -14,9 +14,9 @@ def images(*, split: str, root: Path) -> FileDataset:
     """Read all images below a folder.
 
     Args:
-        split: sub-folder that holds them; where there is none of that name, all images below
-            the root are the split.
-        root: the folder.
+        split: sub-folder that holds them; without one of that name, all images below the root
+            are the split.
+        root: folder that holds the images.
 
     Returns:
         Images without masks and without classes.
@@ -28,6 +28,5 @@ def images(*, split: str, root: Path) -> FileDataset:
     if not root.is_dir():
         raise DataError(f"images: expected a folder {root}, got none; check its root")
     folder = split if (root / split).is_dir() else "."
-    found = files_by_name(root, folder)
-    pairs = [Pair(name, file, None) for name, file in found.items()]
+    pairs = [Pair(name, file, None) for name, file in files_by_name(root, folder).items()]
     return FileDataset(root, pairs, Classes((), ()), plain_ids(0))

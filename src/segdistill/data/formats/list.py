@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 
 from segdistill.data.files.classes import read_classes
@@ -16,7 +17,7 @@ from segdistill.files import expand_path
 _COLUMNS = {"image", "mask", "split", "name"}
 
 
-def listing(
+def list(
     *, split: str, root: Path, file: str = "data.csv", classes: str = "classes.txt"
 ) -> FileDataset:
     """Read one split of a list of files.
@@ -31,7 +32,7 @@ def listing(
 
     Args:
         split: which rows.
-        root: folder of the list and what its paths are relative to.
+        root: folder of the list, to which its paths are relative.
         file: the list, relative to the root.
         classes: file of class names and colours, as for ``folder``.
 
@@ -74,31 +75,31 @@ def _as_path(root: Path, cell: str) -> str:
 
 
 def _name(root: Path, image: str) -> str:
-    """Return a path without extension, and without what leads out of the root."""
+    """Return a path without its extension and without parts that lead out of the root."""
     path = Path(image)
     path = path.relative_to(root) if path.is_relative_to(root) else path
     inside = [part for part in path.with_suffix("").parts if part not in (path.anchor, "..")]
     return "/".join(inside)
 
 
-def _check_names(file: Path, pairs: list[Pair]) -> None:
-    """Refuse names by which predictions could not be written, each below one folder."""
+def _check_names(file: Path, pairs: Sequence[Pair]) -> None:
+    """Refuse names under which predictions could not be written below one folder."""
     images: dict[str, str] = {}
     for name, image, _ in pairs:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(f"{file}: expected names without .. and root, got {name!r}")
         if images.setdefault(name, image) != image:
             raise DataError(
-                f"{file}: expected one image a name, got {images[name]} and {image} for {name!r}; "
-                "add a column name that tells them apart"
+                f"{file}: expected one image per name, got {images[name]} and {image} for "
+                f"{name!r}; add a column name that tells them apart"
             )
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
+def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     lines = read_text(path).splitlines(keepends=True)
     if path.suffix.lower() == ".jsonl":
-        rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
-        rows = [row for row in rows if row]
+        parsed = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+        rows: Sequence[dict[str, str]] = [row for row in parsed if row]
     else:
         rows = _from_table(path, lines)
     for number, row in enumerate(rows, start=1):
@@ -110,7 +111,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _from_table(path: Path, lines: list[str]) -> list[dict[str, str]]:
+def _from_table(path: Path, lines: Sequence[str]) -> Sequence[dict[str, str]]:
     if lines and lines[0].lower().startswith("sep="):  # a note that Excel writes for itself
         lines = lines[1:]
     delimiter = _delimiter(lines[0]) if lines else ","
@@ -119,8 +120,8 @@ def _from_table(path: Path, lines: list[str]) -> list[dict[str, str]]:
         table = [line for line in reader if line]
     except csv.Error as error:
         raise DataError(f"{path}: expected CSV, got a broken row ({error})") from error
-    columns, *cells = [[cell.strip() for cell in line] for line in table] or [[]]
-    columns, cells = _header(columns, cells)
+    first, *others = [[cell.strip() for cell in line] for line in table] or [[]]
+    columns, cells = _header(first, others)
     for number, line in enumerate(cells, start=1):
         if len(line) != len(columns):
             raise DataError(
@@ -136,7 +137,9 @@ def _delimiter(line: str) -> str:
     return next((mark for mark in "\t;" if mark in line), ",")
 
 
-def _header(columns: list[str], cells: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+def _header(
+    columns: Sequence[str], cells: Sequence[Sequence[str]]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Return the columns in lower case; those of a table without a header by their place."""
     lower = [column.lower() for column in columns]
     if "image" in lower or not columns or not _is_file(columns[0]):
@@ -154,7 +157,7 @@ def _is_file(cell: str) -> bool:
     return PureWindowsPath(cell).suffix.lower() in IMAGE_SUFFIXES
 
 
-def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
+def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Refuse columns that could be masks or splits under another name."""
     given = {key for row in rows for key in row if key}
     missing = {"mask", "split"} - given
@@ -167,7 +170,7 @@ def _check_columns(path: Path, rows: list[dict[str, str]]) -> None:
 
 
 def _is_row(row: object) -> bool:
-    """Return whether a row has an image that could be a file, and text where text belongs."""
+    """Return whether a row names an image file, and all its known cells are text."""
     if not isinstance(row, dict):
         return False
     cells = [row.get(key) for key in ("image", "mask", "split", "name")]

@@ -33,7 +33,7 @@ def pascal_context(*, split: str, root: Path, background: bool = True) -> FileDa
     The authors' masks are ``trainval/*.mat`` with 459 labels, named in ``labels.txt``; those
     of the 59 most frequent become classes by their names, the rest is background. Where
     ``SegmentationClassContext/*.png`` exists, as the detail API writes it (0 background, 1
-    to 59 in the order of the alphabet), those are read. Images are ``JPEGImages/*.jpg`` of
+    to 59 in alphabetical order), those are read. Images are ``JPEGImages/*.jpg`` of
     VOC 2010; the names of a split are in ``ImageSets/SegmentationContext`` or, as in the
     original, ``ImageSets/Main``.
 
@@ -79,7 +79,7 @@ def _find_list(root: Path, split: str) -> Path:
 
 def _by_label(file: Path, first: int, rest: int) -> dict[int, int]:
     ids = {0: rest}
-    found = set()
+    named = set()
     for line in read_text(file).splitlines():
         number, _, name = line.partition(":")
         if name:
@@ -87,8 +87,8 @@ def _by_label(file: Path, first: int, rest: int) -> dict[int, int]:
             if not number.strip().isdecimal() or int(number) > _LARGEST:
                 raise DataError(f"{file}: expected lines like 2: aeroplane, got {line!r}")
             ids[int(number)] = NAMES.index(name) + first if name in NAMES else rest
-            found.add(name)
-    missing = [name for name in NAMES if name not in found]
+            named.add(name)
+    missing = [name for name in NAMES if name not in named]
     if missing:
         raise DataError(
             f"{file}: expected the names of 59 classes, got none of {', '.join(missing)}; "

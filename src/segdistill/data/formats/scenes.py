@@ -24,17 +24,17 @@ def scenes(
     """Return drawn street scenes.
 
     Every image is a function of (scene_seed, split, index): the same on every machine with the
-    same numpy, and not changed by how many others are drawn.
+    same numpy, and whatever else is drawn.
 
     Args:
         split: ``train`` or ``val``.
         size: height and width, px.
         train_images: number of images in ``train``.
         val_images: number of images in ``val``.
-        scene_seed: of all scenes.
+        scene_seed: seed of all scenes.
 
     Returns:
-        The split, drawn when asked for and then kept in memory, up to 64 MiB a process.
+        The split, drawn when asked for and then kept in memory, up to 64 MiB per process.
 
     Raises:
         DataError: another split.
@@ -50,10 +50,10 @@ class Scenes:
     """One split of drawn street scenes; see :func:`scenes`.
 
     Args:
-        split: name that the draws depend on.
+        split: ``train`` or ``val``; their scenes differ.
         size: height and width, px.
         count: number of images.
-        seed: of all scenes.
+        seed: seed of all scenes.
 
     Raises:
         ValueError: a size below 32 px, or no images.

@@ -63,14 +63,14 @@ def voc(*, split: str, root: Path, sbd: Path | None = None) -> FileDataset:
 
 
 def read_names(listing: Path) -> list[str]:
-    """Read a list of names, one a line; what follows a space is passed over.
+    """Read a list of names, one per line; what follows a space is ignored.
 
     Raises:
         DataError: there is no such list.
     """
     if not listing.is_file():
-        there = ", ".join(sorted(path.stem for path in listing.parent.glob("*.txt"))) or "none"
-        raise DataError(f"{listing}: expected a list of names, got nothing; lists here: {there}")
+        others = ", ".join(sorted(path.stem for path in listing.parent.glob("*.txt"))) or "none"
+        raise DataError(f"{listing}: expected a list of names, got nothing; lists here: {others}")
     lines = read_text(listing).splitlines()
     return [Path(line.split()[0]).stem for line in lines if line.strip()]
 

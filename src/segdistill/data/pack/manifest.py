@@ -48,7 +48,7 @@ class PackedClasses(BaseModel):
 
 
 class Manifest(BaseModel):
-    """All that is known of a packed dataset.
+    """The record of a packed dataset.
 
     Attributes:
         format: version of this record.
@@ -133,7 +133,7 @@ def find_pack_faults(root: Path) -> list[str]:
     """Compare the hash of each file of a packed dataset with its manifest.
 
     Returns:
-        One message a file that differs; empty where all are sound.
+        One message per file that differs; empty where all are sound.
     """
     faults = []
     for split in read_manifest(root).splits.values():

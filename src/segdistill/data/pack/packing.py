@@ -37,14 +37,14 @@ def pack(
 ) -> Path:
     """Write a packed copy of some splits of a dataset.
 
-    The folder appears when all of it is written; until then it has another name. Disk
-    needed: 4 bytes a pixel; compressed, about half of that for photos.
+    The folder is written under another name and renamed when it is complete. Disk
+    needed: 4 bytes per pixel; compressed, about half of that for photos.
 
     Args:
         datasets: split name to dataset; all with the same classes.
         out: the folder to make.
         options: the config that the datasets were built from; ``root`` is left out.
-        compress: lossless tiles instead of raw arrays: slower to read, for short disks.
+        compress: write lossless tiles instead of raw arrays: smaller, but slower to read.
         progress: called with split, images done and images in all.
 
     Returns:
@@ -93,8 +93,7 @@ def open_packed(
         root: the packed folder.
         split: name of the split.
         options: the config; the dataset must be what was packed.
-        defaults: by setting that must be what was packed too, what it is where the config
-            says nothing, then or now.
+        defaults: default of every setting that has to be equal to that of the packed copy.
 
     Raises:
         DataError: another dataset or other options were packed, the split was not, or a
@@ -111,8 +110,10 @@ def open_packed(
                 f"{key}={packed.get(key)}; pack it again or correct data.{key}"
             )
     if split not in manifest.splits:
-        there = ", ".join(manifest.splits)
-        raise DataError(f"{root}: expected a packed split {split}, got {there}; pack it again")
+        packed_splits = ", ".join(manifest.splits)
+        raise DataError(
+            f"{root}: expected a packed split {split}, got {packed_splits}; pack it again"
+        )
     if manifest.content == "tiles":
         return TiledDataset(Path(root), split)
     return PackedDataset(Path(root), split)

@@ -18,7 +18,7 @@ _NO_MASK = -1
 def write_raw(
     dataset: SegDataset, out: Path, split: str, progress: Callable[[int], None]
 ) -> list[str]:
-    """Write one split as raw arrays, 4 bytes a pixel.
+    """Write one split as raw arrays, 4 bytes per pixel.
 
     Args:
         dataset: the split.
@@ -36,20 +36,33 @@ def write_raw(
         (out / f"{split}.images.bin").open("wb") as images,
         (out / f"{split}.masks.bin").open("wb") as masks,
     ):
-        for place in range(len(dataset)):
-            image, mask, name = dataset[place]
+        for number in range(len(dataset)):
+            image, mask, name = dataset[number]
             height, width = image.shape[:2]
-            index[place] = first, _NO_MASK if mask is None else mask_first, height, width
-            names.append(name.replace("\n", " "))
+            index[number] = first, _NO_MASK if mask is None else mask_first, height, width
+            names.append(name)
             images.write(np.ascontiguousarray(image).data)
             first += image.size
             if mask is not None:
                 masks.write(np.ascontiguousarray(mask).data)
                 mask_first += mask.size
-            progress(place + 1)
-    np.save(out / f"{split}.index.npy", index)
-    (out / f"{split}.names.txt").write_text("\n".join(names), encoding="utf-8")
+            progress(number + 1)
+    write_index(out, split, index, names)
     return [f"{split}.{part}" for part in _PARTS]
+
+
+def write_index(out: Path, split: str, index: np.ndarray, names: list[str]) -> None:
+    """Write where each image of a packed split lies, and its name.
+
+    Args:
+        out: folder, which exists.
+        split: name of the split, the first part of the files' names.
+        index: one row per image.
+        names: one per image, each written on a line of its own.
+    """
+    np.save(out / f"{split}.index.npy", index)
+    lines = [name.replace("\n", " ") for name in names]
+    (out / f"{split}.names.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
 @dataclass

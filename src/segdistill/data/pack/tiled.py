@@ -10,7 +10,7 @@ import numpy as np
 
 from segdistill.data.files.reading import check_pixels
 from segdistill.data.pack.manifest import read_names, read_split
-from segdistill.data.pack.raw import map_bytes
+from segdistill.data.pack.raw import map_bytes, write_index
 from segdistill.data.pack.tiles import (
     Window,
     decode_image,
@@ -26,7 +26,7 @@ from segdistill.types import Classes, Sample, SegDataset
 _PARTS = ("tiles.bin", "index.npy", "offsets.npy", "names.txt")
 
 WindowOf = Callable[[tuple[int, int], np.ndarray | None], Window]
-"""From height and width of an image, and its mask where that was asked for, to a window."""
+"""From the height and width of an image, and its mask if asked for, to a window."""
 
 
 def write_tiles(
@@ -36,18 +36,17 @@ def write_tiles(
     index = np.zeros((len(dataset), 4), dtype=np.int64)
     names, offsets = [], [0]
     with (out / f"{split}.tiles.bin").open("wb") as file:
-        for place in range(len(dataset)):
-            image, mask, name = dataset[place]
-            index[place] = len(offsets) - 1, mask is not None, *image.shape[:2]
-            names.append(name.replace("\n", " "))
+        for number in range(len(dataset)):
+            image, mask, name = dataset[number]
+            index[number] = len(offsets) - 1, mask is not None, *image.shape[:2]
+            names.append(name)
             for tile in encode_image(image):
                 offsets.append(offsets[-1] + file.write(tile))
             for tile in encode_mask(mask) if mask is not None else ():
                 offsets.append(offsets[-1] + file.write(tile))
-            progress(place + 1)
-    np.save(out / f"{split}.index.npy", index)
+            progress(number + 1)
     np.save(out / f"{split}.offsets.npy", np.array(offsets, dtype=np.int64))
-    (out / f"{split}.names.txt").write_text("\n".join(names), encoding="utf-8")
+    write_index(out, split, index, names)
     return [f"{split}.{part}" for part in _PARTS]
 
 

@@ -1,9 +1,9 @@
-"""Lossless tiles: images in pieces that are compressed alone, so that a crop decodes its own.
+"""Lossless tiles: images in pieces that are compressed one by one, so a crop decodes few.
 
 Each tile of an image is stored as differences: red and blue less green, then each row less the
-row above. What is left is small noise, where a Huffman code without string matching is as
-short as deflate's best and several times faster to make. Masks have long runs, so deflate
-matches strings there.
+row above. What is left is small noise, for which a Huffman code without string matching is as
+short as deflate's best and several times faster to make. Masks have long runs, so for them
+deflate matches strings.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ def decode_image(tiles: dict[int, memoryview], size: tuple[int, int], wanted: Wi
     """Decode the tiles that a window touches.
 
     Args:
-        tiles: compressed tiles by number; those of :func:`touched` have to be there.
+        tiles: compressed tiles by number, at least those of :func:`touched`.
         size: height and width of the image.
-        wanted: which pixels have to be right; the others may be anything.
+        wanted: pixels that have to be right; the others are undefined.
 
     Shape:
         Result uint8 ``(H, W, 3)``.
@@ -67,7 +67,7 @@ def decode_image(tiles: dict[int, memoryview], size: tuple[int, int], wanted: Wi
         zlib.error: a tile is broken.
         ValueError: a tile is of another size.
     """
-    # Memory of pages that no tile is written to is never touched.
+    # Pages that no tile is written to cost no memory.
     image = np.empty((*size, 3), dtype=np.uint8)
     _fill(image, tiles, size, wanted)
     rows = slice(wanted.top, wanted.top + wanted.height)

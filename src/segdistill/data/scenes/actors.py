@@ -51,7 +51,7 @@ def draw_actors(canvas: Canvas, rng: np.random.Generator) -> None:
     ) -> None:
         for _ in range(rng.poisson(mean)):
             low, high = places[rng.integers(len(places))]
-            # Even in picture size rather than in metres, or most would be specks.
+            # Uniform in picture size rather than in metres, or most would be specks.
             z = 1 / rng.uniform(1 / far, 1 / near)
             cast.append((z, rng.uniform(low, high), actor))
 
@@ -103,7 +103,7 @@ def _pole(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
 
 
 def _lights(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """A traffic light, which counts as a sign."""
+    """Draw a traffic light, which counts as a sign."""
     window = canvas.window(x, z, 0.3, 3.6)
     if window is None:
         return
@@ -139,7 +139,7 @@ def _signpost(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> N
 
 
 def _car(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> None:
-    """A box in perspective: the flank towards the camera's axis, then front or rear."""
+    """Draw a box in perspective: the flank towards the camera's axis, then front or rear."""
     half, roof, length = rng.uniform(0.82, 0.98), rng.uniform(1.35, 1.9), rng.uniform(3.6, 5.0)
     belt = rng.uniform(0.8, 0.95)
     paint = _PAINTS[rng.integers(len(_PAINTS))] * rng.uniform(0.8, 1.2)
@@ -257,14 +257,14 @@ def _cyclist(canvas: Canvas, rng: np.random.Generator, x: float, z: float) -> No
 
 
 def _cloth(rng: np.random.Generator) -> np.ndarray:
-    """Mostly dark and grey, sometimes loud."""
+    """Return the colour of a garment: mostly dark and grey, sometimes bright."""
     if rng.random() < 0.65:
         return rng.uniform(0.015, 0.25) * rng.uniform(0.85, 1.15, 3)
     return rng.uniform(0.02, 0.6, 3)
 
 
 def _shadow(canvas: Canvas, x: float, z: float, half: float, strength: float) -> None:
-    """Darken the ground under an actor; labels stay."""
+    """Darken the ground under an actor; its labels do not change."""
     street = canvas.street
     scale = street.focal / z
     row, column = street.horizon + street.eye * scale, street.center + x * scale

@@ -1,4 +1,4 @@
-"""What drawn scenes are painted on: classes, the street's geometry and light, noise."""
+"""The canvas of drawn scenes: their classes, the street's geometry and light, and noise."""
 
 from __future__ import annotations
 
@@ -53,9 +53,9 @@ class Street:
         eye: height of the camera.
         road: half the width of the road.
         walk: width of each sidewalk.
-        sun: side whose walls are in the shade and throw it: -1 left, 1 right, 0 clouds.
+        sun: side whose walls are in the shade and cast it: -1 left, 1 right, 0 clouds.
         haze: colour of the far distance, linear RGB.
-        sight: distance at which haze has taken over two thirds.
+        sight: distance at which haze makes up about two thirds of the colour.
     """
 
     focal: float
@@ -70,7 +70,7 @@ class Street:
 
 
 class Canvas:
-    """The picture in the making, at twice the size of the result.
+    """The picture while it is painted, at twice the size of the result.
 
     Args:
         height: px.
@@ -128,10 +128,10 @@ class Canvas:
 
         Args:
             window: rows and columns.
-            mask: which of its pixels.
-            color: what broadcasts to ``(rows, columns, 3)``, linear RGB.
+            mask: which pixels of the window.
+            color: broadcasts to ``(rows, columns, 3)``, linear RGB.
             label: class of the pixels.
-            distance: what broadcasts to ``(rows, columns)``.
+            distance: broadcasts to ``(rows, columns)``, m.
         """
         seen = np.broadcast_to(np.asarray(color, dtype=np.float32), (*mask.shape, 3))[mask]
         far = np.broadcast_to(np.asarray(distance, dtype=np.float32), mask.shape)[mask]
@@ -160,20 +160,21 @@ class Canvas:
 
 
 def single(numbers: np.ndarray) -> np.ndarray:
-    """Return numbers in single precision, which halves the time of everything here."""
+    """Return numbers in single precision, which halves the time of drawing."""
     return numbers.astype(np.float32)
 
 
 def noise(rows: np.ndarray, columns: np.ndarray, *, cell: int) -> np.ndarray:
-    """Look up smooth noise, about -1 to 1, at whole places of a pattern that repeats.
+    """Look up smooth noise, about -1 to 1, in a pattern that repeats every 256 units.
 
     Args:
         rows: first coordinate; any number.
         columns: second coordinate; any number.
-        cell: size of its blobs: 1, 4 or 16 units; the pattern repeats after 256.
+        cell: size of its blobs: 1, 4 or 16 units.
     """
-    found: np.ndarray = _pattern(cell)[rows.astype(np.int32) & 255, columns.astype(np.int32) & 255]
-    return found
+    pattern = _pattern(cell)
+    values: np.ndarray = pattern[rows.astype(np.int32) & 255, columns.astype(np.int32) & 255]
+    return values
 
 
 @cache
@@ -183,8 +184,8 @@ def _pattern(cell: int) -> np.ndarray:
     if cell == 1:
         return coarse * 0.5
     # Periodic bilinear blobs plus a little of the next finer octave.
-    place = np.arange(256) / cell
-    low, part = place.astype(int), (place % 1).astype(np.float32)
+    position = np.arange(256) / cell
+    low, part = position.astype(int), (position % 1).astype(np.float32)
     high = (low + 1) % len(coarse)
     rows = coarse[low] * (1 - part)[:, None] + coarse[high] * part[:, None]
     smooth = rows[:, low] * (1 - part) + rows[:, high] * part

@@ -19,7 +19,7 @@ from segdistill.data.scenes.canvas import (
 )
 
 WALL_END = 110.0
-"""Length of the street, m; behind it is the skyline."""
+"""Length of the street, m; beyond it is the skyline."""
 
 _FACADES = np.array(
     [
@@ -69,7 +69,7 @@ def leaf_color(rng: np.random.Generator) -> np.ndarray:
 
 
 def draw_street(canvas: Canvas, rng: np.random.Generator) -> None:
-    """Paint everything that stands still and is large, back to front."""
+    """Paint sky, skyline, ground and walls, back to front."""
     _draw_sky(canvas, rng)
     _draw_skyline(canvas, rng)
     _draw_ground(canvas, rng)
@@ -198,7 +198,7 @@ def _draw_wall(
         column = np.nonzero(mask)[1]
         if not len(column):
             continue
-        # From here on one row a painted pixel, which is a small part of the window.
+        # From here on one row per painted pixel, which are a small part of the window.
         high, deep = y[mask], z[0, column]
         base = wall.colors[segment[column]] * np.float32(light)
         grain = noise(high * 12 + drift, deep * 12, cell=4)

@@ -1,12 +1,14 @@
 """A sum over parts of two maps that are compared apart, its gradient made part by part."""
 
 from collections.abc import Callable, Iterator
+from itertools import repeat
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from segdistill.losses.maths.first_order import first_order
+from segdistill.losses.maths.positions import leave_out
 from segdistill.losses.maths.precision import full_precision
 
 # Values of a map in a block: in the cache of a processor, and enough to keep a GPU busy.
@@ -15,30 +17,45 @@ _VALUES_ON_DEVICE = 2**24
 
 
 def sum_over_blocks(
-    function: Callable[..., Tensor], student: Tensor, *others: Tensor, dim: int
+    function: Callable[..., Tensor],
+    student: Tensor,
+    teacher: Tensor,
+    *others: Tensor,
+    dim: int,
+    valid: Tensor | None = None,
 ) -> Tensor:
-    """Return the sum of a function over blocks of maps, holding two maps beside the inputs.
+    """Return the sum of a function over blocks of maps, in two maps of memory beyond the inputs.
 
-    A loss whose parts (rows, channels or images) are compared apart needs its intermediate
-    maps for one block at a time only. Each block's gradient is made by autograd right after
-    its value and kept in one map, which backward scales; so there is no gradient of the
-    gradient.
+    A loss whose parts (rows, channels or images) are compared apart needs its intermediate maps
+    for one block at a time only. Each block's gradient is made by autograd right after its value
+    and kept in one map, which backward scales; so the sum is not twice differentiable.
 
     Args:
         function: from blocks of all tensors, the floating ones in float32 or wider, to the
             block's sum.
-        student: the tensor that the gradient is for.
-        others: tensors that vary along ``dim`` as it does; they get no gradient.
+        student: the map that the gradient is for.
+        teacher: the map that it is compared with.
+        others: tensors that vary along ``dim`` as the maps do; they get no gradient.
         dim: dimension along which parts are independent: 0 images, 1 channels, 2 rows.
+        valid: True where a position counts; elsewhere both maps are 0 to the function, and
+            the gradient is 0.
+
+    Shape:
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
         The sum, float32 or wider; blocks are added up in float64.
     """
-    others = tuple(other.detach() for other in others)
+    others = (teacher.detach(), *(other.detach() for other in others))
     if torch.is_grad_enabled() and student.requires_grad:
-        total: Tensor = _Sum.apply(student, function, others, dim)  # type: ignore[no-untyped-call]
+        total: Tensor = _Sum.apply(student, function, others, dim, valid)  # type: ignore[no-untyped-call]
         return total
-    values = [function(*block) for block in blocks(student, *others, dim=dim)]
+    values = [
+        function(leave_out(x, mask), leave_out(y, mask), *rest)
+        for (x, y, *rest), mask in zip(
+            blocks(student, *others, dim=dim), masks(student, dim, valid), strict=False
+        )
+    ]
     return torch.stack(values).double().sum().to(values[0].dtype)
 
 
@@ -49,12 +66,24 @@ def blocks(*tensors: Tensor, dim: int) -> Iterator[list[Tensor]]:
         tensors: tensors that vary along ``dim`` together; the first says how large blocks are.
         dim: the dimension to divide.
     """
-    first = tensors[0]
-    limit = _VALUES if first.device.type == "cpu" else _VALUES_ON_DEVICE
-    size = max(limit * first.shape[dim] // first.numel(), 1)
-    for block in zip(*(torch.split(one, size, dim) for one in tensors), strict=True):
-        floating = iter(full_precision(*(one for one in block if one.is_floating_point())))
-        yield [next(floating) if one.is_floating_point() else one for one in block]
+    size = _size(tensors[0], dim)
+    for block in zip(*(torch.split(tensor, size, dim) for tensor in tensors), strict=True):
+        floating = iter(full_precision(*(part for part in block if part.is_floating_point())))
+        yield [next(floating) if part.is_floating_point() else part for part in block]
+
+
+def masks(maps: Tensor, dim: int, valid: Tensor | None) -> Iterator[Tensor | None]:
+    """Yield which positions count in each of the :func:`blocks` of a map, ``(N, 1, H, W)``."""
+    if valid is None or dim == 1:
+        # Every channel has the same positions.
+        yield from repeat(None if valid is None else valid[:, None])
+    else:
+        yield from torch.split(valid[:, None], _size(maps, dim), dim)
+
+
+def _size(maps: Tensor, dim: int) -> int:
+    limit = _VALUES if maps.device.type == "cpu" else _VALUES_ON_DEVICE
+    return max(limit * maps.shape[dim] // maps.numel(), 1)
 
 
 class _Sum(torch.autograd.Function):
@@ -65,16 +94,29 @@ class _Sum(torch.autograd.Function):
         function: Callable[..., Tensor],
         others: tuple[Tensor, ...],
         dim: int,
+        valid: Tensor | None,
     ) -> Tensor:
         # Not in half precision: a mean's gradient may be too small before it is scaled.
-        dtype = torch.promote_types(student.dtype, torch.float32)
+        dtype = torch.float32
+        for tensor in (student, *others):
+            if tensor.is_floating_point():  # else blocks would be copies in a wider type
+                dtype = torch.promote_types(dtype, tensor.dtype)
         gradient = torch.empty_like(student, dtype=dtype)
         total = torch.zeros((), dtype=torch.float64, device=student.device)
-        for slope, x, *rest in blocks(gradient, student, *others, dim=dim):
-            x = x.detach().requires_grad_()
+        parts = zip(
+            blocks(gradient, student, *others, dim=dim), masks(gradient, dim, valid), strict=False
+        )
+        for (slope, x, y, *rest), mask in parts:
+            x = x.detach()
+            if mask is not None:
+                # The gradient's room is free until it is made.
+                x = slope.copy_(x).masked_fill_(~mask, 0.0).detach()
+            x.requires_grad_()
             with torch.enable_grad():
-                value = function(x, *rest)
+                value = function(x, leave_out(y, mask), *rest)
             slope.copy_(torch.autograd.grad(value, x)[0])
+            if mask is not None:
+                slope.masked_fill_(~mask, 0.0)
             total += value.detach()
         ctx.save_for_backward(gradient)
         ctx.dtype = student.dtype
@@ -82,6 +124,6 @@ class _Sum(torch.autograd.Function):
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return (gradient * upstream).to(ctx.dtype), None, None, None
+        return (gradient * upstream).to(ctx.dtype), None, None, None, None

@@ -7,7 +7,12 @@ from segdistill.losses.maths.unit import unit
 
 
 def squared_distance(
-    student: Tensor, teacher: Tensor, *, vector: int | tuple[int, ...], parts: int
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    vector: int | tuple[int, ...],
+    parts: int,
+    valid: Tensor | None,
 ) -> Tensor:
     """Return the squared distance between unit vectors, summed over all of them.
 
@@ -16,9 +21,13 @@ def squared_distance(
         teacher: the teacher's map.
         vector: dimensions that make up a vector.
         parts: a dimension along which the vectors are counted.
+        valid: True where a position counts, or None where all do.
+
+    Shape:
+        student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
     """
 
     def distance(student: Tensor, teacher: Tensor) -> Tensor:
         return (unit(student, dim=vector) - unit(teacher, dim=vector)).square().sum()
 
-    return sum_over_blocks(distance, student, teacher, dim=parts)
+    return sum_over_blocks(distance, student, teacher, dim=parts, valid=valid)

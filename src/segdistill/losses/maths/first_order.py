@@ -22,7 +22,7 @@ def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
         if torch.is_grad_enabled():
             raise RuntimeError(
                 "segdistill.losses: expected a gradient of first order, got create_graph=True; "
-                "this loss keeps no graph of its gradient, penalise another quantity"
+                "this loss is not twice differentiable, penalise another quantity"
             )
         return backward(ctx, *upstream)
 

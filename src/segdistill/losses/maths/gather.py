@@ -34,6 +34,27 @@ def gather_images(tensor: Tensor) -> Tensor:
     return gathered
 
 
+def sum_over_processes(tensor: Tensor) -> Tensor:
+    """Return the sum of a tensor over all processes; no gradient flows through it."""
+    total = tensor.detach().clone(memory_format=torch.contiguous_format)
+    if processes()[1] > 1:
+        distributed.all_reduce(total)
+    return total
+
+
+def share_of_count(count: Tensor) -> Tensor:
+    """Return a count of the global batch divided by the processes, and never 0.
+
+    A sum divided by it is this process's part of the global batch's mean: the mean of the parts
+    over the processes, which is what data-parallel training takes, is the mean of the batch.
+
+    Args:
+        count: of what counts in this process's images.
+    """
+    world = processes()[1]
+    return (sum_over_processes(count) / world).clamp_min(1 / world)
+
+
 def draw_uniform(
     seed: int, purpose: str, *position: int, shape: tuple[int, ...], device: torch.device
 ) -> Tensor:
@@ -50,8 +71,8 @@ def draw_uniform(
     """
     rank, world = processes()
     generator = torch_generator(seed, purpose, *position, device=device)
-    everybody = (world * shape[0], *shape[1:])
-    drawn = torch.rand(everybody, generator=generator, device=device)
+    whole_batch = (world * shape[0], *shape[1:])
+    drawn = torch.rand(whole_batch, generator=generator, device=device)
     return drawn[rank * shape[0] : (rank + 1) * shape[0]]
 
 

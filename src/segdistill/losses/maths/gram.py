@@ -22,8 +22,8 @@ def compare_cosines(
 ) -> Tensor:
     """Return the weighted sum over images of a comparison of their cosines.
 
-    Image by image: one image's unit vectors are gone before the next begins, and are made
-    again for the gradient. What is kept is the products. There is no gradient of the gradient.
+    Image by image: one image's unit vectors are gone before the next begins, and are made again
+    for the gradient. What is kept is the products. It is not twice differentiable.
 
     Args:
         compare: the comparison.

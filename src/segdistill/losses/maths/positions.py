@@ -1,8 +1,15 @@
-"""Which positions of a map count: labels and validity, brought to the map's size."""
+"""Which positions of a map count: labels and validity, brought to the map's size.
+
+The rule of the house: a position that augmentation padded counts in no loss. It is left out of
+every sum, norm, softmax, mean and pair, and out of what a sum is divided by.
+"""
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
+
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.types import IGNORE_INDEX, Batch
 
 
 def resize_labels(labels: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -14,6 +21,9 @@ def resize_labels(labels: Tensor, size: tuple[int, ...]) -> Tensor:
 
     Shape:
         labels ``(N, H', W')``; result ``(N, H, W)``.
+
+    Returns:
+        The labels, int64.
     """
     if labels.shape[-2:] == size:
         return labels
@@ -31,11 +41,51 @@ def resize_valid(valid: Tensor, size: tuple[int, ...]) -> Tensor:
 
     Shape:
         valid ``(N, H', W')``; result ``(N, H, W)``.
+
+    Returns:
+        The validity, bool.
     """
     if valid.shape[-2:] == size:
         return valid
     resized = F.interpolate(valid[:, None].to(torch.uint8), size=size, mode="nearest")
     return resized[:, 0].to(torch.bool)
+
+
+def valid_at(batch: Batch | None, maps: Tensor) -> Tensor | None:
+    """Return which positions of a map are not padding, or None without a batch: all count.
+
+    Shape:
+        maps ``(N, C, H, W)``; result ``(N, H, W)``.
+    """
+    return None if batch is None else resize_valid(batch.valid, maps.shape[-2:])
+
+
+def valid_labels(batch: Batch) -> Tensor:
+    """Return the labels of a batch, without a class where augmentation padded."""
+    return batch.labels.masked_fill(~batch.valid, IGNORE_INDEX)
+
+
+def leave_out(maps: Tensor, valid: Tensor | None = None) -> Tensor:
+    """Return maps that are 0, and get no gradient, at positions that do not count.
+
+    Shape:
+        maps ``(N, C, H, W)``; valid ``(N, H, W)`` or ``(N, 1, H, W)``; result as maps.
+    """
+    if valid is None:
+        return maps
+    return maps.masked_fill(~(valid if valid.ndim == 4 else valid[:, None]), 0.0)
+
+
+def count_positions(maps: Tensor, valid: Tensor | None) -> Tensor | int:
+    """Return what a sum over positions is divided by for a mean; see :func:`share_of_count`."""
+    return maps[:, 0].numel() if valid is None else share_of_count(valid.sum())
+
+
+def count_images(maps: Tensor, valid: Tensor | None) -> Tensor | int:
+    """Return what a sum over images is divided by: an image of padding alone does not count."""
+    if valid is None:
+        return len(maps)
+    return share_of_count(valid.flatten(start_dim=1).any(dim=1).sum())
 
 
 def check_valid(caller: str, valid: Tensor | None, maps: Tensor) -> None:
@@ -81,7 +131,7 @@ def check_labels(
     if labels.ndim != 3 or labels.shape[0] != maps.shape[0] or labels.numel() == 0:
         raise ValueError(
             f"{caller}: expected labels ({maps.shape[0]}, H, W), got {tuple(labels.shape)}; "
-            "pass one label map for each image"
+            "pass one label map per image"
         )
     unknown = ((labels < 0) | (labels >= classes)) & (labels != ignore_index)
     if unknown.device.type != "cpu":

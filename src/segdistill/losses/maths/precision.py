@@ -18,10 +18,10 @@ def full_precision(*maps: Tensor) -> tuple[Tensor, ...]:
     in inference mode is copied, since autograd keeps no such tensor.
     """
     dtype = torch.float32
-    for one in maps:
-        dtype = torch.promote_types(dtype, one.dtype)
-    converted = (one.to(dtype) for one in maps)
-    return tuple(one.clone() if one.is_inference() else one for one in converted)
+    for tensor in maps:
+        dtype = torch.promote_types(dtype, tensor.dtype)
+    converted = (tensor.to(dtype) for tensor in maps)
+    return tuple(tensor.clone() if tensor.is_inference() else tensor for tensor in converted)
 
 
 def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
@@ -33,8 +33,8 @@ def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> R:
         given = (*args, *kwargs.values())
-        device = next((one.device.type for one in given if isinstance(one, Tensor)), "cpu")
-        with torch.autocast(device, enabled=False):
+        devices = (value.device.type for value in given if isinstance(value, Tensor))
+        with torch.autocast(next(devices, "cpu"), enabled=False):
             return function(*args, **kwargs)
 
     return wrapped

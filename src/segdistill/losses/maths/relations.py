@@ -10,6 +10,9 @@ from segdistill.losses.maths.first_order import first_order
 BLOCK = 512
 """Anchors compared at once: a block of so many rows is all that is held of a map."""
 
+NEVER = -1e9
+"""Added to the score of a contrast that does not count: its probability is then exactly 0."""
+
 
 def relation_kl(
     student: Tensor,
@@ -18,6 +21,7 @@ def relation_kl(
     contrasts: tuple[Tensor, Tensor] | None,
     weights: Tensor,
     temperature: float,
+    counted: Tensor | None = None,
 ) -> Tensor:
     r"""Compare how anchors relate to contrasts, as the student and as the teacher see it.
 
@@ -25,8 +29,8 @@ def relation_kl(
         L = \frac{1}{M} \sum_m \sum_{n, a} w_{na}\,
             \mathrm{KL}(\sigma(y_{na}^T V_m / \tau) \,\|\, \sigma(x_{na}^T U_m / \tau))
 
-    with one softmax over the contrasts of each set :math:`m`. A block of anchors holds whole
-    rows, so their softmaxes, their share of the loss and its gradient
+    with one softmax over the contrasts of each set :math:`m`, of those that have any. A block of
+    anchors holds whole rows, so their softmaxes, their share of the loss and its gradient
     :math:`(\sigma(s) - \sigma(t)) / \tau` are there at once: the two gradients are
     accumulated in the forward pass, and backward scales them. What is left of the direct form
     is its arithmetic, two products for the scores and one or two for the gradients.
@@ -38,14 +42,27 @@ def relation_kl(
             anchors themselves, each image a set.
         weights: :math:`w`, the share of each anchor in the sum.
         temperature: :math:`\tau`.
+        counted: True where a contrast counts, or None where all do.
 
     Shape:
         student ``(N, D, A)``; teacher ``(N, D', A)``; contrasts ``(M, D, K)`` and
-        ``(M, D', K)``; weights ``(N, A)``; result ``()``.
+        ``(M, D', K)``; weights ``(N, A)``; counted ``(M, K)``; result ``()``.
     """
     ours, theirs = (student, teacher) if contrasts is None else contrasts
+    if counted is None:
+        shares, bias = student.new_full((len(ours),), 1 / len(ours)), None
+    else:
+        some = counted.any(dim=1)
+        shares = some.to(student.dtype) / some.sum().clamp_min(1)
+        bias = torch.where(counted, 0.0, NEVER).to(student.dtype)
     loss: Tensor = _RowSoftmaxKL.apply(  # type: ignore[no-untyped-call]
-        student, None if contrasts is None else ours, teacher, theirs, weights, temperature
+        student,
+        None if contrasts is None else ours,
+        teacher,
+        theirs,
+        weights,
+        (shares, bias),
+        temperature,
     )
     return loss
 
@@ -59,8 +76,10 @@ class _RowSoftmaxKL(torch.autograd.Function):
         teacher: Tensor,
         teacher_contrasts: Tensor,
         weights: Tensor,
+        of_sets: tuple[Tensor, Tensor | None],
         temperature: float,
     ) -> Tensor:
+        shares, bias = of_sets
         ours = student if contrasts is None else contrasts
         gradient = torch.zeros_like(student) if ctx.needs_input_grad[0] else None
         # Where the anchors are the contrasts, both parts go into one gradient.
@@ -71,12 +90,14 @@ class _RowSoftmaxKL(torch.autograd.Function):
         for n in range(len(student)):
             for start in range(0, student.shape[2], BLOCK):
                 rows = slice(start, start + BLOCK)
-                share = weights[n, rows, None] / len(ours)
                 anchors = student[n, :, rows].mT / temperature
                 teacher_anchors = teacher[n, :, rows].mT / temperature
                 for m in range(len(ours)):
                     value, slope = _block(
-                        anchors @ ours[m], teacher_anchors @ teacher_contrasts[m], share
+                        anchors @ ours[m],
+                        teacher_anchors @ teacher_contrasts[m],
+                        weights[n, rows, None] * shares[m],
+                        None if bias is None else bias[m],
                     )
                     total += value
                     if gradient is not None:
@@ -90,15 +111,20 @@ class _RowSoftmaxKL(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
         gradients = [None if z is None else z * upstream for z in ctx.saved_tensors]
-        return (*gradients, None, None, None, None)
+        return (*gradients, None, None, None, None, None)
 
 
-def _block(scores: Tensor, teacher_scores: Tensor, share: Tensor) -> tuple[Tensor, Tensor]:
+def _block(
+    scores: Tensor, teacher_scores: Tensor, share: Tensor, bias: Tensor | None
+) -> tuple[Tensor, Tensor]:
     """Return the weighted KL of a block of rows and its gradient for the scores.
 
     Both score maps are overwritten; three maps of a block's size are the most that is held.
     """
     difference = teacher_scores - scores
+    if bias is not None:
+        scores += bias
+        teacher_scores += bias
     # The peak's probability is at least 1 / K, so its log is safe, and tells the normaliser.
     peak, teacher_peak = (z.amax(dim=1, keepdim=True) for z in (scores, teacher_scores))
     p = torch.softmax(scores, dim=1, out=scores)

@@ -42,6 +42,6 @@ def length(vectors: Tensor, *, dim: int | tuple[int, ...], order: float = 2.0) -
         some = squares > 0
         return torch.where(some, squares, 1).sqrt() * some
     # The norm of norms: over millions of values vector_norm loses four digits of float32.
-    for one in (dim,) if isinstance(dim, int) else reversed(dim):
-        vectors = torch.linalg.vector_norm(vectors, ord=order, dim=one, keepdim=True)
+    for axis in (dim,) if isinstance(dim, int) else reversed(dim):
+        vectors = torch.linalg.vector_norm(vectors, ord=order, dim=axis, keepdim=True)
     return vectors

@@ -1,7 +1,9 @@
 """The autoencoder of knowledge adaptation: a teacher's features in a denser form."""
 
 from torch import Tensor, nn
+from torchvision.ops import Conv2dNormActivation
 
+from segdistill.losses.maths.positions import leave_out, resize_valid
 from segdistill.losses.maths.precision import full_precision, without_autocast
 
 
@@ -33,9 +35,17 @@ class Autoencoder(nn.Module):
         )
         self.norms = nn.ModuleList(nn.BatchNorm2d(channels) for _ in range(3))
 
-    def encode(self, features: Tensor) -> Tensor:
-        code: Tensor = self.encoder(features.to(next(self.encoder.parameters()).dtype))
-        return code
+    def encode(self, features: Tensor, valid: Tensor | None = None) -> Tensor:
+        """Return the code of features.
+
+        Args:
+            features: of the teacher.
+            valid: True where a position counts; the others are 0 before every convolution.
+
+        Shape:
+            features ``(N, C, H, W)``; valid ``(N, H, W)``; result ``(N, C, ⌈H/2⌉, ⌈W/2⌉)``.
+        """
+        return through(self.encoder, features.to(next(self.encoder.parameters()).dtype), valid)
 
     def decode(self, code: Tensor, size: tuple[int, ...]) -> Tensor:
         """Return features of the given height and width, which halve to the code's."""
@@ -45,13 +55,19 @@ class Autoencoder(nn.Module):
         return code
 
 
+def through(layers: nn.Sequential, maps: Tensor, valid: Tensor | None) -> Tensor:
+    """Return a map after convolutions to which a position that does not count is outside it."""
+    for layer in layers:
+        if valid is not None:
+            maps = leave_out(maps, resize_valid(valid, maps.shape[2:]))
+        maps = layer(maps)
+    return maps
+
+
 def conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential:
     """Return a 3×3 convolution with batch norm and ReLU."""
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, kernel_size=3, stride=stride, padding=1, bias=False),
-        nn.BatchNorm2d(outputs),
-        nn.ReLU(),
-    )
+    block: nn.Sequential = Conv2dNormActivation(inputs, outputs, kernel_size=3, stride=stride)
+    return block
 
 
 @without_autocast
@@ -73,6 +89,9 @@ def autoencoder_loss(
 
     Shape:
         features, decoded ``(N, C, H, W)``; code of any shape; result ``()``.
+
+    Returns:
+        The loss in squared units of the features, at least 0.
 
     Source:
         He et al., CVPR 2019, Eq. 1, divided by the number of positions.

@@ -9,30 +9,39 @@ from torch.nn.utils.parametrizations import spectral_norm
 class Critic(nn.Module):
     """Score a segmentation map together with the image it is of.
 
-    Five 4×4 convolutions of stride 2 with spectral norm and leaky ReLU, self-attention after
-    the third and the fourth, and the mean of what the last one gives. Padding follows the
-    size (a map of n positions becomes one of ⌈n/2⌉), so that any map of at least 1×1 can be
-    scored; public critics need 64×64.
+    Four 4×4 convolutions of stride 2 with spectral norm and leaky ReLU, self-attention after
+    the third and the fourth, a fifth convolution without, and the mean of what that gives.
+    Padding follows the size (a map of n positions becomes one of ⌈n/2⌉), so that any map of at
+    least 1×1 can be scored; public critics need 64×64.
 
     Args:
         classes: channels of the map.
         width: channels after the first convolution; they double up to the fourth.
+        bound_last: give the last convolution spectral norm too. It bounds the slope of the
+            score, which the gradient penalty wants to be 1.
 
     Shape:
         maps ``(N, classes, H, W)``; images ``(N, 3, H', W')``, uint8 or from 0 to 1, resized
-        to the map; result ``(N,)``, unbounded.
+        to the map; result ``(N,)``.
+
+    Returns:
+        The scores, no unit, unbounded.
 
     Raises:
-        ValueError: maps and images are not of the same number, or not of the channels
+        ValueError: maps and images differ in number, or their channels are not those
             expected.
 
     Source:
         Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019,
-        Sec. 3.1, and irfanICMLL/structure_knowledge_distillation, which scores the logits
-        without the image; self-attention after Zhang et al., "SAGAN", arXiv:1805.08318.
+        Sec. 3.1: map and image are "concatenated", "five convolutions", and "two self-attention
+        modules are inserted between the final three layers". Kernels, widths, slope and which
+        layers have spectral norm (all but the last) are those of
+        irfanICMLL/structure_knowledge_distillation (``networks/sagan_models.py``), which scores
+        the logits behind a batch norm and without the image; self-attention after Zhang et al.,
+        "SAGAN", arXiv:1805.08318.
     """
 
-    def __init__(self, classes: int, width: int = 64) -> None:
+    def __init__(self, classes: int, width: int = 64, bound_last: bool = False) -> None:
         super().__init__()
         self.classes = classes
         widths = [classes + 3, width, 2 * width, 4 * width, 8 * width]
@@ -44,7 +53,8 @@ class Critic(nn.Module):
             _Halve(widths[3], widths[4]),
             SelfAttention(widths[4]),
         )
-        self.last = spectral_norm(nn.Conv2d(widths[4], 1, kernel_size=4, stride=2))
+        last = nn.Conv2d(widths[4], 1, kernel_size=4, stride=2)
+        self.last = spectral_norm(last) if bound_last else last
 
     def forward(self, maps: Tensor, images: Tensor) -> Tensor:
         if maps.ndim != 4 or maps.shape[1] != self.classes or images.shape[:2] != (len(maps), 3):

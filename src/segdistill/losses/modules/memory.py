@@ -77,9 +77,9 @@ class ClassQueue(nn.Module):
         generator = torch_generator(seed, "contrasts", step, device=device)
         keys = torch.rand(classes, capacity, generator=generator, device=device)
         columns = keys.topk(most, dim=1).indices
-        lucky = torch.randperm(classes, generator=generator, device=device)[:extra]
+        chosen_classes = torch.randperm(classes, generator=generator, device=device)[:extra]
         all_classes = self.vectors[torch.arange(classes, device=device)[:, None], columns[:, :each]]
-        more = self.vectors[lucky, columns[lucky, -1]]
+        more = self.vectors[chosen_classes, columns[chosen_classes, -1]]
         return torch.cat((all_classes.flatten(end_dim=1), more))
 
     def extra_repr(self) -> str:
@@ -92,8 +92,8 @@ class PixelMemory(nn.Module):
     Args:
         classes: number of classes.
         channels: width of the embeddings.
-        capacity: pixels kept of a class; 20 000 in the paper.
-        pixels: drawn at most from a class in one image; 16 in the paper.
+        capacity: pixels kept per class; 20 000 in the paper.
+        pixels: at most so many per class and image are pushed; 16 in the paper.
         seed: of the start and of the draws.
     """
 
@@ -162,12 +162,12 @@ class PixelMemory(nn.Module):
 
 
 class RegionMemory(nn.Module):
-    """A queue of class means for each class, one for an image (CIRKD, Sec. 3.2.3).
+    """A queue of class means for each class, one per image (CIRKD, Sec. 3.2.3).
 
     Args:
         classes: number of classes.
         channels: width of the embeddings.
-        capacity: regions kept of a class; 2 000 in the paper.
+        capacity: regions kept per class; 2 000 in the paper.
         seed: of the start and of the draws.
     """
 

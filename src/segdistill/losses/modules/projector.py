@@ -5,15 +5,18 @@ from typing import Literal
 
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torchvision.ops import Conv2dNormActivation
 
 from segdistill.checks import nearest
+from segdistill.losses.maths.precision import full_precision
 
 
 def resize_like(maps: Tensor, other: Tensor) -> Tensor:
     """Resize a map bilinearly to the height and width of another.
 
-    Corners are not aligned: a map is resized as an image is. Where the sizes are equal the
-    map itself is returned.
+    Corners are not aligned: a map is resized as an image is. Half precision is brought to
+    float32 first, since what is between two values is rounded as they are. Where the sizes are
+    equal the map itself is returned.
 
     Args:
         maps: the map to resize.
@@ -23,7 +26,7 @@ def resize_like(maps: Tensor, other: Tensor) -> Tensor:
         maps ``(N, C, H', W')``; other ``(..., H, W)``; result ``(N, C, H, W)``.
 
     Returns:
-        The resized map, in the dtype of ``maps``.
+        The resized map, float32 or wider.
 
     Raises:
         ValueError: ``maps`` is not ``(N, C, H', W')``.
@@ -32,6 +35,7 @@ def resize_like(maps: Tensor, other: Tensor) -> Tensor:
         raise ValueError(f"resize_like: expected a map (N, C, H, W), got {tuple(maps.shape)}")
     if maps.shape[-2:] == other.shape[-2:]:
         return maps
+    (maps,) = full_precision(maps)
     return F.interpolate(maps, size=other.shape[-2:], mode="bilinear", align_corners=False)
 
 
@@ -99,12 +103,8 @@ def _linear(student: int, teacher: int) -> nn.Sequential:
 
 
 def _conv_bn_relu(student: int, teacher: int) -> nn.Sequential:
-    # Batch norm brings its own bias.
-    return nn.Sequential(
-        nn.Conv2d(student, teacher, kernel_size=1, bias=False),
-        nn.BatchNorm2d(teacher),
-        nn.ReLU(),
-    )
+    block: nn.Sequential = Conv2dNormActivation(student, teacher, kernel_size=1)
+    return block
 
 
 def _mlp(student: int, teacher: int) -> nn.Sequential:

@@ -1,4 +1,4 @@
-"""Bring your own: any network behind the contract of this package's networks."""
+"""The adapter: any network behind the contract of this package's networks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import nearest
-from segdistill.models.images import check_images
+from segdistill.models.inputs import check_images
 from segdistill.models.taps import as_map
 from segdistill.types import SegOutput
 
@@ -22,18 +22,18 @@ class Adapter(nn.Module):
     """A foreign network as one of ours: images in [0, 1] in, ``SegOutput`` out.
 
     It normalises, pads the images to a size that the network takes, picks the logits from
-    whatever the network returns, cuts the padding off and puts the classes into order. Taps
-    have names; their maps are cut likewise, and tokens ``(N, L, D)`` become maps.
+    whatever the network returns, cuts the padding off and puts the classes into order. Maps at
+    named taps are cut in the same way, and tokens ``(N, L, D)`` become maps.
 
     Args:
-        network: what is adapted; it is called with the images alone.
-        classes: how many classes the logits have in the end.
+        network: the foreign network, which is called with the images alone.
+        classes: number of classes of the resulting logits.
         output: key, attribute or position of the logits in what the network returns; None
             takes the tensor itself, ``logits``, ``out``, or the only map there is.
         mean: of the normalisation, RGB in [0, 1]; None where the network normalises.
-        std: likewise.
-        divisor: height and width are padded to its multiples, on the right and below.
-        class_map: for each of our classes, the network's; None where they are the same.
+        std: standard deviation in the same scale.
+        divisor: images are padded at the right and at the bottom until it divides their sides.
+        class_map: for each class of the dataset, that of the network; None where they are equal.
         taps: tap name to module path inside the network.
 
     Shape:
@@ -41,7 +41,7 @@ class Adapter(nn.Module):
 
     Raises:
         ValueError: a tap does not exist, or the class map does not fit ``classes``; in the
-            forward pass: the network does not take the images, or returns no logits, or of
+            forward pass: the network does not take the images, or returns no logits or those of
             other classes.
     """
 
@@ -71,8 +71,8 @@ class Adapter(nn.Module):
             raise ValueError("Adapter: expected mean and std together, got one of them")
         self.network = network
         self.classes, self.output, self.divisor = classes, output, divisor
-        self.register_buffer("mean", None if mean is None else _column(mean), persistent=False)
-        self.register_buffer("std", None if std is None else _column(std), persistent=False)
+        self.register_buffer("mean", None if mean is None else _rgb(mean), persistent=False)
+        self.register_buffer("std", None if std is None else _rgb(std), persistent=False)
         self.highest = max(class_map or [0])
         chosen = None if class_map is None else torch.tensor(list(class_map))
         self.register_buffer("class_map", chosen, persistent=False)
@@ -112,7 +112,7 @@ class Adapter(nn.Module):
             images = (images - self.mean) / self.std
         if self.divisor > 1:
             images = F.pad(
-                images, (0, _lacking(size[1], self.divisor), 0, _lacking(size[0], self.divisor))
+                images, (0, _missing(size[1], self.divisor), 0, _missing(size[0], self.divisor))
             )
         padded = (images.shape[2], images.shape[3])
         with self._tapped(size, padded):
@@ -127,15 +127,15 @@ class Adapter(nn.Module):
         try:
             return self.network(images)
         except (RuntimeError, AssertionError) as error:
-            # Subclasses, as of memory that ran out, mean something else.
+            # A subclass, such as out of memory, means something else.
             if type(error) not in (RuntimeError, AssertionError):
                 raise
             size = "x".join(map(str, images.shape[2:]))
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ValueError(
                 f"Adapter: expected a network that takes RGB images of {size}, got from "
-                f"{type(self.network).__name__}{_place(error)}: {reason}; mend it, or set divisor "
-                "or another size of images"
+                f"{type(self.network).__name__}{_raised_at(error)}: {reason}; correct it, "
+                "or set divisor or another size of images"
             ) from error
 
     def _ordered(self, logits: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
@@ -150,8 +150,8 @@ class Adapter(nn.Module):
         if logits.shape[1] != self.classes:
             raise ValueError(
                 f"Adapter: expected logits of {self.classes} classes, got {logits.shape[1]} from "
-                f"{type(self.network).__name__}; name the network's class for each of ours in "
-                "class_map, or build it with as many classes"
+                f"{type(self.network).__name__}; give its class for each of the "
+                "dataset's in class_map, or build it with as many classes"
             )
         return _cut(logits, size, padded) if self.divisor > 1 else logits
 
@@ -168,7 +168,7 @@ class Adapter(nn.Module):
                     try:
                         self.maps[key](_cut(as_map(key, output, padded), size, padded))
                     except ValueError:
-                        # No map: whoever records it says so, and nobody else need know.
+                        # Not a map, which is an error only where it is recorded, and raised there.
                         self.maps[key](output)
 
                 handles.append(self.network.get_submodule(path).register_forward_hook(pass_on))
@@ -179,23 +179,23 @@ class Adapter(nn.Module):
                 handle.remove()
 
 
-def _place(error: BaseException) -> str:
+def _raised_at(error: BaseException) -> str:
     """Return where an error was raised, for a message without a traceback."""
     frames = traceback.extract_tb(error.__traceback__)
     return f" ({Path(frames[-1].filename).name}, line {frames[-1].lineno})" if frames else ""
 
 
-def _column(values: Sequence[float]) -> Tensor:
+def _rgb(values: Sequence[float]) -> Tensor:
     return torch.tensor(list(values)).reshape(1, 3, 1, 1)
 
 
-def _lacking(size: int, divisor: int) -> int:
-    # No negative numbers, here and below: ONNX divides and takes remainders of these otherwise.
+def _missing(size: int, divisor: int) -> int:
+    # Never negative, here and below: ONNX rounds and takes remainders of those differently.
     return (divisor - size % divisor) % divisor
 
 
 def _cut(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
-    """Cut the share of a map that stands for padding."""
+    """Cut off the part of a map that belongs to padding."""
     height = maps.shape[2] - (padded[0] - size[0]) * maps.shape[2] // padded[0]
     width = maps.shape[3] - (padded[1] - size[1]) * maps.shape[3] // padded[1]
     # narrow, even over the whole map: folding must see that the map is read here.

@@ -13,7 +13,7 @@ from torch import nn
 from segdistill.errors import ConfigError
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.foreign.sources import library
-from segdistill.models.images import IMAGENET_MEAN, IMAGENET_STD
+from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 
 
 def from_huggingface(
@@ -37,7 +37,7 @@ def from_huggingface(
         output: see :class:`Adapter`.
         mean: see :class:`Adapter`; None takes it from ``preprocessor_config.json``, or
             ImageNet's where there is none.
-        std: likewise.
+        std: see :class:`Adapter`; None takes it from the same file.
         divisor: see :class:`Adapter`.
         class_map: see :class:`Adapter`.
 

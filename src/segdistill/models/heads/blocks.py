@@ -1,8 +1,9 @@
-"""The convolution block that all heads are made of."""
+"""The convolution block that the heads are made of."""
 
 from __future__ import annotations
 
 from torch import nn
+from torchvision.ops import Conv2dNormActivation
 
 
 def conv_bn_relu(
@@ -19,31 +20,15 @@ def conv_bn_relu(
         in_channels: width of the input map.
         out_channels: width of the result.
         kernel: side of the kernel, odd.
-        dilation: distance of the kernel's taps.
-        separable: filter each channel alone first, then mix them with a 1x1 convolution.
+        dilation: distance between neighbouring weights of the kernel, in positions.
+        separable: filter each channel by itself first, then mix them with a 1x1 convolution.
     """
-    padding = dilation * (kernel // 2)
-    layers: list[nn.Module] = []
-    if separable:
-        layers += [
-            nn.Conv2d(
-                in_channels,
-                in_channels,
-                kernel,
-                padding=padding,
-                dilation=dilation,
-                groups=in_channels,
-                bias=False,
-            ),
-            nn.BatchNorm2d(in_channels),
-            nn.ReLU(inplace=True),
-        ]
-        kernel, dilation, padding = 1, 1, 0
-    return nn.Sequential(
-        *layers,
-        nn.Conv2d(
-            in_channels, out_channels, kernel, padding=padding, dilation=dilation, bias=False
-        ),
-        nn.BatchNorm2d(out_channels),
-        nn.ReLU(inplace=True),
+    if not separable:
+        block: nn.Sequential = Conv2dNormActivation(
+            in_channels, out_channels, kernel, dilation=dilation
+        )
+        return block
+    depthwise = Conv2dNormActivation(
+        in_channels, in_channels, kernel, dilation=dilation, groups=in_channels
     )
+    return nn.Sequential(*depthwise, *Conv2dNormActivation(in_channels, out_channels, 1))

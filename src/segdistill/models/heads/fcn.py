@@ -18,7 +18,7 @@ class FullyConvolutional(Head):
         features: the backbone's maps, shallowest first.
         width: channels of the result; None takes a quarter of the last map's, as
             torchvision and the auxiliary heads of PSPNet do.
-        convolutions: how many, one after the other.
+        convolutions: number of convolutions, one after the other.
         separable: make them depthwise-separable.
 
     Source:

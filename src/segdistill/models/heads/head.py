@@ -1,4 +1,4 @@
-"""What every head offers to the segmenter."""
+"""The contract of a head: what a segmenter needs to know of it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class FeatureInfo:
 
     Attributes:
         channels: its width.
-        stride: image pixels a position of the map stands for.
+        stride: image pixels per position of the map.
     """
 
     channels: int
@@ -29,8 +29,8 @@ class Head(nn.Module, ABC):
         out_channels: width of that map.
         out_stride: its stride.
         smallest_map: the least height and width of the backbone's last map that it takes.
-        pools_image: whether it normalises one value an image, so that a training batch
-            needs two images.
+        pools_image: whether it normalises a single value per image, so that a training batch
+            needs at least two images.
     """
 
     out_channels: int

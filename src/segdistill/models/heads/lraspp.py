@@ -16,8 +16,8 @@ class LiteAtrousPyramid(Head):
     """Lite reduced atrous spatial pyramid pooling (LR-ASPP).
 
     The last map, ``width`` wide and gated by channel from its image average, is brought to
-    the size of the first map of stride 8 and concatenated with it. One 1x1 classifier on
-    both is the sum of the paper's two.
+    the size of the first map of stride 8 and concatenated with it. One 1x1 classifier on the
+    two together computes the sum of the paper's two classifiers.
 
     Args:
         features: the backbone's maps, shallowest first.
@@ -36,7 +36,7 @@ class LiteAtrousPyramid(Head):
         if 8 not in strides or len(features) < 2:
             raise ValueError(
                 f"LiteAtrousPyramid: expected a backbone with a map of stride 8, got strides "
-                f"{strides}; choose another backbone or head"
+                f"{strides}; choose another backbone or another network"
             )
         self.shallow = strides.index(8)
         self.out_channels = width + features[self.shallow].channels

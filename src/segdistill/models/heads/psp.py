@@ -26,7 +26,7 @@ def adaptive_average(maps: Tensor, bins: int) -> Tensor:
 
     Args:
         maps: what is averaged.
-        bins: :math:`k`, cells a side.
+        bins: :math:`k`, cells per side.
 
     Shape:
         maps ``(N, C, H, W)``; result ``(N, C, bins, bins)``.
@@ -61,7 +61,7 @@ class PyramidPooling(Head):
     Args:
         features: the backbone's maps, shallowest first.
         width: channels of the result.
-        bins: cells a side of each grid.
+        bins: cells per side of each grid.
         branch_width: channels of each average; None divides the last map's by the number
             of grids, as the paper does.
         separable: make the 3x3 convolution depthwise-separable.
@@ -85,7 +85,7 @@ class PyramidPooling(Head):
         branch = last.channels // len(bins) if branch_width is None else branch_width
         self.bins = tuple(bins)
         self.smallest_map = max(bins)
-        # Only a single cell an image leaves batch norm with one value.
+        # A grid of one cell leaves batch norm a single value per image.
         self.pools_image = 1 in bins
         self.out_channels = width
         self.out_stride = last.stride

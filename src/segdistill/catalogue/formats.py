@@ -1,0 +1,42 @@
+"""The formats that a student is exported in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from segdistill.catalogue.settings import Setting
+from segdistill.catalogue.tables import Entry
+
+
+@dataclass(frozen=True)
+class Format(Entry):
+    """One row of ``FORMATS``.
+
+    Attributes:
+        suffix: how the file's name ends.
+        extra: what ``pip install 'segdistill[...]'`` has to name.
+        packages: what writing and proving the file imports.
+        source: where the format is defined.
+    """
+
+    suffix: str = ""
+    extra: str = ""
+    packages: tuple[str, ...] = ()
+    source: str = ""
+
+
+FORMATS: dict[str, Format] = {
+    "onnx": Format(
+        target="onnx:export_onnx",
+        about="ONNX, for onnxruntime, TensorRT, OpenVINO and browsers; any image size.",
+        settings={
+            "full_size": Setting(bool, True, "resize the logits to the image inside the file"),
+            "opset": Setting(int, 18, "version of ONNX's operators", at_least=18),
+        },
+        given=("network", "path", "size"),
+        suffix=".onnx",
+        extra="export",
+        packages=("onnx", "onnxscript", "onnxruntime"),
+        source="https://onnx.ai",
+    ),
+}

@@ -1,0 +1,48 @@
+"""The packaged run files and study files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One packaged file.
+
+    Attributes:
+        file: where it is.
+        about: its first line, without the comment sign.
+        kind: ``run`` for train and distill, ``study`` for study.
+    """
+
+    file: Traversable
+    about: str
+    kind: Literal["run", "study"]
+
+
+def recipes() -> dict[str, Recipe]:
+    """Return the packaged files by name, such as ``camvid/teacher``."""
+    return {
+        name: Recipe(
+            file,
+            file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "),
+            "study" if name.startswith("studies/") else "run",
+        )
+        for name, file in recipe_files().items()
+    }
+
+
+def recipe_files() -> dict[str, Traversable]:
+    """Return the packaged files by name, unread."""
+    found: dict[str, Traversable] = {}
+    folders = [("", files("segdistill") / "recipes")]
+    for prefix, folder in folders:
+        for entry in sorted(folder.iterdir(), key=lambda item: item.name):
+            if entry.is_dir() and not entry.name.startswith("__"):
+                folders.append((f"{prefix}{entry.name}/", entry))
+            elif entry.name.endswith(".yaml"):
+                found[prefix + entry.name.removesuffix(".yaml")] = entry
+    return found

@@ -1,0 +1,117 @@
+"""Every loss in two processes with half of a batch each: the mean is that of the whole batch."""
+
+import functools
+import inspect
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, distributed, multiprocessing, nn
+from torch.testing import assert_close
+
+from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.tables import load
+from segdistill.types import Batch
+
+CLASSES = 3
+SMALL = {"width": 4, "pixel_queue": 20, "region_queue": 10, "pixels": 4} | {
+    "pixel_contrasts": 12,
+    "region_contrasts": 7,
+}
+
+
+def build(name: str) -> nn.Module:
+    row = LOSSES[name]
+    given = {
+        "student_channels": CLASSES,
+        "teacher_channels": CLASSES,
+        "classes": CLASSES,
+        "seed": 1,
+    }
+    known = inspect.signature(load("segdistill.losses", row.target)).parameters
+    torch.manual_seed(0)
+    module: nn.Module = load("segdistill.losses", row.target)(
+        **{key: given[key] for key in row.given},
+        **{key: value for key, value in SMALL.items() if key in known},
+    )
+    module = module.double()
+    if row.prepares:
+        module.prepare(lambda step: data()[1], 1)
+    return module.eval()  # the batch norm of adapters is the networks' affair
+
+
+def data() -> tuple[Tensor, Tensor, Batch]:
+    """Return four images, of which the first two have less padding than the last two."""
+    generator = torch.Generator().manual_seed(3)
+    student, teacher = torch.randn(2, 4, CLASSES, 5, 6, generator=generator, dtype=torch.float64)
+    labels = torch.randint(0, CLASSES, (4, 5, 6), generator=generator)
+    valid = torch.ones(4, 5, 6, dtype=torch.bool)
+    for image, columns in enumerate((0, 1, 3, 4)):
+        valid[image, :, 6 - columns :] = False
+    labels[~valid] = 255
+    images = torch.randint(0, 256, (4, 3, 5, 6), generator=generator).to(torch.uint8)
+    return student, teacher, Batch(images, labels, valid)
+
+
+def compute(part: slice) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return value and gradient by loss for some images of the batch."""
+    student, teacher, batch = data()
+    batch = Batch(*(x[part] for x in batch))
+    results = {}
+    for name in LOSSES:
+        own = student[part].clone().requires_grad_()
+        value = build(name)(own, teacher[part], batch)
+        if isinstance(value, dict):
+            value = torch.stack(list(value.values())).sum()
+        value.backward()
+        assert own.grad is not None
+        results[name] = (value.detach(), own.grad)
+    return results
+
+
+def work(rank: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    meeting = f"file://{folder}/meeting"
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+    torch.save(compute(slice(2 * rank, 2 * rank + 2)), Path(folder) / f"{rank}.pt")
+    distributed.destroy_process_group()
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, tuple[Tensor, Tensor]]]:
+    folder = tmp_path_factory.mktemp("processes")
+    multiprocessing.spawn(functools.partial(work, folder=str(folder)), nprocs=2)
+    return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def alone() -> dict[str, tuple[Tensor, Tensor]]:
+    return compute(slice(0, 4))
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_the_global_batch_is_the_unit(
+    name: str,
+    results: list[dict[str, tuple[Tensor, Tensor]]],
+    alone: dict[str, tuple[Tensor, Tensor]],
+) -> None:
+    value, gradient = alone[name]
+    assert_close((results[0][name][0] + results[1][name][0]) / 2, value)
+    # Data-parallel training averages the gradients of the parameters over the processes.
+    assert_close(torch.cat([result[name][1] for result in results]) / 2, gradient)
+
+
+@pytest.mark.parametrize("name", sorted(LOSSES))
+def test_the_row_says_whether_the_batch_can_be_split(name: str) -> None:
+    student, teacher, batch = data()
+    batch = batch._replace(valid=torch.ones_like(batch.valid), labels=batch.labels % CLASSES)
+    values = []
+    for part in (slice(0, 4), slice(0, 2), slice(2, 4)):
+        value = build(name)(student[part], teacher[part], Batch(*(x[part] for x in batch)))
+        values.append(torch.stack(list(value.values())).sum() if isinstance(value, dict) else value)
+    whole, mean = values[0], (values[1] + values[2]) / 2
+    if name == "masked_generation":
+        return  # each part draws masks of its own
+    if name == "memory_relations":
+        return  # of one step it is a mean over positions, but the steps fill its queues
+    assert bool((whole - mean).abs() > 1e-9 * whole.abs()) == LOSSES[name].whole_batch
