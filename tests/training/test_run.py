@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from segdistill.config import RunConfig
-from segdistill.errors import ConfigError, RunFolderError, TrainingDivergedError
+from segdistill.errors import ConfigError, DataError, RunFolderError, TrainingDivergedError
 from segdistill.models import build_network, save_network
 from segdistill.runs.checkpoint import find_checkpoints
 from segdistill.runs.environment import Environment, read_environment, write_environment
@@ -29,6 +30,7 @@ from segdistill.seeding import derive
 from segdistill.training import score
 from segdistill.training.build import build_cohort, build_data
 from segdistill.training.cohort import to_float
+from segdistill.training.dry import try_cohort
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.objective import task_loss
 from segdistill.training.run import run_cohort
@@ -417,6 +419,28 @@ def test_what_cannot_run_is_refused_before_a_folder_is_made(
         pytest.skip("there is a GPU")
     with pytest.raises(error, match=message):
         run_cohort({"": small(*words)}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_split_without_labels_is_refused_before_anything_is_trained(
+    small: Make, tmp_path: Path
+) -> None:
+    for split, value in (("train", 1), ("val", 255)):
+        for index in range(4):
+            mask = np.full((48, 64), value, np.uint8)
+            mask[:24] = 255 if split == "val" else 0
+            for kind, array in (("images", np.stack([mask] * 3, axis=2)), ("masks", mask)):
+                file = tmp_path / f"data/{split}/{kind}/{index}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(array).save(file)
+    (tmp_path / "data/classes.txt").write_text("sky\nroad\n")
+    data = {"dataset": "folder", "root": str(tmp_path / "data"), "crop": [32, 48], "batch_size": 2}
+    config = small(data=data)
+    message = "val: expected pixels with a class, got masks of 255 alone"
+    with pytest.raises(DataError, match=message):
+        run_cohort({"": config}, tmp_path / "run")
+    with pytest.raises(DataError, match=message):
+        try_cohort({"": config})
     assert not (tmp_path / "run").exists()
 
 

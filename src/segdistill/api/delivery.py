@@ -12,7 +12,7 @@ from torch import nn
 
 from segdistill.api.places import find_run
 from segdistill.api.saved import load_student, pick_device
-from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.datasets import DATASETS, label_settings
 from segdistill.catalogue.tables import load
 from segdistill.config import DataConfig, NetworkConfig, RunConfig
 from segdistill.config.loading import LoadedConfig, load_config
@@ -283,7 +283,9 @@ def _count_classes(data: DataConfig, split: str) -> int:
         return len(open_split(data, split).classes)
     except DataError:
         known = DATASETS[data.dataset].classes
-        if not known:
+        # Labels that are merged or ignored leave fewer classes than the table has.
+        merged = set(label_settings(data.dataset)) - set(data.left_out())
+        if not known or merged:
             raise
         return len(load("segdistill.data", known))
 

@@ -16,6 +16,7 @@ from torch import nn
 from segdistill.api.places import CheckedRun, find_run
 from segdistill.api.saved import load_run, load_student, pick_device
 from segdistill.config import EvaluationConfig, RunConfig
+from segdistill.data.files.pixels import AS_STORED, Pixels, pixels_of_config
 from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image
 from segdistill.data.parts import files_of, name_of
 from segdistill.data.submission import Format, prediction_file, write_prediction
@@ -135,7 +136,8 @@ def predict(
         inputs = _samples_of(open_split(config.data, split))
         sources = {file.parent for source in inputs for file in source.files}
     else:
-        inputs = _find_images(given, recursive, tell)
+        how = AS_STORED if config is None else pixels_of_config(config.data.settings())
+        inputs = _find_images(given, recursive, tell, how)
         sources = {source for source in given if source.is_dir()}
     _refuse_mixing(out, sources, recursive)
     targets = [prediction_file(out, source.name, kind) for source in inputs]
@@ -228,7 +230,7 @@ def _image_of(dataset: SegDataset, index: int) -> np.ndarray:
     return dataset[index].image
 
 
-def _find_images(sources: Sequence[Path], recursive: bool, tell: Tell) -> list[_Input]:
+def _find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixels) -> list[_Input]:
     found: dict[tuple[str, str], _Input] = {}
     for source in sources:
         if not source.exists():
@@ -237,7 +239,9 @@ def _find_images(sources: Sequence[Path], recursive: bool, tell: Tell) -> list[_
         for file in _search(source, recursive, tell) if source.is_dir() else [source]:
             name = file.relative_to(folder).with_suffix("").as_posix()
             # The same file, named and in a folder, is one image.
-            found[name, os.path.abspath(file)] = _Input(name, (file,), partial(read_image, file))
+            found[name, os.path.abspath(file)] = _Input(
+                name, (file,), partial(read_image, file, how)
+            )
     if not found:
         raise DataError(
             f"predict: expected images, got none in {', '.join(map(str, sources))}; "

@@ -68,6 +68,8 @@ def _print_report(report: DataReport, *, as_json: bool) -> None:
         return
     for name, split in report.splits.items():
         _print_split(name, split)
+    for line in report.classes:
+        print(line)
     for warning in report.warnings:
         print(f"warning: {warning}")
     for fault in report.faults:

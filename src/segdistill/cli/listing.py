@@ -74,7 +74,7 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
 
     Example: segdistill list datasets camvid --verbose
     """
-    from segdistill.catalogue.datasets import DATASETS
+    from segdistill.catalogue.datasets import DATASETS, dataset_settings
     from segdistill.catalogue.tables import load
 
     rows: Rows = {}
@@ -86,7 +86,7 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
             "layout below root": row.layout,
             "source": row.source,
             "licence": row.licence,
-            "settings": _records(row.settings),
+            "settings": _records(dataset_settings(name)),
         }
         if not row.classes:
             rows[name]["classes"] = "the files decide" if row.ignored != "all" else "none"

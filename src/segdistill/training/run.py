@@ -9,6 +9,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.data.inspection import inspect_splits, refuse_faults
 from segdistill.errors import ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak
@@ -26,6 +27,8 @@ from segdistill.training.learner import Learner
 from segdistill.training.resume import check_folder, find_start, make_folder
 from segdistill.training.runlog import RunLog, build_loggers
 from segdistill.training.sharing import shared
+
+_SAMPLE = 16  # images of each split: a second or two of a large dataset
 
 
 def run_cohort(
@@ -76,6 +79,8 @@ def run_cohort(
     fabric = build_fabric(first)
     reset_peak(fabric.device)
     data = build_data(first)
+    if not resume:
+        check_sample(first, data)
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
 
     start, states = 0, list[dict[str, Any]]()
@@ -118,6 +123,18 @@ def run_cohort(
             finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
+
+
+def check_sample(config: RunConfig, data: Data) -> None:
+    """Look at a sample of the data, so that what the end needs is known at the start.
+
+    Raises:
+        DataError: a fault that would stop the run or spoil its result; see
+            :func:`segdistill.data.inspection.inspect_splits`.
+    """
+    splits = {config.data.train_split: data.train, config.evaluation.split: data.evaluation}
+    skip = config.data.on_error == "skip"
+    refuse_faults("train", inspect_splits(splits, sample=_SAMPLE, skip_broken=skip))
 
 
 def _open_run(
