@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segdistill.data.files.colored import ColoredCode
 from segdistill.data.files.dataset import FileDataset, find_layout, match_names
 from segdistill.data.files.labels import MAX_CLASSES, ColorCode, LabelCode, plain_ids
 from segdistill.data.files.palettes import distinct_colors
@@ -25,7 +26,7 @@ def folder(
     The split is ``train/images`` with ``train/masks``, or ``images/train`` with
     ``masks/train``. An image and its mask have the same name; extensions may differ. Masks
     store class ids (0 is the first line of ``classes.txt``, 255 is no class), or, where
-    ``classes.txt`` gives colours, the colours of the classes.
+    ``classes.txt`` gives colours, those colours; the colours of a palette file are looked up.
 
     Args:
         split: name of the split's folder.
@@ -57,7 +58,7 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
         file: one class a line: a name (spaces allowed), then nothing or three numbers.
 
     Returns:
-        The classes, and what their masks store: colours where every line has one.
+        The classes, and what their masks store: ids, or colours where every line has one.
 
     Raises:
         DataError: the file is missing or empty, a name repeats, or some lines have colours
@@ -91,7 +92,10 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
         raise DataError(f"{file}: expected a different colour for each class or for none")
     trains = iter(range(len(names)))
     code = {c: IGNORE_INDEX if n == "ignore" else next(trains) for n, c in rows if c is not None}
-    return Classes(names, tuple(c for _, c in kept if c is not None)), ColorCode(code)
+    by_color = ColorCode(code)
+    # With a colour for ignore, ids could count it or not: such masks have to be colours.
+    either = ColoredCode(by_color, plain_ids(len(names))) if len(kept) == len(rows) else by_color
+    return Classes(names, tuple(c for _, c in kept if c is not None)), either
 
 
 def _split_line(line: str) -> tuple[str, tuple[int, int, int] | None]:

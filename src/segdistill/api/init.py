@@ -1,0 +1,292 @@
+"""Look at a folder of images and masks, and write a config for it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shlex
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segdistill.api.convert import detect
+from segdistill.data import build_dataset
+from segdistill.data.convert.export import Export
+from segdistill.data.convert.pairing import Match
+from segdistill.data.convert.splits import propose_splits
+from segdistill.data.formats.folder import read_classes
+from segdistill.data.survey import Survey, survey
+from segdistill.errors import DataError
+from segdistill.files import claim, write_whole
+
+_HOLDOUT = 0.2
+_LARGEST_CROP = 512
+_STRIDE = 32  # of the networks; a crop is a multiple
+_BATCH = 8
+_EPOCHS = 60
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A config that was written.
+
+    Attributes:
+        files: what was written, the config first.
+        found: what the folder holds, in lines for a person.
+    """
+
+    files: tuple[Path, ...]
+    found: tuple[str, ...]
+
+
+def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
+    """Write a commented config for a folder of images and masks.
+
+    Masks are found by the words in their paths, splits by their folders; where there are none,
+    blocks of neighbouring images are proposed as val, so that frames of a video do not leak.
+    Nothing in the folder is changed: what the config needs beside it is written beside it.
+
+    Args:
+        folder: images and masks in one of the usual layouts.
+        out: config to write.
+
+    Returns:
+        What was found and written.
+
+    Raises:
+        DataError: the folder is an export that has to be converted (the command is named), or
+            holds no images with masks that can be read.
+        OverwriteError: there is a file already.
+    """
+    export, config = Export(Path(folder)), Path(out)
+    tables = config.with_suffix(".csv"), config.with_suffix(".classes.txt")
+    signs = detect(export)
+    if signs:
+        name = shlex.quote(f"{export.root.resolve().name}-converted")
+        raise DataError(
+            f"{export.root}: expected images and masks, got an export that has to be converted "
+            f"({signs}); segdistill convert {shlex.quote(str(export.root))} --out {name}, then "
+            f"segdistill init {name}"
+        )
+    claim("init", [config])
+    seen = survey(export)
+    beside: dict[Path, str] = {}
+    classes = "classes.txt"
+    if not _reads_classes(export, seen):
+        beside[tables[1]] = _class_lines(seen)
+        classes = _relative(tables[1], export.root)
+    plan = _as_folder(export, seen, classes)
+    if plan is None:
+        plan, beside[tables[0]] = _as_list(export, seen, tables[0], classes)
+    claim("init", beside)
+    found = tuple(_describe(seen, plan))
+    config.parent.mkdir(parents=True, exist_ok=True)
+    # No mark of ours: they are there to be edited, and nothing may write over them.
+    for file, text in {**beside, config: _config(export, seen, plan, found, config)}.items():
+        write_whole(file, text)
+    return Proposal((config, *beside), found)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How the config reads the folder.
+
+    Attributes:
+        data: keys under ``data``.
+        split: that is scored.
+        counts: images by split.
+        how: a sentence on the splits.
+        layout: a phrase on the folders.
+    """
+
+    data: Mapping[str, Any]
+    split: str
+    counts: Mapping[str, int]
+    how: str
+    layout: str
+
+
+def _reads_classes(export: Export, seen: Survey) -> bool:
+    """Return whether ``classes.txt`` of the folder can be named in the config as it is."""
+    if seen.class_file != Path("classes.txt"):
+        return False
+    try:
+        names = read_classes(export.root / "classes.txt")[0].names
+    except DataError:
+        return False
+    return names == tuple(row.name for row in seen.rows)
+
+
+def _as_folder(export: Export, seen: Survey, classes: str) -> _Plan | None:
+    """Return how ``dataset: folder`` reads the folder, or None where it cannot."""
+    for nested in (True, False):
+        parts = [_parts(match, nested) for match in seen.matches]
+        kinds = {(images, masks) for images, masks, _ in parts}
+        if len(kinds) != 1 or ("", "") in kinds:
+            continue
+        ((images, masks),) = kinds
+        folders = {p[2]: match.split for p, match in zip(parts, seen.matches, strict=True)}
+        train = [folder for folder, split in folders.items() if split == "train"]
+        val = [folder for folder, split in folders.items() if split == "val"]
+        if len(train) != 1 or len(val) > 1:
+            continue
+        data = {"dataset": "folder", "root": str(export.root)}
+        data |= {"classes": classes} if classes != "classes.txt" else {}
+        data |= {"images": images} if images != "images" else {}
+        data |= {"masks": masks} if masks != "masks" else {}
+        try:
+            counts = {name: len(build_dataset(data, split=name)) for name in folders}
+        except DataError:
+            continue
+        layout = (
+            f"SPLIT/{images} and SPLIT/{masks}" if nested else f"{images}/SPLIT and {masks}/SPLIT"
+        )
+        if train != ["train"]:
+            data["train_split"] = train[0]
+        if val:
+            return _Plan(data, val[0], counts, "splits are those of the folders", layout)
+        data["holdout"] = _holdout(counts[train[0]])
+        how = "no val: blocks of neighbouring training images are held out (data.holdout)"
+        return _Plan(data, "holdout", counts, how, layout)
+    return None
+
+
+def _parts(match: Match, nested: bool) -> tuple[str, str, str]:
+    """Return the folders of images and masks and that of the split, or empty words."""
+    image, mask = match.image.parts, match.mask.parts
+    split, kind = (0, 1) if nested else (1, 0)
+    same = image[2:-1] == mask[2:-1] and match.image.stem == match.mask.stem
+    if min(len(image), len(mask)) < 3 or image[split] != mask[split] or not same or not match.split:
+        return "", "", ""
+    return image[kind], mask[kind], image[split]
+
+
+def _as_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[_Plan, str]:
+    """Return how ``dataset: list`` reads the folder, and the list."""
+    given = [match.split for match in seen.matches]
+    splits = [split or "train" for split in given]
+    how = "splits are those of the folders"
+    unscored = "train" in splits and "val" not in splits
+    if unscored or "train" not in splits:
+        free = (
+            [i for i, split in enumerate(splits) if split == "train"]
+            if unscored
+            else range(len(splits))
+        )
+        proposed, how = propose_splits([seen.matches[i].name for i in free])
+        for place, split in zip(free, proposed, strict=True):
+            splits[place] = split
+    if "val" not in splits:
+        raise DataError(
+            f"{export.root}: expected two images with masks or more, one to train on and one to "
+            "score, got one"
+        )
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["image", "mask", "split", "name"])
+    for match, split in zip(seen.matches, splits, strict=True):
+        name = f"{match.split}/{match.name}" if match.split else match.name
+        table.writerow([match.image.as_posix(), match.mask.as_posix(), split, name])
+    data = {"dataset": "list", "root": str(export.root), "file": _relative(file, export.root)}
+    data |= {"classes": classes} if classes != "classes.txt" else {}
+    first = seen.matches[0]
+    layout = f"{first.image} with {first.mask}, and so on"
+    return _Plan(data, "val", Counter(splits), how, layout), text.getvalue()
+
+
+def _relative(file: Path, root: Path) -> str:
+    """Return a path from the root, as ``data.file`` and ``data.classes`` are read."""
+    return Path(os.path.relpath(file.resolve(), root.resolve())).as_posix()
+
+
+def _holdout(images: int) -> float:
+    """Return a share of which at least one block of images is held out."""
+    return _HOLDOUT if round(_HOLDOUT * min(20, images)) else round(1 / max(2, images), 2)
+
+
+def _class_lines(seen: Survey) -> str:
+    lines = [
+        " ".join(map(str, (row.name.replace(",", " "), *(row.color or ())))) for row in seen.rows
+    ]
+    return (
+        "# one class a line, in the order of the ids; give each its name\n"
+        + "\n".join(lines)
+        + "\n"
+    )
+
+
+def _describe(seen: Survey, plan: _Plan) -> list[str]:
+    counts = ", ".join(f"{count} {split}" for split, count in sorted(plan.counts.items()))
+    sizes = ", ".join(f"{count} of {size}" for size, count in list(seen.sizes.items())[:4])
+    more = f" and {len(seen.sizes) - 4} more sizes" if len(seen.sizes) > 4 else ""
+    lines = [
+        f"layout: {plan.layout}",
+        f"images with masks: {len(seen.matches)} ({counts})",
+        f"splits: {plan.how}",
+        f"sizes: {sizes}{more}",
+        f"classes: {seen.class_file or 'none named; called by their values, rename them'}",
+    ]
+    colored = seen.rows[0].color is not None and any(isinstance(v, tuple) for v in seen.values)
+    for place, row in enumerate(seen.rows):
+        value = row.color if colored and row.color is not None else row.stored
+        shown = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        grey = isinstance(value, tuple) and len(set(value)) == 1
+        share = seen.share(value) + (seen.share(value[0]) if grey else 0.0)
+        lines.append(f"  {place} {row.name} (stored as {shown}): {100 * share:.2f} % of pixels")
+    if not colored:
+        lines.append(f"  255, no class: {100 * seen.share(255):.2f} % of pixels")
+    if seen.alike is not None:
+        told = "frames of a video, kept in blocks" if seen.is_video else "no video"
+        lines.append(f"neighbouring images differ {seen.alike:.2f} times as distant ones: {told}")
+    return [*lines, *seen.notes]
+
+
+def _config(export: Export, seen: Survey, plan: _Plan, found: Sequence[str], config: Path) -> str:
+    """Return the config's text; every value that was chosen says why."""
+    height, width = map(int, next(iter(seen.sizes)).split("×"))
+    crop = [max(_STRIDE, min(_LARGEST_CROP, side) // _STRIDE * _STRIDE) for side in (height, width)]
+    train = plan.counts.get(str(plan.data.get("train_split", "train")), 1)
+    batch = min(_BATCH, train)
+    steps = min(20_000, max(1_000, round(_EPOCHS * train / batch, -2)))
+    data = "".join(
+        f"  {key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in plan.data.items()
+    )
+    name = shlex.quote(str(config))
+    teacher = f"runs/{config.stem}-teacher"
+    return f"""\
+# What segdistill init found in {export.root}:
+{"".join(f"#   {line}{chr(10)}" for line in found)}#
+# 1. Look:       segdistill check {name} --data
+# 2. A teacher:  segdistill train {name} student.network=deeplabv3 student.backbone=resnet18 \\
+#                    student.output_stride=16 --out {teacher}
+# 3. A student:  segdistill distill {name} teacher.weights={teacher}/model.safetensors
+#
+# segdistill recipes copy reference has every key.
+data:
+{data}  batch_size: {batch}
+  crop: {crop} # height and width; most images are {height}×{width}
+  scale: [0.5, 2.0] # drawn anew for each crop
+  jitter: 0.3
+teacher: # without weights it knows nothing: train it first, as in step 2
+  network: deeplabv3
+  backbone: resnet18
+  output_stride: 16
+  weights: null # {teacher}/model.safetensors
+student: # pretrained: true starts from ImageNet, a download of timm's weights
+  network: lraspp
+  backbone: mobilenetv2_035
+  output_stride: 16
+  width: 64
+distill:
+  - {{loss: pixelwise_kl, weight: 1.0}}
+training:
+  steps: {steps} # about {steps * batch / train:.0f} times each training image
+  lr: 0.05
+  warmup_steps: 50
+evaluation:
+  split: {plan.split}
+"""
