@@ -134,7 +134,7 @@ def _as_folder(export: Export, seen: Survey, classes: str) -> _Plan | None:
         val = [folder for folder, split in folders.items() if split == "val"]
         if len(train) != 1 or len(val) > 1:
             continue
-        data = {"dataset": "folder", "root": str(export.root)}
+        data: dict[str, Any] = {"dataset": "folder", "root": str(export.root)}
         data |= {"classes": classes} if classes != "classes.txt" else {}
         data |= {"images": images} if images != "images" else {}
         data |= {"masks": masks} if masks != "masks" else {}
@@ -234,8 +234,9 @@ def _describe(seen: Survey, plan: _Plan) -> list[str]:
     for place, row in enumerate(seen.rows):
         value = row.color if colored and row.color is not None else row.stored
         shown = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        grey = isinstance(value, tuple) and len(set(value)) == 1
-        share = seen.share(value) + (seen.share(value[0]) if grey else 0.0)
+        share = seen.share(value)
+        if isinstance(value, tuple) and len(set(value)) == 1:
+            share += seen.share(value[0])  # greys were counted as numbers
         lines.append(f"  {place} {row.name} (stored as {shown}): {100 * share:.2f} % of pixels")
     if not colored:
         lines.append(f"  255, no class: {100 * seen.share(255):.2f} % of pixels")

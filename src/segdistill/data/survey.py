@@ -23,6 +23,7 @@ MOST_READ = 400
 """Masks that are read; of more, evenly spread ones."""
 _COMPARED = 24
 _ALIKE = 0.6
+_DIFFERENT = 1.0  # of 255, the mean difference of thumbnails
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def _likeness(export: Export, matches: Sequence[Match]) -> float | None:
     """Return how much less neighbours differ than distant images, or None for few images."""
     if len(matches) < _COMPARED // 2:
         return None
-    places = [i for i in _spread(len(matches) - 1, _COMPARED)]
+    places = _spread(len(matches) - 1, _COMPARED)
     half = len(matches) // 2
     near, far = [], []
     for place in places:
@@ -166,7 +167,8 @@ def _likeness(export: Export, matches: Sequence[Match]) -> float | None:
         distant = _thumbnail(export.root / matches[(place + half) % len(matches)].image)
         near.append(float(np.abs(here - after).mean()))
         far.append(float(np.abs(here - distant).mean()))
-    return float(np.mean(near) / max(float(np.mean(far)), 1e-6))
+    # Copies of one image are no measure.
+    return float(np.mean(near) / np.mean(far)) if np.mean(far) > _DIFFERENT else None
 
 
 def _thumbnail(path: Path) -> np.ndarray:

@@ -19,6 +19,7 @@ from segdistill.data.convert.records import (
     Record,
     Size,
     Source,
+    check_stated,
     order_classes,
 )
 from segdistill.data.convert.splits import usual_split
@@ -112,9 +113,8 @@ def _drawing(
     who: str,
 ) -> Callable[[Size], Drawn]:
     def draw(size: Size) -> Drawn:
-        stated = image.get("height"), image.get("width")
-        height, width = stated if all(isinstance(side, int) for side in stated) else size
-        canvas = Canvas((height, width), palette.unlabelled)
+        check_stated(size, image.get("height"), image.get("width"))
+        canvas = Canvas(size, palette.unlabelled)
         painted = []
         for region in regions:
             if region.get("category_id") not in ids:
@@ -122,7 +122,7 @@ def _drawing(
                     f"{who}: expected a category that the file lists, got "
                     f"{region.get('category_id')!r}"
                 )
-            mask = _region(region, (height, width), masks, canvas, who)
+            mask = _region(region, size, masks, canvas, who)
             if mask is not None:
                 crowd = bool(region.get("iscrowd"))
                 canvas.counts["crowds, drawn as their class"] += crowd

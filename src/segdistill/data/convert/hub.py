@@ -57,7 +57,7 @@ def read(export: Export, background: str | None) -> Source:
     tables = [_Table(export.root / file, parquet) for file in files]
     rows = _classes(export, tables)
     classes, code = decoder(rows, background)
-    records = []
+    records = list[Record]()
     for file, table in zip(files, tables, strict=True):
         split = usual_split(file.stem) or split_of(file)
         start = sum(record.split == split for record in records)

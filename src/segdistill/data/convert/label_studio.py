@@ -21,6 +21,7 @@ from segdistill.data.convert.records import (
     Record,
     Size,
     Source,
+    check_stated,
     order_classes,
 )
 from segdistill.data.files.reading import read_mask
@@ -48,7 +49,7 @@ class _Task(NamedTuple):
     written: str
     strokes: list[_Stroke]
     source: str
-    size: Size | None
+    size: tuple[object, object]
 
 
 def detect(export: Export) -> str:
@@ -129,22 +130,18 @@ def _json_tasks(export: Export, file: Path, notes: Counter[str]) -> Iterable[_Ta
             written = str(task.get("image") or next(iter(texts), ""))
             results = [r for v in task.values() if isinstance(v, list) for r in v]
         strokes = list[_Stroke]()
-        size = None
+        size: tuple[object, object] = (None, None)
         for result in results:
             if isinstance(result, dict):
                 stroke = _stroke(result, who)
                 strokes += [stroke] if stroke is not None else []
-                size = size or _stated_size(result)
+                size = result.get("original_height"), result.get("original_width")
         yield _Task(written, strokes, who, size)
 
 
-def _stated_size(result: Tree) -> Size | None:
-    sides = result.get("original_height"), result.get("original_width")
-    return sides if isinstance(sides[0], int) and isinstance(sides[1], int) else None
-
-
 def _stroke(result: Tree, who: str) -> _Stroke | None:
-    value = result.get("value") if isinstance(result.get("value"), dict) else result
+    inner = result.get("value")
+    value: Tree = inner if isinstance(inner, dict) else result
     labels = next((value[key] for key in _LABELS if value.get(key)), None)
     if not labels:
         return None  # of a choice, a rating, a relation
@@ -199,7 +196,7 @@ def _png_tasks(export: Export) -> list[_Task]:
         by = tasks.setdefault(match["task"], {}).setdefault(match["by"], [])
         by.append(_Stroke(match["label"], brush, "brush"))
     return [
-        _Task(f"task-{number}", next(iter(made.values())), f"task {number}", None)
+        _Task(f"task-{number}", next(iter(made.values())), f"task {number}", (None, None))
         for number, made in tasks.items()
     ]
 
@@ -226,7 +223,7 @@ def _find_image(export: Export, written: str) -> Path:
 
 def _drawing(task: _Task, palette: Palette) -> Callable[[Size], Drawn]:
     def draw(size: Size) -> Drawn:
-        size = task.size or size
+        check_stated(size, *task.size)
         canvas = Canvas(size, palette.unlabelled)
         for stroke in task.strokes:
             region = stroke.region(size)

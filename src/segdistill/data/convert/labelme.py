@@ -22,6 +22,7 @@ from segdistill.data.convert.records import (
     Record,
     Size,
     Source,
+    check_stated,
     order_classes,
 )
 from segdistill.data.files.reading import mask_from_bytes
@@ -70,8 +71,12 @@ def read(export: Export, background: str | None) -> Source:
         draw = _drawing(content, palette, export.root / file)
         name = name_below_split(file)
         records.append(Record(name, split_of(file), image, draw, str(file)))
-    annotated = {record.image for record in records}
-    plain = sum(export.root / image not in annotated for image in export.images)
+    known = {record.image for record in records}
+    written = {file.with_suffix("") for file in export.of(".json")}
+    plain = sum(
+        export.root / image not in known and image.with_suffix("") not in written
+        for image in export.images
+    )
     notes = [palette.note()]
     notes += [f"{plain} images without a JSON file are left out"] if plain else []
     return Source(palette.classes, records, [*broken, *_unreadable(export)], notes)
@@ -83,8 +88,9 @@ def _documents(export: Export) -> list[Path]:
 
 def _is_labelme(content: Any) -> bool:
     shapes = content.get("shapes") if isinstance(content, dict) else None
-    known = isinstance(shapes, list) and "imagePath" in content
-    return known and all(isinstance(shape, dict) and "label" in shape for shape in shapes)
+    if not isinstance(shapes, list) or "imagePath" not in content:
+        return False
+    return all(isinstance(shape, dict) and "label" in shape for shape in shapes)
 
 
 def _unreadable(export: Export) -> list[str]:
@@ -125,11 +131,10 @@ def _image(export: Export, file: Path, content: Tree) -> Path | Callable[[], byt
 
 def _drawing(content: Tree, palette: Palette, who: Path) -> Callable[[Size], Drawn]:
     def draw(size: Size) -> Drawn:
-        stated = content.get("imageHeight"), content.get("imageWidth")
-        height, width = stated if all(isinstance(side, int) for side in stated) else size
-        canvas = Canvas((height, width), palette.unlabelled)
+        check_stated(size, content.get("imageHeight"), content.get("imageWidth"))
+        canvas = Canvas(size, palette.unlabelled)
         for shape in content["shapes"]:
-            region = _region(shape, (height, width), who)
+            region = _region(shape, size, who)
             if region is None:
                 kind = shape.get("shape_type")
                 canvas.counts[f"shapes without an area ({kind}), left out"] += 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import unicodedata
 from collections.abc import Iterable
@@ -23,8 +24,7 @@ _MASKS = (
     "ground_truth", "masks_machine", "annotations", "annotation", "labelids", "gtfine", "targets",
     "target", "labels", "label", "masks", "mask", "annot", "anns", "ann", "gt",
 )  # fmt: skip
-_WORDS: dict[str, Kind] = dict.fromkeys(_IMAGES, "image") | dict.fromkeys(_MASKS, "mask")
-_ALL = "|".join(_WORDS)
+_ALL = "|".join((*_IMAGES, *_MASKS))
 _FOLDER = re.compile(rf"(?P<before>.*?)[ _-]?(?P<word>{_ALL})(?:[ _-](?P<after>.+))?")
 _MASK_ENDS = re.compile(
     r"[ ._-](masks?|labels?|gt|seg|segmentation|anno|annotation|annot|ground_?truth|"
@@ -100,7 +100,14 @@ def pair_files(files: Iterable[Path]) -> Pairing:
             images_alone += [file.path for file in images]
             masks_alone += [file.path for file in masks]
     matches.sort(key=lambda match: (match.split, match.name))
-    return Pairing(tuple(matches), tuple(images_alone), tuple(masks_alone), tuple(doubles))
+    return Pairing(_without_shared_folders(matches), tuple(images_alone), tuple(masks_alone), tuple(doubles))
+
+
+def _without_shared_folders(matches: list[Match]) -> tuple[Match, ...]:
+    """Return matches whose names leave out the folders that all of them are in."""
+    folders = [match.name.split("/")[:-1] for match in matches]
+    shared = len(os.path.commonprefix(folders)) if folders else 0
+    return tuple(m._replace(name="/".join(m.name.split("/")[shared:])) for m in matches)
 
 
 def _sides(group: list[_File]) -> tuple[list[_File], list[_File]]:
@@ -123,7 +130,7 @@ def _understand(path: Path) -> _File:
         rest = " ".join(filter(None, (match["before"], match["after"]))) if match else lower
         # In another word's end, as in "brigand", the letters are no word of ours.
         if word and (not rest or rest in SPLITS or len(word) > 3):
-            kind = "mask" if _WORDS[word] == "mask" or kind == "mask" else "image"
+            kind = "mask" if word in _MASKS or kind == "mask" else "image"
         else:
             rest = part
         if rest.lower() in SPLITS and not split:

@@ -150,6 +150,24 @@ def check_count(names: Sequence[str]) -> None:
         raise DataError(f"convert: expected 2 to {MAX_CLASSES} classes, got {len(names)}")
 
 
+def check_stated(size: Size, height: object, width: object) -> None:
+    """Refuse an annotation that was made on an image of another size.
+
+    Args:
+        size: of the upright image.
+        height: as the annotation has it; None where it does not say.
+        width: as the annotation has it.
+
+    Raises:
+        DataError: they differ.
+    """
+    if (height, width) not in ((None, None), size):
+        raise DataError(
+            f"expected an annotation of the image's size {size[1]}×{size[0]}, got "
+            f"{width}×{height}; was the image resized since, or turned by its EXIF note?"
+        )
+
+
 class Canvas:
     """A mask that is painted region over region, the last on top.
 

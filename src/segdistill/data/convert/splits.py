@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 _NAMES = {
     "train": ("train", "training", "tr"),
@@ -55,7 +56,7 @@ def propose_splits(names: Sequence[str], share: float = VAL_SHARE) -> tuple[list
     else:
         count = min(_BLOCKS, len(names))
         edges = [block * len(order) // count for block in range(count + 1)]
-        groups = [order[a:b] for a, b in zip(edges, edges[1:], strict=False)]
+        groups = [order[a:b] for a, b in pairwise(edges)]
         what = "blocks of neighbouring names" if len(names) > count else "images"
     held = min(len(groups) - 1, max(1, round(share * len(groups))))
     spread = {(2 * place + 1) * len(groups) // (2 * held) for place in range(held)}

@@ -20,6 +20,7 @@ from segdistill.data.convert.records import (
     Record,
     Size,
     Source,
+    check_stated,
     order_classes,
 )
 from segdistill.data.files.palettes import Color
@@ -103,10 +104,10 @@ def _classes(export: Export, files: list[Path]) -> tuple[list[str], dict[str, Co
 def _drawing(content: Tree, palette: Palette, who: Path) -> Callable[[Size], Drawn]:
     def draw(size: Size) -> Drawn:
         stated = content.get("size") or {}
-        height, width = stated.get("height", size[0]), stated.get("width", size[1])
-        canvas = Canvas((height, width), palette.unlabelled)
+        check_stated(size, stated.get("height"), stated.get("width"))
+        canvas = Canvas(size, palette.unlabelled)
         for figure in content["objects"]:
-            region = _region(figure, (height, width), who)
+            region = _region(figure, size, who)
             if region is None:
                 kind = figure.get("geometryType")
                 canvas.counts[f"objects without an area ({kind}), left out"] += 1
@@ -143,7 +144,7 @@ def _bitmap(bitmap: Tree, size: Size, who: Path) -> np.ndarray:
     except (binascii.Error, zlib.error) as error:
         raise DataError(f"{who}: expected a bitmap of packed PNG, got other data") from error
     stored = mask_from_bytes(np.array(np.frombuffer(unpacked, dtype=np.uint8)), who)
-    part = stored.any(axis=2) if stored.ndim == 3 else stored.astype(bool)
+    part: np.ndarray = stored.any(axis=2) if stored.ndim == 3 else stored.astype(bool)
     left, top = map(int, bitmap["origin"])
     region = np.zeros(size, dtype=bool)
     window = region[top : top + len(part), left : left + part.shape[1]]

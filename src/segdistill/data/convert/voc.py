@@ -14,7 +14,8 @@ def detect(export: Export) -> str:
     """Return by what the export is recognised, or ""."""
     folder = has_masks(export)
     with_images = any(IMAGES in file.parts for file in export.images)
-    return f"{IMAGES}/ with {folder}/" if folder and with_images else ""
+    of_cvat = export.named("labelmap.txt")
+    return f"{IMAGES}/ with {folder}/" if folder and with_images and not of_cvat else ""
 
 
 def read(export: Export, background: str | None) -> Source:
