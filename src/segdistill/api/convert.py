@@ -9,6 +9,7 @@ from segdistill.catalogue.conversions import CONVERSIONS
 from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
 from segdistill.data.convert.export import Export
+from segdistill.data.convert.records import UNEXPECTED
 from segdistill.data.convert.writing import Written, write_source
 from segdistill.errors import ConfigError, DataError, OverwriteError
 from segdistill.training.events import Progress, Tell, silent
@@ -68,7 +69,13 @@ def convert(
         )
     signs = "" if format is not None else detect(export)
     name = format or (signs.partition(": ")[0] if signs else _FALLBACK)
-    opened = load(_PACKAGE, CONVERSIONS[name].target)(export, background)
+    try:
+        opened = load(_PACKAGE, CONVERSIONS[name].target)(export, background)
+    except UNEXPECTED as error:
+        raise DataError(
+            f"{export.root}: expected the files of {name}, got other content "
+            f"({type(error).__name__}: {error}); name another format with --from"
+        ) from error
 
     def progress(done: int, total: int) -> None:
         tell(Progress("converting", done, total, {}))

@@ -13,8 +13,9 @@ from PIL import Image
 from segdistill.data.convert.class_files import ClassRow, find_class_file, read_class_file
 from segdistill.data.convert.export import Export
 from segdistill.data.convert.masks import Value, count_values, rows_of
-from segdistill.data.convert.pairing import Match, Pairing, pair_files
+from segdistill.data.convert.pairing import Match, pair_files
 from segdistill.data.convert.records import check_count
+from segdistill.data.convert.stored import refuse_unpaired
 from segdistill.data.files.reading import read_image, stored_size
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
@@ -69,7 +70,12 @@ def survey(export: Export) -> Survey:
             read; the command that makes them so is named.
     """
     pairing = pair_files(export.images)
-    _refuse_unpaired(export, pairing)
+    refuse_unpaired(export, pairing)
+    if pairing.doubles:
+        raise DataError(
+            f"{export.root}: expected one image and one mask of each name, got several in "
+            f"{', '.join(map(str, pairing.doubles[:4]))}; move what is not meant elsewhere"
+        )
     matches = pairing.matches
     chosen = [matches[i] for i in _spread(len(matches), MOST_READ)]
     values, notes = count_values(export, tuple(chosen))
@@ -97,26 +103,6 @@ def survey(export: Export) -> Survey:
     ordered = Counter(dict(sizes.most_common()))
     alike = _likeness(export, [match for match in matches if match.split in ("", "train")])
     return Survey(matches, tuple(rows), file, ordered, values, alike, tuple(notes))
-
-
-def _refuse_unpaired(export: Export, pairing: Pairing) -> None:
-    if pairing.doubles:
-        raise DataError(
-            f"{export.root}: expected one image and one mask of each name, got several in "
-            f"{', '.join(map(str, pairing.doubles[:4]))}; move what is not meant elsewhere"
-        )
-    if pairing.matches:
-        return
-    masks, images = pairing.masks_alone, pairing.images_alone
-    if not masks and not images:
-        names = ", ".join(sorted({file.suffix or file.name for file in export.files})[:6])
-        got = f"no image file, but {names}" if names else "nothing"
-        raise DataError(f"{export.root}: expected images and masks, got {got}")
-    first = f" (such as {(masks or images)[0]})"
-    raise DataError(
-        f"{export.root}: expected images and masks with matching names, got {len(images)} images "
-        f"and {len(masks)} masks of which none match{first}; put them into images/ and masks/"
-    )
 
 
 def _refuse_values(

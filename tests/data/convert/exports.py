@@ -199,7 +199,12 @@ def brush_stream(region: np.ndarray) -> list[int]:
 
 def _label_studio_results(ids: np.ndarray) -> list[dict[str, Any]]:
     sides = {"original_height": SIZE[0], "original_width": SIZE[1]}
-    below = [[0, 12 / 24 * 100], [31 / 32 * 100, 50], [31 / 32 * 100, 23 / 24 * 100], [0, 23 / 24 * 100]]
+    below = [
+        [0, 12 / 24 * 100],
+        [31 / 32 * 100, 50],
+        [31 / 32 * 100, 23 / 24 * 100],
+        [0, 23 / 24 * 100],
+    ]
     return [
         {"type": "brushlabels", "value": {"brushlabels": ["sky"], "format": "rle",
                                           "rle": brush_stream(ids == 0)}, **sides},

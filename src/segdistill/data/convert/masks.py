@@ -11,7 +11,7 @@ from segdistill.data.convert.class_files import ClassRow, find_class_file, read_
 from segdistill.data.convert.export import Export
 from segdistill.data.convert.pairing import Match, pair_files
 from segdistill.data.convert.records import Source
-from segdistill.data.convert.stored import from_pairs
+from segdistill.data.convert.stored import from_pairs, refuse_unpaired
 from segdistill.data.files.reading import read_mask
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
@@ -36,6 +36,7 @@ def read(export: Export, background: str | None) -> Source:
             file names.
     """
     pairing = pair_files(export.images)
+    refuse_unpaired(export, pairing)
     file = find_class_file(export)
     if file is not None:
         rows = read_class_file(export.root / file)

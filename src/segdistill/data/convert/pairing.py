@@ -24,6 +24,7 @@ _MASKS = (
     "ground_truth", "masks_machine", "annotations", "annotation", "labelids", "gtfine", "targets",
     "target", "labels", "label", "masks", "mask", "annot", "anns", "ann", "gt",
 )  # fmt: skip
+_LEADING = ("images", "masks", "labels", "annotations")  # site 1: masks_site1
 _ALL = "|".join((*_IMAGES, *_MASKS))
 _FOLDER = re.compile(rf"(?P<before>.*?)[ _-]?(?P<word>{_ALL})(?:[ _-](?P<after>.+))?")
 _MASK_ENDS = re.compile(
@@ -100,7 +101,9 @@ def pair_files(files: Iterable[Path]) -> Pairing:
             images_alone += [file.path for file in images]
             masks_alone += [file.path for file in masks]
     matches.sort(key=lambda match: (match.split, match.name))
-    return Pairing(_without_shared_folders(matches), tuple(images_alone), tuple(masks_alone), tuple(doubles))
+    return Pairing(
+        _without_shared_folders(matches), tuple(images_alone), tuple(masks_alone), tuple(doubles)
+    )
 
 
 def _without_shared_folders(matches: list[Match]) -> tuple[Match, ...]:
@@ -128,8 +131,9 @@ def _understand(path: Path) -> _File:
         match = _FOLDER.fullmatch(lower)
         word = match["word"] if match else None
         rest = " ".join(filter(None, (match["before"], match["after"]))) if match else lower
-        # In another word's end, as in "brigand", the letters are no word of ours.
-        if word and (not rest or rest in SPLITS or len(word) > 3):
+        # In "simg" or "label maker" the letters are no word of ours.
+        leads = bool(match and match["after"]) and word not in _LEADING
+        if word and (not rest or rest in SPLITS or (len(word) > 3 and not leads)):
             kind = "mask" if word in _MASKS or kind == "mask" else "image"
         else:
             rest = part

@@ -96,6 +96,10 @@ class Palette:
         return f"pixels that nobody labelled become {self.classes.names[self.unlabelled]}"
 
 
+UNEXPECTED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
+"""What code meets in JSON that is well formed but of another shape than its tool writes."""
+
+
 def order_classes(
     names: Sequence[str],
     background: str | None,

@@ -38,12 +38,7 @@ def from_pairs(
     Raises:
         DataError: no image has a mask, or the classes cannot be used.
     """
-    if not pairing.matches:
-        raise DataError(
-            f"{export.root}: expected images and masks with matching names, got "
-            f"{len(pairing.images_alone)} images without a mask and {len(pairing.masks_alone)} "
-            "masks without an image; put them into images/ and masks/"
-        )
+    refuse_unpaired(export, pairing)
     classes, code = decoder(rows, background)
     records = [
         Record(
@@ -63,6 +58,29 @@ def from_pairs(
     ignored = [row.name for row in rows if row.name.lower() in VOID]
     said = [f"{', '.join(ignored)}: no class, becomes 255"] if ignored else []
     return Source(classes, records, broken, [*notes, *said])
+
+
+def refuse_unpaired(export: Export, pairing: Pairing) -> None:
+    """Refuse files of which no image has a mask.
+
+    Raises:
+        DataError: says what is there instead.
+    """
+    if pairing.matches:
+        return
+    images, masks = pairing.images_alone, pairing.masks_alone
+    if pairing.doubles:
+        got = f"several files for one name, such as {', '.join(map(str, pairing.doubles[:4]))}"
+    elif images or masks:
+        first = (*masks, *images)[0]
+        got = f"{len(images)} images and {len(masks)} masks of which none match, such as {first}"
+    else:
+        suffixes = sorted({file.suffix or file.name for file in export.files})
+        got = f"no image but {', '.join(suffixes[:6])}" if suffixes else "nothing"
+    raise DataError(
+        f"{export.root}: expected images and masks with matching names, got {got}; put them into "
+        "images/ and masks/"
+    )
 
 
 def decoder(rows: Sequence[ClassRow], background: str | None) -> tuple[Classes, LabelCode]:

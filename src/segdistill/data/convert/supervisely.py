@@ -144,7 +144,7 @@ def _bitmap(bitmap: Tree, size: Size, who: Path) -> np.ndarray:
     except (binascii.Error, zlib.error) as error:
         raise DataError(f"{who}: expected a bitmap of packed PNG, got other data") from error
     stored = mask_from_bytes(np.array(np.frombuffer(unpacked, dtype=np.uint8)), who)
-    part: np.ndarray = stored.any(axis=2) if stored.ndim == 3 else stored.astype(bool)
+    part = stored.max(axis=2) > 0 if stored.ndim == 3 else stored > 0
     left, top = map(int, bitmap["origin"])
     region = np.zeros(size, dtype=bool)
     window = region[top : top + len(part), left : left + part.shape[1]]

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from segdistill.data.convert.records import Record, Source
+from segdistill.data.convert.records import UNEXPECTED, Record, Source
 from segdistill.data.convert.splits import propose_splits
 from segdistill.data.files.dataset import check_same_size
 from segdistill.data.files.reading import image_from_bytes
@@ -88,10 +88,8 @@ def write_source(
     for done, (record, split) in enumerate(zip(source.records, splits, strict=True), start=1):
         try:
             files, ids = _write_record(record, split, out, source.classes, taken, written.counts)
-        except (DataError, ValueError) as error:
-            reason = str(error)
-            known = record.source in reason or str(record.image) in reason
-            written.broken.append(reason if known else f"{record.source}: {reason}")
+        except (DataError, OSError, *UNEXPECTED) as error:
+            written.broken.append(_reason(record, error))
         else:
             made.update(files)
             labels += np.bincount(ids.ravel(), minlength=256)
@@ -106,6 +104,14 @@ def write_source(
     written.pixels = {name: int(labels[i]) for i, name in enumerate(source.classes.names)}
     written.ignored_pixels = int(labels[IGNORE_INDEX])
     return written
+
+
+def _reason(record: Record, error: Exception) -> str:
+    """Return why a record could not be written, with its file in front."""
+    said = isinstance(error, DataError | ValueError)
+    reason = str(error) if said else f"expected other content ({type(error).__name__}: {error})"
+    named = record.source in reason or str(record.image) in reason
+    return reason if named else f"{record.source}: {reason}"
 
 
 def _splits(records: Iterable[Record], notes: list[str]) -> list[str]:
