@@ -228,7 +228,7 @@ def _describe(seen: Survey, plan: _Plan) -> list[str]:
         f"images with masks: {len(seen.matches)} ({counts})",
         f"splits: {plan.how}",
         f"sizes: {sizes}{more}",
-        f"classes: {seen.class_file or 'none named; called by their values, rename them'}",
+        f"classes: {seen.class_file or 'no file names them: called by their values, rename them'}",
     ]
     colored = seen.rows[0].color is not None and any(isinstance(v, tuple) for v in seen.values)
     for place, row in enumerate(seen.rows):

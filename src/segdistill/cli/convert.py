@@ -43,10 +43,9 @@ def convert(
     with display() as tell:
         made = verb.convert(source, out, format=kind, background=background, tell=tell)
     if json:
-        from dataclasses import asdict
         from json import dumps
 
-        print(dumps(asdict(made)))
+        print(dumps({"format": made.format, **made.written.as_json()}))
     else:
         _print(made, out)
     if made.written.broken:

@@ -85,8 +85,7 @@ def survey(export: Export) -> Survey:
     if file is not None:
         rows = read_class_file(export.root / file)
     else:
-        rows, said = rows_of(values)
-        notes += said[-1:]
+        rows, _ = rows_of(values)
     _refuse_values(export, rows, values, file)
     if pairing.images_alone:
         notes.append(

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import itertools
 import json
 import zlib
 from collections.abc import Callable
@@ -60,7 +61,9 @@ def kaggle(root: Path) -> Expected:
     for split, name, image, ids in scenes():
         save(root / f"CamVid/{split}/{name}.png", image)
         save(root / f"CamVid/{split}_labels/{name}_L.png", np.array(COLORS, np.uint8)[ids])
-    rows = "".join(f"{n},{r},{g},{b}\n" for n, (r, g, b) in zip("Sky Road Car".split(), COLORS))
+    rows = "".join(
+        f"{n},{r},{g},{b}\n" for n, (r, g, b) in zip(["Sky", "Road", "Car"], COLORS, strict=False)
+    )
     save(root / "CamVid/class_dict.csv", "name,r,g,b\n" + rows + "Void,0,0,0\n")
     return expected(("Sky", "Road", "Car"))
 
@@ -168,7 +171,7 @@ def _labelme_shapes(ids: np.ndarray) -> list[dict[str, Any]]:
     Image.fromarray(np.ones((bottom - top, right - left), bool)).save(car, "PNG")
     return [
         {"label": "sky", "shape_type": "rectangle", "points": [[31, 11], [0, 0]]},
-        {"label": "road", "shape_type": "polygon", "points": [[0, 12], [31, 12], [31, 23], [0, 23]]},
+        {"label": "road", "points": [[0, 12], [31, 12], [31, 23], [0, 23]]},
         {"label": "car", "shape_type": "mask", "points": [[left, top], [right - 1, bottom - 1]],
          "mask": base64.b64encode(car.getvalue()).decode()},
         {"label": "car", "shape_type": "point", "points": [[1, 1]]},
@@ -191,7 +194,7 @@ def brush_stream(region: np.ndarray) -> list[int]:
     flat = np.repeat(region.ravel().astype(np.uint8) * 255, 4)
     bits = f"{len(flat):032b}{7:05b}{2:04b}{3:04b}{7:04b}{15:04b}"
     edges = [0, *(np.flatnonzero(np.diff(flat)) + 1).tolist(), len(flat)]
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         bits += f"111{end - start - 1:016b}{flat[start]:08b}"
     bits += "0" * (-len(bits) % 8)
     return [int(bits[i : i + 8], 2) for i in range(0, len(bits), 8)]
@@ -258,7 +261,8 @@ def supervisely(root: Path) -> Expected:
         content = {"size": {"height": SIZE[0], "width": SIZE[1]}, "objects": objects}
         save(root / f"{split}/ann/{name}.jpg.json", content)
     classes = [
-        {"title": k, "color": "#{:02x}{:02x}{:02x}".format(*c)} for k, c in zip(kinds, COLORS)
+        {"title": k, "color": "#{:02x}{:02x}{:02x}".format(*c)}
+        for k, c in zip(kinds, COLORS, strict=False)
     ]
     save(root / "meta.json", {"classes": classes})
     return expected()

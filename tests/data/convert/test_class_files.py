@@ -16,7 +16,8 @@ PLAIN = [ClassRow("sky", 0), ClassRow("big car", 1)]
     ("name", "text", "rows"),
     [
         ("class_dict.csv", "name,r,g,b\nsky,70,130,180\nbig car,0,0,142\n", COLORED),
-        ("class_dict.csv", "name, red, green, blue\r\nsky,70,130,180\r\nbig car,0,0,142\r\n", COLORED),
+        ("class_dict.csv", "name, red, green, blue\r\nsky,70,130,180\r\nbig car,0,0,142\r\n",
+         COLORED),
         ("_classes.csv", "Pixel Value, Class\n0, sky\n1, big car\n", PLAIN),
         ("_classes.csv", "Pixel Value, Class\n1, big car\n0, sky\n", PLAIN),
         ("labelmap.txt", "# label:color_rgb:parts:actions\nsky:70,130,180::\nbig car:0,0,142::\n",

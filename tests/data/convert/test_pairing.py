@@ -29,7 +29,9 @@ def test_a_pair_is_found_with_its_split(image: str, mask: str) -> None:
     name = Path(image).name.split(".")[0].removesuffix("_sat").removesuffix("_leftImg8bit")
     pairing = pair_files([Path(mask), Path(image)])
     assert pairing.matches == (Match(name, "train", Path(image), Path(mask)),)
-    assert not (pairing.images_alone or pairing.masks_alone or pairing.doubles)
+    assert not (pairing.images_alone)
+    assert not (pairing.masks_alone)
+    assert not (pairing.doubles)
 
 
 @pytest.mark.parametrize("folder", ["brigand", "simple", "label maker co", "target practice"])

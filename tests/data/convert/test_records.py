@@ -31,7 +31,7 @@ def test_names_fit_a_line_of_the_class_file() -> None:
 
 @pytest.mark.parametrize("names", [["car"], ["car", "void"], [], [str(i) for i in range(255)]])
 def test_refuses_classes_that_nothing_can_be_learnt_of(names: list[str]) -> None:
-    with pytest.raises(DataError, match="convert: expected (two|2)"):
+    with pytest.raises(DataError, match=r"convert: expected (two|2)"):
         order_classes(names, None)
 
 

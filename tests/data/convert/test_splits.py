@@ -1,5 +1,7 @@
 """Proposed splits keep neighbours together."""
 
+import itertools
+
 from segdistill.data.convert.splits import propose_splits, usual_split
 
 
@@ -12,7 +14,7 @@ def test_frames_of_one_video_are_cut_into_blocks() -> None:
     names = [f"frame{number}" for number in range(100)]
     splits, how = propose_splits(names[::-1])
     in_order = splits[::-1]
-    changes = sum(a != b for a, b in zip(in_order[:-1], in_order[1:], strict=True))
+    changes = sum(a != b for a, b in itertools.pairwise(in_order))
     assert in_order.count("val") == 20
     assert changes <= 8  # four blocks of five frames
     assert "4 of 20 blocks of neighbouring names" in how

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -109,7 +109,8 @@ def pair_files(files: Iterable[Path]) -> Pairing:
 def _without_shared_folders(matches: list[Match]) -> tuple[Match, ...]:
     """Return matches whose names leave out the folders that all of them are in."""
     folders = [match.name.split("/")[:-1] for match in matches]
-    shared = len(os.path.commonprefix(folders)) if folders else 0
+    same = (len(set(level)) == 1 for level in zip(*folders, strict=False))
+    shared = sum(1 for _ in takewhile(bool, same))
     return tuple(m._replace(name="/".join(m.name.split("/")[shared:])) for m in matches)
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -45,6 +46,20 @@ class Written:
     counts: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as plain dicts, lists and numbers."""
+        names, colors = self.classes.names, self.classes.colors
+        return {
+            "classes": dict(zip(names, map(list, colors), strict=True)),
+            "images": dict(self.images),
+            "pixels": self.pixels,
+            "ignored_pixels": self.ignored_pixels,
+            "unused": self.unused,
+            "counts": dict(self.counts),
+            "broken": self.broken,
+            "notes": self.notes,
+        }
 
     @property
     def only_class(self) -> str:
