@@ -150,6 +150,12 @@ def test_an_export_is_refused_with_the_command_that_converts_it(here: Path) -> N
         init("own", "own.yaml")
 
 
+def test_a_public_dataset_is_refused_with_the_words_that_read_it(here: Path) -> None:
+    fill(here / "own", "train/0001TP_{}.jpg", "trainannot/0001TP_{}.png")
+    with pytest.raises(DataError, match=r"got camvid .*data=\{dataset: camvid, root: own,"):
+        init("own", "own.yaml")
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [

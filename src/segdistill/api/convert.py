@@ -9,6 +9,7 @@ from segdistill.catalogue.conversions import CONVERSIONS
 from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
 from segdistill.data.convert.export import Export
+from segdistill.data.convert.published import refuse_published
 from segdistill.data.convert.records import UNEXPECTED
 from segdistill.data.convert.writing import Written, write_source
 from segdistill.errors import ConfigError, DataError, OverwriteError
@@ -57,7 +58,8 @@ def convert(
     Raises:
         ConfigError: there is no such format, or its package is not installed.
         OverwriteError: ``out`` is inside the export or holds files of others.
-        DataError: the format is not recognised, or nothing can be converted.
+        DataError: the format is not recognised, nothing can be converted, or a dataset of its
+            own reads the folder as it is.
     """
     if format is not None and format not in CONVERSIONS:
         raise ConfigError(f"convert: there is no format '{format}'; {nearest(format, CONVERSIONS)}")
@@ -67,6 +69,8 @@ def convert(
         raise OverwriteError(
             f"convert: expected a folder outside of {export.root}, got {out}; choose another --out"
         )
+    if format is None:
+        refuse_published("convert", export)
     signs = "" if format is not None else detect(export)
     name = format or (signs.partition(": ")[0] if signs else _FALLBACK)
     try:

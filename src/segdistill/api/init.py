@@ -17,6 +17,7 @@ from segdistill.api.convert import detect
 from segdistill.data import build_dataset
 from segdistill.data.convert.export import Export
 from segdistill.data.convert.pairing import Match
+from segdistill.data.convert.published import refuse_published
 from segdistill.data.convert.splits import propose_splits
 from segdistill.data.formats.folder import read_classes
 from segdistill.data.survey import Survey, survey
@@ -58,12 +59,13 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
         What was found and written.
 
     Raises:
-        DataError: the folder is an export that has to be converted (the command is named), or
-            holds no images with masks that can be read.
+        DataError: the folder is an export that has to be converted (the command is named), a
+            public dataset that is read as it is, or holds no images with masks.
         OverwriteError: there is a file already.
     """
     export, config = Export(Path(folder)), Path(out)
     tables = config.with_suffix(".csv"), config.with_suffix(".classes.txt")
+    refuse_published("init", export)
     signs = detect(export)
     if signs:
         name = shlex.quote(f"{export.root.resolve().name}-converted")

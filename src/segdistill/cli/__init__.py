@@ -61,6 +61,7 @@ _GROUPS: dict[str, tuple[str, Mapping[str, Callable[..., None]]]] = {
             "backbones": listing.backbones,
             "heads": listing.heads,
             "datasets": listing.datasets,
+            "formats": listing.formats,
             "taps": listing.taps,
         },
     ),

@@ -21,7 +21,7 @@ def convert(
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
     kind: Annotated[
         str | None,
-        typer.Option("--from", help="Format, where it is not recognised: see segdistill list."),
+        typer.Option("--from", help="Its format: segdistill list formats."),
     ] = None,
     background: Annotated[
         str | None,
