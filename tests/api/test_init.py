@@ -85,6 +85,10 @@ def test_class_files_of_other_tools_are_understood(here: Path) -> None:
     init("own", "own.yaml")
     dataset = open_split(load_configs("own.yaml")[""].data, "train")
     assert dataset.classes.names == ("_background_", "car")
+    fill(here / "split", "train/images/{}.jpg", "train/masks/{}.png")
+    (here / "split/labels.txt").write_text("__ignore__\n_background_\ncar\n")
+    assert init("split", "split.yaml").files == (Path("split.yaml"), Path("split.classes.txt"))
+    assert splits_of(Path("split.yaml")) == {"train": 8, "holdout": 2}
 
 
 def test_colours_become_classes(here: Path) -> None:

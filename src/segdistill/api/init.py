@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.api.convert import detect
-from segdistill.data import build_dataset
 from segdistill.data.convert.export import Export
 from segdistill.data.convert.pairing import Match
 from segdistill.data.convert.published import refuse_published
 from segdistill.data.convert.splits import propose_splits
+from segdistill.data.files.dataset import match_names
 from segdistill.data.formats.folder import read_classes
 from segdistill.data.survey import Survey, survey
 from segdistill.errors import DataError
@@ -141,7 +141,10 @@ def _as_folder(export: Export, seen: Survey, classes: str) -> _Plan | None:
         data |= {"images": images} if images != "images" else {}
         data |= {"masks": masks} if masks != "masks" else {}
         try:
-            counts = {name: len(build_dataset(data, split=name)) for name in folders}
+            counts = {
+                name: len(match_names(export.root, *_folders(images, masks, name, nested)))
+                for name in folders
+            }
         except DataError:
             continue
         layout = (
@@ -155,6 +158,12 @@ def _as_folder(export: Export, seen: Survey, classes: str) -> _Plan | None:
         how = "no val: blocks of neighbouring training images are held out (data.holdout)"
         return _Plan(data, "holdout", counts, how, layout)
     return None
+
+
+def _folders(images: str, masks: str, split: str, nested: bool) -> tuple[str, str]:
+    if nested:
+        return f"{split}/{images}", f"{split}/{masks}"
+    return f"{images}/{split}", f"{masks}/{split}"
 
 
 def _parts(match: Match, nested: bool) -> tuple[str, str, str]:

@@ -124,7 +124,8 @@ def _refuse_values(
     if len(numbers) + (IGNORE_INDEX in values) < len(values):
         raise DataError(
             f"{export.root}: expected masks of the ids of {file}, got colours; write each class "
-            "as 'name r g b'"
+            "as 'name r g b', or, where these are COCO's panoptic PNG files, put their JSON beside "
+            "them for segdistill convert"
         )
     strange_numbers = sorted(numbers - {row.stored for row in rows})
     if strange_numbers:
