@@ -73,3 +73,9 @@ def test_wrong_use_is_answered(cli: Cli, roboflow: Path) -> None:
         assert message in done.err
     assert not Path("own").exists()
     assert not Path("config.yaml").exists()
+
+
+def test_formats_are_listed_with_their_files(cli: Cli) -> None:
+    done = cli("list", "formats", "roboflow", "--verbose")
+    assert done.code == 0
+    assert "files: train/*.jpg train/*_mask.png train/_classes.csv" in done.out
