@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import os
 import shlex
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from segdistill.api.convert import detect
 from segdistill.data.convert.export import Export
-from segdistill.data.convert.pairing import Match
 from segdistill.data.convert.published import refuse_published
-from segdistill.data.convert.splits import propose_splits
-from segdistill.data.files.dataset import match_names
 from segdistill.data.formats.folder import read_classes
+from segdistill.data.reading_plan import Plan, plan_folder, plan_list, relative_to_root
 from segdistill.data.survey import Survey, survey
 from segdistill.errors import DataError
 from segdistill.files import claim, write_whole
 
-_HOLDOUT = 0.2
 _LARGEST_CROP = 512
 _STRIDE = 32  # of the networks; a crop is a multiple
 _BATCH = 8
@@ -80,10 +72,10 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
     classes = "classes.txt"
     if not _reads_classes(export, seen):
         beside[tables[1]] = _class_lines(seen)
-        classes = _relative(tables[1], export.root)
-    plan = _as_folder(export, seen, classes)
+        classes = relative_to_root(tables[1], export.root)
+    plan = plan_folder(export, seen, classes)
     if plan is None:
-        plan, beside[tables[0]] = _as_list(export, seen, tables[0], classes)
+        plan, beside[tables[0]] = plan_list(export, seen, tables[0], classes)
     claim("init", beside)
     found = tuple(_describe(seen, plan))
     config.parent.mkdir(parents=True, exist_ok=True)
@@ -91,25 +83,6 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
     for file, text in {**beside, config: _config(export, seen, plan, found, config)}.items():
         write_whole(file, text)
     return Proposal((config, *beside), found)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """How the config reads the folder.
-
-    Attributes:
-        data: keys under ``data``.
-        split: that is scored.
-        counts: images by split.
-        how: a sentence on the splits.
-        layout: a phrase on the folders.
-    """
-
-    data: Mapping[str, Any]
-    split: str
-    counts: Mapping[str, int]
-    how: str
-    layout: str
 
 
 def _reads_classes(export: Export, seen: Survey) -> bool:
@@ -123,102 +96,6 @@ def _reads_classes(export: Export, seen: Survey) -> bool:
     return names == tuple(row.name for row in seen.rows)
 
 
-def _as_folder(export: Export, seen: Survey, classes: str) -> _Plan | None:
-    """Return how ``dataset: folder`` reads the folder, or None where it cannot."""
-    for nested in (True, False):
-        parts = [_parts(match, nested) for match in seen.matches]
-        kinds = {(images, masks) for images, masks, _ in parts}
-        if len(kinds) != 1 or ("", "") in kinds:
-            continue
-        ((images, masks),) = kinds
-        folders = {p[2]: match.split for p, match in zip(parts, seen.matches, strict=True)}
-        train = [folder for folder, split in folders.items() if split == "train"]
-        val = [folder for folder, split in folders.items() if split == "val"]
-        if len(train) != 1 or len(val) > 1:
-            continue
-        data: dict[str, Any] = {"dataset": "folder", "root": str(export.root)}
-        data |= {"classes": classes} if classes != "classes.txt" else {}
-        data |= {"images": images} if images != "images" else {}
-        data |= {"masks": masks} if masks != "masks" else {}
-        try:
-            counts = {
-                name: len(match_names(export.root, *_folders(images, masks, name, nested)))
-                for name in folders
-            }
-        except DataError:
-            continue
-        layout = (
-            f"SPLIT/{images} and SPLIT/{masks}" if nested else f"{images}/SPLIT and {masks}/SPLIT"
-        )
-        if train != ["train"]:
-            data["train_split"] = train[0]
-        if val:
-            return _Plan(data, val[0], counts, "splits are those of the folders", layout)
-        data["holdout"] = _holdout(counts[train[0]])
-        how = "no val: blocks of neighbouring training images are held out (data.holdout)"
-        return _Plan(data, "holdout", counts, how, layout)
-    return None
-
-
-def _folders(images: str, masks: str, split: str, nested: bool) -> tuple[str, str]:
-    if nested:
-        return f"{split}/{images}", f"{split}/{masks}"
-    return f"{images}/{split}", f"{masks}/{split}"
-
-
-def _parts(match: Match, nested: bool) -> tuple[str, str, str]:
-    """Return the folders of images and masks and that of the split, or empty words."""
-    image, mask = match.image.parts, match.mask.parts
-    split, kind = (0, 1) if nested else (1, 0)
-    same = image[2:-1] == mask[2:-1] and match.image.stem == match.mask.stem
-    if min(len(image), len(mask)) < 3 or image[split] != mask[split] or not same or not match.split:
-        return "", "", ""
-    return image[kind], mask[kind], image[split]
-
-
-def _as_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[_Plan, str]:
-    """Return how ``dataset: list`` reads the folder, and the list."""
-    given = [match.split for match in seen.matches]
-    splits = [split or "train" for split in given]
-    how = "splits are those of the folders"
-    unscored = "train" in splits and "val" not in splits
-    if unscored or "train" not in splits:
-        free = (
-            [i for i, split in enumerate(splits) if split == "train"]
-            if unscored
-            else range(len(splits))
-        )
-        proposed, how = propose_splits([seen.matches[i].name for i in free])
-        for place, split in zip(free, proposed, strict=True):
-            splits[place] = split
-    if "val" not in splits:
-        raise DataError(
-            f"{export.root}: expected two images with masks or more, one to train on and one to "
-            "score, got one"
-        )
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["image", "mask", "split", "name"])
-    for match, split in zip(seen.matches, splits, strict=True):
-        name = f"{match.split}/{match.name}" if match.split else match.name
-        table.writerow([match.image.as_posix(), match.mask.as_posix(), split, name])
-    data = {"dataset": "list", "root": str(export.root), "file": _relative(file, export.root)}
-    data |= {"classes": classes} if classes != "classes.txt" else {}
-    first = seen.matches[0]
-    layout = f"{first.image} with {first.mask}, and so on"
-    return _Plan(data, "val", Counter(splits), how, layout), text.getvalue()
-
-
-def _relative(file: Path, root: Path) -> str:
-    """Return a path from the root, as ``data.file`` and ``data.classes`` are read."""
-    return Path(os.path.relpath(file.resolve(), root.resolve())).as_posix()
-
-
-def _holdout(images: int) -> float:
-    """Return a share of which at least one block of images is held out."""
-    return _HOLDOUT if round(_HOLDOUT * min(20, images)) else round(1 / max(2, images), 2)
-
-
 def _class_lines(seen: Survey) -> str:
     lines = [
         " ".join(map(str, (row.name.replace(",", " "), *(row.color or ())))) for row in seen.rows
@@ -230,7 +107,7 @@ def _class_lines(seen: Survey) -> str:
     )
 
 
-def _describe(seen: Survey, plan: _Plan) -> list[str]:
+def _describe(seen: Survey, plan: Plan) -> list[str]:
     counts = ", ".join(f"{count} {split}" for split, count in sorted(plan.counts.items()))
     sizes = ", ".join(f"{count} of {size}" for size, count in list(seen.sizes.items())[:4])
     more = f" and {len(seen.sizes) - 4} more sizes" if len(seen.sizes) > 4 else ""
@@ -257,7 +134,7 @@ def _describe(seen: Survey, plan: _Plan) -> list[str]:
     return [*lines, *seen.notes]
 
 
-def _config(export: Export, seen: Survey, plan: _Plan, found: Sequence[str], config: Path) -> str:
+def _config(export: Export, seen: Survey, plan: Plan, found: Sequence[str], config: Path) -> str:
     """Return the config's text; every value that was chosen says why."""
     height, width = map(int, next(iter(seen.sizes)).split("×"))
     crop = [max(_STRIDE, min(_LARGEST_CROP, side) // _STRIDE * _STRIDE) for side in (height, width)]
