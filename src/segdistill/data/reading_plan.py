@@ -39,7 +39,13 @@ class Plan:
 
 
 def plan_folder(export: Export, seen: Survey, classes: str) -> Plan | None:
-    """Return how ``dataset: folder`` reads the folder, or None where it cannot."""
+    """Return how ``dataset: folder`` reads the folder, or None where it cannot.
+
+    Args:
+        export: the folder.
+        seen: what it holds.
+        classes: what ``data.classes`` will be.
+    """
     for nested in (True, False):
         parts = [_parts(match, nested) for match in seen.matches]
         kinds = {(images, masks) for images, masks, _ in parts}
@@ -92,7 +98,17 @@ def _parts(match: Match, nested: bool) -> tuple[str, str, str]:
 
 
 def plan_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[Plan, str]:
-    """Return how ``dataset: list`` reads the folder, and the list."""
+    """Return how ``dataset: list`` reads the folder, and the list's text.
+
+    Args:
+        export: the folder.
+        seen: what it holds.
+        file: where the list will be.
+        classes: what ``data.classes`` will be.
+
+    Raises:
+        DataError: there is but one image.
+    """
     given = [match.split for match in seen.matches]
     splits = [split or "train" for split in given]
     how = "splits are those of the folders"

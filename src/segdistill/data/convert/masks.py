@@ -131,5 +131,5 @@ def rows_of(values: Counter[Value]) -> tuple[list[ClassRow], list[str]]:
     notes = [f"values {', '.join(map(str, kept[:12]))}{' ...' * (len(kept) > 12)} in the masks"]
     return [ClassRow(f"class_{value}", value) for value in kept], [
         *notes,
-        "no class file names them: they are called class_<value>; edit classes.txt",
+        "no class file names them: they are called class_<value>; rename them in classes.txt",
     ]
