@@ -41,6 +41,7 @@ MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
 CONFINED = {
     "timm": "models",
     "PIL": "data",
+    "pycocotools": "data",
     "lightning_fabric": "training",
     "onnx": "delivery",
     "onnxruntime": "delivery",

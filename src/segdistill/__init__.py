@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from segdistill.api.analyses import analyse as analyse
+    from segdistill.api.convert import convert as convert
+    from segdistill.api.init import init as init
     from segdistill.api.saved import load_run as load_run
     from segdistill.api.scoring import evaluate as evaluate
     from segdistill.api.scoring import predict as predict
@@ -22,9 +24,11 @@ if TYPE_CHECKING:
 _MODULES = {
     "analyse": "analyses",
     "check": "trial",
+    "convert": "convert",
     "demo": "showcase",
     "distill": "training_runs",
     "evaluate": "scoring",
+    "init": "init",
     "load_run": "saved",
     "predict": "scoring",
     "study": "studies",

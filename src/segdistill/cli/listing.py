@@ -126,6 +126,19 @@ def formats(containing: Containing = "", verbose: Verbose = False, json: Json = 
     _print(rows, containing, verbose=verbose, as_json=json)
 
 
+def conversions(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List the exports of annotation tools that convert reads.
+
+    Example: segdistill list conversions --verbose
+    """
+    from segdistill.catalogue.conversions import CONVERSIONS
+
+    rows: Rows = {
+        name: {"about": row.about, "files": row.layout} for name, row in CONVERSIONS.items()
+    }
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
 def taps(
     config: Config, overrides: Overrides = None, trust: Trust = None, json: Json = False
 ) -> None:
