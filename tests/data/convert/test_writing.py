@@ -26,7 +26,7 @@ def test_images_are_copied_to_the_byte_and_masks_show_their_colours(tmp_path: Pa
         shown = np.asarray(mask.convert("RGB"))
     assert np.array_equal(shown, np.array(COLORS, np.uint8)[scene(0)[1]])
     assert (tmp_path / "out/classes.txt").read_text() == (
-        "0 sky 128 128 128\1 nroad 128 64 128\2 ncar 64 0 128\n"
+        "0 sky 128 128 128\n1 road 128 64 128\n2 car 64 0 128\n"
     )
 
 
