@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.api.places import choose_folder, find_run
+from segdistill.api.folders import choose_folder, find_run
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.settings import write_settings
 from segdistill.runs.student import best_file, student_file

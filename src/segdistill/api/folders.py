@@ -10,7 +10,7 @@ from pathlib import Path
 from segdistill import config as configs
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
-from segdistill.runs.layout import SETTINGS, STUDENT
+from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
 from segdistill.runs.settings import has_settings, read_settings
 from segdistill.runs.student import run_of, student_file
 
@@ -42,6 +42,31 @@ def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: 
             "or leave out --resume"
         )
     return ROOT / f"{stem}-{max(numbers, default=0) + (not resume)}"
+
+
+def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
+    """Refuse a folder that holds anything but runs, folders of runs, and what is made of them.
+
+    Args:
+        folder: of the cohort.
+        learners: names of the runs to come.
+
+    Raises:
+        RunFolderError: names what else is in it.
+    """
+    made = {*learners, ANALYSES, REPORT}
+    foreign = sorted(
+        entry.name
+        for entry in (folder.iterdir() if folder.exists() else ())
+        if not entry.name.startswith(".")
+        and entry.name not in made
+        and not any(entry.glob(f"**/{SETTINGS}"))
+    )
+    if foreign:
+        raise RunFolderError(
+            f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
+            "choose another with --out"
+        )
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from PIL import Image
 
 from segdistill.analysis.compared import find_compared
 from segdistill.analysis.opened import AnalysisSettings
-from segdistill.api import analyses as module
-from segdistill.api.analyses import analyse
-from segdistill.api.training_runs import distill
+from segdistill.api import analyse as module
+from segdistill.api.analyse import analyse
+from segdistill.api.distill import distill
 from segdistill.catalogue.analyses import ANALYSES
 from segdistill.errors import RunFolderError
 from segdistill.files import read_json

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.api.training_runs import check_cohort_folder, distill, train
+from segdistill.api.distill import distill
+from segdistill.api.folders import check_cohort_folder
+from segdistill.api.train import train
 from segdistill.config.loading import load_configs
 from segdistill.errors import RunFolderError
 from segdistill.reporting.page import write_report

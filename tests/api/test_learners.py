@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.api import training_runs as module
-from segdistill.api.training_runs import distill, train
+from segdistill.api import learners as module
+from segdistill.api.distill import distill
+from segdistill.api.train import train
 from segdistill.config.loading import load_config
 from segdistill.errors import ConfigError, OverwriteError, RunFolderError
 from segdistill.runs.layout import ARGS, CONFUSION_PICTURE, COST, REPORT, RESULT

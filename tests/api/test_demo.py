@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.api.showcase import demo
+from segdistill.api.demo import demo
 from segdistill.errors import RunFolderError
 from segdistill.runs.result import read_result
 from segdistill.training.events import Event, Note

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from segdistill.api.saved import load_run
-from segdistill.api.scoring import evaluate, predict
+from segdistill.api.evaluate import evaluate
+from segdistill.api.load import load
+from segdistill.api.predict import predict
 from segdistill.data.formats.scenes import scenes
 from segdistill.data.pictures import colorize
 from segdistill.scoring.inference import predict as probabilities
@@ -17,7 +18,7 @@ def test_a_prediction_has_the_runs_scales_and_flip(run: Path, tmp_path: Path) ->
     sample = scenes(split="val", size=(48, 64), val_images=3)[0]
     Image.fromarray(sample.image).save(tmp_path / "a.png")
     (written,) = predict(run, [tmp_path / "a.png"], tmp_path / "masks")
-    loaded = load_run(run)
+    loaded = load(run)
     image = torch.from_numpy(sample.image).permute(2, 0, 1)[None]
     with torch.inference_mode():
         shares = probabilities(loaded.network, image, scales=(0.5,), flip=True)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segdistill.api.analyses import analyse
-from segdistill.api.training_runs import complete
+from segdistill.api.analyse import analyse
+from segdistill.api.complete import complete
 from segdistill.config import StudyConfig
 from segdistill.config.loading import load_study
 from segdistill.files import claim
@@ -61,9 +61,9 @@ def study(
         return read_plan(out).as_dict()
     trusted = sorted(own_words(checked.tree(), checked.trust))
     finished = [run.folder for run in find_final_runs(out) if has_result(run.folder)]
-    for place, run in enumerate(finished):
+    for done, run in enumerate(finished, 1):
         complete(run, trust=trusted)
-        tell(Progress("counting and timing students", place + 1, len(finished), {}))
+        tell(Progress("counting and timing students", done, len(finished), {}))
     results = summarize_study(checked, out)
     write_study_results(out, results)
     pairs = dict.fromkeys(run.pair for run in find_final_runs(out) if has_result(run.folder))
