@@ -90,19 +90,19 @@ def test_a_planted_fault_of_ours_is_one_line_with_its_place(
     assert done.err.endswith(f"{DEBUG}=1 shows the trace, please report it\n")
 
 
-def test_code_of_the_user_keeps_its_file_and_line_in_three_lines(cli: Cli, tmp_path: Path) -> None:
-    (tmp_path / "own.py").write_text(
-        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self, classes):\n"
-        "        super().__init__()\n        self.conv = nn.Conv2d(3, classes, 1)\n\n"
+def test_code_of_the_user_keeps_its_file_and_line_in_three_lines(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_net.py").write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n    def __init__(self):\n"
+        "        super().__init__()\n        self.conv = nn.Conv2d(3, 6, 1)\n\n"
         "    def forward(self, images):\n        return self.conv(images) + {}['bias']\n"
     )
-    words = ["student={network: 'file:own.py:Net'}", "--trust"]
-    done = cli("train", "tiny.yaml", *words, "file:own.py:Net")
+    monkeypatch.syspath_prepend(tmp_path)
+    done = cli("bench", "cost", "tiny.yaml", "student={network: 'import:own_net:Net'}")
     assert (done.code, done.out) == (1, "")
-    assert "Traceback" not in done.err
-    assert "own.py:10" in done.err
-    assert "bias" in done.err
-    assert done.err.count("\n") <= 3
+    assert "own_net.py:10, in forward: return self.conv(images) + {}['bias']" in done.err
+    assert done.err.count("\n") == 3
 
 
 def test_an_error_in_own_code_is_not_called_ours(capsys: pytest.CaptureFixture[str]) -> None:
