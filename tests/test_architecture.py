@@ -17,8 +17,10 @@ BASE = {
     "memory",
     "network_state",
     "seeding",
+    "threads",
     "trust",
     "types",
+    "upsampling",
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "catalogue": {"checks", "errors"},

@@ -1,0 +1,69 @@
+"""A sum over the positions of resized logits, whose gradient stays at the logits' own stride."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from segdistill.losses.maths.first_order import first_order
+from segdistill.losses.maths.precision import full_precision
+from segdistill.upsampling import Resizing, Tile, tiles
+
+OnTile = Callable[[Tensor, slice, Tile], tuple[Tensor, Tensor]]
+"""From the resized logits of a tile (1, K, rows, columns), the image and the tile to their sum
+and its gradient for these logits, which are read only."""
+
+
+def sum_over_tiles(function: OnTile, logits: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return the sum of a function over tiles of bilinearly resized logits.
+
+    A tile's logits and gradient are made, used and freed while they are in the cache; the
+    gradient is gathered at the logits' own stride, where backward scales it. So memory does not
+    grow with the size, and the sum is not twice differentiable.
+
+    Args:
+        function: the value and gradient of one tile.
+        logits: at their own stride.
+        size: height and width that they are resized to.
+
+    Shape:
+        logits ``(N, K, h, w)``; result ``()``.
+
+    Returns:
+        The sum, float32 or wider; tiles are added up in float64.
+    """
+    total: Tensor = _Sum.apply(logits, function, size)  # type: ignore[no-untyped-call]
+    return total
+
+
+def resizing_of(maps: Tensor, size: tuple[int, int]) -> Resizing:
+    """Return the resizing of ``(N, K, h, w)`` maps, in their precision, to a size."""
+    return Resizing((maps.shape[2], maps.shape[3]), size, like=maps)
+
+
+class _Sum(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, function: OnTile, size: tuple[int, int]) -> Tensor:
+        (maps,) = full_precision(logits)
+        resizing = resizing_of(maps, size)
+        total = maps.new_zeros((), dtype=torch.float64)
+        gradient = torch.zeros_like(maps) if ctx.needs_input_grad[0] else None
+        for n in range(len(maps)):
+            image = slice(n, n + 1)
+            for tile in tiles(size, maps.shape[1], maps.device):
+                pixels = resizing.source(tile)
+                part = (image, slice(None), *pixels)
+                value, slope = function(resizing.enlarge(maps[part], tile), image, tile)
+                total += value
+                if gradient is not None:
+                    gradient[part] += resizing.give_back(slope, tile)
+        ctx.dtype = logits.dtype
+        ctx.save_for_backward(gradient)
+        return total.to(maps.dtype)
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return (gradient * upstream).to(ctx.dtype), None, None
