@@ -56,14 +56,16 @@ class Resizing:
         if self._source == self._size:
             return pixels
         rows, columns = self._band(0, tile.rows)[1], self._band(1, tile.columns)[1]
-        return rows @ (pixels @ columns.mT)
+        with torch.autocast(self._device.type, enabled=False):
+            return rows @ (pixels @ columns.mT)
 
     def give_back(self, gradient: Tensor, tile: Tile) -> Tensor:
         """Return the gradient for the pixels from that for a tile: the adjoint of enlarging."""
         if self._source == self._size:
             return gradient
         rows, columns = self._band(0, tile.rows)[1], self._band(1, tile.columns)[1]
-        return rows.mT @ gradient @ columns
+        with torch.autocast(self._device.type, enabled=False):
+            return rows.mT @ gradient @ columns
 
     def _band(self, axis: int, span: slice) -> tuple[slice, Tensor]:
         key = (axis, span.start, span.stop)

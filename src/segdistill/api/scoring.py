@@ -23,7 +23,7 @@ from segdistill.errors import ConfigError, DataError, OverwriteError
 from segdistill.files import claim, refuse_shared_names
 from segdistill.scoring.evaluator import Result
 from segdistill.scoring.evaluator import evaluate as evaluate_network
-from segdistill.scoring.inference import predict as predict_probabilities
+from segdistill.scoring.inference import predict_ids
 from segdistill.training.build import open_split
 from segdistill.training.events import Note, Progress, Tell, silent
 from segdistill.types import Sample, SegDataset
@@ -163,15 +163,15 @@ def _segment(
     """Return the class ids of an image, at its own size."""
     tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
     with torch.inference_mode():
-        probabilities = predict_probabilities(
+        ids, _ = predict_ids(
             network,
             tensor.to(device),
             scales=settings.scales,
             flip=settings.flip,
             window=settings.window,
         )
-    ids: np.ndarray = probabilities[0].argmax(dim=0).cpu().numpy()
-    return ids
+    array: np.ndarray = ids[0].cpu().numpy()
+    return array
 
 
 @dataclass(frozen=True)
