@@ -110,7 +110,7 @@ def test_refuses_what_it_cannot_compare() -> None:
         upsampled_cross_entropy(logits[0], labels)
     with pytest.raises(ValueError, match=r"expected labels below 3 or 255, got \[3\]"):
         upsampled_cross_entropy(logits, labels + 3)
-    with pytest.raises(TypeError, match="int64, got torch.uint8"):
+    with pytest.raises(TypeError, match=r"int64, got torch\.uint8"):
         upsampled_cross_entropy(logits, labels.to(torch.uint8))
     with pytest.raises(ValueError, match=r"label_smoothing in \[0, 1\], got 2"):
         upsampled_cross_entropy(logits, labels, label_smoothing=2)

@@ -1,12 +1,13 @@
 """Pixel-wise distillation at full size, without the logits of full size."""
 
+import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from segdistill.checks import check_batches, check_positive
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_valid
-from segdistill.losses.maths.precision import full_precision, without_autocast
+from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.tiled import resizing_of, sum_over_tiles
 from segdistill.upsampling import Tile
 
@@ -58,21 +59,29 @@ def upsampled_kl(
     check_positive(who, temperature=temperature, height=size[0], width=size[1])
     check_valid(who, valid, student.new_empty(len(student), 0, *size))
 
-    student, teacher = full_precision(student, teacher.detach())
-    resizing = resizing_of(teacher, size)
+    teacher = teacher.detach()
+    dtype = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
+    resizing = resizing_of(teacher, size, dtype)
 
     def on_tile(values: Tensor, image: slice, tile: Tile) -> tuple[Tensor, Tensor]:
-        theirs = resizing.enlarge(teacher[(image, slice(None), *resizing.source(tile))], tile)
-        log_s = F.log_softmax(values / temperature, dim=1)
-        log_t = F.log_softmax(theirs / temperature, dim=1)
-        divergence = F.kl_div(log_s, log_t, reduction="none", log_target=True)
-        slope = log_s.exp_().sub_(log_t.exp_()).div_(temperature)
+        pixels = teacher[(image, slice(None), *resizing.source(tile))].to(dtype)
+        log_s = _log_softmax(values, temperature)
+        log_t = _log_softmax(resizing.enlarge(pixels, tile), temperature)
+        # In place where it can be: fresh memory costs more time than the arithmetic.
+        p = log_t.exp()
+        divergence, slope = log_t.sub_(log_s).mul_(p), log_s.exp_().sub_(p)
+        if temperature != 1:
+            slope /= temperature
         if valid is not None:
-            counts = valid[image, None, tile.rows, tile.columns]
-            divergence.masked_fill_(~counts, 0.0)
-            slope.masked_fill_(~counts, 0.0)
+            padded = ~valid[image, None, tile.rows, tile.columns]
+            divergence.masked_fill_(padded, 0.0)
+            slope.masked_fill_(padded, 0.0)
         return divergence.sum(), slope
 
-    total = sum_over_tiles(on_tile, student, size)
+    total = sum_over_tiles(on_tile, student, size, dtype=dtype)
     count = len(student) * size[0] * size[1] if valid is None else share_of_count(valid.sum())
     return total * temperature**2 / count
+
+
+def _log_softmax(logits: Tensor, temperature: float) -> Tensor:
+    return F.log_softmax(logits if temperature == 1 else logits / temperature, dim=1)

@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from segdistill.losses.maths.first_order import first_order
-from segdistill.losses.maths.precision import full_precision
 from segdistill.upsampling import Resizing, Tile, tiles
 
 OnTile = Callable[[Tensor, slice, Tile], tuple[Tensor, Tensor]]
@@ -15,7 +14,13 @@ OnTile = Callable[[Tensor, slice, Tile], tuple[Tensor, Tensor]]
 and its gradient for these logits, which are read only."""
 
 
-def sum_over_tiles(function: OnTile, logits: Tensor, size: tuple[int, int]) -> Tensor:
+def sum_over_tiles(
+    function: OnTile,
+    logits: Tensor,
+    size: tuple[int, int],
+    *,
+    dtype: torch.dtype = torch.float32,
+) -> Tensor:
     """Return the sum of a function over tiles of bilinearly resized logits.
 
     A tile's logits and gradient are made, used and freed while they are in the cache; the
@@ -26,6 +31,7 @@ def sum_over_tiles(function: OnTile, logits: Tensor, size: tuple[int, int]) -> T
         function: the value and gradient of one tile.
         logits: at their own stride.
         size: height and width that they are resized to.
+        dtype: the least precision of tiles and sum.
 
     Shape:
         logits ``(N, K, h, w)``; result ``()``.
@@ -33,37 +39,41 @@ def sum_over_tiles(function: OnTile, logits: Tensor, size: tuple[int, int]) -> T
     Returns:
         The sum, float32 or wider; tiles are added up in float64.
     """
-    total: Tensor = _Sum.apply(logits, function, size)  # type: ignore[no-untyped-call]
+    dtype = torch.promote_types(dtype, logits.dtype)
+    total: Tensor = _Sum.apply(logits, function, size, dtype)  # type: ignore[no-untyped-call]
     return total
 
 
-def resizing_of(maps: Tensor, size: tuple[int, int]) -> Resizing:
-    """Return the resizing of ``(N, K, h, w)`` maps, in their precision, to a size."""
-    return Resizing((maps.shape[2], maps.shape[3]), size, like=maps)
+def resizing_of(maps: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Resizing:
+    """Return the resizing of ``(N, K, h, w)`` maps to a size, in a precision of its own."""
+    like = maps.new_empty(0, dtype=dtype)
+    return Resizing((maps.shape[2], maps.shape[3]), size, like=like)
 
 
 class _Sum(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, logits: Tensor, function: OnTile, size: tuple[int, int]) -> Tensor:
-        (maps,) = full_precision(logits)
-        resizing = resizing_of(maps, size)
-        total = maps.new_zeros((), dtype=torch.float64)
-        gradient = torch.zeros_like(maps) if ctx.needs_input_grad[0] else None
-        for n in range(len(maps)):
+    def forward(
+        ctx: Any, logits: Tensor, function: OnTile, size: tuple[int, int], dtype: torch.dtype
+    ) -> Tensor:
+        resizing = resizing_of(logits, size, dtype)
+        total = logits.new_zeros((), dtype=torch.float64)
+        needed = ctx.needs_input_grad[0]
+        gradient = torch.zeros_like(logits, dtype=dtype) if needed else None
+        for n in range(len(logits)):
             image = slice(n, n + 1)
-            for tile in tiles(size, maps.shape[1], maps.device):
-                pixels = resizing.source(tile)
-                part = (image, slice(None), *pixels)
-                value, slope = function(resizing.enlarge(maps[part], tile), image, tile)
+            for tile in tiles(size, logits.shape[1], logits.device):
+                part = (image, slice(None), *resizing.source(tile))
+                values = resizing.enlarge(logits[part].to(dtype), tile)
+                value, slope = function(values, image, tile)
                 total += value
                 if gradient is not None:
                     gradient[part] += resizing.give_back(slope, tile)
         ctx.dtype = logits.dtype
         ctx.save_for_backward(gradient)
-        return total.to(maps.dtype)
+        return total.to(dtype)
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return (gradient * upstream).to(ctx.dtype), None, None
+        return (gradient * upstream).to(ctx.dtype), None, None, None
