@@ -17,7 +17,8 @@ from results_file import write_result
 
 from segdistill import distill, train
 from segdistill.cli.progress import display
-from segdistill.files import read_json
+from segdistill.runs.result import read_result
+from segdistill.runs.student import student_file
 from segdistill.studies.comparison import compare_all
 
 KEPT = ("miou", "pixel_accuracy", "iou", "best", "seconds", "peak_memory_mib", "config_hash")
@@ -35,7 +36,7 @@ def main() -> None:
         (teacher,) = train(
             "camvid/teacher", words.out / "teacher", overrides=[data], resume=True, tell=tell
         )
-        weights = f"teacher.weights={teacher / 'model.safetensors'}"
+        weights = f"teacher.weights={student_file(teacher)}"
         cohorts = [
             distill(
                 "camvid/students",
@@ -54,7 +55,7 @@ def summary(teacher: Path, cohorts: list[list[Path]]) -> dict[str, Any]:
     methods: dict[str, list[dict[str, Any]]] = {}
     for cohort in cohorts:
         for run in cohort:
-            result = read_json(run / "result.json")
+            result = read_result(run).as_dict()
             methods.setdefault(run.name, []).append(_chosen(result, (*KEPT, *COST, "data_seed")))
     scores = {name: [run["miou"] for run in runs] for name, runs in methods.items()}
     plain = scores.pop("plain")
@@ -71,7 +72,7 @@ def summary(teacher: Path, cohorts: list[list[Path]]) -> dict[str, Any]:
         for name, comparison in compare_all(scores, plain).items()
     }
     return {
-        "teacher": _chosen(read_json(teacher / "result.json"), (*KEPT, *COST)),
+        "teacher": _chosen(read_result(teacher).as_dict(), (*KEPT, *COST)),
         "students": methods,
         "against_plain": compared,
     }

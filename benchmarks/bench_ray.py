@@ -14,9 +14,10 @@ from typing import Any
 from results_file import write_result
 
 from segdistill.config.loading import load_study
-from segdistill.files import read_json
+from segdistill.runs.result import read_result
+from segdistill.runs.study import find_final_runs, read_chosen
+from segdistill.runs.trials import read_trials
 from segdistill.studies.runner import run_study
-from segdistill.studies.trials import read_trials
 from segdistill.training.events import Event, Note, Progress
 
 WORDS = (
@@ -35,15 +36,13 @@ KILL_AFTER = 2  # final cohorts
 
 def findings(out: Path) -> dict[str, Any]:
     """Everything in a study folder that does not depend on the clock."""
+    results = {run: read_result(run.folder) for run in find_final_runs(out)}
     finals = {
-        str(file.relative_to(out)): [read_json(file)["miou"], read_json(file)["config_hash"]]
-        for file in sorted(out.glob("final/*/*/*/result.json"))
+        (run.pair, run.seed, run.method): [result.miou, result.config_hash]
+        for run, result in results.items()
     }
-    trials = sorted(
-        [t.method, t.trial, t.status, t.miou, t.config_hash]
-        for t in read_trials(out / "trials.jsonl")
-    )
-    return {"finals": finals, "trials": trials, "chosen": read_json(out / "chosen.json")}
+    trials = sorted([t.method, t.trial, t.status, t.miou, t.config_hash] for t in read_trials(out))
+    return {"finals": finals, "trials": trials, "chosen": read_chosen(out)}
 
 
 def main() -> None:

@@ -24,7 +24,9 @@ from segdistill import config
 from segdistill.catalogue.recipes import recipe_files
 from segdistill.config.loading import read
 from segdistill.errors import TrainingDivergedError
-from segdistill.files import read_json, read_metrics
+from segdistill.files import read_json
+from segdistill.runs.metrics import read_metrics, train_lines
+from segdistill.runs.result import read_result
 from segdistill.training.run import run_cohort
 
 STEPS = 300
@@ -71,19 +73,18 @@ def run(name: str, root: Path, teacher: Path) -> dict[str, Any]:
             (out,) = run_cohort({"": checked}, Path(folder) / "run")
         except TrainingDivergedError as error:
             return {"diverged": str(error), "config_hash": checked.hash()}
-        result = read_json(out / "result.json")
-        lines = [line for line in read_metrics(out) if line["kind"] == "train"]
-    rates = sorted(line["images_per_second"] for line in lines)
+        result, lines = read_result(out), train_lines(read_metrics(out))
+    rates = sorted(line.images_per_second for line in lines)
     return {
-        "miou": result["miou"],
-        "pixel_accuracy": result["pixel_accuracy"],
+        "miou": result.miou,
+        "pixel_accuracy": result.pixel_accuracy,
         "seconds_a_step": checked.data.batch_size / rates[len(rates) // 2],
-        "prepare_seconds": result["prepare_seconds"],
-        "peak_memory_mib": result["peak_memory_mib"],
-        "first_losses": lines[0]["parts"],
-        "last_losses": lines[-1]["parts"],
-        "config_hash": result["config_hash"],
-        "seed": result["seed"],
+        "prepare_seconds": result.prepare_seconds,
+        "peak_memory_mib": result.peak_memory_mib,
+        "first_losses": dict(lines[0].parts),
+        "last_losses": dict(lines[-1].parts),
+        "config_hash": result.config_hash,
+        "seed": result.seed,
     }
 
 

@@ -23,8 +23,8 @@ from segdistill import config
 from segdistill.config.loading import read
 from segdistill.training.build import Data, build_data
 from segdistill.training.cohort import fit, teach, to_float
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import silent
-from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
 

@@ -8,21 +8,26 @@ Run it where the study was started, since the teacher's path is in the study.
 
 from __future__ import annotations
 
-import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
-import yaml
 from results_file import write_result
 
 from segdistill.config import StudyConfig, check_study
-from segdistill.files import read_json
+from segdistill.runs.study import (
+    read_measured,
+    read_plan,
+    read_study_results,
+    read_study_settings,
+)
+from segdistill.runs.trials import read_trials
 from segdistill.studies.runs import base_config
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import silent
-from segdistill.training.machine import build_fabric
 from segdistill.training.measure import measure_cohort
 from segdistill.training.run import prepare_cohort
 
@@ -64,13 +69,12 @@ def cohort_over_parts(study: StudyConfig) -> dict[str, list[float]]:
 
 def main() -> None:
     folder, name = Path(sys.argv[1]), sys.argv[2]
-    study = check_study(yaml.safe_load((folder / "study.yaml").read_text(encoding="utf-8")))
-    text = (folder / "trials.jsonl").read_text(encoding="utf-8")
+    study = check_study(read_study_settings(folder))
     values = {
-        "plan": read_json(folder / "plan.json")["estimate"],
-        "measured": read_json(folder / "measured.json"),
-        "trials": [json.loads(line) for line in text.splitlines()],
-        "results": read_json(folder / "results.json"),
+        "plan": read_plan(folder).as_dict()["estimate"],
+        "measured": {pair: asdict(cost) for pair, cost in read_measured(folder).items()},
+        "trials": [asdict(trial) for trial in read_trials(folder)],
+        "results": read_study_results(folder),
         "cohort": cohort_over_parts(study),
     }
     print(write_result(f"study_{name}", values))

@@ -17,10 +17,12 @@ from pathlib import Path
 from segdistill import config
 from segdistill.catalogue import tables
 from segdistill.catalogue.backbones import first_line
-from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.datasets import DATASETS, dataset_settings
 from segdistill.catalogue.losses import LOSSES, Loss
 from segdistill.catalogue.settings import Setting, as_yaml
 from segdistill.config import rows, studies
+from segdistill.data.files.pixels import pixels
+from segdistill.data.files.relabel import relabel
 from segdistill.models import backbone_names
 
 ROOT = Path(__file__).parents[1]
@@ -134,7 +136,8 @@ def datasets_page() -> str:
         parts.append(f"| {' | '.join([*cells, row.ignored, row.tested])} |")
     for name, row in DATASETS.items():
         parts.append(
-            f"\n## {name}\n\n{row.about}\n\nSettings:\n\n{_settings(row.settings)}\n\nFiles:\n"
+            f"\n## {name}\n\n{row.about}\n\nSettings:\n\n{_settings(dataset_settings(name))}"
+            "\n\nFiles:\n"
         )
         parts.append(f"- below `root`: `{row.layout}`")
         parts += [f"- source: {row.source}"] if row.source else []
@@ -142,6 +145,10 @@ def datasets_page() -> str:
         module, _, attribute = row.target.partition(":")
         reader = getattr(importlib.import_module(f"segdistill.data.{module}"), attribute)
         parts.append(f"\n{_docstring(reader)}".rstrip())
+    parts.append("\n## Settings that datasets share\n\nHow images become RGB:\n")
+    parts.append(_docstring(pixels).rstrip())
+    parts.append("\nWhat the labels of masks mean:\n")
+    parts.append(_docstring(relabel).rstrip())
     return "\n".join(parts) + "\n"
 
 

@@ -3,14 +3,15 @@
 python examples/own_network.py [FOLDER]
 """
 
-import json
 import sys
 from pathlib import Path
 
+import segdistill  # isort: skip  (before torch, whose threads then sleep while they wait)
 import torch
 from torch import nn
 
-import segdistill
+from segdistill.runs.result import read_result
+from segdistill.runs.student import student_file
 
 CONFIG = """\
 data: {dataset: scenes, size: [64, 96], train_images: 32, val_images: 8, crop: [48, 64]}
@@ -51,8 +52,8 @@ if __name__ == "__main__":
     (out / "own.yaml").write_text(CONFIG)
     as_student = "student={network: fcn, backbone: resnet10t, output_stride: 16, width: 32}"
     (teacher,) = segdistill.train(out / "own.yaml", out / "teacher", overrides=[as_student])
-    weights = f"teacher.weights={teacher / 'model.safetensors'}"
+    weights = f"teacher.weights={student_file(teacher)}"
     (student,) = segdistill.distill(out / "own.yaml", out / "student", overrides=[weights])
     for run in (teacher, student):
-        result = json.loads((run / "result.json").read_text())
+        result = read_result(run).as_dict()
         print(f"{result['name']}: mIoU {100 * result['miou']:.1f} %, {result['params_m']:.3f} M")

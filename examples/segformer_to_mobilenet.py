@@ -7,13 +7,14 @@ FOLDER` once, name the folder in `teacher.network` and leave the first step out;
 names its class for each of ours where the order differs.
 """
 
-import json
 import sys
 from pathlib import Path
 
+import segdistill  # isort: skip  (before torch, whose threads then sleep while they wait)
 from transformers import SegformerConfig, SegformerForSemanticSegmentation, set_seed
 
-import segdistill
+from segdistill.runs.result import read_result
+from segdistill.runs.student import student_file
 
 CONFIG = """\
 data: {{dataset: scenes, size: [64, 96], train_images: 32, val_images: 8, crop: [64, 64]}}
@@ -52,8 +53,8 @@ if __name__ == "__main__":
             "training={steps: 20, optimizer: adamw, lr: 0.001}",
         ],
     )
-    weights = f"teacher.weights={teacher / 'model.safetensors'}"
+    weights = f"teacher.weights={student_file(teacher)}"
     (student,) = segdistill.distill(file, out / "student", overrides=[weights])
     for run in (teacher, student):
-        result = json.loads((run / "result.json").read_text())
+        result = read_result(run).as_dict()
         print(f"{result['name']}: mIoU {100 * result['miou']:.1f} %, {result['params_m']:.3f} M")

@@ -10,20 +10,24 @@ SOURCE = Path(__file__).parents[1] / "src" / "segdistill"
 BASE = {
     "catalogue",
     "checks",
+    "classes",
     "config",
     "errors",
     "files",
     "image_scores",
     "memory",
     "network_state",
+    "runs",
     "seeding",
     "threads",
     "trust",
     "types",
     "upsampling",
+    "yaml_text",
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "catalogue": {"checks", "errors"},
+    "runs": {"errors", "files", "yaml_text"},
     "losses": BASE,
     "models": BASE,
     "data": BASE,
@@ -31,12 +35,15 @@ MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "training": BASE | {"losses", "models", "data", "scoring"},
     "delivery": BASE | {"models", "scoring"},
     "studies": BASE | {"training"},
-    "analysis": BASE | {"data", "losses", "models", "scoring", "training", "studies", "api"},
-    "reporting": BASE | {"studies"},
+    "drawing": set(),
+    "analysis": BASE
+    | {"data", "drawing", "losses", "models", "scoring", "training", "studies", "api"},
+    "reporting": BASE | {"analysis", "drawing", "studies"},
 }
 CONFINED = {
     "timm": "models",
     "PIL": "data",
+    "pycocotools": "data",
     "lightning_fabric": "training",
     "onnx": "delivery",
     "onnxruntime": "delivery",

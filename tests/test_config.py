@@ -158,3 +158,41 @@ def test_a_file_that_is_no_config_is_refused(tmp_path: Path) -> None:
     file.write_text("a: [1\n")
     with pytest.raises(ConfigError, match="expected YAML"):
         config.read_tree(file)
+
+
+def test_home_and_variables_are_filled_in_for_every_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DATA", "/data")
+    below = {"dataset": "images", "root": "$DATA/more", "per_batch": 1}
+    data = {"dataset": "folder", "root": "~/own", "crop": [8, 8], "unlabelled": below}
+    made = checked("student.weights=${DATA}/s.safetensors", data=data)
+    assert made.data.settings()["root"] == Path("/home/me/own")
+    assert made.data.unlabelled is not None
+    assert made.data.unlabelled.settings()["root"] == Path("/data/more")
+    assert made.student.weights == Path("/data/s.safetensors")
+    with pytest.raises(ConfigError, match=r"data\.root: .*in which \$NOT_SET is not set"):
+        checked(data={"dataset": "folder", "root": "$NOT_SET/own", "crop": [8, 8]})
+
+
+def test_settings_of_labels_and_pixels_are_part_of_the_hash_once_they_are_set() -> None:
+    data = {"dataset": "folder", "root": "x", "crop": [8, 8]}
+    plain = checked(data=data)
+    assert "ignore" in plain.tree()["data"]
+    written = {"ignore": [], "labels": None, "reduce_labels": False, "binary": False}
+    written |= {"range": None, "bands": None, "mask_suffix": "", "image_suffix": ""}
+    assert checked(data=data | written).hash() == plain.hash()
+    others = [
+        {"ignore": [0, 11, 254]}, {"labels": {255: "road"}}, {"reduce_labels": True},
+        {"binary": True}, {"range": [0, 4095]}, {"bands": [3, 0, 1]}, {"mask_suffix": "_mask"},
+    ]  # fmt: skip
+    hashes = {checked(data=data | other).hash() for other in others}
+    assert len(hashes | {plain.hash()}) == len(others) + 1
+
+
+def test_an_unlabelled_dataset_takes_a_range_but_no_labels() -> None:
+    below = {"dataset": "folder", "root": "x", "per_batch": 1, "range": [0, 4095]}
+    made = checked(data={"dataset": "scenes", "crop": [8, 8], "unlabelled": below})
+    assert made.data.unlabelled is not None
+    assert made.data.unlabelled.settings()["range"] == (0, 4095)
+    with pytest.raises(ConfigError, match=r"unknown key 'data\.unlabelled\.ignore'"):
+        checked(data={"dataset": "scenes", "crop": [8, 8], "unlabelled": below | {"ignore": [1]}})

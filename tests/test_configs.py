@@ -48,7 +48,8 @@ def test_a_teacher_given_by_its_weights_alone_is_the_network_saved_with_them(
 ) -> None:
     file = tmp_path / "model.safetensors"
     saved = {"network": "fcn", "backbone": "resnet10t", "width": 16, "weights": None}
-    save_network(file, nn.Conv2d(1, 1, 1), {"network": saved})
+    described = {"network": saved, "classes": ["road"], "colors": [[128, 64, 128]]}
+    save_network(file, nn.Conv2d(1, 1, 1), described)
     tree = {key: part for key, part in read("scenes/students").items() if key != "cohort"}
     source = tmp_path / "run.yaml"
     source.write_text(yaml.safe_dump({**tree, "teacher": {"weights": str(file)}}))
@@ -56,7 +57,9 @@ def test_a_teacher_given_by_its_weights_alone_is_the_network_saved_with_them(
     assert teacher is not None
     assert (teacher.network, teacher.weights) == ("fcn", file)
     assert teacher.settings()["backbone"] == "resnet10t"
-    with pytest.raises(ConfigError, match=r"expected a model\.safetensors of a run, got none"):
+    with pytest.raises(
+        ConfigError, match=r"teacher\.weights: none: expected the weights that a run wrote"
+    ):
         load_configs(source, ["teacher={weights: none}"])
 
 

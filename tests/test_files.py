@@ -7,7 +7,15 @@ from pathlib import Path
 import pytest
 
 from segdistill.errors import DataError, OverwriteError
-from segdistill.files import claim, inside, read_json, refuse_shared_names, write_json, write_whole
+from segdistill.files import (
+    claim,
+    expand_path,
+    inside,
+    read_json,
+    refuse_shared_names,
+    write_json,
+    write_whole,
+)
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -102,3 +110,19 @@ def test_names_with_folders_and_a_chosen_link_are_followed(tmp_path: Path) -> No
     (tmp_path / "out").symlink_to(tmp_path / "real")
     assert inside(tmp_path / "out", "aachen/a_1.png") == tmp_path / "out" / "aachen" / "a_1.png"
     assert inside(tmp_path / "new", "a..b") == tmp_path / "new" / "a..b"
+
+
+def test_home_and_variables_of_a_path_are_filled_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/me")
+    monkeypatch.setenv("DATA", "/data")
+    monkeypatch.chdir(tmp_path)
+    assert expand_path("~/a") == Path("/home/me/a")
+    assert expand_path("$DATA/${DATA}/b") == Path("/data/data/b")
+    assert expand_path("plain/c") == Path("plain/c")
+    (tmp_path / "$NONE").mkdir()
+    assert expand_path("$NONE") == Path("$NONE")
+    for path in ("$NONE/a", "${NONE}/a", "~nobody-of-that-name/a"):
+        with pytest.raises(ValueError, match="is not set; set it, or write the path out"):
+            expand_path(path)

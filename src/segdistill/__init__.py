@@ -8,8 +8,12 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from segdistill.threads import wait_passively
+
 if TYPE_CHECKING:
     from segdistill.api.analyses import analyse as analyse
+    from segdistill.api.convert import convert as convert
+    from segdistill.api.init import init as init
     from segdistill.api.saved import load_run as load_run
     from segdistill.api.scoring import evaluate as evaluate
     from segdistill.api.scoring import predict as predict
@@ -22,9 +26,11 @@ if TYPE_CHECKING:
 _MODULES = {
     "analyse": "analyses",
     "check": "trial",
+    "convert": "convert",
     "demo": "showcase",
     "distill": "training_runs",
     "evaluate": "scoring",
+    "init": "init",
     "load_run": "saved",
     "predict": "scoring",
     "study": "studies",
@@ -32,6 +38,8 @@ _MODULES = {
 }
 
 __all__ = [*_MODULES]
+
+wait_passively()  # read when torch is loaded, which only happens below
 
 
 def __getattr__(name: str) -> Any:

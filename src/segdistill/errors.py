@@ -26,4 +26,12 @@ class OverwriteError(SegdistillError):
 
 
 class TrainingDivergedError(SegdistillError):
-    """A loss that is no longer finite; the message names the part."""
+    """A loss that is no longer finite; the message names the part.
+
+    Attributes:
+        step: steps finished before, None where that is not known.
+    """
+
+    def __init__(self, message: str, *, step: int | None = None) -> None:
+        super().__init__(message)
+        self.step = step

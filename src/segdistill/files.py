@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -142,11 +143,6 @@ def read_json(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def read_metrics(folder: Path) -> list[dict[str, Any]]:
-    """Return the lines of a run's ``metrics.jsonl``; a last line cut short is left out."""
-    return _read_lines(folder / "metrics.jsonl")
-
-
 def _read_lines(file: Path) -> list[dict[str, Any]]:
     if not file.exists():
         return []
@@ -178,3 +174,24 @@ def _listed(names: Iterable[str]) -> str:
     lines = list(names)
     more = [f"and {len(lines) - _NAMED} more"] if len(lines) > _NAMED else []
     return "".join(f"\n  {line}" for line in [*lines[:_NAMED], *more])
+
+
+def expand_path(path: str | Path) -> Path:
+    """Return a path with ``~`` and ``$VAR`` filled in; one that exists as written stays.
+
+    Raises:
+        ValueError: a variable is not set, or there is no such user.
+    """
+    written = Path(path)
+    if "$" not in str(path) and not str(path).startswith("~"):
+        return written
+    if written.exists():
+        return written
+    expanded = os.path.expanduser(os.path.expandvars(path))
+    unset = re.search(r"\$(\w+|\{[^}]*\})", expanded)
+    if unset or expanded.startswith("~"):
+        raise ValueError(
+            f"expected a path, got {str(path)!r}, in which {unset[0] if unset else '~'} is not "
+            "set; set it, or write the path out"
+        )
+    return Path(expanded)

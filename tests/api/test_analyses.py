@@ -13,9 +13,16 @@ from segdistill.analysis.opened import AnalysisSettings
 from segdistill.api import analyses as module
 from segdistill.api.analyses import analyse
 from segdistill.api.training_runs import distill
+from segdistill.catalogue.analyses import ANALYSES
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json, read_metrics
+from segdistill.files import read_json
 from segdistill.image_scores import image_miou
+from segdistill.runs.confusion import ImageCounts, read_image_counts
+from segdistill.runs.layout import IMAGE_COUNTS
+from segdistill.runs.metrics import read_metrics, train_lines
+from segdistill.runs.result import read_result
+from segdistill.runs.settings import read_settings, write_settings
+from segdistill.runs.student import student_file
 from segdistill.training.events import Event, Note
 
 COHORT = """\
@@ -33,7 +40,7 @@ cohort:
     distill: [{loss: feature_mse_terms, weight: 0.5}]
 """
 SMALL = AnalysisSettings(pixels=110, perplexity=5, pictures=1, temperatures=(1.0, 4.0), bins=6)
-FILES = ["entropy", "embedding", "affinity", "critic", "magnitudes", "images"]
+FILES = list(ANALYSES)
 
 
 @pytest.fixture(scope="module")
@@ -54,6 +61,12 @@ def found(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out / "analyses"
 
 
+def image_counts(run: Path) -> ImageCounts:
+    counts = read_image_counts(run)
+    assert counts is not None
+    return counts
+
+
 def read(found: Path, name: str) -> Any:
     return read_json(found / f"{name}.json")
 
@@ -63,8 +76,7 @@ def test_every_file_names_runs_seeds_and_settings(found: Path, cohort: Path) -> 
         value = read(found, name)
         assert list(value["runs"]) == ["plain", "both", "parts"]
         for method, run in value["runs"].items():
-            result = read_json(cohort / method / "result.json")
-            assert run["config_hash"] == result["config_hash"]
+            assert run["config_hash"] == read_result(cohort / method).config_hash
             assert (run["seed"], run["data_seed"]) == (0, 0)
         assert value["teacher"]["backbone"] == "resnet10t"
     assert read(found, "embedding")["settings"]["pixels"] == 110
@@ -121,7 +133,7 @@ def test_lengths_come_from_the_log(found: Path, cohort: Path) -> None:
     # resnet10t's last stage has 512 channels; a crop of 32 x 48 at stride 16 is 2 x 3.
     assert row["values"] == 512 * 2 * 3
     assert row["steps"] == [2, 4]
-    parts = read_metrics(cohort / "parts")[-1]["parts"]
+    parts = train_lines(read_metrics(cohort / "parts"))[-1].parts
     length = (parts["feature_mse_terms.teacher"] / 0.5 * row["values"]) ** 0.5
     assert row["m"][-1] == pytest.approx(length)
     product = row["m"][-1] * row["n"][-1] / row["values"]
@@ -132,10 +144,7 @@ def test_differences_are_those_of_the_images_and_their_pictures_are_there(
     found: Path, cohort: Path
 ) -> None:
     value = read(found, "images")
-    counts = {
-        name: np.load(cohort / name / "confusion_images.npz")["counts"]
-        for name in ("plain", "both")
-    }
+    counts = {name: image_counts(cohort / name).counts for name in ("plain", "both")}
     expected = (image_miou(counts["both"]) - image_miou(counts["plain"])).tolist()
     row = value["methods"]["both"]
     assert row["differences"] == pytest.approx(expected)
@@ -163,7 +172,8 @@ def test_what_cannot_be_made_is_said_and_left_out(
     written = analyse(runs, settings=SMALL, tell=said.append)
     assert [file.stem for file in written] == ["entropy", "affinity"]
     notes = [event.text for event in said if isinstance(event, Note)]
-    assert any("scikit-learn is not installed: no t-SNE" in note for note in notes)
+    assert any("scikit-learn is not installed" in note for note in notes)
+    assert any(note.endswith("no plain student beside another: left out images") for note in notes)
     assert any("both: no checkpoint, so its critic is gone" in note for note in notes)
 
 
@@ -171,14 +181,14 @@ def test_a_split_whose_runs_kept_no_counts_is_scored_in_part(cohort: Path, tmp_p
     runs = tmp_path / "runs"
     for name in ("plain", "parts"):
         shutil.copytree(cohort / name, runs / name)
-        (runs / name / "confusion_images.npz").unlink()
+        (runs / name / IMAGE_COUNTS).unlink()
     few = AnalysisSettings(images=3, pixels=110, perplexity=5, points=0, pictures=1, bins=4)
     analyse(runs, settings=few)
     value = read(runs / "analyses", "images")
-    whole = np.load(cohort / "plain" / "confusion_images.npz")
+    whole = image_counts(cohort / "plain")
     assert len(value["images"]) == 3
-    names = [str(name) for name in whole["names"]]
-    plain = image_miou(whole["counts"]).tolist()
+    names = list(whole.names)
+    plain = image_miou(whole.counts).tolist()
     entry = value["methods"]["parts"]["worst"][0]
     assert entry["plain"] == pytest.approx(plain[names.index(entry["image"])])
 
@@ -197,8 +207,8 @@ def test_of_a_study_each_pairs_first_whole_seed_is_taken(cohort: Path, tmp_path:
     found = find_compared(make_study(tmp_path, cohort, pairs))
     assert [one.pair for one in found] == ["a", "b"]
     assert found[0].runs["both"] == tmp_path / "final" / "a" / "seed-10" / "both"
-    assert list(found[0].repeats["both"]) == ["seed-2", "seed-10", "seed-11"]
-    assert list(found[0].repeats["plain"]) == ["seed-10", "seed-11"]
+    assert list(found[0].repeats["both"]) == ["2", "10", "11"]
+    assert list(found[0].repeats["plain"]) == ["10", "11"]
 
 
 def test_pictures_of_several_pairs_are_in_a_folder_each(cohort: Path, tmp_path: Path) -> None:
@@ -217,12 +227,11 @@ def test_a_teacher_and_runs_of_other_settings_are_left_out(cohort: Path, tmp_pat
     runs = tmp_path / "runs"
     for name in ("plain", "parts", "both"):
         shutil.copytree(cohort / name, runs / name)
-    other = runs / "parts" / "resolved.yaml"
-    other.write_text(other.read_text().replace("batch_size: 4", "batch_size: 3"))
-    own = runs / "both" / "resolved.yaml"
-    weights = runs / "plain" / "model.safetensors"
-    teacher, _, student = own.read_text().partition("student:")
-    own.write_text(teacher.replace("weights: null", f"weights: {weights}") + "student:" + student)
+    other = read_settings(runs / "parts")
+    write_settings(runs / "parts", {**other, "data": {**other["data"], "batch_size": 3}})
+    own = read_settings(runs / "both")
+    weights = str(student_file(runs / "plain"))
+    write_settings(runs / "both", {**own, "teacher": {**own["teacher"], "weights": weights}})
     said: list[Event] = []
     (compared,) = find_compared(runs, tell=said.append)
     assert list(compared.runs) == ["both"]

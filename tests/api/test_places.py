@@ -6,6 +6,8 @@ import pytest
 
 from segdistill.api.places import choose_folder, find_run
 from segdistill.errors import ConfigError, RunFolderError
+from segdistill.runs.settings import write_settings
+from segdistill.runs.student import best_file, student_file
 
 
 def test_a_new_run_gets_the_number_after_the_newest(
@@ -24,9 +26,9 @@ def test_a_new_run_gets_the_number_after_the_newest(
 
 
 def test_a_run_is_found_by_its_folder_or_a_weight_file(run: Path) -> None:
-    assert find_run(run).weights == run / "model.safetensors"
-    assert find_run(str(run / "model.safetensors")) == find_run(run)
-    best = run / "checkpoints" / "best.safetensors"
+    assert find_run(run).weights == student_file(run)
+    assert find_run(str(student_file(run))) == find_run(run)
+    best = best_file(run)
     best.touch()
     assert (find_run(best).folder, find_run(best).weights) == (run, best)
 
@@ -34,7 +36,7 @@ def test_a_run_is_found_by_its_folder_or_a_weight_file(run: Path) -> None:
 def test_what_is_no_finished_run_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=f"did you mean {run}"):
         find_run(run.parent)
-    (tmp_path / "resolved.yaml").touch()
+    write_settings(tmp_path, {})
     with pytest.raises(RunFolderError, match="got one that is not finished; go on with --resume"):
         find_run(tmp_path)
     with pytest.raises(RunFolderError, match="got none"):

@@ -9,10 +9,11 @@ from segdistill.api.saved import load_run, load_student, pick_device
 from segdistill.data.scenes.canvas import CLASSES
 from segdistill.errors import CheckpointError, ConfigError
 from segdistill.models import build_network, save_network
+from segdistill.runs.student import student_file
 
 
 def test_a_student_is_rebuilt_from_its_file_alone(run: Path) -> None:
-    student, loaded = load_student(run / "model.safetensors"), load_run(run)
+    student, loaded = load_student(student_file(run)), load_run(run)
     assert student.classes == loaded.classes == CLASSES
     assert not student.network.training
     assert loaded.config.student.settings()["backbone"] == "mobilenetv2_035"

@@ -6,7 +6,7 @@ import pytest
 
 from segdistill.api.showcase import demo
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json
+from segdistill.runs.result import read_result
 from segdistill.training.events import Event, Note
 
 SMALL = [
@@ -23,7 +23,7 @@ SMALL = [
 def test_the_demo_makes_a_teacher_three_students_and_a_page(tmp_path: Path) -> None:
     shown = demo(tmp_path, overrides=SMALL)
     assert [run.name for run in shown.runs] == ["teacher", "plain", "kl", "lad+kl"]
-    methods = [read_json(run / "result.json")["method"] for run in shown.runs]
+    methods = [read_result(run).method for run in shown.runs]
     assert methods == ["plain", "plain", "pixelwise_kl", "layer_angular+pixelwise_kl"]
     page = (tmp_path / "report.html").read_text()
     assert len(shown.notes) == 2

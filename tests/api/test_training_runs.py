@@ -1,45 +1,46 @@
 """train and distill in Python: what was asked is recorded, and the run is completed."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import yaml
 
 from segdistill.api import training_runs as module
 from segdistill.api.training_runs import distill, train
+from segdistill.config.loading import load_config
 from segdistill.errors import ConfigError, OverwriteError, RunFolderError
-from segdistill.files import read_json
+from segdistill.runs.layout import ARGS, CONFUSION_PICTURE, COST, REPORT, RESULT
+from segdistill.runs.result import read_result
+from segdistill.runs.settings import Args, read_args, write_args
+from segdistill.runs.student import student_file
 
 
-def args(run: Path) -> dict[str, object]:
-    found: dict[str, object] = yaml.safe_load((run / "args.yaml").read_text())
+def args(run: Path) -> Args:
+    found = read_args(run)
+    assert found is not None
     return found
 
 
 def test_what_was_asked_is_recorded(tiny: Path, run: Path) -> None:
-    assert args(run) == {
-        "verb": "train",
-        "source": str(tiny),
-        "overrides": ["training.steps=3"],
-        "paths": {"source": str(tiny), "out": str(run)},
-    }
+    paths = {"source": str(tiny), "out": str(run)}
+    assert args(run) == Args("train", str(tiny), ("training.steps=3",), paths)
 
 
 def test_paths_are_resolved_and_the_first_record_stays(
     tiny: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("t.safetensors").symlink_to(run / "model.safetensors")
+    Path("t.safetensors").symlink_to(student_file(run))
     words = ["teacher.network=lraspp", "teacher.backbone=mobilenetv2_035", "teacher.width=16"]
     words.append("teacher.weights=t.safetensors")
     (made,) = distill(tiny, "out", overrides=words)
     recorded = args(made)
-    assert recorded["verb"] == "distill"
-    assert recorded["overrides"] == words
-    assert recorded["paths"] == {
+    assert recorded.verb == "distill"
+    assert recorded.overrides == tuple(words)
+    assert recorded.paths == {
         "source": str(tiny),
         "out": str(tmp_path / "out"),
-        "teacher.weights": str(run / "model.safetensors"),
+        "teacher.weights": str(student_file(run)),
     }
     distill(tiny, "out", overrides=[*words, "data.workers=0"], resume=True)
     assert args(made) == recorded
@@ -50,12 +51,12 @@ def test_a_refused_folder_is_left_as_it_was(tiny: Path, tmp_path: Path, run: Pat
     with pytest.raises(RunFolderError, match=r"got cat\.jpg in it"):
         train(tiny, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["cat.jpg"]
-    before = (run / "args.yaml").read_bytes()
-    (run / "args.yaml").unlink()
+    before = args(run)
+    (run / ARGS).unlink()
     with pytest.raises(RunFolderError, match="got another run"):
         train(tiny, run, overrides=["training.lr=0.5"])
-    assert not (run / "args.yaml").exists()
-    (run / "args.yaml").write_bytes(before)
+    assert read_args(run) is None
+    write_args(run, before)
 
 
 def test_a_cohort_does_not_go_into_the_folder_of_a_run(tiny: Path, run: Path) -> None:
@@ -66,12 +67,37 @@ def test_a_cohort_does_not_go_into_the_folder_of_a_run(tiny: Path, run: Path) ->
 
 
 def test_cost_is_that_of_the_image_as_the_network_met_it(run: Path) -> None:
-    result = read_json(run / "result.json")
-    assert result["cost_size"] == [24, 32]
-    assert result["gflops"] == 2 * result["gmacs"] > 0
-    assert result["latency_ms"] > 0
+    cost = read_result(run).cost
+    assert cost is not None
+    assert cost.cost_size == (24, 32)
+    assert cost.gflops == 2 * (cost.gmacs or 0.0) > 0
+    assert (cost.latency_ms or 0.0) > 0
     for name in ("report.html", "results.png", "confusion_matrix.png"):
         assert (run / name).is_file(), name
+
+
+@pytest.mark.parametrize("lost", [(COST, REPORT), (REPORT,), (CONFUSION_PICTURE, REPORT)])
+def test_what_a_kill_left_out_of_a_finished_run_is_done_by_resume(
+    tiny: Path, run: Path, lost: tuple[str, ...]
+) -> None:
+    before = read_result(run)
+    kept = {name: (run / name).stat().st_mtime_ns for name in {RESULT, COST} - {*lost}}
+    for name in lost:
+        (run / name).unlink()
+    train(tiny, run, overrides=["training.steps=3"], resume=True)
+    assert all((run / name).is_file() for name in lost)
+    assert {name: (run / name).stat().st_mtime_ns for name in kept} == kept
+    assert replace(read_result(run), cost=None) == replace(before, cost=None)
+
+
+def test_a_loaded_config_stands_for_its_file(tiny: Path, tmp_path: Path) -> None:
+    loaded = load_config(tiny, ["training.steps=1"])
+    assert load_config(loaded) is loaded
+    changed = load_config(loaded, ["training.lr=0.5"])
+    assert changed.overrides == ("training.steps=1", "training.lr=0.5")
+    (made,) = train(loaded, tmp_path / "run")
+    assert args(made).source == str(tiny)
+    assert args(made).overrides == ("training.steps=1",)
 
 
 def test_learners_that_are_equal_without_a_teacher_are_trained_once(

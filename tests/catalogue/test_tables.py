@@ -12,7 +12,7 @@ from segdistill import config
 from segdistill.analysis.opened import AnalysisSettings
 from segdistill.catalogue.analyses import ANALYSES
 from segdistill.catalogue.commands import COMMANDS, GROUPS
-from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.datasets import DATASETS, LABELS, PIXELS
 from segdistill.catalogue.formats import FORMATS
 from segdistill.catalogue.losses import LOSSES
 from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
@@ -25,6 +25,7 @@ OWNERS = (
     ("segdistill.models", HEADS),
     ("segdistill.models", SOURCES),
     ("segdistill.data", DATASETS),
+    ("segdistill.data", {"pixels": PIXELS, "labels": LABELS}),
     ("segdistill.delivery", FORMATS),
 )
 ROWS = [

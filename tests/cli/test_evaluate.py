@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.files import read_json
+from segdistill.runs.result import read_result
+from segdistill.runs.student import best_file
 
 from .conftest import Cli, Trained
 
@@ -13,19 +14,21 @@ from .conftest import Cli, Trained
 def test_gives_the_score_that_the_run_ended_with(trained: Trained, cli: Cli) -> None:
     done = cli("evaluate", trained.run, "--json")
     result = json.loads(done.out)
-    ended = read_json(trained.run / "result.json")
+    ended = read_result(trained.run)
     assert done.code == 0
-    assert result["miou"] == ended["miou"]
-    assert result["iou"] == ended["iou"]
+    assert result["miou"] == ended.miou
+    assert result["iou"] == ended.iou
     assert (result["split"], result["scales"], result["flip"]) == ("val", [1.0], False)
     assert "scoring: 3/3" in done.err
 
 
 def test_a_weight_file_of_the_run_stands_for_it(trained: Trained, cli: Cli) -> None:
-    best = trained.run / "checkpoints" / "best.safetensors"
+    best = best_file(trained.run)
     result = json.loads(cli("evaluate", best, "--json").out)
     assert result["weights"] == str(best)
-    assert result["miou"] == read_json(trained.run / "result.json")["best"]["miou"]
+    kept = read_result(trained.run).best
+    assert kept is not None
+    assert result["miou"] == kept.miou
 
 
 def test_split_scales_flip_and_settings_change_what_is_scored(trained: Trained, cli: Cli) -> None:

@@ -7,6 +7,9 @@ import pytest
 import torch
 from torch import nn
 
+from segdistill.runs.metrics import read_metrics, train_lines
+from segdistill.runs.result import has_result
+
 from .conftest import Cli
 
 CODE = """
@@ -55,8 +58,7 @@ def single(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cli:
 
 
 def losses(run: str) -> list[dict[str, float]]:
-    lines = map(json.loads, Path(run, "metrics.jsonl").read_text().splitlines())
-    return [line["parts"] for line in lines if line["kind"] == "train"]
+    return [dict(line.parts) for line in train_lines(read_metrics(Path(run)))]
 
 
 def program(name: str) -> str:
@@ -200,4 +202,4 @@ def test_what_cannot_work_is_refused_in_one_line(
     assert re.search(message, refusal)
     assert "Traceback" not in done.err
     assert not Path("exploded").exists()
-    assert not Path("run", "result.json").exists()
+    assert not has_result(Path("run"))

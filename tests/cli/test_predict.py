@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from segdistill.data.scenes.canvas import CLASSES
+from segdistill.runs.student import student_file
 
 from .conftest import Cli, Trained, folder_config
 
@@ -48,7 +49,7 @@ def test_weights_alone_can_predict(trained: Trained, cli: Cli, tmp_path: Path) -
     folder = photos(tmp_path / "photos", "a.png")
     weights = tmp_path / "alone" / "shipped.safetensors"
     weights.parent.mkdir()
-    shutil.copy(trained.run / "model.safetensors", weights)
+    shutil.copy(student_file(trained.run), weights)
     assert cli("predict", weights, folder, "--out", "one").code == 0
     cli("predict", trained.run, folder, "--out", "two")
     assert (tmp_path / "one/a.png").read_bytes() == (tmp_path / "two/a.png").read_bytes()

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from segdistill.runs.study import write_study
+
 from .conftest import Cli, Trained
 
 
@@ -32,7 +34,7 @@ def study(trained: Trained, tmp_path: Path) -> Path:
     for name in ("plain", "kl"):
         place = folder / "final" / "student" / "seed-0" / name
         shutil.copytree(trained.folder / name, place)
-    (folder / "study.yaml").write_text("seeds: [0]\nmatch: steps\n")
+    write_study(folder, {"seeds": [0], "match": "steps"})
     return folder
 
 

@@ -6,10 +6,15 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from segdistill.files import read_json
+from segdistill import config
+from segdistill.config import RunConfig
+from segdistill.runs.layout import RESULT
+from segdistill.runs.result import read_result
+from segdistill.runs.settings import read_args
 from segdistill.training.events import Event, Progress, Tell
 
 from .conftest import Cli, Trained
@@ -41,12 +46,12 @@ def test_a_finished_run_says_so_and_shows_its_results_again(
     trained: Trained, monkeypatch: pytest.MonkeyPatch, cli: Cli
 ) -> None:
     monkeypatch.chdir(trained.folder.parents[1])
-    before = (trained.run / "result.json").read_bytes()
+    before = (trained.run / RESULT).read_bytes()
     done = cli("distill", "tiny.yaml", "training.evaluate_every=4", "--resume")
     assert done.code == 0
     assert "runs/tiny-1: this run is finished; nothing to do" in done.err
     assert done.out == trained.done.out
-    assert (trained.run / "result.json").read_bytes() == before
+    assert (trained.run / RESULT).read_bytes() == before
 
 
 def test_another_runs_folder_is_refused(trained: Trained, cli: Cli) -> None:
@@ -77,11 +82,11 @@ def test_an_interrupted_run_exits_130_and_its_next_line_finishes_it(
     assert said == "segdistill: stopped after step 3; go on with --resume"
     command = f"segdistill {' '.join(words)} --out runs/tiny-1 --resume"
     assert following == f"next: {command}"
-    assert Path("runs/tiny-1/args.yaml").exists()
+    assert read_args(Path("runs/tiny-1")) is not None
     done = cli(*command.split()[1:])
     assert done.code == 0
     assert "resuming after step 3" in done.err
-    assert read_json(Path("runs/tiny-1/result.json"))["step"] == 4
+    assert read_result(Path("runs/tiny-1")).step == 4
     # Learners that differ in what they distil are one without a teacher.
     assert done.out.splitlines()[0].split() == ["tiny-1"]
     assert "teacher.weights=runs/tiny-1/model.safetensors" in done.out
@@ -90,3 +95,18 @@ def test_an_interrupted_run_exits_130_and_its_next_line_finishes_it(
     result = json.loads(again.out)
     assert (result["name"], result["folder"]) == ("tiny-1", "runs/tiny-1")
     assert result["method"] == "plain"
+
+
+def test_a_config_is_checked_once_for_each_learner(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[object] = []
+    check = config.check
+
+    def count(*given: Any, **named: Any) -> RunConfig:
+        checked.append(given)
+        return check(*given, **named)
+
+    monkeypatch.setattr(config, "check", count)
+    assert cli("train", "tiny.yaml", "training.steps=1").code == 0
+    assert len(checked) == 2  # the tiny cohort has two learners

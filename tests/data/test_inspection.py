@@ -48,7 +48,7 @@ def test_lists_all_faults_and_goes_on(tree: Path) -> None:
         "3.png",
     ]
     assert "got 77 (600 pixels)" in report.faults[1]
-    assert "expected val/images" in report.faults[2]
+    assert "expected a split val" in report.faults[2]
     assert report.splits["train"].images == 5
     assert sum(report.splits["train"].sizes.values()) == 3
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from segdistill import config
+from segdistill.config.loading import check_tree
 from segdistill.losses import KnowledgeAdaptation, adaptation, affinity
 from segdistill.types import Batch
 
@@ -151,7 +151,7 @@ def test_the_l1_form_can_be_had_from_a_config() -> None:
         "distill": [{"loss": "knowledge_adaptation", "p": 1}],
         "training": {"steps": 1},
     }
-    settings = config.check(tree).distill[0].settings()
+    settings = check_tree(tree).distill[0].settings()
     module = build(**settings)
     module.prepare(features, 1)
     module.eval()

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 from torch.testing import assert_close
 
-from segdistill import config
 from segdistill.catalogue.losses import LOSSES
+from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
 from segdistill.losses import channelwise_kl, layer_angular, pixelwise_kl
 from segdistill.training.objective import build_objective
@@ -28,7 +28,7 @@ def part(loss: str, **settings: object) -> Tensor:
         "training": {"steps": 1},
     }
     objective = build_objective(
-        config.check(tree).distill,
+        check_tree(tree).distill,
         student_channels={tap: 3},
         teacher_channels={tap: 3},
         classes=3,

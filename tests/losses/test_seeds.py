@@ -1,11 +1,15 @@
 """Every random draw of every loss: a function of the learner's seed, and of nothing else."""
 
+import inspect
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from segdistill import config, seeding
+from segdistill import seeding
 from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.tables import load
+from segdistill.config.loading import check_tree
 from segdistill.losses import holistic
 from segdistill.training.objective import Term, build_objective
 from segdistill.types import Batch
@@ -18,7 +22,7 @@ SMALL = {"width": 4, "pixel_queue": 20, "region_queue": 10, "pixels": 4} | {
 
 
 def term(name: str, seed: int) -> Term:
-    known = LOSSES[name].settings
+    known = inspect.signature(load("segdistill.losses", LOSSES[name].target)).parameters
     small = {key: value for key, value in SMALL.items() if key in known}
     tree = {
         "data": {"dataset": "scenes", "crop": [32, 32]},
@@ -27,7 +31,7 @@ def term(name: str, seed: int) -> Term:
         "distill": [{"loss": name, "project": "none", **small}],
         "training": {"steps": 1},
     }
-    checked = config.check(tree)
+    checked = check_tree(tree)
     channels = {checked.distill[0].tap: CLASSES}
     objective = build_objective(
         checked.distill,
@@ -114,7 +118,7 @@ def test_one_loss_at_two_taps_draws_twice() -> None:
         "training": {"steps": 1},
     }
     objective = build_objective(
-        config.check(tree).distill,
+        check_tree(tree).distill,
         student_channels={"head": 3, "backbone": 3},
         teacher_channels={"head": 3, "backbone": 3},
         classes=CLASSES,

@@ -88,7 +88,9 @@ def test_lists_ours_and_timms() -> None:
             False,
             "stride 32, got one of stride 16.*set output_stride=16",
         ),
-        ("resnet18_half", 8, True, "pretrained=False"),
+        ("resnet18_half", 8, True, "the nearest is resnet18: .*backbone_weights.*pretrained=false"),
+        ("mobilenetv2_130", 8, True, "nearest is mobilenetv2_140"),
+        ("mobilenetv2_035", 8, True, "timm has none.*nearest with some is mobilenetv2_050"),
     ],
 )
 def test_refuses_what_it_cannot_build(

@@ -1,13 +1,34 @@
 """Run and study folders with everything that finished ones hold, for the tests of the report."""
 
-import json
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-import yaml
 from PIL import Image
+
+from segdistill.runs.confusion import Confusion, ImageCounts, write_confusion, write_image_counts
+from segdistill.runs.environment import Environment, write_environment
+from segdistill.runs.layout import METRICS
+from segdistill.runs.metrics import EvaluationLine, TrainLine, append_metrics
+from segdistill.runs.pictures import picture_file
+from segdistill.runs.result import Best, Failure, Result, StudentCost, write_failure, write_result
+from segdistill.runs.settings import write_settings
+from segdistill.runs.student import student_file
+from segdistill.runs.study import (
+    Choice,
+    Plan,
+    PlannedCohort,
+    PlannedRun,
+    final_folder,
+    seed_folder,
+    write_chosen,
+    write_plan,
+    write_study,
+)
+from segdistill.runs.trials import Trial, append_trial
 
 NAMES = ("sky", "building", "road", "car", "pole <thin>")
 COLORS = ((128, 128, 128), (128, 0, 0), (128, 64, 128), (64, 0, 128), (192, 192, 128))
@@ -24,60 +45,89 @@ def make_run(
     teacher: Path | None = None,
     pictures: Sequence[str] = ("street_1", "street_2"),
     spread: Sequence[float] = (0.3, 0.1, -0.1, -0.3),
-    extra: Mapping[str, object] | None = None,
+    latency_ms: float = 21.5,
+    changed: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    bare: bool = False,
 ) -> Path:
-    """Write a run folder: class IoUs are ``miou`` plus ``spread``, the last class is absent."""
+    """Write a run folder: class IoUs are ``miou`` plus ``spread``, the last class is absent.
+
+    Args:
+        folder: of the run.
+        name: of the learner.
+        miou: its result.
+        losses: of its method.
+        seed: of run and data.
+        params_m: of the student; None where its cost was not counted.
+        teacher: the run whose weights the teacher has.
+        pictures: images of which predictions are kept.
+        spread: of the class IoUs.
+        latency_ms: of the student.
+        changed: fields of the result that are others.
+        settings: of the config, by section, that are others.
+        bare: leave out everything but the result.
+    """
     folder.mkdir(parents=True)
     iou: dict[str, float | None] = {one: miou + d for one, d in zip(NAMES[:4], spread, strict=True)}
-    result = {
-        "name": name,
-        "method": "+".join(losses) or "plain",
-        "miou": miou,
-        "miou_ground_truth_classes": miou,
-        "pixel_accuracy": miou + 0.3,
-        "mean_accuracy": miou + 0.1,
-        "frequency_weighted_iou": miou + 0.2,
-        "iou": iou | {NAMES[4]: None},
-        "absent_classes": [NAMES[4]],
-        "images": 101,
-        "pixels": 17_452_800,
-        "split": "val",
-        "step": 400,
-        "steps": 400,
-        "seconds": 612.4,
-        "peak_memory_mib": 1830.5,
-        "best": {"step": 300, "miou": miou + 0.004},
-        "config_hash": f"{seed:02x}{len(losses):02x}0123456789abcdef",
-        "seed": seed,
-        "data_seed": seed,
-        "colors": dict(zip(NAMES, map(list, COLORS), strict=True)),
-    }
+    cost = None
     if params_m is not None:
-        result |= {"params_m": params_m, "gflops": 5 * params_m, "latency_ms": 21.5}
-    _write(folder / "result.json", result | dict(extra or {}))
-    config = {
+        cost = StudentCost(
+            params_m=params_m,
+            gflops=5 * params_m,
+            latency_ms=latency_ms,
+            cost_size=(360, 480),
+        )
+    result = Result(
+        name=name,
+        method="+".join(losses) or "plain",
+        split="val",
+        miou=miou,
+        miou_ground_truth_classes=miou,
+        pixel_accuracy=miou + 0.3,
+        mean_accuracy=miou + 0.1,
+        frequency_weighted_iou=miou + 0.2,
+        iou=iou | {NAMES[4]: None},
+        absent_classes=(NAMES[4],),
+        images=101,
+        pixels=17_452_800,
+        step=400,
+        steps=400,
+        seconds=612.4,
+        peak_memory_mib=1830.5,
+        best=Best(300, miou + 0.004),
+        config_hash=f"{seed:02x}{len(losses):02x}0123456789abcdef",
+        seed=seed,
+        data_seed=seed,
+        colors=dict(zip(NAMES, COLORS, strict=True)),
+        cost=cost,
+    )
+    write_result(folder, replace(result, **dict(changed or {})))
+    if bare:
+        return folder
+    config: dict[str, Any] = {
         "data": {"dataset": "camvid", "root": "data/camvid", "batch_size": 8},
-        "teacher": {"network": "deeplabv3", "weights": str(teacher / "model.safetensors")}
+        "teacher": {"network": "deeplabv3", "weights": str(student_file(teacher))}
         if teacher
         else None,
         "student": {"network": "deeplabv3", "backbone": "mobilenetv2_035", "output_stride": 16},
         "distill": [{"loss": loss, "weight": 1.0} for loss in losses],
         "training": {"steps": 400, "lr": 0.02, "seed": seed},
     }
-    (folder / "resolved.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-    environment = {
-        "python": "3.11.7",
-        "gpu": None,
-        "packages": {"torch": "2.12.1"},
-        "started": "2026-11-20T13:00:00Z",
-        "command": ["segdistill", "distill", "camvid-students", f"training.seed={seed}"],
-    }
-    _write(folder / "environment.json", environment)
-    _write_metrics(folder / "metrics.jsonl", miou, losses)
+    for section, values in (settings or {}).items():
+        config[section] = {**(config.get(section) or {}), **values}
+    write_settings(folder, config)
+    environment = Environment(
+        python="3.11.7",
+        packages={"torch": "2.12.1"},
+        started="2026-11-20T13:00:00Z",
+        command=("segdistill", "distill", "camvid-students", f"training.seed={seed}"),
+    )
+    write_environment(folder, environment)
+    _write_metrics(folder, miou, losses)
     counts = (100 * np.eye(5, dtype=int) + np.arange(25).reshape(5, 5)) * 1000
     counts[4] = 0
-    _write(folder / "confusion.json", {"classes": NAMES, "counts": counts.tolist()})
-    _write_pictures(folder / "predictions", pictures, seed=seed + len(losses))
+    write_confusion(folder, Confusion(NAMES, counts.tolist()))
+    _write_pictures(folder, pictures, seed=seed + len(losses))
     return folder
 
 
@@ -114,8 +164,19 @@ def make_study(
     trials: int = 6,
     failed: Mapping[tuple[str, int], str] | None = None,
     methods: Mapping[str, tuple[Sequence[str], float]] = METHODS,
+    planned: bool = True,
 ) -> Path:
-    """Write the folder of a finished study; ``failed`` names errors by method and seed."""
+    """Write the folder of a finished study.
+
+    Args:
+        folder: of the study; its teacher is beside it.
+        pairs: names.
+        seeds: how many.
+        trials: of each method.
+        failed: errors by method and seed.
+        methods: losses and true gain by name.
+        planned: whether plan and choices are there.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     teacher = make_run(
         folder.parent / f"{folder.name}-teacher", name="teacher", miou=0.47, params_m=11.7
@@ -124,28 +185,36 @@ def make_study(
     jobs, chosen = [], {}
     for number, pair in enumerate(pairs):
         for seed in range(seeds):
-            place = f"final/{pair}/seed-{seed}"
-            learners = {m: {"folder": f"{place}/{m}", "config_hash": None} for m in methods}
-            job = {"id": place, "stage": "final", "pair": pair, "seed": seed, "seconds": 900.0}
-            jobs.append(job | {"learners": learners})
+            cohort = seed_folder(pair, seed)
+            jobs.append(
+                PlannedCohort(
+                    id=cohort,
+                    stage="final",
+                    pair=pair,
+                    seed=seed,
+                    seconds=900.0,
+                    learners={method: PlannedRun(f"{cohort}/{method}") for method in methods},
+                )
+            )
             for method, (losses, gain) in methods.items():
-                run = folder / place / method
+                run = final_folder(folder, pair, seed, method)
                 error = (failed or {}).get((method, seed))
                 if error is not None:
                     run.mkdir(parents=True)
-                    _write(run / "failed.json", {"error": error, "seconds": 12.0})
+                    write_failure(run, Failure(error=error, step=36, seconds=12.0))
                 else:
                     _make_final(run, method, losses, gain + 0.03 * number, seed, teacher, number)
-        found = [
+        tried = [
             _trial(pair, method, place, len(losses))
             for method, (losses, _) in methods.items()
             for place in range(trials)
         ]
-        with (folder / "trials.jsonl").open("a") as out:
-            out.writelines(json.dumps(line) + "\n" for line in found)
-        chosen[pair] = {method: _best(found, method) for method in methods}
-    _write(folder / "plan.json", {"hash": "5eed0123abcd", "jobs": jobs, "estimate": {}})
-    _write(folder / "chosen.json", chosen)
+        for trial in tried:
+            append_trial(folder, trial)
+        chosen[pair] = {method: _best(tried, method) for method in methods}
+    if planned:
+        write_plan(folder, Plan(hash="5eed0123abcd", jobs=tuple(jobs)))
+        write_chosen(folder, chosen)
     return folder
 
 
@@ -174,24 +243,24 @@ def _make_final(
         teacher=teacher,
         params_m=0.27 + 1.4 * pair,
         spread=[float(value) for value in spread],
-        extra={
+        latency_ms=21.5 + 8 * pair + 0.3 * float(own.standard_normal()),
+        changed={
             "seconds": 300.0 + 40 * len(losses) + 30 + teaching,
             "own_seconds": 300.0 + 40 * len(losses),
             "batch_seconds": 30.0,
             "teacher_seconds": 240.0,
             "energy_kwh": 0.011 + 0.002 * len(losses),
             "energy_source": "rapl",
-            "latency_ms": 21.5 + 8 * pair + 0.3 * float(own.standard_normal()),
         },
     )
-    names = [f"street_{place}" for place in range(1, 13)]
+    names = tuple(f"street_{place}" for place in range(1, 13))
     tilt = 25 * random.random((12, 1, 1)) + 25 * own.random((12, 1, 1)) - 300 * gain
     counts = (100 * np.eye(5) + tilt * (1 - np.eye(5)) * (np.arange(5) < 4)).clip(0).astype(int)
     counts[:, 4] = 0
-    np.savez_compressed(folder / "confusion_images.npz", counts=counts, names=np.array(names))
+    write_image_counts(folder, ImageCounts(names, counts))
 
 
-def _trial(pair: str, method: str, number: int, losses: int) -> dict[str, object]:
+def _trial(pair: str, method: str, number: int, losses: int) -> Trial:
     random = np.random.default_rng((number, *map(ord, pair + method)))
     params: dict[str, object] = {
         "training.lr": float(f"{0.02 * 4 ** random.uniform(-1, 1):.4g}"),
@@ -199,30 +268,30 @@ def _trial(pair: str, method: str, number: int, losses: int) -> dict[str, object
     }
     for place in range(losses):
         params[f"distill.{place}.weight"] = float(f"{10 ** random.uniform(-1, 1):.4g}")
-    status = {1: "pruned", 4: "failed" if losses > 1 else "done"}.get(number, "done")
-    score = 0.33 + 0.02 * float(random.standard_normal()) - 0.03 * (status == "pruned")
-    return {
-        "pair": pair,
-        "method": method,
-        "trial": number,
-        "params": params,
-        "data_seed": 1000 + number,
-        "config_hash": f"{number:02x}{losses:02x}c0ffee12",
-        "status": status,
-        "miou": None if status == "failed" else score,
-        "step": 100 if status == "pruned" else 200,
-        "steps": 200,
-        "seconds": 61.5,
-        "error": "loss task: expected a finite value, got nan" if status == "failed" else None,
-    }
+    failed = number == 4 and losses > 1
+    score = 0.33 + 0.02 * float(random.standard_normal()) - 0.03 * (number == 1)
+    return Trial(
+        pair=pair,
+        method=method,
+        trial=number,
+        params=params,
+        data_seed=1000 + number,
+        config_hash=f"{number:02x}{losses:02x}c0ffee12",
+        status="failed" if failed else "pruned" if number == 1 else "done",
+        miou=None if failed else score,
+        step=100 if number == 1 else 200,
+        steps=200,
+        seconds=61.5,
+        error="loss task: expected a finite value, got nan" if failed else None,
+    )
 
 
-def _best(trials: Sequence[Mapping[str, object]], method: str) -> dict[str, object]:
-    done = [one for one in trials if one["method"] == method and one["status"] == "done"]
+def _best(trials: Sequence[Trial], method: str) -> Choice:
+    done = [one for one in trials if one.method == method and one.status == "done"]
     if not done:
-        return {"trial": None, "params": {}, "miou": None, "error": None}
-    best = max(done, key=lambda one: float(str(one["miou"])))
-    return {key: best[key] for key in ("trial", "params", "miou", "error")}
+        return Choice()
+    best = max(done, key=lambda trial: trial.miou or 0.0)
+    return Choice(best.trial, best.params, best.miou, best.error)
 
 
 def _write_study_file(
@@ -251,30 +320,33 @@ def _write_study_file(
         "seeds": list(range(seeds)),
         "match": "steps",
     }
-    (folder / "study.yaml").write_text(yaml.safe_dump(tree, sort_keys=False))
+    write_study(folder, tree)
 
 
-def _write(file: Path, value: object) -> None:
-    file.write_text(json.dumps(value))
-
-
-def _write_metrics(file: Path, miou: float, losses: Sequence[str]) -> None:
-    lines: list[dict[str, object]] = []
+def _write_metrics(run: Path, miou: float, losses: Sequence[str]) -> None:
     for step in range(10, 401, 10):
         task = 0.4 + 2 * math.exp(-step / 80)
         parts = {"task": task} | dict.fromkeys(losses, 0.3 * task)
-        line = {"kind": "train", "step": step, "loss": sum(parts.values()), "parts": parts}
-        lines.append(line | {"lr": 0.02, "images_per_second": 14.2, "seconds": 1.5 * step})
+        append_metrics(
+            run,
+            TrainLine(
+                step=step,
+                loss=sum(parts.values()),
+                parts=parts,
+                lr=0.02,
+                images_per_second=14.2,
+                seconds=1.5 * step,
+            ),
+        )
         if step % 100 == 0:
             score = miou * (1 - math.exp(-step / 120))
-            scores = {"miou": score, "pixel_accuracy": score + 0.3}
-            lines.append({"kind": "evaluation", "step": step, "split": "val", **scores})
-    text = "".join(json.dumps(line) + "\n" for line in lines)
-    file.write_text(text + '{"kind": "train", "st')  # as a killed run leaves it
+            line = EvaluationLine(step=step, split="val", miou=score, pixel_accuracy=score + 0.3)
+            append_metrics(run, line)
+    with (run / METRICS).open("a") as file:
+        file.write('{"kind": "train", "st')  # as a killed run leaves it
 
 
-def _write_pictures(folder: Path, names: Sequence[str], *, seed: int) -> None:
-    folder.mkdir()
+def _write_pictures(run: Path, names: Sequence[str], *, seed: int) -> None:
     palette = np.array([*COLORS, (0, 0, 0)], dtype=np.uint8)
     for place, name in enumerate(names):
         random = np.random.default_rng(place)
@@ -282,6 +354,7 @@ def _write_pictures(folder: Path, names: Sequence[str], *, seed: int) -> None:
         image = random.integers(90, 160, size=(*truth.shape, 3)).astype(np.uint8)
         wrong = np.random.default_rng((place, seed)).random(truth.shape) < 0.2
         prediction = np.where(wrong | (truth == 5), (truth + 1) % 5, truth)
-        Image.fromarray(image).save(folder / f"{name}_input.jpg")
-        Image.fromarray(palette[truth]).save(folder / f"{name}_truth.png")
-        Image.fromarray(palette[prediction]).save(folder / f"{name}_prediction.png")
+        picture_file(run, name, "input").parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(picture_file(run, name, "input"))
+        Image.fromarray(palette[truth]).save(picture_file(run, name, "truth"))
+        Image.fromarray(palette[prediction]).save(picture_file(run, name, "prediction"))

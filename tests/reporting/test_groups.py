@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.reporting.groups import Group, color_of, group, mean_ranks, panels
+from segdistill.reporting.groups import color_of, group, panels
 from segdistill.reporting.runs import read_runs
 from segdistill.reporting.studies import read_study, study_groups
 
 from .folders import make_cohort, make_run, make_study
-from .test_findings import study as seeded
+from .sections.test_verdict import study as seeded
 
 
 def test_pairs_by_seed_and_not_by_order(tmp_path: Path) -> None:
@@ -29,10 +29,10 @@ def test_several_methods_share_the_risk(tmp_path: Path) -> None:
 
 def test_a_group_is_the_mean_of_its_seeds(tmp_path: Path) -> None:
     plain = seeded(tmp_path, seeds=3, gain=0.01)[0]
-    mious = [run.result["miou"] for run in plain.runs]
+    mious = [run.result.miou for run in plain.runs]
     assert plain.miou == pytest.approx(sum(mious) / 3)
-    assert plain.iou("sky") == pytest.approx(plain.miou + 0.3)
-    assert plain.iou("pole <thin>") is None
+    assert plain.summary.iou("sky") == pytest.approx(plain.miou + 0.3)
+    assert plain.summary.iou("pole <thin>") is None
 
 
 def test_seeds_that_only_one_method_has_are_left_out(tmp_path: Path) -> None:
@@ -59,22 +59,106 @@ def test_a_method_has_one_colour_in_all_pairs_and_each_panel_the_teacher(tmp_pat
     assert len(set(colors[0])) == 6
 
 
+def rates(folder: Path, lrs: list[tuple[str, float, int]]) -> list[Path]:
+    """Runs of a method, a learning rate and a seed each."""
+    return [
+        make_run(
+            folder / f"{name}-{lr}-{seed}",
+            name=name,
+            losses=[] if name == "plain" else [name],
+            seed=seed,
+            settings={"training": {"lr": lr}},
+        )
+        for name, lr, seed in lrs
+    ]
+
+
+def test_runs_of_other_learning_rates_are_other_groups(tmp_path: Path) -> None:
+    runs = rates(tmp_path, [("kl", 0.01, 0), ("kl", 0.02, 0), ("kl", 0.02, 1)])
+    groups = group(read_runs(runs))
+    assert [one.label for one in groups] == ["kl (lr 0.01)", "kl (lr 0.02)"]
+    assert [one.seeds for one in groups] == [1, 2]
+    assert [one.deviation is None for one in groups] == [True, False]
+
+
+def test_a_method_is_compared_with_the_plain_student_that_was_trained_alike(tmp_path: Path) -> None:
+    runs = rates(tmp_path, [("plain", 0.01, 0), ("plain", 0.02, 0), ("kl", 0.02, 0)])
+    groups = {one.label: one for one in group(read_runs(runs))}
+    assert groups["kl"].baseline == "plain (lr 0.02)"
+    alone = rates(tmp_path / "alone", [("plain", 0.01, 0), ("kl", 0.02, 0)])
+    assert [one.comparison for one in group(read_runs(alone))] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"data": {"batch_size": 4}},
+        {"training": {"steps": 20}},
+        {"teacher": {"network": "fcn"}},
+        {"distill": {}},
+    ],
+    ids=["data", "steps", "teacher", "terms"],
+)
+def test_everything_but_the_seed_keeps_runs_apart(
+    tmp_path: Path, settings: dict[str, dict[str, object]]
+) -> None:
+    losses = ["kl"] if "distill" not in settings else ["kl", "mgd"]
+    own = {key: value for key, value in settings.items() if key != "distill"}
+    runs = [
+        make_run(tmp_path / "a", name="kl", losses=["kl"]),
+        make_run(tmp_path / "b", name="kl", losses=losses, seed=1, settings=own),
+    ]
+    groups = group(read_runs(runs))
+    assert [len(one.runs) for one in groups] == [1, 1]
+    assert len({one.label for one in groups}) == 2
+
+
+@pytest.mark.parametrize("key", ["device", "devices", "checkpoint_every", "log_every"])
+def test_what_changes_no_weights_keeps_runs_together(tmp_path: Path, key: str) -> None:
+    runs = [
+        make_run(tmp_path / "a", name="a", settings={"data": {"root": "here", "workers": 0}}),
+        make_run(
+            tmp_path / "b",
+            name="a",
+            seed=1,
+            settings={"data": {"root": "there", "workers": 2}, "training": {key: 7}},
+        ),
+    ]
+    assert [one.seeds for one in group(read_runs(runs))] == [2]
+
+
+def test_two_runs_of_one_config_and_seed_are_both_there_and_count_once(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / f"{n}" / "a", name="a", miou=0.4 + n / 10) for n in range(2)]
+    (own,) = group(read_runs(runs))
+    assert [run.label for run in own.runs] == ["a, 0/a", "a, 1/a"]
+    assert (own.seeds, own.deviation) == (1, None)
+    assert own.miou == pytest.approx(0.45)
+
+
+def test_scores_of_other_images_share_no_panel_and_no_comparison(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / "p", name="plain"),
+        make_run(tmp_path / "k", name="kl", losses=["kl"], changed={"images": 500}),
+    ]
+    groups = group(read_runs(runs))
+    assert list(panels(groups)) == ["camvid, 101 val images", "camvid, 500 val images"]
+    assert [one.comparison for one in groups] == [None, None]
+
+
 def test_ranks_are_means_over_seeds(tmp_path: Path) -> None:
     runs = []
     for seed, (plain, kl) in enumerate([(0.3, 0.4), (0.35, 0.36), (0.4, 0.39)]):
         runs.append(make_run(tmp_path / f"p{seed}", name="plain", miou=plain, seed=seed))
         runs.append(make_run(tmp_path / f"k{seed}", name="kl", miou=kl, losses=["a"], seed=seed))
-    groups = group(read_runs(runs))
-    assert mean_ranks(groups) == pytest.approx({"plain": 5 / 3, "kl": 4 / 3})
-    assert mean_ranks(groups[:1]) == {}
-    assert mean_ranks([]) == {}
+    ranks = {one.label: one.summary.rank for one in group(read_runs(runs))}
+    assert ranks == pytest.approx({"plain": 5 / 3, "kl": 4 / 3})
 
 
-def test_means_are_over_the_runs_that_know_the_number(tmp_path: Path) -> None:
+def test_a_mean_is_over_all_runs_or_there_is_none(tmp_path: Path) -> None:
     runs = [make_run(tmp_path / "a", name="a", seed=0, params_m=2.0)]
     runs.append(make_run(tmp_path / "b", name="a", seed=1, params_m=None))
-    own = Group("a", "a", tuple(read_runs(runs)))
-    assert own.mean("params_m") == 2.0
-    assert own.mean("energy_kwh") is None
-    assert own.best == pytest.approx(0.404)
+    (own,) = group(read_runs(runs))
+    assert own.summary.mean_of("params_m") is None
+    assert own.summary.mean_of("seconds") == 612.4
+    assert own.summary.best_mean == pytest.approx(0.404)
     assert own.deviation == pytest.approx(0.0, abs=1e-9)

@@ -5,13 +5,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from segdistill.errors import RunFolderError
 from segdistill.files import write_whole
-from segdistill.reporting.page import write_report
+from segdistill.reporting.page import SECTIONS, write_report
 
 from .folders import make_cohort, make_run
 
@@ -127,13 +128,28 @@ def test_several_seeds_become_one_row_with_an_interval(tmp_path: Path) -> None:
 
 
 def test_a_single_bare_run_has_a_page(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "a", name="lonely", params_m=None, pictures=[])
-    for name in ("resolved.yaml", "environment.json", "confusion.json", "metrics.jsonl"):
-        (run / name).unlink()
+    run = make_run(tmp_path / "a", name="lonely", params_m=None, bare=True)
     _, page = report([run], tmp_path / "report.html")
     assert "lonely reaches 40.0 mIoU on 101 val images." in page.text
     assert "against plain" not in page.text
     assert "How sure is this?" not in page.text
+
+
+def test_two_learning_rates_have_a_page_that_says_so(tmp_path: Path) -> None:
+    runs = [
+        make_run(tmp_path / f"{lr}", name="kl", losses=["kl"], settings={"training": {"lr": lr}})
+        for lr in (0.01, 0.02)
+    ]
+    _, page = report(runs, tmp_path / "report.html")
+    assert "kl (lr 0.01) reaches 40.0 mIoU" in page.text
+    assert "Training differs between these runs in training.lr (0.01 or 0.02)." in page.text
+
+
+@pytest.mark.parametrize("name", SECTIONS)
+def test_every_section_is_a_file_beside_its_template(name: str) -> None:
+    folder = files("segdistill.reporting.sections")
+    assert folder.joinpath(f"{name}.py").is_file()
+    assert folder.joinpath(f"{name}.html").is_file()
 
 
 def test_has_headings_captions_and_a_language(tmp_path: Path) -> None:

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdistill.files import read_metrics
 from segdistill.reporting.plots import (
     confusion_figure,
     curves_figure,
     row_shares,
     write_run_pictures,
 )
+from segdistill.runs.metrics import evaluation_lines, read_metrics
 
 from .folders import make_run
 
@@ -28,7 +28,7 @@ def test_writes_curves_matrix_and_table(tmp_path: Path) -> None:
     assert not list(run.glob("*.tmp"))
 
 
-def test_the_table_has_a_row_a_step_with_losses_and_scores(tmp_path: Path) -> None:
+def test_the_table_has_a_row_per_step_with_losses_and_scores(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", name="a", losses=["pixelwise_kl"])
     write_run_pictures(run)
     with (run / "results.csv").open(newline="") as file:
@@ -37,8 +37,7 @@ def test_the_table_has_a_row_a_step_with_losses_and_scores(tmp_path: Path) -> No
     assert set(rows[0]) >= {"step", "loss", "loss/task", "loss/pixelwise_kl", "lr", "miou"}
     scored = [row for row in rows if row["miou"]]
     assert [row["step"] for row in scored] == ["100", "200", "300", "400"]
-    line = next(one for one in read_metrics(run) if one["kind"] == "evaluation")
-    assert float(scored[0]["miou"]) == line["miou"]
+    assert float(scored[0]["miou"]) == evaluation_lines(read_metrics(run))[0].miou
 
 
 def test_the_curves_hold_the_logged_values(tmp_path: Path) -> None:
@@ -46,7 +45,7 @@ def test_the_curves_hold_the_logged_values(tmp_path: Path) -> None:
     losses, scores = curves_figure(metrics).axes
     assert [line.get_label() for line in losses.lines] == ["loss", "task", "pixelwise_kl"]
     assert list(scores.lines[0].get_xdata()) == [100, 200, 300, 400]
-    logged = [100 * line["miou"] for line in metrics if line["kind"] == "evaluation"]
+    logged = [100 * line.miou for line in evaluation_lines(metrics)]
     assert list(scores.lines[0].get_ydata()) == pytest.approx(logged)
 
 
@@ -59,7 +58,4 @@ def test_the_matrix_shows_shares_of_the_true_class() -> None:
 
 
 def test_leaves_out_what_has_no_source(tmp_path: Path) -> None:
-    run = make_run(tmp_path / "a", name="a")
-    (run / "metrics.jsonl").unlink()
-    (run / "confusion.json").unlink()
-    assert write_run_pictures(run) == []
+    assert write_run_pictures(make_run(tmp_path / "a", name="a", bare=True)) == []

@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from segdistill.errors import RunFolderError
-from segdistill.files import read_metrics
 from segdistill.reporting.runs import read_runs
 
 from .folders import make_cohort, make_run
@@ -43,25 +42,16 @@ def test_finds_the_pictures_of_names_with_underscores(tmp_path: Path) -> None:
 
 
 def test_reads_a_folder_with_nothing_but_a_result(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "bare", name="bare")
-    for name in ("resolved.yaml", "environment.json", "confusion.json", "metrics.jsonl"):
-        (folder / name).unlink()
-    for file in (folder / "predictions").iterdir():
-        file.unlink()
-    run = read_runs([folder])[0]
+    run = read_runs([make_run(tmp_path / "bare", name="bare", bare=True)])[0]
     assert (run.network, run.confusion, run.metrics, run.pictures) == ("", None, [], {})
 
 
 def test_leaves_out_a_line_that_a_killed_run_cut_short(tmp_path: Path) -> None:
-    metrics = read_metrics(make_run(tmp_path / "a", name="a"))
-    assert len(metrics) == 44
-    assert read_metrics(tmp_path) == []
+    assert len(read_runs([make_run(tmp_path / "a", name="a")])[0].metrics) == 44
 
 
 def test_refuses_an_unfinished_run_and_no_run(tmp_path: Path) -> None:
-    folder = make_run(tmp_path / "a", name="a")
-    (folder / "result.json").unlink()
-    with pytest.raises(RunFolderError, match=r"a: expected a finished run with result\.json"):
-        read_runs([folder])
+    with pytest.raises(RunFolderError, match="a: expected a finished run"):
+        read_runs([tmp_path / "a"])
     with pytest.raises(RunFolderError, match="expected at least one run folder, got none"):
         read_runs([])

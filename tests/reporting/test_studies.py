@@ -1,20 +1,18 @@
 """Reading a study folder: what is planned, finished, failed, and still to come."""
 
-import json
 import shutil
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from segdistill.errors import RunFolderError
-from segdistill.reporting.studies import is_study, read_study, study_groups
+from segdistill.reporting.studies import read_study, study_groups
+from segdistill.runs.result import read_result, write_result
+from segdistill.runs.study import final_folder, seed_folder, write_chosen
 
-from .folders import make_run, make_study
-
-
-def test_knows_a_study_by_its_file(tmp_path: Path) -> None:
-    assert is_study(make_study(tmp_path / "study", seeds=1))
-    assert not is_study(make_run(tmp_path / "run", name="a"))
+from .folders import make_study
 
 
 def test_groups_have_the_order_of_the_plan_and_the_names_of_their_folders(tmp_path: Path) -> None:
@@ -24,7 +22,7 @@ def test_groups_have_the_order_of_the_plan_and_the_names_of_their_folders(tmp_pa
     assert [len(one.runs) for one in groups] == [1, 3, 3, 3, 3, 3]
     assert groups[1].runs[2].label == "plain, seed 2"
     assert [one.baseline for one in groups] == [None, None, "plain", "plain", "plain", "plain"]
-    assert len(study.runs) == 16
+    assert len(study.runs) == 15
 
 
 def test_pairs_are_compared_apart(tmp_path: Path) -> None:
@@ -33,13 +31,13 @@ def test_pairs_are_compared_apart(tmp_path: Path) -> None:
     assert study.pairs == ("small", "large")
     assert [one.label for one in groups][:3] == ["teacher", "plain (small)", "kl (small)"]
     assert groups[-1].baseline == "plain (large)"
-    assert groups[-1].pair == "large"
-    assert {len(one.paired) for one in groups if one.comparison} == {3}
+    assert groups[-1].panel == "large"
+    assert {len(one.summary.differences) for one in groups if one.comparison} == {3}
 
 
 def test_seeds_are_ordered_as_numbers(tmp_path: Path) -> None:
     study = read_study(make_study(tmp_path / "study", seeds=11))
-    seeds = [run.result["seed"] for run in study.students["student"]["kl"]]
+    seeds = [run.result.seed for run in study.students["student"]["kl"]]
     assert seeds == list(range(11))
 
 
@@ -48,12 +46,12 @@ def test_a_failed_run_is_kept_with_its_error_and_leaves_the_comparison(tmp_path:
     study = read_study(folder)
     (failure,) = study.failures
     assert (failure.pair, failure.method, failure.seed) == ("student", "kl", 2)
-    assert (failure.error, failure.step) == ("got nan", None)
+    assert (failure.error, failure.step) == ("got nan", 36)
     assert study.unfinished == 0
     groups = {one.label: one for one in study_groups(study)}
     assert len(groups["kl"].runs) == 3
-    assert [seed for seed, _ in groups["kl"].paired] == [0, 1, 3]
-    assert [seed for seed, _ in groups["lad"].paired] == [0, 1, 2, 3]
+    assert [seed for seed, _ in groups["kl"].summary.differences] == [0, 1, 3]
+    assert [seed for seed, _ in groups["lad"].summary.differences] == [0, 1, 2, 3]
 
 
 def test_a_method_of_which_nothing_finished_takes_no_seeds_from_the_others(tmp_path: Path) -> None:
@@ -62,16 +60,15 @@ def test_a_method_of_which_nothing_finished_takes_no_seeds_from_the_others(tmp_p
     groups = {one.label: one for one in study_groups(study)}
     assert "kl" not in groups
     assert len(study.failures) == 3
-    assert len(groups["lad"].paired) == 3
+    assert len(groups["lad"].summary.differences) == 3
 
 
 def test_an_interrupted_study_counts_what_is_to_come(tmp_path: Path) -> None:
     folder = make_study(tmp_path / "study", seeds=3)
-    shutil.rmtree(folder / "final" / "student" / "seed-2")
-    (folder / "final" / "student" / "seed-1" / "kl" / "result.json").unlink()
-    (folder / "chosen.json").unlink()
-    with (folder / "trials.jsonl").open("a") as out:
-        out.write('{"pair": "stu')
+    shutil.rmtree(seed := folder / seed_folder("student", 2))
+    assert not seed.exists()
+    shutil.rmtree(final_folder(folder, "student", 1, "kl"))
+    write_chosen(folder, {})
     study = read_study(folder)
     assert study.unfinished == 6
     assert study.chosen == {}
@@ -86,10 +83,14 @@ def test_a_teacher_that_is_not_on_this_machine_is_left_out(tmp_path: Path) -> No
     assert study_groups(study)[0].label == "plain"
 
 
-def test_a_teacher_scored_on_another_split_is_left_out(tmp_path: Path) -> None:
+@pytest.mark.parametrize("changed", [{"split": "test"}, {"images": 500}, {"pixels": 1}])
+def test_a_teacher_that_was_scored_on_other_images_is_left_out(
+    tmp_path: Path, changed: Mapping[str, object]
+) -> None:
     folder = make_study(tmp_path / "study", seeds=1)
-    file = tmp_path / "study-teacher" / "result.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"split": "test"}))
+    teacher = tmp_path / "study-teacher"
+    assert list(read_study(folder).teachers) == ["student"]
+    write_result(teacher, replace(read_result(teacher), **changed))  # type: ignore[arg-type]
     assert read_study(folder).teachers == {}
 
 

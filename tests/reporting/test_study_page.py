@@ -1,7 +1,6 @@
 """The page of a study: everything that happened is on it, failures first."""
 
 import csv
-import json
 import shutil
 import subprocess
 import sys
@@ -10,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from segdistill.reporting.study_page import write_study_report
+from segdistill.runs.study import final_folder, seed_folder, write_study_results
 
+from .analysed import write_images
 from .folders import make_study
 from .test_page import Page
-from .test_pictures import analyse
 
 FAILED = {("skd", 2): "loss pairwise_similarity: got nan <step 37>"}
 
@@ -22,13 +22,8 @@ FAILED = {("skd", 2): "loss pairwise_similarity: got nan <step 37>"}
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = make_study(tmp_path_factory.mktemp("study") / "camvid", seeds=8, failed=FAILED)
     costs = {"together_seconds": 900.0, "parts_seconds": 880.0, "apart_seconds": 1500.0}
-    (folder / "results.json").write_text(json.dumps({"cost": costs}))
-    analyse(
-        folder / "analyses",
-        folder / "final" / "student" / "seed-0" / "plain",
-        ("street_1", "odd"),
-        ("input", "truth", "plain", "kl"),
-    )
+    write_study_results(folder, {"cost": costs})
+    write_images(folder, final_folder(folder, "student", 0, "plain"))
     write_study_report(folder)
     return folder
 
@@ -47,7 +42,7 @@ def test_writes_page_and_tables_next_to_each_other(study: Path, tmp_path: Path) 
     assert {row["method"]: row["failed"] for row in rows}["skd"] == "1"
 
 
-def test_says_a_sentence_a_method(page: Page) -> None:
+def test_says_a_sentence_per_method(page: Page) -> None:
     # All eight seeds of kl count though one of skd failed: the least p for four methods is 4 / 128,
     # and with the seven that are left to skd it is 4 / 64.
     assert "kl is better than plain: +2.3 mIoU points" in page.text
@@ -58,12 +53,12 @@ def test_says_a_sentence_a_method(page: Page) -> None:
 
 def test_shows_failed_runs_with_their_error(page: Page) -> None:
     assert "1 of 8 final runs of skd failed." in page.text
-    assert "loss pairwise_similarity: got nan <step 37>" in page.text
+    assert "skd 2 36 loss pairwise_similarity: got nan <step 37>" in page.text
 
 
 def test_shows_the_search_with_every_trial(page: Page) -> None:
     rows = sum(tag == "code" for tag, _ in page.elements)
-    assert rows >= 30, "a config hash a trial"
+    assert rows >= 30, "a config hash per trial"
     assert "failed: loss task: expected a finite value, got nan" in page.text
     assert "pixelwise_kl weight" in page.text
     labels = [a.get("aria-label") or "" for _, a in page.elements]
@@ -74,7 +69,7 @@ def test_shows_costs_and_what_cohorts_saved(page: Page) -> None:
     assert "39 runs took 900 seconds of training together" in page.text
     assert "one by one they would have taken 1,500, 1.67 times as long" in page.text
     assert "add up to 880 seconds: the cohorts took 1.02 times that" in page.text
-    assert "CO₂ at 0.48 kg a kWh" in page.text
+    assert "CO₂ at 0.48 kg per kWh" in page.text
 
 
 def test_shows_protocol_configs_and_references(page: Page) -> None:
@@ -112,10 +107,8 @@ def test_ids_are_unique_and_addresses_stay_inside(page: Page) -> None:
 
 
 def test_a_study_half_done_without_search_has_a_page(tmp_path: Path) -> None:
-    folder = make_study(tmp_path / "s", pairs=("x", "y"), seeds=2, trials=0)
-    for name in ("plan.json", "trials.jsonl", "chosen.json"):
-        (folder / name).unlink()
-    shutil.rmtree(folder / "final" / "y" / "seed-1")
+    folder = make_study(tmp_path / "s", pairs=("x", "y"), seeds=2, trials=0, planned=False)
+    shutil.rmtree(folder / seed_folder("y", 1))
     write_study_report(folder)
     page = Page((folder / "report.html").read_text(encoding="utf-8"))
     assert "On one seed" in page.text

@@ -28,7 +28,7 @@ def test_csv_reads_back_every_number(groups: list[Group]) -> None:
     rows = list(csv.DictReader(io.StringIO(results_csv(groups, failed={("large", "kl"): 2}))))
     assert len(rows) == len(groups) == 13
     for row, own in zip(rows, groups, strict=True):
-        assert (row["pair"], row["method"]) == (own.pair, own.name)
+        assert (row["pair"], row["method"]) == (own.panel, own.name)
         assert float(row["miou_mean"]) == own.miou
         assert row["failed"] == ("2" if own.label == "kl (large)" else "0")
         if own.comparison is not None:
@@ -38,12 +38,12 @@ def test_csv_reads_back_every_number(groups: list[Group]) -> None:
     assert rows[0]["difference"] == rows[0]["energy_kwh"] == rows[0]["miou_sd"] == ""
 
 
-def test_latex_has_seven_cells_a_row_and_balanced_braces(groups: list[Group]) -> None:
+def test_latex_has_seven_cells_per_row_and_balanced_braces(groups: list[Group]) -> None:
     text = results_tex(groups)
     body = text[text.index(r"\begin{tabular}") : text.index(r"\end{tabular}")]
     rows = [line for line in body.splitlines() if line.endswith(r"\\")]
     wide = [line for line in rows if not line.startswith(r"\multicolumn")]
-    assert len(wide) == 1 + 7 + 7, "head, then teacher and six methods a pair"
+    assert len(wide) == 1 + 7 + 7, "head, then teacher and six methods per pair"
     assert {len(re.findall(r"(?<!\\)&", line)) for line in wide} == {6}
     plain = re.sub(r"\\[{}]", "", text)
     assert plain.count("{") == plain.count("}")

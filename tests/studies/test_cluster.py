@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from segdistill.config import StudyConfig
+from segdistill.runs.layout import FAILED, RESULT, SETTINGS, STUDENT
 from segdistill.studies.cluster import write_files
 from segdistill.studies.runner import run_study
 from segdistill.training.events import Event, Note, Progress
@@ -48,7 +49,7 @@ def test_a_node_that_dies_loses_nothing_that_was_finished(
         if isinstance(event, Note) and "done on node" in event.text:
             done_on.append(event.text.rpartition(" ")[2])
         if isinstance(event, Progress) and event.stage == "study, final runs" and event.done == 2:
-            files = (tmp_path / "ray").rglob("result.json")
+            files = (tmp_path / "ray").rglob(RESULT)
             finished.update({file: file.stat().st_mtime_ns for file in files})
             cluster.remove_node(node, allow_graceful=False)
 
@@ -64,9 +65,9 @@ def test_a_node_that_dies_loses_nothing_that_was_finished(
 
 
 def test_what_says_that_a_run_has_ended_is_written_last(tmp_path: Path) -> None:
-    names = ["kl/result.json", "kl/model.safetensors", "plain/failed.json", "plain/resolved.yaml"]
+    names = [f"kl/{RESULT}", f"kl/{STUDENT}", f"plain/{FAILED}", f"plain/{SETTINGS}"]
     write_files(tmp_path, {name: name.encode() for name in names})
     written = {name: (tmp_path / name).stat().st_mtime_ns for name in names}
-    ends = written["kl/result.json"], written["plain/failed.json"]
-    assert min(ends) >= max(written["kl/model.safetensors"], written["plain/resolved.yaml"])
-    assert (tmp_path / "kl" / "result.json").read_bytes() == b"kl/result.json"
+    result, student, failed, settings = (written[name] for name in names)
+    assert min(result, failed) >= max(student, settings)
+    assert (tmp_path / names[0]).read_bytes() == names[0].encode()

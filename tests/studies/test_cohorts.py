@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 
 from segdistill.config import StudyConfig
+from segdistill.runs.study import CohortCost, LearnerCost
 from segdistill.studies.cohorts import job_seconds, matched_steps, round_jobs, seed_jobs
-from segdistill.training.measure import CohortCost, LearnerCost
 
 Make = Callable[..., StudyConfig]
 NOTHING: dict[str, dict[str, object]] = {"plain": {}, "kl": {}, "lad": {}}
@@ -24,10 +24,9 @@ def cost(free_mib: float | None = 10_000.0) -> CohortCost:
 
 def test_all_methods_of_a_seed_share_one_teacher_and_one_stream(small: Make) -> None:
     (job,) = seed_jobs(small(), "student", 3, NOTHING, cost())
-    assert list(job.trees) == ["plain", "kl", "lad"]
+    assert list(job.configs) == ["plain", "kl", "lad"]
     assert job.folder == "final/student/seed-3"
-    assert {tree["data"]["seed"] for tree in job.trees.values()} == {3}
-    assert {name: config.tree() for name, config in job.configs().items()} == job.trees
+    assert {config.data.seed for config in job.configs.values()} == {3}
 
 
 @pytest.mark.parametrize(
@@ -44,7 +43,7 @@ def test_a_cohort_is_as_large_as_memory_allows(
     small: Make, limit: float, cohorts: list[list[str]]
 ) -> None:
     study = small(f"engine.memory_mib={limit}")
-    assert [[*job.trees] for job in seed_jobs(study, "student", 0, NOTHING, cost())] == cohorts
+    assert [[*job.configs] for job in seed_jobs(study, "student", 0, NOTHING, cost())] == cohorts
 
 
 def test_four_fifths_of_free_memory_is_the_limit_by_default(small: Make) -> None:
@@ -59,7 +58,7 @@ def test_seconds_buy_fewer_steps_of_a_dearer_method(small: Make) -> None:
     steps = {m: matched_steps(study, cost(), m, 4000) for m in NOTHING}
     assert steps == {"plain": 4000, "kl": round(4000 * 11 / 61), "lad": round(4000 * 11 / 71)}
     jobs = seed_jobs(small("match=seconds", "training.steps=4000"), "student", 0, NOTHING, cost())
-    assert [[*job.trees] for job in jobs] == [["plain"], ["kl"], ["lad"]]
+    assert [[*job.configs] for job in jobs] == [["plain"], ["kl"], ["lad"]]
 
 
 def test_a_cohort_costs_one_teacher_and_separate_runs_one_each(small: Make) -> None:
@@ -69,7 +68,7 @@ def test_a_cohort_costs_one_teacher_and_separate_runs_one_each(small: Make) -> N
 
 
 def test_trials_know_how_earlier_ones_stood_at_each_rung(small: Make) -> None:
-    from segdistill.studies.trials import Trial
+    from segdistill.runs.trials import Trial
 
     study = small("search.pruning={rungs: 2}")
     earlier = [

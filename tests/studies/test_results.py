@@ -1,15 +1,25 @@
 """Results: numbers that can be worked out by hand, failures kept, cost of cohorts."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from segdistill.config import StudyConfig
-from segdistill.files import write_json
+from segdistill.runs.result import Best, Failure, Result, has_result, write_failure, write_result
+from segdistill.runs.study import (
+    Choice,
+    CohortCost,
+    LearnerCost,
+    final_folder,
+    find_final_runs,
+    write_chosen,
+    write_measured,
+)
+from segdistill.runs.trials import Trial, append_trial
 from segdistill.studies.results import summarize_study
-from segdistill.studies.trials import Trial, append_trial
 
 Make = Callable[..., StudyConfig]
 SCORES = {
@@ -19,40 +29,134 @@ SCORES = {
 }
 
 
-def result(seed: int, method: str, miou: float) -> dict[str, Any]:
-    distils = method != "plain"
-    return {
-        "miou": miou,
-        "iou": {"road": miou + 0.1, "sign": miou - 0.1, "bus": None},
-        "steps": 100,
-        "own_seconds": 10.0,
-        "batch_seconds": 2.0 + seed,
-        "teacher_seconds": 5.0,
-        "seconds": 12.0 + seed + 5.0 * distils,
-        "peak_memory_mib": 100.0,
-        "energy_kwh": None,
-    }
+# What the release before this test wrote for these scores.
+LAD = {
+    "params": {"training.lr": 0.02},
+    "search_miou": 0.3,
+    "search_error": None,
+    "trials": {"done": 0, "pruned": 0, "failed": 0},
+    "miou": {"0": 0.41, "2": 0.43, "3": 0.47, "4": 0.47, "5": 0.51},
+    "mean": 0.458,
+    "best_mean": None,
+    "deviation": 0.03898717737923586,
+    "rank": 2.4,
+    "against_plain": {
+        "seeds": 5,
+        "mean": 0.458,
+        "deviation": 0.03898717737923586,
+        "difference": {
+            "low": -0.011601747613165122,
+            "estimate": 0.0019999999999999797,
+            "high": 0.01560174761316508,
+            "confidence": 0.95,
+        },
+        "p": 1.0,
+        "p_holm": 1.0,
+        "smallest_p": 0.0625,
+        "improvement": 0.52,
+        "claimed": False,
+    },
+    "classes": {
+        "road": {
+            "seeds": 5,
+            "mean": 0.0019999999999999797,
+            "deviation": 0.01095445115010331,
+            "difference": {
+                "low": -0.011601747613165118,
+                "estimate": 0.0019999999999999797,
+                "high": 0.015601747613165077,
+                "confidence": 0.95,
+            },
+            "p": 1.0,
+            "p_holm": 1.0,
+            "smallest_p": 0.125,
+            "improvement": 0.6,
+            "claimed": False,
+        },
+        "sign": {
+            "seeds": 5,
+            "mean": 0.0019999999999999797,
+            "deviation": 0.01095445115010331,
+            "difference": {
+                "low": -0.011601747613165118,
+                "estimate": 0.0019999999999999797,
+                "high": 0.015601747613165077,
+                "confidence": 0.95,
+            },
+            "p": 1.0,
+            "p_holm": 1.0,
+            "smallest_p": 0.125,
+            "improvement": 0.6,
+            "claimed": False,
+        },
+    },
+    "cost": {"seconds": 19.8, "own_seconds": 10.0, "peak_memory_mib": 100.0, "energy_kwh": None},
+    "failed": {"1": "expected a finite loss"},
+}
+
+
+def result(seed: int, method: str, miou: float, **changed: Any) -> Result:
+    return Result(
+        name=method,
+        method=method,
+        split="val",
+        miou=miou,
+        pixel_accuracy=0.9,
+        iou={"road": miou + 0.1, "sign": miou - 0.1, "bus": None},
+        config_hash="0123456789ab",
+        seed=seed,
+        data_seed=seed,
+        step=100,
+        steps=100,
+        **{
+            "own_seconds": 10.0,
+            "batch_seconds": 2.0 + seed,
+            "teacher_seconds": 5.0,
+            "seconds": 12.0 + seed + 5.0 * (method != "plain"),
+            "peak_memory_mib": 100.0,
+            **changed,
+        },
+    )
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     for method, scores in SCORES.items():
         for seed, miou in enumerate(scores):
-            folder = tmp_path / "final" / "student" / f"seed-{seed}" / method
+            folder = final_folder(tmp_path, "student", seed, method)
             folder.mkdir(parents=True)
             if miou is None:
-                write_json(folder / "failed.json", {"error": "expected a finite loss"})
+                write_failure(folder, Failure(error="expected a finite loss", step=7))
             else:
-                write_json(folder / "result.json", result(seed, method, miou))
-    chosen = {"trial": 0, "params": {"training.lr": 0.02}, "miou": 0.3, "error": None}
-    write_json(tmp_path / "chosen.json", {"student": dict.fromkeys(SCORES, chosen)})
-    learners = {method: {"seconds": 0.1} for method in SCORES}
-    cost = {"batch_seconds": 0.02, "teacher_seconds": 0.05, "learners": learners}
-    write_json(tmp_path / "measured.json", {"student": cost})
+                write_result(folder, result(seed, method, miou))
+    choice = Choice(0, {"training.lr": 0.02}, 0.3)
+    write_chosen(tmp_path, {"student": dict.fromkeys(SCORES, choice)})
+    learners = {method: LearnerCost(0.1, None, None) for method in SCORES}
+    write_measured(tmp_path, {"student": CohortCost(0.02, 0.05, learners, None)})
     for number, status in enumerate(("done", "pruned", "pruned")):
         trial = Trial("student", "kl", number, {}, 0, "h", status, 0.1, 4, 4, 1.0)  # type: ignore[arg-type]
-        append_trial(tmp_path / "trials.jsonl", trial)
+        append_trial(tmp_path, trial)
     return tmp_path
+
+
+def test_the_numbers_are_those_of_the_release_before(small: Make, out: Path) -> None:
+    found = summarize_study(small("seeds=6"), out)["pairs"]["student"]["methods"]["lad"]
+    assert list(found) == list(LAD)
+    flat, expected = (_flat(tree) for tree in (found, LAD))
+    assert flat.keys() == expected.keys()
+    for path, value in expected.items():
+        if isinstance(value, float):
+            assert flat[path] == pytest.approx(value, rel=1e-12), path
+        else:
+            assert flat[path] == value, path
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        own = _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) and value else None
+        found |= {f"{prefix}{key}": value} if own is None else own
+    return found
 
 
 def test_methods_are_compared_seed_by_seed(small: Make, out: Path) -> None:
@@ -109,8 +213,9 @@ def test_a_cohort_pays_for_batch_and_teacher_once(small: Make, out: Path) -> Non
 def test_a_method_of_which_nothing_finished_is_shown_and_not_compared(
     small: Make, out: Path
 ) -> None:
-    for file in out.glob("final/student/*/lad/result.json"):
-        file.unlink()
+    for run in find_final_runs(out):
+        if run.method == "lad" and has_result(run.folder):
+            shutil.rmtree(run.folder)
     pair = summarize_study(small("seeds=6"), out)["pairs"]["student"]
     assert pair["methods"]["lad"]["mean"] is None
     assert pair["methods"]["lad"]["against_plain"] is None
@@ -120,9 +225,9 @@ def test_a_method_of_which_nothing_finished_is_shown_and_not_compared(
 def test_a_stage_before_training_is_a_part_that_separate_runs_have_as_well(
     small: Make, out: Path
 ) -> None:
-    file = out / "final" / "student" / "seed-0" / "kl" / "result.json"
+    folder = final_folder(out, "student", 0, "kl")
     before = summarize_study(small("seeds=[0]"), out)["cost"]["parts_seconds"]
-    write_json(file, result(0, "kl", 0.45) | {"own_seconds": 17.0, "prepare_seconds": 7.0})
+    write_result(folder, result(0, "kl", 0.45, own_seconds=17.0, prepare_seconds=7.0))
     after = summarize_study(small("seeds=[0]"), out)["cost"]["parts_seconds"]
     assert after - before == pytest.approx(7.0)
 
@@ -130,9 +235,9 @@ def test_a_stage_before_training_is_a_part_that_separate_runs_have_as_well(
 def test_the_best_on_the_way_stands_beside_the_result(small: Make, out: Path) -> None:
     assert _best(small("seeds=2"), out) is None  # nothing was scored on the way
     for seed, best in enumerate((0.5, 0.6)):
-        file = out / "final" / "student" / f"seed-{seed}" / "kl" / "result.json"
-        scored = {"best": {"step": 50, "miou": best}}
-        write_json(file, result(seed, "kl", SCORES["kl"][seed] or 0.0) | scored)
+        folder = final_folder(out, "student", seed, "kl")
+        scored = result(seed, "kl", SCORES["kl"][seed] or 0.0, best=Best(50, best))
+        write_result(folder, scored)
     assert _best(small("seeds=2"), out) == pytest.approx(0.55)
 
 

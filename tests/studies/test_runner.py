@@ -8,14 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import yaml
 
 from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json
+from segdistill.runs.layout import RESULT
+from segdistill.runs.result import read_failure, read_result
+from segdistill.runs.study import (
+    final_folder,
+    find_final_runs,
+    plan_file,
+    read_chosen,
+    read_measured,
+    read_plan,
+    write_study,
+)
+from segdistill.runs.trials import Trial, append_trial, read_trials
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import choose, run_study
-from segdistill.studies.trials import Trial, append_trial, read_trials
 from segdistill.training.events import Event, Note, Progress
 
 Make = Callable[..., StudyConfig]
@@ -25,15 +34,16 @@ LAD = {"distill": [{"loss": "layer_angular"}], "space": {}}
 
 def findings(out: Path) -> dict[str, object]:
     """Everything in a study folder that does not depend on the clock."""
+    results = {run: read_result(run.folder) for run in find_final_runs(out)}
     finals = {
-        str(file.relative_to(out)): (read_json(file)["miou"], read_json(file)["config_hash"])
-        for file in sorted(out.glob("final/*/*/*/result.json"))
+        (run.pair, run.seed, run.method): (result.miou, result.config_hash)
+        for run, result in results.items()
     }
     trials = sorted(
         (t.method, t.trial, json.dumps(dict(t.params)), t.status, t.miou, t.config_hash)
-        for t in read_trials(out / "trials.jsonl")
+        for t in read_trials(out)
     )
-    return {"finals": finals, "trials": trials, "chosen": read_json(out / "chosen.json")}
+    return {"finals": finals, "trials": trials, "chosen": read_chosen(out)}
 
 
 def kill_after(cohorts: int, stage: str) -> Callable[[Event], None]:
@@ -71,10 +81,10 @@ def test_a_study_killed_anywhere_ends_as_if_it_had_not_been(small: Make, tmp_pat
 def test_nothing_that_ended_is_run_again(small: Make, tmp_path: Path) -> None:
     study = small("search.trials=0")
     run_study(study, tmp_path / "study")
-    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")}
+    before = {file: file.stat().st_mtime_ns for file in tmp_path.rglob(RESULT)}
     said: list[Event] = []
     run_study(study, tmp_path / "study", resume=True, tell=said.append)
-    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("result.json")} == before
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob(RESULT)} == before
     assert not any(isinstance(event, Progress) for event in said)
 
 
@@ -91,16 +101,18 @@ def test_a_dry_run_writes_every_run_with_its_hash_and_trains_none(
     study = small()
     said: list[Event] = []
     run_study(study, tmp_path / "study", dry_run=True, tell=said.append)
-    plan = read_json(tmp_path / "study" / "plan.json")
-    hashes = [one["config_hash"] for job in plan["jobs"] for one in job["learners"].values()]
+    plan = read_plan(tmp_path / "study")
+    hashes = [run.config_hash for job in plan.jobs for run in job.learners.values()]
     assert len(hashes) == 3 * (2 + 2)
-    assert hashes[:6] == sorted(set(hashes[:6]), key=hashes.index)  # the trials' are known
+    assert None not in hashes[:6]  # the trials' are known
+    assert len(set(hashes[:6])) == 6
     assert hashes[6:] == [None] * 6  # those of the comparison depend on them
-    assert plan["estimate"]["apart_seconds"] > plan["estimate"]["final_seconds"] > 0
-    assert not list(tmp_path.rglob("result.json"))
+    assert plan.estimate is not None
+    assert plan.estimate.apart_seconds > plan.estimate.final_seconds > 0
+    assert not list(tmp_path.rglob(RESULT))
     assert any(isinstance(event, Note) and "12 runs in 4 cohorts" in event.text for event in said)
     run_study(study, tmp_path / "study")
-    trials = {t.config_hash for t in read_trials(tmp_path / "study" / "trials.jsonl")}
+    trials = {t.config_hash for t in read_trials(tmp_path / "study")}
     assert trials == set(hashes[:6])
 
 
@@ -108,11 +120,11 @@ def test_a_trial_that_diverges_is_recorded_and_not_chosen(small: Make, tmp_path:
     space = {"training.lr": [1e30, 0.02]}
     study = small(search={"sampler": "grid", "space": space}, methods={"kl": KL, "lad": LAD})
     run_study(study, tmp_path)
-    trials = read_trials(tmp_path / "trials.jsonl")
+    trials = read_trials(tmp_path)
     assert [(t.trial, t.status) for t in trials] == [(0, "failed")] * 3 + [(1, "done")] * 3
     assert all("expected a finite loss" in str(t.error) for t in trials[:3])
-    chosen = read_json(tmp_path / "chosen.json")["student"]
-    assert {method: found["trial"] for method, found in chosen.items()} == dict.fromkeys(chosen, 1)
+    chosen = read_chosen(tmp_path)["student"]
+    assert {method: found.trial for method, found in chosen.items()} == dict.fromkeys(chosen, 1)
 
 
 def test_a_final_run_that_diverges_is_recorded_and_the_others_go_on(
@@ -122,10 +134,11 @@ def test_a_final_run_that_diverges_is_recorded_and_the_others_go_on(
     run_study(healthy, tmp_path, dry_run=True)
     study = small("search.trials=0", "methods.lad=[{loss: layer_angular, weight: 1.0e+38}]")
     # So that it diverges when it is trained, and not when it is measured.
-    (tmp_path / "study.yaml").write_text(yaml.safe_dump(study.tree()))
+    write_study(tmp_path, study.tree())
     run_study(study, tmp_path)
-    failed = read_json(tmp_path / "final" / "student" / "seed-0" / "lad" / "failed.json")
-    assert "expected a finite loss" in failed["error"]
+    failure = read_failure(final_folder(tmp_path, "student", 0, "lad"))
+    assert "expected a finite loss" in failure.error
+    assert f"at step {failure.step};" in failure.error
     found = summarize_study(study, tmp_path)["pairs"]["student"]["methods"]
     assert set(found["lad"]["failed"]) == {"0", "1"}
     assert found["lad"]["against_plain"] is None
@@ -149,17 +162,17 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
 
 def test_what_was_measured_for_another_study_is_measured_again(small: Make, tmp_path: Path) -> None:
     run_study(small("search.trials=0"), tmp_path, dry_run=True)
-    (tmp_path / "plan.json").unlink()  # as where it was interrupted between two pairs
+    plan_file(tmp_path).unlink()  # as where it was interrupted between two pairs
     more = small("search.trials=0", methods={"cwd": [{"loss": "channelwise_kl"}]})
     run_study(more, tmp_path, dry_run=True)
-    assert set(read_json(tmp_path / "measured.json")["student"]["learners"]) == set(more.methods)
+    assert set(read_measured(tmp_path)["student"].learners) == set(more.methods)
 
 
 def test_what_is_measured_stands_whatever_the_engine(small: Make, tmp_path: Path) -> None:
     run_study(small("search.trials=0"), tmp_path, dry_run=True)
-    before = (tmp_path / "measured.json").read_text()
+    before = read_measured(tmp_path)
     run_study(small("search.trials=0", "engine.processes=2"), tmp_path, dry_run=True)
-    assert (tmp_path / "measured.json").read_text() == before
+    assert read_measured(tmp_path) == before
 
 
 def test_no_folder_is_made_for_a_study_that_cannot_be_trained(small: Make, tmp_path: Path) -> None:
@@ -178,7 +191,7 @@ def test_an_interrupt_after_the_last_step_of_a_cohort_ends_the_study(
     study = small("search.trials=0")
     with pytest.raises(KeyboardInterrupt, match="after step 4"):
         run_study(study, tmp_path / "stopped", tell=interrupt)
-    assert not (tmp_path / "stopped" / "final" / "student" / "seed-1").exists()
+    assert not final_folder(tmp_path / "stopped", "student", 1, "plain").exists()
     run_study(study, tmp_path / "stopped", resume=True)
     run_study(study, tmp_path / "whole")
     assert findings(tmp_path / "stopped") == findings(tmp_path / "whole")
@@ -192,10 +205,10 @@ def test_a_method_that_never_reached_the_end_of_a_trial_is_not_compared_untuned(
         return Trial("student", "kl", number, {}, 0, "h", status, miou, 2, 4, 1.0, error=error)  # type: ignore[arg-type]
 
     for one in (trial(0, "failed", "expected a finite loss"), trial(1, "pruned", None)):
-        append_trial(tmp_path / "trials.jsonl", one)
+        append_trial(tmp_path, one)
     found = choose(small(), tmp_path)["student"]
-    assert found["kl"]["error"] == "expected a finite loss"
-    assert found["lad"]["error"] == "no trial was trained to its end"
+    assert found["kl"].error == "expected a finite loss"
+    assert found["lad"].error == "no trial was trained to its end"
 
 
 def test_progress_counts_all_trials_of_the_study(small: Make, tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from segdistill.config import Range, Space
 from segdistill.errors import ConfigError
+from segdistill.runs.trials import Trial
 from segdistill.studies.suggest import grid_cells, suggest
-from segdistill.studies.trials import Trial
 
 SPACE: Space = {
     "training.lr": Range(low=1e-4, high=1e-1, log=True),

@@ -1,5 +1,6 @@
 """One cohort wherever it was sent: failures written down, folders to itself."""
 
+import pickle
 import threading
 import time
 from collections.abc import Callable
@@ -7,10 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 
 from segdistill.config import StudyConfig
 from segdistill.errors import DataError, RunFolderError
-from segdistill.files import read_json
+from segdistill.runs.layout import FAILED
+from segdistill.runs.result import has_result, read_failure
+from segdistill.runs.settings import has_settings
+from segdistill.runs.student import student_file
 from segdistill.studies.cohorts import Job
 from segdistill.studies.runs import final_config
 from segdistill.studies.work import work
@@ -20,8 +25,8 @@ Make = Callable[..., StudyConfig]
 
 
 def job(study: StudyConfig, *methods: str) -> Job:
-    trees = {method: final_config(study, "student", method, {}, 0).tree() for method in methods}
-    return Job("final", "student", 0, trees)
+    configs = {method: final_config(study, "student", method, {}, 0) for method in methods}
+    return Job("final", "student", 0, configs)
 
 
 def test_what_stops_a_whole_cohort_is_written_into_each_of_its_runs(
@@ -31,8 +36,8 @@ def test_what_stops_a_whole_cohort_is_written_into_each_of_its_runs(
     work(job(lost, "plain", "kl"), tmp_path)
     for method in ("plain", "kl"):
         folder = tmp_path / "final" / "student" / "seed-0" / method
-        assert "output_stride" in read_json(folder / "failed.json")["error"]
-        assert (folder / "resolved.yaml").exists()
+        assert "output_stride" in read_failure(folder).error
+        assert has_settings(folder)
 
 
 def test_another_run_in_the_folder_is_refused_and_not_taken_for_a_failure(
@@ -64,34 +69,37 @@ def test_a_folder_in_which_an_orphan_works_is_waited_for(small: Make, tmp_path: 
         assert not (tmp_path / one.folder / "plain").exists()
         # Another cohort of the seed, as where memory or budgets split it, does not wait.
         work(job(small(), "kl"), tmp_path)
-        assert (tmp_path / one.folder / "kl" / "result.json").exists()
+        assert has_result(tmp_path / one.folder / "kl")
     waiting.join()
-    assert (tmp_path / one.folder / "plain" / "result.json").exists()
+    assert has_result(tmp_path / one.folder / "plain")
 
 
 def test_a_run_that_stops_its_cohort_takes_no_other_with_it(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    backward = Learner.backward
+    seed = Learner.seed
 
-    def out_of_memory(learner: Learner, *given: object, **named: object) -> None:
-        if learner.name == "lad" and named["step"] == 2:
+    def out_of_memory(learner: Learner, step: int, part: int, fabric: Fabric) -> None:
+        if learner.name == "lad" and step == 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        backward(learner, *given, **named)  # type: ignore[arg-type]
+        seed(learner, step, part, fabric)
 
-    monkeypatch.setattr(Learner, "backward", out_of_memory)
+    monkeypatch.setattr(Learner, "seed", out_of_memory)
     one = job(small(), "plain", "kl", "lad")
     work(one, tmp_path)
     folder = tmp_path / one.folder
-    assert "out of memory" in read_json(folder / "lad" / "failed.json")["error"]
-    together = {
-        name: (folder / name / "model.safetensors").read_bytes() for name in ("plain", "kl")
-    }
+    assert "out of memory" in read_failure(folder / "lad").error
+    together = {name: student_file(folder / name).read_bytes() for name in ("plain", "kl")}
     work(job(small(), "plain", "kl"), tmp_path / "without")
     for name, weights in together.items():
-        assert (
-            tmp_path / "without" / one.folder / name / "model.safetensors"
-        ).read_bytes() == weights
+        assert student_file(tmp_path / "without" / one.folder / name).read_bytes() == weights
+
+
+def test_a_cohort_travels_to_other_processes(small: Make) -> None:
+    one = job(small(), "plain", "kl")
+    again = pickle.loads(pickle.dumps(one))
+    assert again == one
+    assert again.configs["kl"].hash() == one.configs["kl"].hash()
 
 
 def test_data_that_cannot_be_read_are_no_failure_of_a_method(
@@ -103,4 +111,4 @@ def test_data_that_cannot_be_read_are_no_failure_of_a_method(
     monkeypatch.setattr("segdistill.training.run.build_data", lost)
     with pytest.raises(DataError, match=r"a\.png"):
         work(job(small(), "plain", "kl"), tmp_path)
-    assert not [*tmp_path.rglob("failed.json")]
+    assert not [*tmp_path.rglob(FAILED)]

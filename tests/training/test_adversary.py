@@ -5,8 +5,7 @@ import torch
 from lightning_fabric import Fabric
 from torch.optim import SGD, Adam
 
-from segdistill import config
-from segdistill.config.loading import choices
+from segdistill.config.loading import check_tree
 from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective, build_objective
 from segdistill.types import Batch
@@ -23,7 +22,7 @@ def objective(**settings: object) -> Objective:
         "training": {"steps": 1},
     }
     return build_objective(
-        config.check(tree, choices()).distill,
+        check_tree(tree).distill,
         student_channels={"logits": 3},
         teacher_channels={"logits": 3},
         classes=3,

@@ -10,8 +10,16 @@ from segdistill.config import DataConfig, RunConfig
 from segdistill.config.loading import check_tree
 from segdistill.data.pictures import write_image
 from segdistill.data.transforms import Recipe
-from segdistill.errors import ConfigError, DataError
-from segdistill.training.build import build_data, build_recipe, build_section, open_split
+from segdistill.errors import CheckpointError, ConfigError, DataError
+from segdistill.models import save_network
+from segdistill.training.build import (
+    build_cohort,
+    build_data,
+    build_recipe,
+    build_section,
+    open_split,
+)
+from segdistill.training.events import Event, Note
 
 Make = Callable[..., RunConfig]
 
@@ -51,6 +59,29 @@ def test_a_weight_file_that_misses_is_named_with_its_network(small: Make) -> Non
     assert config.teacher is not None
     with pytest.raises(FileNotFoundError, match=r"^teacher: .*nowhere\.safetensors"):
         build_section(config.teacher, 11, seed=0, purpose="teacher")
+
+
+def test_what_weights_were_not_taken_is_told(small: Make, tmp_path: Path) -> None:
+    config = small()
+    network = build_section(config.student, 11, seed=0, purpose="student")
+    save_network(tmp_path / "a.safetensors", network, {"classes": ["left", "right"]})
+    config = small(f"student.weights={tmp_path / 'a.safetensors'}")
+    told: list[Event] = []
+    build_cohort({"": config}, build_data(config).train.classes, told.append)
+    (note,) = [each for each in told if isinstance(each, Note)]
+    assert note.text.startswith("student: ")
+    assert "the classifier starts anew: classifier.weight, classifier.bias" in note.text
+
+
+def test_a_teacher_of_other_classes_is_refused_by_their_names(small: Make, tmp_path: Path) -> None:
+    config = small()
+    assert config.teacher is not None
+    network = build_section(config.teacher, 11, seed=0, purpose="teacher")
+    names = [f"class {place}" for place in range(11)]
+    save_network(tmp_path / "a.safetensors", network, {"classes": names})
+    config = small(f"teacher.weights={tmp_path / 'a.safetensors'}")
+    with pytest.raises(CheckpointError, match=r"^teacher: .*missing among class 0, class 1"):
+        build_cohort({"": config}, build_data(config).train.classes)
 
 
 def listed(root: Path, rows: list[str]) -> str:

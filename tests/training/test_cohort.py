@@ -11,8 +11,8 @@ from segdistill.config import RunConfig
 from segdistill.models import proof
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit, to_float
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import Event, silent
-from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
 Make = Callable[..., RunConfig]

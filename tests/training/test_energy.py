@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from segdistill.config import RunConfig
-from segdistill.files import read_json
+from segdistill.runs.result import read_result
 from segdistill.scoring.evaluator import evaluate
-from segdistill.training import ending, watcher
+from segdistill.training import hooks, score
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.run import run_cohort
 
@@ -78,13 +78,13 @@ def test_a_run_pays_for_its_steps_and_not_for_scores_and_checkpoints(
             used, elsewhere[0] = 1.0 + elsewhere[0], 0.0
             return used
 
-    def score(*given: Any, **named: Any) -> Any:
+    def costly(*given: Any, **named: Any) -> Any:
         elsewhere[0] += 1000.0
         return evaluate(*given, **named)
 
-    monkeypatch.setattr(watcher, "EnergyMeter", Meter)
-    monkeypatch.setattr(ending, "evaluate", score)
+    monkeypatch.setattr(hooks, "EnergyMeter", Meter)
+    monkeypatch.setattr(score, "evaluate", costly)
     config = small("training.steps=3", "training.evaluate_every=1")
     run_cohort({"": config}, tmp_path / "run")
-    used = read_json(tmp_path / "run" / "result.json")["energy_kwh"] * 3.6e6
+    used = (read_result(tmp_path / "run").energy_kwh or 0.0) * 3.6e6
     assert 0 < used <= 3.001

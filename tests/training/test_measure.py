@@ -6,8 +6,9 @@ import pytest
 
 from segdistill.config import RunConfig
 from segdistill.errors import TrainingDivergedError
+from segdistill.runs.study import CohortCost, LearnerCost
 from segdistill.training.build import build_section
-from segdistill.training.measure import CohortCost, LearnerCost, measure_cohort
+from segdistill.training.measure import measure_cohort
 
 Make = Callable[..., RunConfig]
 

@@ -7,20 +7,30 @@ import random
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file
 
 from segdistill.config import RunConfig
-from segdistill.errors import ConfigError, RunFolderError, TrainingDivergedError
-from segdistill.files import read_json, read_metrics
+from segdistill.errors import ConfigError, DataError, RunFolderError, TrainingDivergedError
 from segdistill.models import build_network, save_network
+from segdistill.runs.checkpoint import find_checkpoints
+from segdistill.runs.environment import Environment, read_environment, write_environment
+from segdistill.runs.layout import CHECKPOINTS, METRICS, RESULT, SETTINGS
+from segdistill.runs.metrics import evaluation_lines, read_metrics, train_lines
+from segdistill.runs.pictures import find_pictures
+from segdistill.runs.result import find_end, has_result, read_failure, read_pruned, read_result
+from segdistill.runs.student import read_student, student_file
+from segdistill.scoring.evaluator import evaluate
 from segdistill.seeding import derive
-from segdistill.training.build import build_cohort, build_data, flat
-from segdistill.training.checkpoint import checkpoints, step_of
+from segdistill.training import score
+from segdistill.training.build import build_cohort, build_data
 from segdistill.training.cohort import to_float
+from segdistill.training.dry import try_cohort
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.objective import task_loss
 from segdistill.training.run import run_cohort
@@ -29,7 +39,7 @@ Make = Callable[..., RunConfig]
 
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
-    tensors: dict[str, torch.Tensor] = load_file(run / "model.safetensors")
+    tensors: dict[str, torch.Tensor] = load_file(student_file(run))
     return tensors
 
 
@@ -73,8 +83,8 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
         assert exit_code == -signal.SIGKILL, f"expected to be killed at step {step}"
     assert run_in_child(everything, tmp_path / "killed", lambda event: None) == 0
     assert_same_bits(tmp_path / "whole", tmp_path / "killed")
-    lines = [line["step"] for line in read_metrics(tmp_path / "killed") if line["kind"] == "train"]
-    assert lines == list(range(1, 7))
+    lines = train_lines(read_metrics(tmp_path / "killed"))
+    assert [line.step for line in lines] == list(range(1, 7))
 
 
 def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
@@ -92,7 +102,7 @@ def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
         patched.setattr(os, "fsync", kill_at_step_4)
         exit_code = run_in_child(everything, tmp_path / "killed", lambda event: None)
     assert exit_code == -signal.SIGKILL
-    assert [step_of(file) for file in checkpoints(tmp_path / "killed" / "checkpoints")] == [2]
+    assert list(find_checkpoints(tmp_path / "killed")) == [2]
     run_cohort({"": everything}, tmp_path / "killed", resume=True)
     assert_same_bits(tmp_path / "whole", tmp_path / "killed")
 
@@ -102,7 +112,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
 ) -> None:
     run_cohort({"": everything}, tmp_path / "whole")
     run_in_child(everything, tmp_path / "cut", kill_at(5))
-    newest, older = checkpoints(tmp_path / "cut" / "checkpoints")
+    (_, newest), (older, _) = find_checkpoints(tmp_path / "cut").items()
     newest.write_bytes(newest.read_bytes()[:-100])
     said: list[str] = []
     run_cohort(
@@ -112,7 +122,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
         tell=lambda event: said.append(event.text) if isinstance(event, Note) else None,
     )
     assert any("fails its hash; trying the one before" in text for text in said)
-    assert f"resuming after step {step_of(older)}" in said
+    assert f"resuming after step {older}" in said
     assert_same_bits(tmp_path / "whole", tmp_path / "cut")
 
 
@@ -148,36 +158,112 @@ def test_a_batch_in_parts_has_the_mean_loss_of_its_parts(small: Make, tmp_path: 
         output = learner.network.train()(to_float(batch.images[place]))
         expected += task_loss(output, batch.labels[place])["task"].item() / 2
     (run,) = run_cohort({"": config}, tmp_path / "parts")
-    (line,) = (line for line in read_metrics(run) if line["kind"] == "train")
-    assert line["loss"] == pytest.approx(expected, rel=1e-4)
+    (line,) = train_lines(read_metrics(run))
+    assert line.loss == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_run_killed_while_it_made_its_folder_can_be_started_again(
     small: Make, tmp_path: Path
 ) -> None:
-    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
-    (tmp_path / "run" / "environment.json").write_text("{}")
-    (tmp_path / "run" / ".resolved.yaml.77.tmp").touch()
+    (tmp_path / "run" / CHECKPOINTS).mkdir(parents=True)
+    write_environment(tmp_path / "run", Environment())
+    (tmp_path / "run" / f".{SETTINGS}.77.tmp").touch()
     (run,) = run_cohort({"": small("training.steps=1")}, tmp_path / "run", resume=True)
-    assert (run / "result.json").exists()
+    assert has_result(run)
 
 
 def test_a_run_folder_holds_what_is_promised(small: Make, tmp_path: Path) -> None:
     config = small("training.evaluate_every=3")
     (run,) = run_cohort({"": config}, tmp_path / "run")
-    result = read_json(run / "result.json")
-    assert 0 <= result["miou"] <= result["pixel_accuracy"] <= 1
-    assert set(result["iou"]) == set(result["colors"])
-    assert (result["images"], result["split"], result["steps"]) == (3, "val", 6)
-    assert (
-        result["config_hash"] == config.hash() == read_json(run / "environment.json")["config_hash"]
-    )
-    assert result["best"]["miou"] >= result["miou"]
+    result = read_result(run)
+    assert 0 <= result.miou <= result.pixel_accuracy <= 1
+    assert set(result.iou) == set(result.colors)
+    assert (result.images, result.split, result.steps) == (3, "val", 6)
+    assert result.config_hash == config.hash() == read_environment(run).config_hash
+    assert result.best is not None
+    assert result.best.miou >= result.miou
     names = {path.name for path in run.iterdir()}
     assert names >= {"resolved.yaml", "metrics.jsonl", "model.safetensors", "confusion.json"}
-    assert len(list((run / "predictions").iterdir())) == 3
-    evaluated = [line["step"] for line in read_metrics(run) if line["kind"] == "evaluation"]
-    assert evaluated == [3, 6]
+    assert [set(files) for files in find_pictures(run).values()] == [
+        {"input", "truth", "prediction"}
+    ]
+    assert [line.step for line in evaluation_lines(read_metrics(run))] == [3, 6]
+    assert read_student(student_file(run)).config_hash == config.hash()
+
+
+def test_result_json_keeps_the_keys_that_scripts_read(small: Make, tmp_path: Path) -> None:
+    (run,) = run_cohort({"": small("training.steps=1")}, tmp_path / "run")
+    kept = """absent_classes batch_seconds best colors config_hash data_seed energy_kwh
+    energy_source evaluation_seconds frequency_weighted_iou images iou mean_accuracy method miou
+    miou_ground_truth_classes name own_seconds peak_memory_mib pixel_accuracy pixels
+    prepare_seconds seconds seed skipped_images split step steps teacher_seconds"""
+    assert set(json.loads((run / RESULT).read_text())) == {*kept.split(), "format"}
+
+
+def test_no_step_is_scored_twice(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scored: list[int] = []
+
+    def count(*given: Any, **named: Any) -> Any:
+        scored.append(len(scored))
+        return evaluate(*given, **named)
+
+    monkeypatch.setattr(score, "evaluate", count)
+    (run,) = run_cohort({"": small("training.evaluate_every=2")}, tmp_path / "run")
+    assert [line.step for line in evaluation_lines(read_metrics(run))] == [2, 4, 6]
+    assert len(scored) == 3
+
+
+@pytest.mark.parametrize("call", [1, 2, 3])
+def test_a_run_that_cannot_be_scored_keeps_its_weights_and_is_completed_by_resume(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+) -> None:
+    config = small("training.evaluate_every=2", "training.checkpoint_every=100")
+    (whole,) = run_cohort({"": config}, tmp_path / "whole")
+    calls: list[None] = []
+
+    def fail(*given: Any, **named: Any) -> Any:
+        calls.append(None)
+        if len(calls) == call:
+            raise RuntimeError("sizes differ")
+        return evaluate(*given, **named)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(score, "evaluate", fail)
+        with pytest.raises(RuntimeError, match="sizes differ"):
+            run_cohort({"": config}, tmp_path / "run")
+    assert next(iter(find_checkpoints(tmp_path / "run"))) == 2 * call
+    assert student_file(tmp_path / "run").exists() == (call == 3)
+    (run,) = run_cohort({"": config}, tmp_path / "run", resume=True)
+    assert_same_bits(whole, run)
+    assert evaluation_lines(read_metrics(run)) == evaluation_lines(read_metrics(whole))
+    assert read_result(run).best == read_result(whole).best
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "confusion.json", "result.json"])
+def test_a_run_killed_while_it_ends_is_completed_by_resume(
+    small: Make, tmp_path: Path, name: str
+) -> None:
+    config = small("training.evaluate_every=3")
+    (whole,) = run_cohort({"": config}, tmp_path / "whole")
+    synced = os.fsync
+
+    def kill(descriptor: int) -> None:
+        if f".{name}." in os.readlink(f"/proc/self/fd/{descriptor}"):
+            os.kill(os.getpid(), signal.SIGKILL)
+        synced(descriptor)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(os, "fsync", kill)
+        code = run_in_child(config, tmp_path / "run", lambda event: None)
+    assert code == -signal.SIGKILL
+    assert find_end(tmp_path / "run") is None
+    (run,) = run_cohort({"": config}, tmp_path / "run", resume=True)
+    assert_same_bits(whole, run)
+    assert evaluation_lines(read_metrics(run)) == evaluation_lines(read_metrics(whole))
+    assert read_result(run).miou == read_result(whole).miou
+    assert find_pictures(run).keys() == find_pictures(whole).keys()
 
 
 def test_the_result_is_the_averaged_network_where_there_is_one(small: Make, tmp_path: Path) -> None:
@@ -188,11 +274,11 @@ def test_the_result_is_the_averaged_network_where_there_is_one(small: Make, tmp_
 
 def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_path: Path) -> None:
     (run,) = run_cohort({"": small()}, tmp_path / "run")
-    before = (run / "result.json").read_bytes()
+    before = (run / RESULT).read_bytes()
     said: list[Event] = []
     run_cohort({"": small()}, tmp_path / "run", resume=True, tell=said.append)
     assert said == [Note(f"{run}: this run is finished; nothing to do")]
-    assert (run / "result.json").read_bytes() == before
+    assert (run / RESULT).read_bytes() == before
 
 
 def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Path) -> None:
@@ -230,8 +316,8 @@ def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_kept(
     config = small("training.lr=1e30", "training.steps=6", "training.checkpoint_every=1")
     with pytest.raises(TrainingDivergedError, match=r"expected a finite loss, got \w+ = (nan|inf)"):
         run_cohort({"": config}, tmp_path / "run")
-    assert checkpoints(tmp_path / "run" / "checkpoints")
-    assert not (tmp_path / "run" / "result.json").exists()
+    assert find_checkpoints(tmp_path / "run")
+    assert find_end(tmp_path / "run") is None
 
 
 def test_a_learner_that_diverges_or_is_pruned_leaves_the_bits_of_the_others_alone(
@@ -255,11 +341,13 @@ def test_a_learner_that_diverges_or_is_pruned_leaves_the_bits_of_the_others_alon
     assert_same_bits(alone, tmp_path / "cohort" / "stays")
     assert ("pruned", 2) in asked
     assert ("pruned", 4) not in asked
-    pruned = read_json(tmp_path / "cohort" / "pruned" / "pruned.json")
-    assert pruned["step"] == 2
-    assert pruned["seconds"] > 0
-    assert (
-        "expected a finite loss" in read_json(tmp_path / "cohort" / "lost" / "failed.json")["error"]
+    pruned = read_pruned(tmp_path / "cohort" / "pruned")
+    assert pruned.step == 2
+    assert (pruned.seconds or 0.0) > 0
+    failure = read_failure(tmp_path / "cohort" / "lost")
+    assert "expected a finite loss" in failure.error
+    assert failure.error.endswith(
+        f"at step {failure.step}; lower training.lr, or set training.clip_norm"
     )
     said: list[Event] = []
     run_cohort(configs, tmp_path / "cohort", resume=True, tell=said.append)
@@ -283,13 +371,13 @@ def test_a_cohort_of_which_one_has_left_resumes_with_the_others(
     run_cohort(configs, tmp_path / "cohort", resume=True, prune=prune)
     (alone,) = run_cohort({"": configs["b"]}, tmp_path / "alone")
     assert_same_bits(alone, tmp_path / "cohort" / "b")
-    assert not (tmp_path / "cohort" / "a" / "result.json").exists()
+    assert find_end(tmp_path / "cohort" / "a") == "pruned"
 
 
 def test_a_plain_student_is_not_charged_for_the_teacher(small: Make, tmp_path: Path) -> None:
     configs = {"plain": small(distill=[]), "kl": small()}
     results = {
-        run.name: read_json(run / "result.json") for run in run_cohort(configs, tmp_path / "run")
+        run.name: read_result(run).as_dict() for run in run_cohort(configs, tmp_path / "run")
     }
     parts = ("own_seconds", "batch_seconds", "teacher_seconds")
     for name, result in results.items():
@@ -308,7 +396,7 @@ def test_a_part_of_the_training_images_can_be_held_out_and_scored(
     assert (len(data.train), len(data.evaluation)) == (8, 2)
     assert not {s.name for s in data.train} & {s.name for s in data.evaluation}
     (run,) = run_cohort({"": config}, tmp_path / "run")
-    assert read_json(run / "result.json")["images"] == 2
+    assert read_result(run).images == 2
 
 
 @pytest.mark.parametrize(
@@ -334,10 +422,32 @@ def test_what_cannot_run_is_refused_before_a_folder_is_made(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_split_without_labels_is_refused_before_anything_is_trained(
+    small: Make, tmp_path: Path
+) -> None:
+    for split, value in (("train", 1), ("val", 255)):
+        for index in range(4):
+            mask = np.full((48, 64), value, np.uint8)
+            mask[:24] = 255 if split == "val" else 0
+            for kind, array in (("images", np.stack([mask] * 3, axis=2)), ("masks", mask)):
+                file = tmp_path / f"data/{split}/{kind}/{index}.png"
+                file.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(array).save(file)
+    (tmp_path / "data/classes.txt").write_text("sky\nroad\n")
+    data = {"dataset": "folder", "root": str(tmp_path / "data"), "crop": [32, 48], "batch_size": 2}
+    config = small(data=data)
+    message = "val: expected pixels with a class, got masks of 255 alone"
+    with pytest.raises(DataError, match=message):
+        run_cohort({"": config}, tmp_path / "run")
+    with pytest.raises(DataError, match=message):
+        try_cohort({"": config})
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_teacher_of_other_classes_is_refused(small: Make, tmp_path: Path) -> None:
     config = small()
     assert config.teacher is not None
-    save_network(tmp_path / "t.safetensors", build_network(flat(config.teacher), classes=5), {})
+    save_network(tmp_path / "t.safetensors", build_network(config.teacher, classes=5), {})
     with pytest.raises(Exception, match=r"classifier\.weight.*5.*11"):
         run_cohort({"": small(f"teacher.weights={tmp_path / 't.safetensors'}")}, tmp_path / "run")
 
@@ -349,7 +459,7 @@ def test_a_cohort_that_does_not_share_its_batches_is_refused(small: Make, tmp_pa
 
 def test_metrics_are_lines_of_json_with_every_part(small: Make, tmp_path: Path) -> None:
     (run,) = run_cohort({"": small()}, tmp_path / "run")
-    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    lines = [json.loads(line) for line in (run / METRICS).read_text().splitlines()]
     assert [line["step"] for line in lines] == [2, 4, 6]
     for line in lines:
         assert set(line["parts"]) == {"task", "layer_angular", "pixelwise_kl"}
@@ -374,4 +484,4 @@ def test_unlabelled_images_fill_a_part_of_each_batch(small: Make, tmp_path: Path
     words = (f"data.unlabelled={source}", "data.unlabelled.labels=teacher", "training.steps=2")
     labelled = small(*words, distill=[{"loss": "intra_class_variation"}])
     run_cohort({"": labelled}, tmp_path / "labelled")
-    assert read_json(run / "result.json")["skipped_images"] == []
+    assert read_result(run).skipped_images == ()

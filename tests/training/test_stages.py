@@ -9,9 +9,11 @@ import pytest
 import torch
 
 from segdistill.config import RunConfig
-from segdistill.files import read_json, read_metrics
+from segdistill.runs.checkpoint import find_checkpoints, load_checkpoint
+from segdistill.runs.metrics import read_metrics, train_lines
+from segdistill.runs.result import read_result
+from segdistill.runs.student import student_file
 from segdistill.training.build import build_cohort, build_data
-from segdistill.training.checkpoint import checkpoints, load_checkpoint, step_of
 from segdistill.training.events import Event, Progress
 from segdistill.training.run import run_cohort
 
@@ -29,7 +31,7 @@ STAGED = {"loss": "knowledge_adaptation", "adapter_layers": 1}
 
 
 def state_bits(run: Path) -> dict[str, torch.Tensor]:
-    newest = load_checkpoint(checkpoints(run / "checkpoints")[0])
+    newest = load_checkpoint(next(iter(find_checkpoints(run).values())))
     return {**newest["learner"]["network"], **newest["learner"]["objective"]}
 
 
@@ -70,12 +72,12 @@ def test_a_critic_learns_by_itself_and_is_logged_but_not_part_of_the_loss(
         if "critic" in name and "weight" in name
     }
     (run,) = run_cohort({"": config}, tmp_path / "run")
-    after = load_checkpoint(checkpoints(run / "checkpoints")[0])["learner"]["objective"]
+    after = load_checkpoint(next(iter(find_checkpoints(run).values())))["learner"]["objective"]
     assert start
     assert any(not torch.equal(value, after[name]) for name, value in start.items())
-    for line in read_metrics(run):
-        assert set(line["parts"]) == {"task", "holistic", "holistic.critic"}
-        assert line["loss"] == pytest.approx(line["parts"]["task"] + line["parts"]["holistic"])
+    for line in train_lines(read_metrics(run)):
+        assert set(line.parts) == {"task", "holistic", "holistic.critic"}
+        assert line.loss == pytest.approx(line.parts["task"] + line.parts["holistic"])
 
 
 def test_the_first_stage_is_run_counted_saved_and_resumed_to_the_same_bits(
@@ -83,11 +85,12 @@ def test_the_first_stage_is_run_counted_saved_and_resumed_to_the_same_bits(
 ) -> None:
     config = small("training.checkpoint_every=1", distill=[STAGED])
     run_cohort({"": config}, tmp_path / "whole")
-    result = read_json(tmp_path / "whole" / "result.json")
-    assert 0 < result["prepare_seconds"] < result["seconds"]
+    result = read_result(tmp_path / "whole")
+    assert result.seconds is not None
+    assert 0 < (result.prepare_seconds or 0.0) < result.seconds
     with pytest.raises(KeyboardInterrupt, match="stopped while preparing; go on with --resume"):
         run_cohort({"": config}, tmp_path / "cut", tell=interrupt_at("preparing", 1))
-    assert [step_of(file) for file in checkpoints(tmp_path / "cut" / "checkpoints")] == [0]
+    assert list(find_checkpoints(tmp_path / "cut")) == [0]
     run_cohort({"": config}, tmp_path / "cut", resume=True)
     assert_same_bits(tmp_path / "whole", tmp_path / "cut")
 
@@ -96,7 +99,7 @@ def test_what_a_loss_learns_is_not_in_the_student(small: Make, tmp_path: Path) -
     from safetensors import safe_open
 
     (run,) = run_cohort({"": small(distill=[CRITIC, MEMORY])}, tmp_path / "run")
-    with safe_open(run / "model.safetensors", "pt") as file:
+    with safe_open(student_file(run), "pt") as file:
         names = list(file.keys())
     assert names
     assert not [name for name in names if "critic" in name or "queue" in name or "terms" in name]

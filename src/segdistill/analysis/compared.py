@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.api.places import find_run
-from segdistill.config import RunConfig
+from segdistill.config import PLAIN, RunConfig
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json
+from segdistill.runs.result import Result, find_results, has_result, read_result
+from segdistill.runs.student import run_of, student_file
+from segdistill.runs.study import FinalRun, find_final_runs
 from segdistill.training.events import Note, Tell, silent
 from segdistill.trust import check_from_file
 
-PLAIN = "plain"
-"""The name of the student without a teacher."""
-
-SEED = "seed-"
-"""What the folders of a study's seeds begin with."""
+TEACHER = "teacher"
+"""What the teacher is called among the networks."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +28,15 @@ class Compared:
         pair: teacher and student that they belong to, empty where there is one pair.
         runs: folder by method, the plain student first where there is one.
         configs: by method, overrides applied.
-        results: ``result.json`` by method.
-        repeats: by method the finished runs of all seeds, by the seed's folder; of a study
-            alone, else the run itself.
+        results: by method.
+        repeats: by method the finished runs of all seeds, by seed; of a study alone, else the
+            run itself.
     """
 
     pair: str
     runs: Mapping[str, Path]
     configs: Mapping[str, RunConfig]
-    results: Mapping[str, Mapping[str, Any]]
+    results: Mapping[str, Result]
     repeats: Mapping[str, Mapping[str, Path]]
 
     @property
@@ -57,9 +56,13 @@ class Compared:
 
     def described(self) -> dict[str, dict[str, Any]]:
         """Return folder, config hash and seeds of every run, as JSON can hold them."""
-        keys = ("config_hash", "seed", "data_seed")
         return {
-            name: {"folder": str(folder)} | {key: self.results[name].get(key) for key in keys}
+            name: {
+                "folder": str(folder),
+                "config_hash": self.results[name].config_hash,
+                "seed": self.results[name].seed,
+                "data_seed": self.results[name].data_seed,
+            }
             for name, folder in self.runs.items()
         }
 
@@ -85,27 +88,39 @@ def find_compared(
         RunFolderError: there is no finished run.
         ConfigError: an override cannot be applied, or a run names code that is not trusted.
     """
-    if isinstance(source, Path) and (source / "final").is_dir():
-        pairs = sorted(path for path in (source / "final").iterdir() if path.is_dir())
-        pairs_found = [(pair.name, _first_seed(pair)) for pair in pairs]
-        cohorts = [(name, runs) for name, runs in pairs_found if runs]
-        if len(cohorts) == 1:
-            cohorts = [("", cohorts[0][1])]
-    else:
-        runs = [run for one in _listed(source) for run in _finished(one)]
-        cohorts = [("", runs)] if runs else []
-    if not cohorts:
+    finals = _finished_finals(source) if isinstance(source, Path) else []
+    if finals:
+        pairs = sorted({final.pair for final in finals})
+        several = len(pairs) > 1
+        found = [
+            _compare(
+                pair if several else "",
+                _first_seed([final for final in finals if final.pair == pair]),
+                {final.folder: _repeats(final, finals) for final in finals},
+                overrides,
+                tell,
+            )
+            for pair in pairs
+        ]
+        return _trusted(found, trust)
+    runs = [run for folder in _listed(source) for run in _finished(folder)]
+    if not runs:
         raise RunFolderError(
             f"{', '.join(map(str, _listed(source)))}: expected a finished run, got none; let it "
             "finish first"
         )
-    found = [_compare(pair, runs, overrides, tell) for pair, runs in cohorts]
-    for compared in found:
+    found = [_compare("", runs, {run: {"": run} for run in runs}, overrides, tell)]
+    return _trusted(found, trust)
+
+
+def _trusted(cohorts: list[Compared], trust: Collection[str]) -> list[Compared]:
+    """Refuse code that a run folder names and the person did not."""
+    for compared in cohorts:
         for method, config in compared.configs.items():
             for section in (config.student, config.teacher):
                 if section is not None:
                     check_from_file(section.network, trust, compared.runs[method])
-    return found
+    return cohorts
 
 
 def _listed(source: Path | Sequence[Path]) -> list[Path]:
@@ -114,52 +129,62 @@ def _listed(source: Path | Sequence[Path]) -> list[Path]:
 
 def _finished(folder: Path) -> list[Path]:
     """Return a run's folder, or those of the runs in a folder."""
-    files = [folder / "result.json", *sorted(folder.glob("*/result.json"))]
-    found = [file.parent for file in files if file.exists()]
-    return [run for run in found if (run / "model.safetensors").exists()]
+    runs = [*find_results(folder, "."), *find_results(folder, "*")]
+    return [run for run in runs if student_file(run).exists()]
 
 
-def _first_seed(pair: Path) -> list[Path]:
-    """Return the finished runs of the first seed that has the plain student and another."""
-    every = [_finished(seed) for seed in _seeds(pair)]
-    whole = [runs for runs in every if len(runs) > 1 and PLAIN in {run.name for run in runs}]
-    return next(iter(whole), next((runs for runs in every if runs), []))
+def _finished_finals(study: Path) -> list[FinalRun]:
+    """Return the finished final runs of a study, none where the folder is no study's."""
+    finals = find_final_runs(study)
+    return [one for one in finals if has_result(one.folder) and student_file(one.folder).exists()]
 
 
-def _compare(pair: str, folders: Sequence[Path], overrides: Sequence[str], tell: Tell) -> Compared:
+def _first_seed(finals: Sequence[FinalRun]) -> list[Path]:
+    """Return the runs of a pair's first seed that has the plain student and another."""
+    seeds: dict[int, list[FinalRun]] = {}
+    for final in finals:
+        seeds.setdefault(final.seed, []).append(final)
+    ordered = [seeds[seed] for seed in sorted(seeds)]
+    whole = [runs for runs in ordered if len(runs) > 1 and PLAIN in {run.method for run in runs}]
+    return [run.folder for run in (whole or ordered)[0]]
+
+
+def _repeats(final: FinalRun, finals: Sequence[FinalRun]) -> dict[str, Path]:
+    """Return the finished runs of a method, by seed."""
+    same = [one for one in finals if (one.pair, one.method) == (final.pair, final.method)]
+    return {str(one.seed): one.folder for one in sorted(same, key=lambda one: one.seed)}
+
+
+def _compare(
+    pair: str,
+    folders: Sequence[Path],
+    repeats: Mapping[Path, Mapping[str, Path]],
+    overrides: Sequence[str],
+    tell: Tell,
+) -> Compared:
     configs = {folder: find_run(folder).config(overrides) for folder in folders}
     weights = [one.teacher.weights for one in configs.values() if one.teacher is not None]
-    teachers = {Path(file).resolve().parent for file in weights if file is not None}
+    teachers = {run_of(Path(file).resolve()) for file in weights if file is not None}
     students = [folder for folder in folders if folder.resolve() not in teachers]
     students = sorted(students or folders, key=lambda folder: bool(configs[folder].distill))
     first = configs[students[0]]
     kept: dict[str, Path] = {}
     for folder in students:
-        result = read_json(folder / "result.json")
-        name = PLAIN if not configs[folder].distill else str(result.get("name", folder.name))
-        if name in kept or not _same(configs[folder], first):
-            tell(Note(f"{folder}: left out: a name twice, or other data, seed, student or teacher"))
+        name = PLAIN if not configs[folder].distill else read_result(folder).name
+        if name in kept:
+            tell(Note(f"{folder}: left out, since {kept[name]} is called {name} too"))
+            continue
+        if not _same(configs[folder], first):
+            tell(Note(f"{folder}: left out, since its data, seed, student or teacher are others"))
             continue
         kept[name] = folder
     return Compared(
         pair,
         kept,
         {name: configs[folder] for name, folder in kept.items()},
-        {name: read_json(folder / "result.json") for name, folder in kept.items()},
-        {name: _repeats(folder) for name, folder in kept.items()},
+        {name: read_result(folder) for name, folder in kept.items()},
+        {name: repeats[folder] for name, folder in kept.items()},
     )
-
-
-def _repeats(folder: Path) -> dict[str, Path]:
-    """Return the finished runs of a method, by seed."""
-    if not folder.parent.name.startswith(SEED):
-        return {"": folder}
-    runs = [seed / folder.name for seed in _seeds(folder.parent.parent)]
-    return {run.parent.name: run for run in runs if (run / "result.json").exists()}
-
-
-def _seeds(pair: Path) -> list[Path]:
-    return sorted(pair.glob(f"{SEED}*"), key=lambda path: (len(path.name), path.name))
 
 
 def _same(config: RunConfig, first: RunConfig) -> bool:

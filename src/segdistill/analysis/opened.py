@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from segdistill.analysis.compared import Compared
+from segdistill.analysis.compared import TEACHER, Compared
 from segdistill.analysis.passes import as_input, pick_images
 from segdistill.api.saved import load_student, pick_device
+from segdistill.models.taps import tap_paths
 from segdistill.training.build import build_section, open_split
 from segdistill.trust import check_from_file
 from segdistill.types import Classes, Sample, SegDataset
-
-TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
@@ -28,9 +26,9 @@ class AnalysisSettings:
         images: most images that networks are looked into with.
         megapixels: most pixels over all of them; large images are fewer.
         pixels: most pixels whose embeddings are drawn.
-        neighbours: of a pixel, see ``evaluation.neighbour_agreement``.
+        neighbours: of a pixel, see ``scoring.embeddings.neighbour_agreement``.
         perplexity: of t-SNE.
-        points: whose affinity maps are drawn, an image each.
+        points: whose affinity maps are drawn, each in an image of its own.
         pictures: worst, and as many best, images of each method.
         temperatures: that the teacher is softened by.
         bins: of the histograms.
@@ -58,7 +56,7 @@ class Opened:
     Attributes:
         compared: the runs.
         settings: how much is looked at.
-        root: the folder of the analyses; pictures are named from there.
+        folder: the study, cohort or run folder that the files go to.
         dataset: the scored split.
         places: of the images looked at, in the dataset.
         samples: the images looked at.
@@ -70,7 +68,7 @@ class Opened:
 
     compared: Compared
     settings: AnalysisSettings
-    root: Path
+    folder: Path
     dataset: SegDataset
     places: list[int]
     samples: list[Sample]
@@ -90,13 +88,26 @@ class Opened:
         teacher = {} if self.teacher is None else {TEACHER: self.teacher}
         return {**self.students, **teacher}
 
+    def lacking_tap(self) -> list[str]:
+        """Return the networks that do not have the tap of the settings."""
+        tap = self.settings.tap
+        return [
+            name
+            for name, network in self.networks.items()
+            if tap not in tap_paths(network) and tap not in dict(network.named_modules())
+        ]
+
     def names(self) -> list[str]:
         """Return the names of the images looked at."""
         return [sample.name for sample in self.samples]
 
 
 def open_compared(
-    compared: Compared, settings: AnalysisSettings, root: Path, *, trust: Collection[str] = ()
+    compared: Compared,
+    settings: AnalysisSettings,
+    folder: Path,
+    *,
+    trust: Collection[str] = (),
 ) -> Opened:
     """Load networks and images; see :class:`Opened` for the arguments.
 
@@ -112,11 +123,14 @@ def open_compared(
     if compared.teacher is not None and compared.teacher.teacher is not None:
         section = compared.teacher.teacher
         check_from_file(section.network, trust, "analyse")
-        teacher = build_section(section, len(dataset.classes), seed=0, purpose=TEACHER).eval()
+        names = dataset.classes.names
+        teacher = build_section(
+            section, len(names), seed=0, purpose=TEACHER, class_names=names
+        ).eval()
     return Opened(
         compared,
         settings,
-        root,
+        folder,
         dataset,
         places,
         samples,
@@ -125,24 +139,3 @@ def open_compared(
         teacher,
         pick_device(config.training.device),
     )
-
-
-def header(opened: Opened, source: str, *used: str) -> dict[str, Any]:
-    """Return what every file of an analysis begins with: runs, images and settings.
-
-    Args:
-        opened: what was looked at.
-        source: paper and figure, empty where it is of none.
-        used: names of the settings that count here.
-    """
-    teacher = opened.compared.teacher
-    section = None if teacher is None else teacher.tree()["teacher"]
-    return {
-        "source": source,
-        "pair": opened.compared.pair,
-        "runs": opened.compared.described(),
-        "teacher": section,
-        "split": opened.compared.config.evaluation.split,
-        "images_of_split": len(opened.dataset),
-        "settings": {name: getattr(opened.settings, name) for name in used},
-    }

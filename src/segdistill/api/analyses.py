@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
-
-from torch import nn
 
 from segdistill.analysis.compared import find_compared
-from segdistill.analysis.critics import critic_scores
-from segdistill.analysis.differences import image_differences
-from segdistill.analysis.insides import (
-    Seen,
-    Targets,
-    affinity_maps,
-    embeddings_in_the_plane,
-    entropy_of_teacher,
-    find_targets,
-    look,
-)
-from segdistill.analysis.magnitudes import magnitudes
-from segdistill.analysis.opened import TEACHER, AnalysisSettings, Opened, open_compared
-from segdistill.files import LEDGER, claim, inside, write_whole
-from segdistill.models.taps import tap_paths
+from segdistill.analysis.looking import look
+from segdistill.analysis.opened import AnalysisSettings, Opened, open_compared
+from segdistill.catalogue.analyses import ANALYSES, Need
+from segdistill.catalogue.tables import load
+from segdistill.config import PLAIN
+from segdistill.files import LEDGER, claim, inside
+from segdistill.runs.analyses import Analysis, write_analysis
+from segdistill.runs.layout import ANALYSES as ANALYSES_FOLDER
 from segdistill.training.events import Note, Tell, silent
 
 
@@ -40,9 +29,9 @@ def analyse(
 ) -> list[Path]:
     """Look into the networks of finished runs and write what is found as JSON and pictures.
 
-    The files are ``entropy.json``, ``embedding.json``, ``affinity.json``, ``critic.json``,
-    ``magnitudes.json`` and ``images.json``, each where the runs have what it needs, with
-    pictures beside them. Every file names the runs by config hash and seed.
+    There is one file per row of :data:`segdistill.catalogue.analyses.ANALYSES`, each where the
+    runs have what it needs, with pictures beside them. Every file names the runs by config hash
+    and seed.
 
     Args:
         source: a study folder, of which each pair's first seed is taken; the folder of a
@@ -66,65 +55,45 @@ def analyse(
             overrides, the data and the networks.
     """
     written = []
-    folder = inside(out or _home(source), "analyses")
-    claim("analyse", [f for f in folder.rglob("*") if f.is_file() and f.name != LEDGER])
+    folder = out or (source if isinstance(source, Path) else Path(next(iter(source))).parent)
+    root = inside(folder, ANALYSES_FOLDER)
+    claim("analyse", [f for f in root.rglob("*") if f.is_file() and f.name != LEDGER])
     for compared in find_compared(source, overrides=overrides, trust=trust, tell=tell):
-        (folder / compared.pair).mkdir(parents=True, exist_ok=True)
         opened = open_compared(compared, settings or AnalysisSettings(), folder, trust=trust)
-        for name, value in _analyse(opened, tell).items():
-            if value is not None:
-                written.append(folder / compared.pair / f"{name}.json")
-                # On one line: indented, every number of an embedding would have one of its own.
-                write_whole(
-                    written[-1], json.dumps(value, allow_nan=False) + "\n", made_by="analyse"
-                )
+        who = f"analyse {compared.pair}".strip()
+        missing = _missing(opened)
+        for said in missing.values():
+            tell(Note(f"{who}: {said}"))
+        looked = look(opened, tell)
+        for name, row in ANALYSES.items():
+            if missing.keys() & row.needs:
+                continue
+            values = load("segdistill.analysis", row.target)(looked)
+            if values is not None:
+                written.append(write_analysis(folder, Analysis(compared.pair, name, values)))
     return written
 
 
-def _home(source: Path | Sequence[Path]) -> Path:
-    return source if isinstance(source, Path) else Path(next(iter(source))).parent
-
-
-def _analyse(opened: Opened, tell: Tell) -> dict[str, dict[str, Any] | None]:
-    """Return what each file holds, None where the runs lack what it needs."""
-    settings, pair = opened.settings, opened.compared.pair
-    found: dict[str, dict[str, Any] | None] = {}
-    if opened.teacher is None:
-        tell(Note(f"{_who(pair)}: no run had a teacher: no entropy and no critic"))
-    lacking = [name for name, one in opened.networks.items() if not _has(one, settings.tap)]
-    if lacking:
-        tell(
-            Note(
-                f"{_who(pair)}: no tap '{settings.tap}' in {', '.join(lacking)}: name it under "
-                "taps in the config for entropy, embeddings, affinities and critics"
-            )
-        )
-    else:
-        targets = find_targets(opened)
-        found |= _look_inside(opened, targets, look(opened, targets, tell), tell)
-    found["magnitudes"] = magnitudes(opened)
-    found["images"] = image_differences(opened, opened.root / "images" / pair, tell)
-    return found
-
-
-def _has(network: nn.Module, tap: str) -> bool:
-    return tap in tap_paths(network) or tap in dict(network.named_modules())
-
-
-def _who(pair: str) -> str:
-    return f"analyse {pair}".strip()
-
-
-def _look_inside(
-    opened: Opened, targets: Targets, seen: dict[str, Seen], tell: Tell
-) -> dict[str, dict[str, Any] | None]:
-    found: dict[str, dict[str, Any] | None] = {}
-    if TEACHER in seen:
-        found["entropy"] = entropy_of_teacher(opened, seen[TEACHER].logits)
-    if find_spec("sklearn") is None:
-        tell(Note("scikit-learn is not installed: no t-SNE; pip install 'segdistill[study]'"))
-    else:
-        found["embedding"] = embeddings_in_the_plane(opened, targets, seen, tell)
-    found["affinity"] = affinity_maps(opened, targets, seen)
-    found["critic"] = critic_scores(opened, seen, tell)
-    return found
+def _missing(opened: Opened) -> dict[Need, str]:
+    """Return what the runs lack, with a sentence that says what is left out for it."""
+    lacking, tap = opened.lacking_tap(), opened.settings.tap
+    known: dict[Need, tuple[bool, str]] = {
+        "teacher": (opened.teacher is not None, "no run had a teacher"),
+        "tap": (
+            not lacking,
+            f"no tap '{tap}' in {', '.join(lacking)}; name it under taps in the config",
+        ),
+        "plain": (
+            PLAIN in opened.students and len(opened.students) > 1,
+            "no plain student beside another",
+        ),
+        "scikit-learn": (
+            find_spec("sklearn") is not None,
+            "scikit-learn is not installed; pip install 'segdistill[study]'",
+        ),
+    }
+    return {
+        need: f"{said}: left out {', '.join(n for n, row in ANALYSES.items() if need in row.needs)}"
+        for need, (there, said) in known.items()
+        if not there
+    }

@@ -12,19 +12,21 @@ from torch import nn
 
 from segdistill.api.places import find_run
 from segdistill.api.saved import load_student, pick_device
-from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.datasets import DATASETS, label_settings
 from segdistill.catalogue.tables import load
 from segdistill.config import DataConfig, NetworkConfig, RunConfig
-from segdistill.config.loading import load_configs
+from segdistill.config.loading import LoadedConfig, load_config
 from segdistill.delivery.cost import Cost, count, count_as_cirkd
 from segdistill.delivery.latency import Arithmetic, Latency, measure
 from segdistill.delivery.onnx import export_onnx
 from segdistill.delivery.parity import Parity, compare_onnx, other_sizes
 from segdistill.errors import ConfigError, DataError, SegdistillError
-from segdistill.files import claim, move_whole, read_json
+from segdistill.files import claim, move_whole
 from segdistill.models import Adapter, build_network, taps
 from segdistill.models.taps import TapShape
-from segdistill.training.build import flat, open_split
+from segdistill.runs.layout import ONNX
+from segdistill.runs.result import has_result, read_result
+from segdistill.training.build import open_split
 from segdistill.training.events import Note, Progress, Tell, silent
 
 _LARGEST_DIFFERENCE = 1e-3
@@ -32,7 +34,7 @@ _LEAST_AGREEMENT = 0.999
 
 
 def cost(
-    source: str | Path,
+    source: str | Path | LoadedConfig,
     size: tuple[int, int],
     *,
     counter: Literal["torch", "cirkd"] = "torch",
@@ -60,12 +62,15 @@ def cost(
     counters = {"torch": count, "cirkd": count_as_cirkd}
     if counter not in counters:
         raise ConfigError(f"cost: expected counter torch or cirkd, got '{counter}'")
-    networks = _untrained(load_configs(source, overrides, trust=trust))
+    networks = _untrained(load_config(source, overrides, trust=trust).learners)
     return {name: counters[counter](network, size) for name, network in networks.items()}
 
 
 def list_taps(
-    source: str | Path, *, overrides: Sequence[str] = (), trust: Sequence[str] = ()
+    source: str | Path | LoadedConfig,
+    *,
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
 ) -> dict[str, dict[str, TapShape]]:
     """Return every tap of a config's teacher and students, with width and stride.
 
@@ -74,7 +79,7 @@ def list_taps(
 
     Args and errors as :func:`cost`.
     """
-    loaded = load_configs(source, overrides, trust=trust)
+    loaded = load_config(source, overrides, trust=trust).learners
     crop = next(iter(loaded.values())).data.crop
     sections = _sections(loaded)
     found = {}
@@ -95,7 +100,7 @@ def list_taps(
 
 
 def latency(
-    source: str | Path,
+    source: str | Path | LoadedConfig,
     size: tuple[int, int],
     *,
     threads: int = 1,
@@ -129,10 +134,13 @@ def latency(
         RunFolderError: the folder holds no finished run.
     """
     place = pick_device(device)
-    if Path(source).is_dir() or Path(source).suffix == ".safetensors":
+    saved = not isinstance(source, LoadedConfig) and (
+        Path(source).is_dir() or Path(source).suffix == ".safetensors"
+    )
+    if saved and not isinstance(source, LoadedConfig):
         networks = {"student": load_student(source, trust=trust).network}
     else:
-        networks = _untrained(load_configs(source, overrides, trust=trust))
+        networks = _untrained(load_config(source, overrides, trust=trust).learners)
     ways = [way for way in _WAYS if compiled or not way[2]]
     measured: dict[str, list[Latency]] = {}
     for name, network in networks.items():
@@ -215,7 +223,7 @@ def export(
             f"{', '.join(missing)}; pip install 'segdistill[export]'"
         )
     files = find_run(run)
-    target = files.folder / "student.onnx" if out is None else Path(out)
+    target = files.folder / ONNX if out is None else Path(out)
     claim("export", [target])
     network = load_student(run, trust=trust).network
     traced = size or _cost_size(files.folder)
@@ -239,9 +247,8 @@ def export(
 
 
 def _cost_size(folder: Path) -> tuple[int, int]:
-    result = read_json(folder / "result.json") if (folder / "result.json").exists() else {}
-    height, width = result.get("cost_size", (256, 256))
-    return height, width
+    cost = read_result(folder).cost if has_result(folder) else None
+    return (256, 256) if cost is None or cost.cost_size is None else cost.cost_size
 
 
 def _untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn.Module]:
@@ -264,10 +271,10 @@ def _sections(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
-    settings = {**flat(section), "weights": None, **change}
-    if "pretrained" in settings:
-        settings["pretrained"] = False
-    return build_network(settings, classes=classes, seed=0)
+    changed = {"weights": None, "backbone_weights": None, **change}
+    if "pretrained" in section.setting_names:
+        changed["pretrained"] = False
+    return build_network(section.model_copy(update=changed), classes=classes, seed=0)
 
 
 def _count_classes(data: DataConfig, split: str) -> int:
@@ -276,7 +283,9 @@ def _count_classes(data: DataConfig, split: str) -> int:
         return len(open_split(data, split).classes)
     except DataError:
         known = DATASETS[data.dataset].classes
-        if not known:
+        # Labels that are merged or ignored leave fewer classes than the table has.
+        merged = set(label_settings(data.dataset)) - set(data.left_out())
+        if not known or merged:
             raise
         return len(load("segdistill.data", known))
 

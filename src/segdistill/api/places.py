@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill import config as configs
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
+from segdistill.runs.layout import SETTINGS, STUDENT
+from segdistill.runs.settings import has_settings, read_settings
+from segdistill.runs.student import run_of, student_file
 
 ROOT = Path("runs")
 
@@ -61,7 +64,7 @@ class RunFiles:
     @property
     def has_config(self) -> bool:
         """Whether it is a run, and not weights by themselves."""
-        return (self.folder / "resolved.yaml").is_file()
+        return has_settings(self.folder)
 
     def config(self, overrides: Sequence[str] = ()) -> RunConfig:
         """Return the run's config with ``a.b=value`` words applied.
@@ -73,9 +76,9 @@ class RunFiles:
         if not self.has_config:
             raise RunFolderError(
                 f"{self.folder}: expected the folder of a finished run, got none with a "
-                "resolved.yaml in it"
+                f"{SETTINGS} in it"
             )
-        tree = configs.read_tree(self.folder / "resolved.yaml")
+        tree = read_settings(self.folder)
         tree.pop("trust", None)  # a file cannot vouch for itself
         changed = configs.override(tree, overrides)
         if changed["student"] != tree["student"]:
@@ -84,6 +87,36 @@ class RunFiles:
                 "the student, which is trained already; leave it out"
             )
         return configs.check(changed)
+
+
+@dataclass(frozen=True)
+class CheckedRun:
+    """The files of a run, its config with overrides applied, and what its files may name.
+
+    Attributes:
+        files: of the run.
+        config: with overrides applied.
+        trust: ``import:`` and ``file:`` targets that the files may name.
+    """
+
+    files: RunFiles
+    config: RunConfig
+    trust: tuple[str, ...] = ()
+
+
+def check_run(
+    run: str | Path | CheckedRun, overrides: Sequence[str] = (), trust: Collection[str] = ()
+) -> CheckedRun:
+    """Find a run and check its config, unless that was done.
+
+    Raises:
+        RunFolderError: there is no finished run.
+        ConfigError: an override cannot be applied, or changes the student.
+    """
+    if isinstance(run, CheckedRun):
+        return run
+    files = find_run(run)
+    return CheckedRun(files, files.config(overrides), tuple(trust))
 
 
 def find_run(run: str | Path) -> RunFiles:
@@ -97,15 +130,14 @@ def find_run(run: str | Path) -> RunFiles:
     """
     path = Path(run)
     if path.suffix == ".safetensors" and path.is_file():
-        inner = path.parent.name == "checkpoints"
-        return RunFiles(path.parent.parent if inner else path.parent, path)
-    weights = path / "model.safetensors"
+        return RunFiles(run_of(path), path)
+    weights = student_file(path)
     if weights.is_file():
         return RunFiles(path, weights)
-    inside = sorted(each.parent.name for each in path.glob("*/model.safetensors"))
+    inside = sorted(each.parent.name for each in path.glob(f"*/{STUDENT}"))
     if inside:
         hint = f"; did you mean {path / inside[0]}?"
-    elif (path / "resolved.yaml").is_file():
+    elif has_settings(path):
         hint = ", got one that is not finished; go on with --resume"
     else:
         hint = ", got none"

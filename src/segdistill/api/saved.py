@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
-from segdistill.api.places import find_run
+from segdistill.api.places import CheckedRun, check_run, find_run
 from segdistill.config import RunConfig
 from segdistill.config.loading import check_saved
-from segdistill.errors import CheckpointError, ConfigError
-from segdistill.models import build_network, read_config
-from segdistill.training.build import flat
+from segdistill.errors import ConfigError
+from segdistill.models import build_network
+from segdistill.runs.student import read_student
 from segdistill.types import Classes
 
 
@@ -49,48 +48,20 @@ def load_student(run: str | Path, *, trust: Collection[str] = ()) -> Student:
         ConfigError: the file names code that is not trusted, or settings that do not exist.
     """
     weights = find_run(run).weights
-    saved = read_config(weights)
-    if not {"network", "classes", "colors"} <= saved.keys():
-        raise CheckpointError(
-            f"{weights}: expected the weights that a run writes, got a file without its network "
-            "and classes in the metadata; use the model.safetensors of a run"
-        )
-    section = check_saved(saved["network"], weights, trust)
-    classes = _classes(saved, weights)
-    settings = flat(section) | {"weights": weights}
-    network = build_network(settings, classes=len(classes))
+    saved = read_student(weights)
+    section = check_saved(saved.network, weights, trust)
+    classes = Classes(saved.classes, saved.colors)
+    network = build_network(section.model_copy(update={"weights": weights}), classes=len(classes))
     return Student(network.eval(), classes)
 
 
-def _classes(saved: Mapping[str, Any], weights: Path) -> Classes:
-    """Return the classes that a file's metadata describe, after checking their form."""
-    names, colors = saved["classes"], saved["colors"]
-    listed = isinstance(names, list) and isinstance(colors, list)
-    if not (
-        listed
-        and 0 < len(names) == len(colors) <= 256
-        and all(isinstance(name, str) for name in names)
-        and all(_is_color(color) for color in colors)
-    ):
-        raise CheckpointError(
-            f"{weights}: expected names of classes, each with a colour of three numbers, in the "
-            "metadata, got something else; use the model.safetensors of a run"
-        )
-    return Classes(tuple(names), tuple((r, g, b) for r, g, b in colors))
-
-
-def _is_color(color: object) -> bool:
-    parts = color if isinstance(color, list) else []
-    return len(parts) == 3 and all(isinstance(p, int) and 0 <= p <= 255 for p in parts)
-
-
 def load_run(
-    run: str | Path, *, overrides: Sequence[str] = (), trust: Collection[str] = ()
+    run: str | Path | CheckedRun, *, overrides: Sequence[str] = (), trust: Collection[str] = ()
 ) -> LoadedRun:
     """Read the config and the student of a run.
 
     Args:
-        run: a run folder, or a safetensors file in it.
+        run: a run folder, a safetensors file in it, or what ``places.check_run`` returned.
         overrides: ``a.b=value`` words on its config; the student's settings are fixed.
         trust: see :func:`load_student`.
 
@@ -99,9 +70,9 @@ def load_run(
         ConfigError: an override cannot be applied.
         CheckpointError: the weights are broken.
     """
-    config = find_run(run).config(overrides)
-    student = load_student(run, trust=trust)
-    return LoadedRun(config, student.network, student.classes)
+    checked = check_run(run, overrides, trust)
+    student = load_student(checked.files.weights, trust=checked.trust)
+    return LoadedRun(checked.config, student.network, student.classes)
 
 
 def pick_device(name: str) -> torch.device:

@@ -13,9 +13,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from segdistill.api.places import find_run
+from segdistill.api.places import CheckedRun, find_run
 from segdistill.api.saved import load_run, load_student, pick_device
-from segdistill.config import EvaluationConfig
+from segdistill.config import EvaluationConfig, RunConfig
+from segdistill.data.files.pixels import AS_STORED, Pixels, pixels_of_config
 from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image
 from segdistill.data.parts import files_of, name_of
 from segdistill.data.submission import Format, prediction_file, write_prediction
@@ -30,7 +31,7 @@ from segdistill.types import Sample, SegDataset
 
 
 def evaluate(
-    run: str | Path,
+    run: str | Path | CheckedRun,
     *,
     split: str | None = None,
     scales: Sequence[float] | None = None,
@@ -42,7 +43,8 @@ def evaluate(
     """Score the student of a run.
 
     Args:
-        run: a run folder, or a safetensors file in it, such as ``checkpoints/best``'s.
+        run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
+            ``places.check_run`` returned.
         split: of the run's dataset; the run's own by default.
         scales: averaged; the run's own by default.
         flip: also average the mirrored image; the run's own by default.
@@ -75,7 +77,7 @@ def evaluate(
 
 
 def predict(
-    run: str | Path,
+    run: str | Path | CheckedRun,
     images: str | Path | Sequence[str | Path] = (),
     out: str | Path = "predictions",
     *,
@@ -91,7 +93,8 @@ def predict(
     Nothing is written over an input, or over a file that an earlier call did not write.
 
     Args:
-        run: a run folder, or a safetensors file that a run wrote.
+        run: a run folder, a safetensors file that a run wrote, or what ``places.check_run``
+            returned.
         images: image files, or folders of them.
         out: folder to write to; made where it is missing.
         split: a split of the run's dataset, in place of images.
@@ -121,22 +124,27 @@ def predict(
         raise ConfigError(
             f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
         )
-    files = find_run(run)
+    files = run.files if isinstance(run, CheckedRun) else find_run(run)
     # Weights by themselves can predict on images, at their own size.
-    config = files.config(overrides) if files.has_config or overrides or split else None
+    if isinstance(run, CheckedRun):
+        config: RunConfig | None = run.config
+        trust = run.trust
+    else:
+        config = files.config(overrides) if files.has_config or overrides or split else None
     settings = EvaluationConfig() if config is None else config.evaluation
     if config is not None and split is not None:
         inputs = _samples_of(open_split(config.data, split))
         sources = {file.parent for source in inputs for file in source.files}
     else:
-        inputs = _find_images(given, recursive, tell)
+        how = AS_STORED if config is None else pixels_of_config(config.data.settings())
+        inputs = _find_images(given, recursive, tell, how)
         sources = {source for source in given if source.is_dir()}
     _refuse_mixing(out, sources, recursive)
     targets = [prediction_file(out, source.name, kind) for source in inputs]
     refuse_shared_names("predict", targets, [source.label for source in inputs])
     claim("predict", targets, reads=[file for source in inputs for file in source.files])
     device = pick_device("auto" if config is None else config.training.device)
-    student = load_student(run, trust=trust)
+    student = load_student(files.weights, trust=trust)
     network = student.network.to(device)
     written, unread = [], []
     for done, source in enumerate(inputs, 1):
@@ -222,7 +230,7 @@ def _image_of(dataset: SegDataset, index: int) -> np.ndarray:
     return dataset[index].image
 
 
-def _find_images(sources: Sequence[Path], recursive: bool, tell: Tell) -> list[_Input]:
+def _find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixels) -> list[_Input]:
     found: dict[tuple[str, str], _Input] = {}
     for source in sources:
         if not source.exists():
@@ -231,7 +239,9 @@ def _find_images(sources: Sequence[Path], recursive: bool, tell: Tell) -> list[_
         for file in _search(source, recursive, tell) if source.is_dir() else [source]:
             name = file.relative_to(folder).with_suffix("").as_posix()
             # The same file, named and in a folder, is one image.
-            found[name, os.path.abspath(file)] = _Input(name, (file,), partial(read_image, file))
+            found[name, os.path.abspath(file)] = _Input(
+                name, (file,), partial(read_image, file, how)
+            )
     if not found:
         raise DataError(
             f"predict: expected images, got none in {', '.join(map(str, sources))}; "

@@ -10,8 +10,12 @@ import numpy as np
 
 from segdistill.api.training_runs import check_cohort_folder, distill, train
 from segdistill.config.loading import load_configs
+from segdistill.errors import RunFolderError
 from segdistill.reporting.page import write_report
-from segdistill.studies.images import bootstrap_difference
+from segdistill.runs.confusion import read_image_counts
+from segdistill.runs.layout import REPORT
+from segdistill.runs.student import student_file
+from segdistill.studies.bootstrap import bootstrap_difference
 from segdistill.studies.verdict import points
 from segdistill.training.events import Tell, silent
 
@@ -38,12 +42,12 @@ def demo(out: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent)
     out, words = Path(out), list(overrides)
     check_cohort_folder(out, ["teacher", *load_configs("scenes/students", words)])
     teacher = train("scenes/teacher", out / "teacher", overrides=words, resume=True, tell=tell)
-    words.append(f"teacher.weights={teacher[0] / 'model.safetensors'}")
+    words.append(f"teacher.weights={student_file(teacher[0])}")
     students = distill("scenes/students", out, overrides=words, resume=True, tell=tell)
     runs = [*teacher, *students]
     plain, *distilled = students
     notes = [image_noise(run, plain) for run in distilled]
-    write_report(runs, out / "report.html", title="segdistill demo: drawn scenes", notes=notes)
+    write_report(runs, out / REPORT, title="segdistill demo: drawn scenes", notes=notes)
     return Demo(runs, notes)
 
 
@@ -54,10 +58,7 @@ def image_noise(run: Path, baseline: Path) -> str:
         run: a finished run.
         baseline: another on the same images.
     """
-    counts = [
-        np.load(folder / "confusion_images.npz", allow_pickle=False)["counts"]
-        for folder in (run, baseline)
-    ]
+    counts = [_image_counts(folder) for folder in (run, baseline)]
     gain = bootstrap_difference(*counts)
     told = "outside" if gain.excludes_zero() else "inside"
     return (
@@ -66,3 +67,12 @@ def image_noise(run: Path, baseline: Path) -> str:
         f"again: {told} the noise of the images. It is one seed of each, and another seed often "
         "moves a student by more than distillation does: several paired seeds decide."
     )
+
+
+def _image_counts(run: Path) -> np.ndarray:
+    images = read_image_counts(run)
+    if images is None:
+        raise RunFolderError(
+            f"{run}: expected the confusion matrix of each image, got none; score fewer images"
+        )
+    return images.counts

@@ -8,9 +8,13 @@ from typing import Any
 
 from segdistill.api.analyses import analyse
 from segdistill.api.training_runs import complete
+from segdistill.config import StudyConfig
 from segdistill.config.loading import load_study
-from segdistill.files import claim, read_json, write_json
+from segdistill.files import claim
 from segdistill.reporting.study_page import report_files, write_study_report
+from segdistill.runs.analyses import has_analysis
+from segdistill.runs.result import has_result
+from segdistill.runs.study import find_final_runs, read_plan, write_study_results
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.training.events import Progress, Tell, silent
@@ -18,7 +22,7 @@ from segdistill.trust import own_words
 
 
 def study(
-    source: str | Path,
+    source: str | Path | StudyConfig,
     out: str | Path,
     *,
     overrides: Sequence[str] = (),
@@ -30,7 +34,7 @@ def study(
     """Tune every method and the plain student alike, train them over several seeds, compare.
 
     Args:
-        source: study file, or the name of a packaged one.
+        source: study file, the name of a packaged one, or a study that was checked.
         out: folder of the study.
         overrides: ``a.b=value`` words on the study file, such as ``seeds=6``.
         trust: ``import:`` and ``file:`` targets that files may name; see
@@ -46,21 +50,25 @@ def study(
         ConfigError, RunFolderError, DataError, CheckpointError, TrainingDivergedError,
         ValueError: see :func:`segdistill.studies.runner.run_study`.
     """
-    checked = load_study(source, overrides, trust=trust)
+    if isinstance(source, StudyConfig):
+        checked = source
+    else:
+        checked = load_study(source, overrides, trust=trust)
     out = Path(out)
     claim("report", report_files(out))
     run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
     if dry_run:
-        plan: dict[str, Any] = read_json(out / "plan.json")
-        return plan
+        return read_plan(out).as_dict()
     trusted = sorted(own_words(checked.tree(), checked.trust))
-    finished = sorted(file.parent for file in (out / "final").glob("*/seed-*/*/result.json"))
+    finished = [run.folder for run in find_final_runs(out) if has_result(run.folder)]
     for place, run in enumerate(finished):
         complete(run, trust=trusted)
         tell(Progress("counting and timing students", place + 1, len(finished), {}))
     results = summarize_study(checked, out)
-    write_json(out / "results.json", results)
-    if not any((out / "analyses").rglob("images.json")):  # the last that is written
+    write_study_results(out, results)
+    pairs = dict.fromkeys(run.pair for run in find_final_runs(out) if has_result(run.folder))
+    # The images are what an analysis writes last.
+    if not all(has_analysis(out, "images", pair) for pair in (pairs if len(pairs) > 1 else [""])):
         analyse(out, trust=trusted, tell=tell)
     write_study_report(out)
     return results

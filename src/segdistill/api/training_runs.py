@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
-from segdistill.api.places import choose_folder
+from segdistill.api.places import CheckedRun, choose_folder, find_run
 from segdistill.api.saved import load_run
 from segdistill.config import RunConfig
-from segdistill.config.loading import load_configs
+from segdistill.config.loading import LoadedConfig, load_config
 from segdistill.delivery.cost import count
 from segdistill.delivery.latency import measure
 from segdistill.errors import ConfigError, RunFolderError
-from segdistill.files import claim, read_json, write_json, write_whole
+from segdistill.files import claim
 from segdistill.reporting.page import write_report
 from segdistill.reporting.plots import write_run_pictures
+from segdistill.runs.environment import read_environment
+from segdistill.runs.layout import ANALYSES, CONFUSION_PICTURE, METRICS_PICTURE, REPORT, SETTINGS
+from segdistill.runs.result import StudentCost, read_result, write_cost
+from segdistill.runs.settings import Args, has_settings, read_args, write_args
 from segdistill.training.build import open_split
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.run import run_cohort
@@ -25,7 +27,7 @@ from segdistill.trust import own_words
 
 
 def train(
-    source: str | Path,
+    source: str | Path | LoadedConfig,
     out: str | Path | None = None,
     *,
     overrides: Sequence[str] = (),
@@ -36,8 +38,9 @@ def train(
     """Train the ``student`` of a config without a teacher: a teacher-to-be, or a baseline.
 
     Args:
-        source: config file or name of a recipe; its ``teacher`` and ``distill`` are left out,
-            and learners of a cohort that are the same without them are trained once.
+        source: config file, name of a recipe, or a loaded config; its ``teacher`` and
+            ``distill`` are left out, and learners of a cohort that are the same without them
+            are trained once.
         out: run folder; ``runs/<recipe>-N`` by default.
         overrides: ``a.b=value`` words.
         trust: ``import:`` and ``file:`` targets that files may name; see
@@ -53,19 +56,19 @@ def train(
             :func:`segdistill.training.run.run_cohort`.
         OverwriteError: the folder holds a ``report.html`` that no report wrote.
     """
+    loaded = load_config(source, overrides, trust=trust)
     plain: dict[str, RunConfig] = {}
-    for name, config in load_configs(source, overrides, trust=trust).items():
+    for name, config in loaded.learners.items():
         alone = config.model_copy(update={"teacher": None, "distill": ()})
         if alone not in plain.values():
             plain[name] = alone
     if len(plain) == 1:
         plain = {"": next(iter(plain.values()))}
-    given = _Given("train", str(source), tuple(overrides))
-    return _run(plain, given, out, resume=resume, tell=tell)
+    return _run("train", replace(loaded, learners=plain), out, resume=resume, tell=tell)
 
 
 def distill(
-    source: str | Path,
+    source: str | Path | LoadedConfig,
     out: str | Path | None = None,
     *,
     overrides: Sequence[str] = (),
@@ -77,74 +80,60 @@ def distill(
 
     Args and errors as :func:`train`; also refuses a config in which nothing is distilled.
     """
-    loaded = load_configs(source, overrides, trust=trust)
-    if not any(config.distill for config in loaded.values()):
+    loaded = load_config(source, overrides, trust=trust)
+    if not any(config.distill for config in loaded.learners.values()):
         raise ConfigError(
-            f"{source}: expected at least one term under 'distill', got none; "
+            f"{loaded.source}: expected at least one term under 'distill', got none; "
             "use segdistill train for a network without a teacher"
         )
-    given = _Given("distill", str(source), tuple(overrides))
-    return _run(loaded, given, out, resume=resume, tell=tell)
-
-
-@dataclass(frozen=True)
-class _Given:
-    """What was asked for, before anything was resolved."""
-
-    verb: str
-    source: str
-    overrides: tuple[str, ...]
+    return _run("distill", loaded, out, resume=resume, tell=tell)
 
 
 def _run(
-    loaded: Mapping[str, RunConfig],
-    given: _Given,
-    out: str | Path | None,
-    *,
-    resume: bool,
-    tell: Tell,
+    verb: str, loaded: LoadedConfig, out: str | Path | None, *, resume: bool, tell: Tell
 ) -> list[Path]:
-    folder = choose_folder(given.source, out, resume=resume)
-    if "" not in loaded and (folder / "resolved.yaml").exists():
+    folder = choose_folder(loaded.source, out, resume=resume)
+    learners = loaded.learners
+    if "" not in learners and has_settings(folder):
         raise RunFolderError(
-            f"{folder}: expected a new folder for {len(loaded)} learners, got one that holds a "
+            f"{folder}: expected a new folder for {len(learners)} learners, got one that holds a "
             "run; choose another with --out"
         )
-    if "" not in loaded:
-        check_cohort_folder(folder, loaded)
-    claim("report", [folder / "report.html"])
+    if "" not in learners:
+        check_cohort_folder(folder, learners)
+    claim("report", [folder / REPORT])
     try:
-        runs = run_cohort(loaded, folder, resume=resume, tell=tell)
+        runs = run_cohort(learners, folder, resume=resume, tell=tell)
     finally:
-        for name, config in loaded.items():
-            _record(folder / name, config, given)
-    for run, config in zip(runs, loaded.values(), strict=True):
-        complete(run, trust=own_words(config.tree(), config.trust), tell=tell)
-    write_report(runs, folder / "report.html", title=folder.name)
+        for name, config in learners.items():
+            _record_args(folder / name, config, verb, loaded)
+    for run, config in zip(runs, learners.values(), strict=True):
+        complete(run, config, trust=own_words(config.tree(), config.trust), tell=tell)
+    if runs != [folder]:
+        write_report(runs, folder / REPORT, title=folder.name)
     return runs
 
 
-def _record(run: Path, config: RunConfig, given: _Given) -> None:
+def _record_args(run: Path, config: RunConfig, verb: str, loaded: LoadedConfig) -> None:
     """Write ``args.yaml`` into a folder that holds this run and has none yet."""
-    file = run / "args.yaml"
-    if file.exists() or not (run / "environment.json").exists():
+    if read_args(run) is not None or read_environment(run).config_hash != config.hash():
         return
-    if read_json(run / "environment.json").get("config_hash") != config.hash():
-        return
-    paths = {"source": Path(given.source) if Path(given.source).is_file() else None, "out": run}
+    source = Path(loaded.source)
+    paths = {"source": source if source.is_file() else None, "out": run}
     paths["data.root"] = config.data.settings().get("root")
     if config.data.unlabelled is not None:
         paths["data.unlabelled.root"] = config.data.unlabelled.settings().get("root")
     for section in ("teacher", "student"):
         network = getattr(config, section)
-        paths[f"{section}.weights"] = None if network is None else network.weights
-    args = {
-        "verb": given.verb,
-        "source": given.source,
-        "overrides": list(given.overrides),
-        "paths": {name: str(Path(path).resolve()) for name, path in paths.items() if path},
-    }
-    write_whole(file, yaml.safe_dump(args, sort_keys=False, allow_unicode=True))
+        for key in ("weights", "backbone_weights"):
+            paths[f"{section}.{key}"] = None if network is None else getattr(network, key)
+    named = {name: _whole_path(path) for name, path in paths.items() if path}
+    write_args(run, Args(verb, loaded.source, loaded.overrides, named))
+
+
+def _whole_path(path: str | Path) -> str:
+    # A file in an installed package stays named by its package.
+    return str(path) if str(path).startswith("package:") else str(Path(path).resolve())
 
 
 def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
@@ -157,13 +146,13 @@ def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
     Raises:
         RunFolderError: names what else is in it.
     """
-    made = {*learners, "analyses", "report.html"}
+    made = {*learners, ANALYSES, REPORT}
     foreign = sorted(
         entry.name
         for entry in (folder.iterdir() if folder.exists() else ())
         if not entry.name.startswith(".")
         and entry.name not in made
-        and not any(entry.glob("**/resolved.yaml"))
+        and not any(entry.glob(f"**/{SETTINGS}"))
     )
     if foreign:
         raise RunFolderError(
@@ -172,34 +161,48 @@ def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
         )
 
 
-def complete(run: Path, *, trust: Collection[str] = (), tell: Tell = silent) -> None:
-    """Add the student's cost to a finished run's result, and draw its pictures and report.
+def complete(
+    run: Path,
+    config: RunConfig | None = None,
+    *,
+    trust: Collection[str] = (),
+    tell: Tell = silent,
+) -> None:
+    """Do what is missing of a finished run: the student's cost, pictures and report.
 
-    Cost is counted and timed at the size at which the network met the first scored image.
+    Cost is counted and timed at the size at which the network met the first scored image. Each
+    file is written whole, so that what a kill left out is done by the next call.
 
     Args:
         run: the folder.
+        config: of the run, where it is at hand; else that in the folder.
         trust: targets that the person who made the run named.
-        tell: called when it is done.
+        tell: called when something was written.
     """
-    result = read_json(run / "result.json")
-    if "params_m" in result:
+    counted = read_result(run).cost is not None
+    drawn = (run / CONFUSION_PICTURE).exists() and (run / METRICS_PICTURE).exists()
+    if counted and drawn and (run / REPORT).exists():
         return
-    loaded = load_run(run, trust=trust)
+    if not counted:
+        write_cost(run, _count_cost(run, config, trust))
+    if not drawn:
+        write_run_pictures(run)
+    write_report([run], run / REPORT, title=run.name)
+    tell(Note(f"{run}: result, pictures and report written"))
+
+
+def _count_cost(run: Path, config: RunConfig | None, trust: Collection[str]) -> StudentCost:
+    files = find_run(run)
+    loaded = load_run(CheckedRun(files, config or files.config(), tuple(trust)))
     settings = loaded.config.evaluation
     image = open_split(loaded.config.data, settings.split)[0].image
     scale = settings.scales[0] if len(settings.scales) == 1 else 1.0
     size = round(scale * image.shape[0]), round(scale * image.shape[1])
     cost = count(loaded.network, size)
-    latency = measure(loaded.network, size, threads=1)
-    result |= {
-        "params_m": cost.params_m,
-        "gmacs": cost.gmacs,
-        "gflops": cost.gflops,
-        "latency_ms": latency.median_ms,
-        "cost_size": list(size),
-    }
-    write_json(run / "result.json", result)
-    write_run_pictures(run)
-    write_report([run], run / "report.html", title=run.name)
-    tell(Note(f"{run}: result, pictures and report written"))
+    return StudentCost(
+        params_m=cost.params_m,
+        gmacs=cost.gmacs,
+        gflops=cost.gflops,
+        latency_ms=measure(loaded.network, size, threads=1).median_ms,
+        cost_size=size,
+    )

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdistill.config import RunConfig
-from segdistill.config.loading import load_configs
+from segdistill.config.loading import LoadedConfig, load_config
 from segdistill.data.contact_sheet import contact_sheet
 from segdistill.data.inspection import DataReport, inspect_data
 from segdistill.data.pack.manifest import find_pack_faults, is_packed
 from segdistill.data.pictures import write_image
 from segdistill.errors import DataError
 from segdistill.files import claim
-from segdistill.training.build import flat, open_split
+from segdistill.training.build import open_split
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Progress, Tell, silent
 from segdistill.types import SegDataset
@@ -22,7 +22,7 @@ _UNLABELLED = "unlabelled"
 
 
 def check(
-    source: str | Path,
+    source: str | Path | LoadedConfig,
     *,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
@@ -45,7 +45,7 @@ def check(
     Raises:
         ConfigError, DataError, CheckpointError, ValueError: what would have stopped the run.
     """
-    loaded = load_configs(source, overrides, trust=trust)
+    loaded = dict(load_config(source, overrides, trust=trust).learners)
     faults = _pack_faults(next(iter(loaded.values())))
     if faults:
         raise DataError("\n  ".join(["check: expected a sound packed copy, got:", *faults]))
@@ -54,7 +54,7 @@ def check(
 
 
 def check_data(
-    source: str | Path,
+    source: str | Path | LoadedConfig,
     *,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
@@ -78,14 +78,14 @@ def check_data(
     splits = list(dict.fromkeys([train, config.evaluation.split]))
     splits += [_UNLABELLED] if config.data.unlabelled is not None else []
     report = inspect_data(
-        flat(config.data), splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
+        {}, splits, progress=progress, open_split=find, images_only=(_UNLABELLED,)
     )
     report.splits[train].faults.extend(_pack_faults(config))
     return report
 
 
 def draw_sheet(
-    source: str | Path,
+    source: str | Path | LoadedConfig,
     file: str | Path,
     *,
     overrides: Sequence[str] = (),
@@ -110,8 +110,10 @@ def draw_sheet(
     write_image(Path(file), sheet, made_by="check")
 
 
-def _first(source: str | Path, overrides: Sequence[str], trust: Sequence[str]) -> RunConfig:
-    return next(iter(load_configs(source, overrides, trust=trust).values()))
+def _first(
+    source: str | Path | LoadedConfig, overrides: Sequence[str], trust: Sequence[str]
+) -> RunConfig:
+    return next(iter(load_config(source, overrides, trust=trust).learners.values()))
 
 
 def _pack_faults(config: RunConfig) -> list[str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 from segdistill.catalogue.settings import Setting
 from segdistill.catalogue.tables import Entry
+
+Need = Literal["plain", "tap", "teacher", "scikit-learn"]
+"""A plain student beside another; the tap in every network; a teacher; the package."""
 
 
 @dataclass(frozen=True)
@@ -15,11 +20,11 @@ class Analysis(Entry):
     The settings are those of ``AnalysisSettings`` that the row reads.
 
     Attributes:
-        needs: what the runs must have had, beside being finished.
+        needs: without which it is left out.
         source: the paper's figure or equation that it follows, empty where it is our own.
     """
 
-    needs: str = ""
+    needs: tuple[Need, ...] = ()
     source: str = ""
 
 
@@ -32,9 +37,9 @@ _LOOK = {
 _TAP = Setting(str, "head", "name of the maps that are looked at")
 _SEED = Setting(int, 0, "seed of the pixels and points that are drawn")
 
-ANALYSES: dict[str, Analysis] = {
+ANALYSES: Mapping[str, Analysis] = {
     "entropy": Analysis(
-        target="insides:entropy_of_teacher",
+        target="entropy:measure",
         about="How soft the teacher's class distributions are at several temperatures.",
         settings={
             **_LOOK,
@@ -46,11 +51,24 @@ ANALYSES: dict[str, Analysis] = {
             ),
             "bins": Setting(int, 30, "bars of each histogram", at_least=1),
         },
-        needs="a teacher",
+        needs=("tap", "teacher"),
         source="Niemann et al. 2023, Sec. 5.3 and Fig. 1",
     ),
+    "magnitudes": Analysis(
+        target="magnitudes:measure",
+        about="How lengths and directions of student and teacher maps changed in training.",
+        needs=("teacher",),
+        source="Liu et al., WACV 2024, Fig. 2",
+    ),
+    "critic": Analysis(
+        target="critic:measure",
+        about="How far apart each critic scores teacher and student.",
+        settings=dict(_LOOK),
+        needs=("tap", "teacher"),
+        source="Liu et al., CVPR 2019, Sec. 4.2 and Fig. 3a",
+    ),
     "embedding": Analysis(
-        target="insides:embeddings_in_the_plane",
+        target="embedding:measure",
         about="Pixels of every class as each network sees them, in the plane (t-SNE).",
         settings={
             **_LOOK,
@@ -64,11 +82,11 @@ ANALYSES: dict[str, Analysis] = {
             "tap": _TAP,
             "seed": _SEED,
         },
-        needs="scikit-learn",
+        needs=("tap", "scikit-learn"),
         source="Yang et al., CVPR 2022, Fig. 5",
     ),
     "affinity": Analysis(
-        target="insides:affinity_maps",
+        target="affinity:measure",
         about="How similar a point's features are to those of all other positions.",
         settings={
             **_LOOK,
@@ -76,29 +94,18 @@ ANALYSES: dict[str, Analysis] = {
             "tap": _TAP,
             "seed": _SEED,
         },
+        needs=("tap",),
         source="He et al., CVPR 2019, Fig. 3",
     ),
-    "critic": Analysis(
-        target="critics:critic_scores",
-        about="How far apart each critic scores teacher and student.",
-        settings=dict(_LOOK),
-        needs="a teacher, and a run with a critic on the logits",
-        source="Liu et al., CVPR 2019, Sec. 4.2 and Fig. 3a",
-    ),
-    "magnitudes": Analysis(
-        target="magnitudes:magnitudes",
-        about="How lengths and directions of student and teacher maps changed in training.",
-        needs="a run with the loss feature_mse_terms",
-        source="Liu et al., WACV 2024, Fig. 2",
-    ),
     "images": Analysis(
-        target="differences:image_differences",
+        target="images:measure",
         about="The images on which a method gained and lost most against the plain student.",
         settings={
             "pictures": Setting(
                 int, 3, "worst images of each method, and as many best", at_least=1, unit="images"
             ),
         },
-        needs="a plain student and another method",
+        needs=("plain",),
     ),
 }
+"""Analyses in the order of the report."""

@@ -22,6 +22,8 @@ class Dataset(Entry):
         source: paper and where it is downloaded.
         licence: what it may be used for, in short; the data's own page decides.
         tested: how this project's tests try the reader, for the documentation.
+        later: settings that came after runs had been recorded: at their default they are no
+            part of a run's hash.
     """
 
     splits: tuple[str, ...] = ()
@@ -31,6 +33,7 @@ class Dataset(Entry):
     source: str = ""
     licence: str = ""
     tested: str = ""
+    later: tuple[str, ...] = ()
 
 
 def _root(what: str) -> Setting:
@@ -38,7 +41,9 @@ def _root(what: str) -> Setting:
 
 
 _CLASSES_FILE = Setting(
-    str, "classes.txt", "file below root with one class per line: its name, then perhaps its colour"
+    str,
+    "classes.txt",
+    "file below root with the classes: one per line, or the export of an annotation tool",
 )
 _GIVEN = ("split",)
 
@@ -157,9 +162,16 @@ DATASETS: dict[str, Dataset] = {
             "classes": _CLASSES_FILE,
             "images": Setting(str, "images", "name of the folders of images"),
             "masks": Setting(str, "masks", "name of the folders of masks"),
+            "image_suffix": Setting(
+                str, "", "what the names of images end in that is not in those of masks"
+            ),
+            "mask_suffix": Setting(
+                str, "", "what the names of masks end in that is not in those of images, as _mask"
+            ),
         },
         given=_GIVEN,
         layout="train/images/ train/masks/ classes.txt, or images/train/ masks/train/ classes.txt",
+        later=("image_suffix", "mask_suffix"),
         tested="built trees in both layouts, ids and colours, every kind of bad file",
     ),
     "list": Dataset(
@@ -227,3 +239,66 @@ DATASETS: dict[str, Dataset] = {
         tested="every class occurs, the same on each run, exact masks",
     ),
 }
+
+PIXELS = Entry(
+    target="files.pixels:pixels",
+    about="How the stored numbers of images become 8-bit RGB, for every dataset of files.",
+    settings={
+        "range": Setting(
+            tuple[float, float] | None,
+            None,
+            "numbers that are black and white in files of more than 8 bits, such as [0, 4095]; "
+            "null: 16 bits over their whole range, 32 bits refused",
+        ),
+        "bands": Setting(
+            tuple[int, int, int] | None,
+            None,
+            "stored bands that are red, green and blue; null: more than RGB and alpha is refused",
+            at_least=0,
+        ),
+    },
+)
+LABELS = Entry(
+    target="files.relabel:relabel",
+    about="What the labels of masks mean, for every dataset with mask files.",
+    settings={
+        "labels": Setting(
+            dict[int | str, int | str] | None,
+            None,
+            "what a stored number or a class is read as, such as {van: car, 255: road, 7: ignore}",
+        ),
+        "ignore": Setting(
+            tuple[int | str, ...], (), "stored numbers, or names of classes, that have no class"
+        ),
+        "reduce_labels": Setting(
+            bool, False, "0 in the masks has no class and 1 is the first class, as in ADE20K"
+        ),
+        "binary": Setting(
+            bool, False, "masks store 0 for the first class and 255 or 1 for the second"
+        ),
+    },
+    given=("classes", "code"),
+)
+
+
+def image_settings(name: str) -> dict[str, Setting]:
+    """Return the settings of how stored numbers become RGB that a dataset takes."""
+    return {} if name == "scenes" else dict(PIXELS.settings)
+
+
+def label_settings(name: str) -> dict[str, Setting]:
+    """Return the settings of what stored labels mean that a dataset takes beside its own."""
+    own = DATASETS[name].settings
+    if name in ("scenes", "images"):
+        return {}
+    return {key: setting for key, setting in LABELS.settings.items() if key not in own}
+
+
+def dataset_settings(name: str) -> dict[str, Setting]:
+    """Return all settings of a dataset: its own, then those that many datasets share."""
+    return {**DATASETS[name].settings, **image_settings(name), **label_settings(name)}
+
+
+def later_settings(name: str) -> tuple[str, ...]:
+    """Return the settings of a dataset that at their default are no part of a run's hash."""
+    return (*DATASETS[name].later, *image_settings(name), *label_settings(name))

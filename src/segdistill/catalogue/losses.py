@@ -26,9 +26,9 @@ class Loss:
         uses_batch: the module cannot be called without a batch, whose labels or images it reads;
             every other takes one all the same, to leave padding out.
         uses_labels: it reads the labels of that batch.
-        settings: what a config may write beside those keys, in the order of the constructor.
         whole_batch: its meaning depends on all images of the batch at once, so that the batch
             cannot be split into parts that are accumulated.
+        settings: what a config may write beside those keys, in the order of the constructor.
         given: constructor parameters that the objective fills in, out of
             ``student_channels``, ``teacher_channels``, ``classes``, ``seed``.
         parts: names of the parts where the module returns a dict of scalars, each times its
@@ -188,15 +188,17 @@ LOSSES: dict[str, Loss] = {
                 unit="channels",
                 source="irfanICMLL/structure_knowledge_distillation",
             ),
-            "bound_last": Setting(
-                bool, False, "also bound the critic's last layer by its spectral norm"
+            "bound_last": Setting(bool, False, "bound the slope of the critic's last layer too"),
+            "softmax": Setting(
+                bool,
+                False,
+                "give the critic class probabilities in place of logits",
+                source='Liu et al., CVPR 2019, Sec. 2: "real valued"',
             ),
-            "softmax": Setting(bool, False, "give the critic probabilities in place of logits"),
             "hinge": Setting(
                 bool,
                 False,
-                "teach the critic by the hinge loss, which has no penalty",
-                source="winycg/CIRKD",
+                "teach the critic by the hinge form, as winycg/CIRKD, without a penalty",
             ),
             "penalty_weight": Setting(
                 float,
@@ -206,31 +208,47 @@ LOSSES: dict[str, Loss] = {
                 source="Gulrajani et al. 2017, arXiv:1704.00028",
             ),
             "critic_weight": Setting(
-                float, 1.0, "weight of the critic's own loss; 0.1 in SKD's code", above=0.0
+                float,
+                1.0,
+                "weight of the critic's own loss; 0.1 in the code of SKD, IFVD and CIRKD",
+                above=0.0,
             ),
             "optimizer": Setting(
                 Literal["adam", "sgd"],
                 "adam",
-                "optimiser of the critic",
-                source="adam: YukangWang/IFVD and winycg/CIRKD; sgd: SKD's code",
+                "optimiser of the critic; sgd in SKD's code",
+                source="YukangWang/IFVD, winycg/CIRKD",
             ),
             "learning_rate": Setting(
-                float, 4e-4, "learning rate of the critic", above=0.0, source="all three codes"
+                float,
+                4e-4,
+                "learning rate of the critic",
+                above=0.0,
+                source="the code of SKD, IFVD and CIRKD",
             ),
             "betas": Setting(
                 tuple[float, float],
                 (0.9, 0.99),
-                "betas of adam",
+                "betas of the critic's adam",
                 at_least=0.0,
                 below=1.0,
                 source="YukangWang/IFVD, winycg/CIRKD",
             ),
-            "momentum": Setting(float, 0.9, "momentum of sgd", at_least=0.0, below=1.0),
+            "momentum": Setting(
+                float,
+                0.9,
+                "momentum of the critic's sgd",
+                at_least=0.0,
+                below=1.0,
+                source="SKD's code",
+            ),
             "weight_decay": Setting(
                 float, 0.0, "weight decay of the critic; 5e-4 in SKD's code", at_least=0.0
             ),
             "scheduled": Setting(
-                bool, False, "let the critic's learning rate fall with the student's"
+                bool,
+                False,
+                "let the critic's rate fall with the student's, as in SKD's and IFVD's code",
             ),
         },
     ),
@@ -388,9 +406,9 @@ LOSSES: dict[str, Loss] = {
         source="Yang et al., CVPR 2022, Eqs. 3 and 4",
         tap="head",
         weight=1.0,
-        whole_batch=True,
         widths="any",
         project="mlp",
+        whole_batch=True,
         settings={"temperature": _temperature(0.1, _CIRKD, _SIMILARITIES)},
     ),
     "memory_relations": Loss(
@@ -399,10 +417,10 @@ LOSSES: dict[str, Loss] = {
         source="Yang et al., CVPR 2022, Eqs. 5 to 8",
         tap="head",
         weight=1.0,
-        whole_batch=True,
         project="mlp",
         uses_batch=True,
         uses_labels=True,
+        whole_batch=True,
         given=("classes", "teacher_channels", "seed"),
         parts=("pixel", "region"),
         settings={"temperature": _temperature(0.1, _CIRKD, _SIMILARITIES), **_MEMORY},
@@ -413,10 +431,10 @@ LOSSES: dict[str, Loss] = {
         source="Yang et al., CVPR 2022, Eq. 9",
         tap="head",
         weight=1.0,
-        whole_batch=True,
         project="mlp",
         uses_batch=True,
         uses_labels=True,
+        whole_batch=True,
         given=("classes", "teacher_channels", "seed"),
         parts=("batch", "pixel", "region"),
         settings={

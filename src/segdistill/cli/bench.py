@@ -12,6 +12,7 @@ from segdistill.cli.words import Config, Json, Overrides, Size, Trust, check_con
 from segdistill.errors import ConfigError
 
 if TYPE_CHECKING:
+    from segdistill.config.loading import LoadedConfig
     from segdistill.delivery.latency import Latency
 
 COUNTERS = ("torch", "cirkd")
@@ -36,15 +37,13 @@ def cost(
     pixels = parse_size(size)
     if counter not in COUNTERS:
         raise ConfigError(f"--counter: expected {' or '.join(COUNTERS)}, got '{counter}'")
-    check_config(config, overrides, trust)
+    checked = check_config(config, overrides, trust)
     from segdistill.api import delivery
 
     found = delivery.cost(
-        config,
+        checked,
         pixels,
         counter=cast("Literal['torch', 'cirkd']", counter),
-        overrides=overrides or (),
-        trust=trust or (),
     )
     if json:
         print(dumps({name: asdict(value) for name, value in found.items()}))
@@ -81,6 +80,7 @@ def latency(
 
     pixels = parse_size(size)
     path = Path(source)
+    checked: str | LoadedConfig = source
     if path.is_dir() or path.suffix == ".safetensors":
         from segdistill.api.places import find_run
 
@@ -88,20 +88,18 @@ def latency(
         if overrides:
             raise ConfigError("bench latency: expected no settings beside a run; leave them out")
     else:
-        check_config(source, overrides, trust)
+        checked = check_config(source, overrides, trust)
     from segdistill.api import delivery
     from segdistill.cli.progress import display
 
     with display() as tell:
         found = delivery.latency(
-            source,
+            checked,
             pixels,
             threads=threads,
             device=device,
             compiled=compiled,
             passes=passes,
-            overrides=overrides or (),
-            trust=trust or (),
             tell=tell,
         )
     machine = _machine()

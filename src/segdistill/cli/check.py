@@ -36,22 +36,22 @@ def check(
     """
     if (sheet is not None or json) and not data:
         raise ConfigError("check: expected --data beside --sheet and --json; add it")
-    check_config(config, overrides, trust)
+    checked = check_config(config, overrides, trust)
     from segdistill.api import trial
     from segdistill.cli.progress import display
 
     words = overrides or []
     if not data:
         with display() as tell:
-            learners = trial.check(config, overrides=words, trust=trust or (), tell=tell)
+            learners = trial.check(checked, tell=tell)
         verb = "distill" if any(learner.distill for learner in learners.values()) else "train"
         print(f"all checks passed; next: {shlex.join(['segdistill', verb, config, *words])}")
         return
     with display() as tell:
-        report = trial.check_data(config, overrides=words, trust=trust or (), tell=tell)
+        report = trial.check_data(checked, tell=tell)
     _print_report(report, as_json=json)
     if sheet is not None:
-        trial.draw_sheet(config, sheet, overrides=words, trust=trust or ())
+        trial.draw_sheet(checked, sheet)
         if not json:
             print(f"{sheet} written")
     if report.faults:
@@ -68,6 +68,8 @@ def _print_report(report: DataReport, *, as_json: bool) -> None:
         return
     for name, split in report.splits.items():
         _print_split(name, split)
+    for line in report.classes:
+        print(line)
     for warning in report.warnings:
         print(f"warning: {warning}")
     for fault in report.faults:

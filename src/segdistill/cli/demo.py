@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from segdistill.cli.words import Overrides, check_config
+from segdistill.runs.layout import REPORT
 
 
 def demo(
@@ -34,5 +35,5 @@ def demo(
     print()
     for note in shown.notes:
         print(note)
-    print(f"\nreport: {out / 'report.html'}")
+    print(f"\nreport: {out / REPORT}")
     print("next: segdistill recipes list")

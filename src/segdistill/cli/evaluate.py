@@ -25,32 +25,23 @@ def evaluate(
     """
     from json import dumps
 
-    from segdistill.api.places import find_run
+    from segdistill.api.places import check_run
 
     views = None if scales is None else _parse_scales(scales)
-    found = find_run(run)
-    config = found.config(overrides or ())
+    checked = check_run(run, overrides or (), trust or ())
     from segdistill.api import scoring
     from segdistill.cli.progress import display
     from segdistill.cli.results import table
 
     with display() as tell:
-        result = scoring.evaluate(
-            run,
-            split=split,
-            scales=views,
-            flip=flip,
-            overrides=overrides or (),
-            trust=trust or (),
-            tell=tell,
-        )
-    settings = config.evaluation
+        result = scoring.evaluate(checked, split=split, scales=views, flip=flip, tell=tell)
+    settings = checked.config.evaluation
     values = result.as_dict() | {
-        "name": found.name,
+        "name": checked.files.name,
         "split": split or settings.split,
         "scales": list(views or settings.scales),
         "flip": settings.flip if flip is None else flip,
-        "weights": str(found.weights),
+        "weights": str(checked.files.weights),
     }
     if json:
         print(dumps(values))

@@ -74,7 +74,7 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
 
     Example: segdistill list datasets camvid --verbose
     """
-    from segdistill.catalogue.datasets import DATASETS
+    from segdistill.catalogue.datasets import DATASETS, dataset_settings
     from segdistill.catalogue.tables import load
 
     rows: Rows = {}
@@ -86,7 +86,7 @@ def datasets(containing: Containing = "", verbose: Verbose = False, json: Json =
             "layout below root": row.layout,
             "source": row.source,
             "licence": row.licence,
-            "settings": _records(row.settings),
+            "settings": _records(dataset_settings(name)),
         }
         if not row.classes:
             rows[name]["classes"] = "the files decide" if row.ignored != "all" else "none"
@@ -126,6 +126,19 @@ def formats(containing: Containing = "", verbose: Verbose = False, json: Json = 
     _print(rows, containing, verbose=verbose, as_json=json)
 
 
+def conversions(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
+    """List the exports of annotation tools that convert reads.
+
+    Example: segdistill list conversions --verbose
+    """
+    from segdistill.catalogue.conversions import CONVERSIONS
+
+    rows: Rows = {
+        name: {"about": row.about, "files": row.layout} for name, row in CONVERSIONS.items()
+    }
+    _print(rows, containing, verbose=verbose, as_json=json)
+
+
 def taps(
     config: Config, overrides: Overrides = None, trust: Trust = None, json: Json = False
 ) -> None:
@@ -138,10 +151,10 @@ def taps(
     from dataclasses import asdict
     from json import dumps
 
-    check_config(config, overrides, trust)
+    checked = check_config(config, overrides, trust)
     from segdistill.api import delivery
 
-    found = delivery.list_taps(config, overrides=overrides or (), trust=trust or ())
+    found = delivery.list_taps(checked)
     if json:
         shapes = {
             name: {path: asdict(shape) for path, shape in network.items()}

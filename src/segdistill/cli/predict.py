@@ -40,25 +40,24 @@ def predict(
     """
     from json import dumps
 
-    from segdistill.api.places import find_run
+    from segdistill.api.places import CheckedRun, check_run, find_run
 
     words = [word for word in images or () if "=" in word and not Path(word).exists()]
     sources = [Path(word) for word in images or () if word not in words]
-    found = find_run(run)
-    if words:
-        found.config(words)
+    checked: Path | CheckedRun = run
+    if find_run(run).has_config or words:
+        checked = check_run(run, words, trust or ())
     from segdistill.api import scoring
     from segdistill.cli.progress import display
 
     with display() as tell:
         written = scoring.predict(
-            run,
+            checked,
             sources,
             out,
             split=split,
             kind=cast("Format", kind),
             recursive=recursive,
-            overrides=words,
             trust=trust or (),
             tell=tell,
         )

@@ -25,8 +25,10 @@ def report(
     """
     from segdistill.errors import RunFolderError
     from segdistill.reporting.page import write_report
-    from segdistill.reporting.studies import is_study
     from segdistill.reporting.study_page import write_study_report
+    from segdistill.runs.layout import REPORT
+    from segdistill.runs.result import find_results
+    from segdistill.runs.study import is_study
 
     if any(is_study(folder) for folder in folders):
         if len(folders) > 1:
@@ -40,11 +42,11 @@ def report(
         return
     runs: dict[Path, Path] = {}
     for folder in folders:
-        inside = sorted(file.parent for file in folder.glob("**/result.json"))
+        inside = find_results(folder)
         if not inside:
             raise RunFolderError(f"{folder}: expected a finished run in it, got none")
         runs |= {run.resolve(): run for run in inside}
-    file = out or folders[0] / "report.html"
+    file = out or folders[0] / REPORT
     title = folders[0].resolve().name
     write_report([*runs.values()], file, title=title, folder=folders[0])
     print(f"{file} written, {len(runs)} runs; open it in a browser")

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from segdistill.files import read_json
+from segdistill.runs.result import read_result
 
 
 def print_runs(runs: Sequence[Path], *, as_json: bool) -> None:
     """Print the results of finished runs on stdout."""
-    results = [read_json(run / "result.json") | {"folder": str(run)} for run in runs]
+    results = [read_result(run).as_dict() | {"folder": str(run)} for run in runs]
     if as_json:
         print(json.dumps(results[0] if len(results) == 1 else results))
     else:

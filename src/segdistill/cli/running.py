@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Literal
 
 from segdistill.cli.words import check_config, trust_words
+from segdistill.runs.layout import REPORT
+from segdistill.runs.student import student_file
 from segdistill.trust import named
 
 
@@ -31,9 +33,7 @@ def run(
     folder = places.choose_folder(config, out, resume=resume)
     with display() as tell:
         try:
-            runs = call(
-                config, folder, overrides=words, resume=resume, trust=trust or (), tell=tell
-            )
+            runs = call(checked, folder, resume=resume, tell=tell)
         except KeyboardInterrupt as stopped:
             again = ["segdistill", verb, config, *words, "--out", str(folder), "--resume"]
             again += trust_words(trust)
@@ -43,14 +43,14 @@ def run(
     print_runs(runs, as_json=json)
     if json:
         return
-    print(f"\nreport: {folder / 'report.html'}")
+    print(f"\nreport: {folder / REPORT}")
     # Own code in the student: these commands read its name out of the run's files.
-    code = dict.fromkeys(named([each.student.network for each in checked.values()]))
+    code = dict.fromkeys(named([each.student.network for each in checked.learners.values()]))
     trusting = "".join(f" {shlex.quote(word)}" for word in trust_words(code))
     if verb == "train" and len(runs) == 1:
         print(
             f"next: segdistill evaluate {runs[0]}{trusting}, or use it as a teacher: segdistill "
-            f"distill CONFIG teacher.weights={runs[0] / 'model.safetensors'}{trusting}"
+            f"distill CONFIG teacher.weights={student_file(runs[0])}{trusting}"
         )
     else:
         print(

@@ -9,6 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from segdistill.cli.words import Json, Overrides, Trust, trust_words
+from segdistill.runs.layout import REPORT
+from segdistill.runs.study import plan_file
 
 
 def study(
@@ -41,23 +43,14 @@ def study(
     from segdistill.config.loading import load_study
     from segdistill.studies.search import check_runs
 
-    check_runs(
-        load_study(file, words, trust=trust or ())
-    )  # a mistake is answered before torch is loaded
+    checked = load_study(file, words, trust=trust or ())
+    check_runs(checked)  # a mistake is answered before torch is loaded
     from segdistill.api import studies
     from segdistill.cli.progress import display
 
     with display() as tell:
         try:
-            found = studies.study(
-                file,
-                out,
-                overrides=words,
-                trust=trust or (),
-                dry_run=dry_run,
-                resume=resume,
-                tell=tell,
-            )
+            found = studies.study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
         except KeyboardInterrupt as stopped:
             again = ["segdistill", "study", file, *words, "--out", str(out), "--resume"]
             again += trust_words(trust)
@@ -69,14 +62,14 @@ def study(
 
         print(dumps(found))
     elif dry_run:
-        print(f"plan: {out / 'plan.json'}")
+        print(f"plan: {plan_file(out)}")
         again = ["segdistill", "study", file, *words, "--out", str(out), *trust_words(trust)]
         print(f"next: {shlex.join(again)}")
     else:
         for pair, values in found["pairs"].items():
             print(f"{pair}\n{table(values)}\n")
         print(cost_line(found["cost"]))
-        print(f"report: {out / 'report.html'}")
+        print(f"report: {out / REPORT}")
 
 
 def table(pair: dict[str, Any]) -> str:

@@ -11,7 +11,7 @@ import typer
 from segdistill.errors import ConfigError
 
 if TYPE_CHECKING:
-    from segdistill.config import RunConfig
+    from segdistill.config.loading import LoadedConfig
 
 Config = Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe.")]
 Run = Annotated[Path, typer.Argument(help="A run folder, or a .safetensors file that a run wrote.")]
@@ -53,12 +53,12 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def check_config(
     source: str, overrides: list[str] | None, trust: list[str] | None = None
-) -> dict[str, RunConfig]:
+) -> LoadedConfig:
     """Answer a mistake in a config before torch is loaded, and return what was checked.
 
     Raises:
         ConfigError: the config cannot be run.
     """
-    from segdistill.config.loading import load_configs
+    from segdistill.config.loading import load_config
 
-    return load_configs(source, overrides or (), trust=trust or ())
+    return load_config(source, overrides or (), trust=trust or ())

@@ -30,7 +30,7 @@ from segdistill.config.studies import (
     check_study,
 )
 from segdistill.config.trees import check_name, cohort, merge, override, parse_tree, put, read_tree
-from segdistill.config.yaml_text import load_yaml
+from segdistill.yaml_text import load_yaml
 
 __all__ = [
     "MOST_SEEDS",

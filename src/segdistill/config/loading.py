@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-from safetensors import SafetensorError, safe_open
 
 from segdistill import config
 from segdistill.catalogue.losses import LOSSES
@@ -14,8 +12,47 @@ from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
 from segdistill.config import RunConfig, StudyConfig
 from segdistill.config.checking import check_named
-from segdistill.errors import ConfigError
+from segdistill.errors import CheckpointError, ConfigError, RunFolderError
+from segdistill.runs.student import read_student
 from segdistill.trust import check_from_file, check_programs, check_targets, own_words
+
+
+@dataclass(frozen=True)
+class LoadedConfig:
+    """A config that was read and checked, and where it came from.
+
+    Attributes:
+        source: config file or name of a recipe.
+        overrides: ``a.b=value`` words that were applied.
+        learners: checked configs, one per learner; a single one is named ``""``.
+        trust: ``import:`` and ``file:`` targets that files may name.
+    """
+
+    source: str
+    overrides: tuple[str, ...]
+    learners: Mapping[str, RunConfig]
+    trust: tuple[str, ...] = ()
+
+
+def load_config(
+    source: str | Path | LoadedConfig, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
+) -> LoadedConfig:
+    """Read and check a config, unless that was done; see :func:`load_configs`.
+
+    Args:
+        source: path of a YAML file, the name of a recipe, or what this function returned,
+            which is read again only for the sake of overrides.
+        overrides: ``a.b=value`` words.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+    """
+    if not isinstance(source, LoadedConfig):
+        learners = load_configs(source, overrides, trust=trust)
+        return LoadedConfig(str(source), tuple(overrides), learners, tuple(trust))
+    if not overrides and not trust:
+        return source
+    words, targets = [*source.overrides, *overrides], [*source.trust, *trust]
+    return load_config(source.source, words, trust=targets)
 
 
 def load_configs(
@@ -100,12 +137,10 @@ def _with_saved_teacher(tree: config.Tree) -> config.Tree:
     if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
         return tree
     try:
-        with safe_open(str(teacher["weights"]), framework="np") as file:
-            saved = json.loads((file.metadata() or {})["config"])["network"]
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+        saved = read_student(Path(str(teacher["weights"]))).network
+    except (CheckpointError, RunFolderError) as error:
         raise ConfigError(
-            f"teacher.weights: expected a model.safetensors of a run, got {teacher['weights']} "
-            f"({error}); or name the network beside it"
+            f"teacher.weights: {error}; or name the network beside the weights"
         ) from None
     check_saved(saved, teacher["weights"], own_words(tree))
     return {**tree, "teacher": {**saved, **teacher}}

@@ -12,12 +12,18 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import Field, JsonValue, create_model
 from pydantic.fields import FieldInfo
 
-from segdistill.catalogue.datasets import DATASETS, Dataset
+from segdistill.catalogue.datasets import (
+    DATASETS,
+    Dataset,
+    image_settings,
+    label_settings,
+    later_settings,
+)
 from segdistill.catalogue.losses import LOSSES, Loss
 from segdistill.catalogue.networks import NETWORKS, SOURCES
 from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
-from segdistill.config.sections import LossConfig, NamedSection, Section
+from segdistill.config.sections import LossConfig, NamedSection, Section, UnlabelledConfig
 
 Row = Entry | Loss | Dataset
 
@@ -50,9 +56,17 @@ def row_model(section: type[NamedSection], row: str) -> type[NamedSection]:
             field = copy(section.model_fields[key])
             field.default = getattr(found, key)
             fields[key] = (field.annotation, field)
-    fields |= {key: _as_field(setting) for key, setting in found.settings.items()}
+    later: tuple[str, ...] = ()
+    taken = dict(found.settings)
+    if isinstance(found, Dataset):
+        # Images alone have no labels that could be given another meaning.
+        labels = {} if issubclass(section, UnlabelledConfig) else label_settings(row)
+        taken |= {**image_settings(row), **labels}
+        later = tuple(key for key in later_settings(row) if key in taken)
+    fields |= {key: _as_field(setting) for key, setting in taken.items()}
     model = create_model(section.__name__, __base__=section, __doc__=found.about, **fields)
-    model.setting_names = tuple(found.settings)
+    model.setting_names = tuple(taken)
+    model.later_names = later
     return model
 
 

@@ -17,6 +17,9 @@ from pydantic import (
     ValidationInfo,
     field_validator,
 )
+from pydantic_core import PydanticCustomError
+
+from segdistill.files import expand_path
 
 Tree = dict[str, Any]
 """A config as YAML gives it: nested dicts, lists and scalars."""
@@ -42,12 +45,27 @@ class Section(BaseModel):
             raise ValueError("pydantic would take true for 1")
         return value
 
+    @field_validator("*", mode="after", check_fields=False)
+    @classmethod
+    def _expand(cls, value: Any) -> Any:
+        """Fill in ``~`` and ``$VAR`` of every path."""
+        try:
+            return expand_path(value) if isinstance(value, Path) else value
+        except ValueError as error:
+            raise PydanticCustomError("path", "{reason}", {"reason": str(error)}) from None
+
 
 class NamedSection(Section):
     """A section that names a row of a table and carries that row's settings."""
 
     selector: ClassVar[str]
     setting_names: ClassVar[tuple[str, ...]] = ()
+    later_names: ClassVar[tuple[str, ...]] = ()
+
+    def left_out(self) -> tuple[str, ...]:
+        """Return the settings at their default that came after runs had been recorded."""
+        fields = type(self).model_fields
+        return tuple(key for key in self.later_names if getattr(self, key) == fields[key].default)
 
     def settings(self) -> Tree:
         """Return the settings of the row alone, without the section's own keys."""
@@ -157,7 +175,10 @@ class NetworkConfig(NamedSection):
 
     network: str = Field(description="name of a network: segdistill list networks")
     weights: Path | None = Field(
-        None, description="safetensors file that the weights are loaded from"
+        None, description="file that the weights are loaded from, or package:NAME"
+    )
+    backbone_weights: Path | None = Field(
+        None, description="file that the backbone's weights are loaded from, or package:NAME"
     )
     taps: dict[str, str] = Field(
         {}, description="names for inner maps: tap name to module path (segdistill list taps)"
@@ -310,6 +331,11 @@ class RunConfig(Section):
         tree = self.tree()
         for section, key in _RESULT_DOES_NOT_DEPEND_ON:
             tree[section].pop(key)
+        for key in self.data.left_out():
+            tree["data"].pop(key)
+        if self.data.unlabelled is not None:
+            for key in self.data.unlabelled.left_out():
+                tree["data"]["unlabelled"].pop(key)
         text = json.dumps(tree, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

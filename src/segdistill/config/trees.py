@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.config.sections import DataConfig, LossConfig, NetworkConfig, Tree, UnlabelledConfig
-from segdistill.config.yaml_text import load_yaml
 from segdistill.errors import ConfigError
+from segdistill.yaml_text import load_yaml
 
 _SELECTORS = {section.selector for section in (DataConfig, NetworkConfig, LossConfig)}
 _SHARED_BY_DATASETS = {*DataConfig.model_fields, *UnlabelledConfig.model_fields}

@@ -4,24 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
-from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.datasets import (
+    DATASETS,
+    dataset_settings,
+    image_settings,
+    label_settings,
+)
 from segdistill.catalogue.settings import REQUIRED
 from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
+from segdistill.config import DataConfig, UnlabelledConfig
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.files.pixels import pixels
+from segdistill.data.files.relabel import relabel
+from segdistill.data.formats.hf import ArrowDataset
 from segdistill.errors import ConfigError
+from segdistill.files import expand_path
 from segdistill.types import SegDataset
 
 
-def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
-    """Build one split of a dataset from a flat config.
+def build_dataset(
+    options: DataConfig | UnlabelledConfig | Mapping[str, object], *, split: str
+) -> SegDataset:
+    """Build one split of a dataset from a config.
 
     Where ``root`` is a packed copy of the dataset, that is opened in place of the original.
 
     Args:
-        options: key ``dataset`` names a row of ``DATASETS``, the other keys are settings of
-            that row.
+        options: a checked section of a config, or a mapping: key ``dataset`` names a row of
+            ``DATASETS``, the other keys are settings of that row.
         split: name of the split, such as ``train`` or ``val``.
 
     Returns:
@@ -32,14 +45,15 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
             missing.
         DataError: the files are missing or do not match.
     """
+    if isinstance(options, DataConfig | UnlabelledConfig):
+        return _build(options.dataset, options.settings(), split)
     name = str(options.get("dataset"))
     if name not in DATASETS:
         raise ConfigError(
             f"build_dataset: expected a known dataset, got {name!r}; {nearest(name, DATASETS)}"
         )
-    entry = DATASETS[name]
-    known = entry.settings
-    given = {key: value for key, value in options.items() if key != "dataset"}
+    known = dataset_settings(name)
+    given: dict[str, Any] = {key: value for key, value in options.items() if key != "dataset"}
     for key in given:
         if key not in known:
             raise ConfigError(
@@ -50,6 +64,19 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
             raise ConfigError(
                 f"build_dataset: expected {key} for {name}, got nothing; add data.{key}"
             )
+    return _build(name, given, split)
+
+
+def _build(name: str, given: dict[str, Any], split: str) -> SegDataset:
+    """Build a dataset of settings that were checked."""
+    known = dataset_settings(name)
+    given = {**given}
+    for key in given.keys() & known.keys():
+        if Path in (known[key].type, *get_args(known[key].type)) and given[key] is not None:
+            try:
+                given[key] = expand_path(given[key])
+            except ValueError as error:
+                raise ConfigError(f"data.{key}: {error}") from None
     root = given.get("root")
     if isinstance(root, str | Path):
         from segdistill.data.pack.manifest import is_packed
@@ -62,6 +89,10 @@ def build_dataset(options: Mapping[str, object], *, split: str) -> SegDataset:
                 for key, setting in known.items()
                 if Path not in (setting.type, *get_args(setting.type))
             }
-            return open_packed(Path(root), split, options, defaults=defaults)
-    dataset: SegDataset = load("segdistill.data", entry.target)(split=split, **given)
+            return open_packed(Path(root), split, {"dataset": name, **given}, defaults=defaults)
+    how = {key: given.pop(key) for key in image_settings(name) if key in given}
+    labels = {key: given.pop(key) for key in label_settings(name) if key in given}
+    dataset: SegDataset = load("segdistill.data", DATASETS[name].target)(split=split, **given)
+    if isinstance(dataset, FileDataset | ArrowDataset):
+        dataset.read_as(pixels(**how), *relabel(dataset.classes, dataset.code, **labels))
     return dataset

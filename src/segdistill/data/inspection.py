@@ -13,8 +13,19 @@ from typing import Any
 import numpy as np
 
 from segdistill.data.build import build_dataset
+from segdistill.data.files.facts import FileFacts, file_facts
+from segdistill.data.findings import file_faults, file_warnings, label_faults, label_warnings
+from segdistill.data.parts import (
+    describe_classes,
+    files_of,
+    looks_up_colors,
+    pixels_of,
+    read_mask_of,
+)
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes, Sample, SegDataset
+
+_MOST_LISTED = 10
 
 
 @dataclass
@@ -31,6 +42,7 @@ class SplitReport:
         images_with: number of images by class, counting those that contain the class.
         mean: mean of red, green and blue, from 0 to 1.
         std: standard deviation of red, green and blue, in the same scale.
+        warnings: what would not stop a training but should be known.
     """
 
     images: int = 0
@@ -42,6 +54,7 @@ class SplitReport:
     images_with: dict[str, int] = field(default_factory=dict)
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
+    warnings: list[str] = field(default_factory=list)
 
     @property
     def absent_classes(self) -> list[str]:
@@ -57,11 +70,13 @@ class DataReport:
         splits: report by split.
         duplicates: groups of ``split/name`` whose images are equal in every pixel.
         leaks: those groups that lie in more than one split.
+        classes: one line for each class: id, name, colour and what masks store for it.
     """
 
     splits: dict[str, SplitReport]
     duplicates: list[list[str]]
     leaks: list[list[str]]
+    classes: list[str] = field(default_factory=list)
 
     @property
     def faults(self) -> list[str]:
@@ -75,8 +90,7 @@ class DataReport:
             f"same image in more than one split: {', '.join(group)}" for group in self.leaks
         ]
         for split, report in self.splits.items():
-            if report.absent_classes and report.images > report.without_mask:
-                messages.append(f"{split}: no pixel of {', '.join(report.absent_classes)}")
+            messages.extend(report.warnings)
             if len(report.sizes) > 1:
                 messages.append(f"{split}: images of {len(report.sizes)} sizes")
         return messages
@@ -91,6 +105,7 @@ class DataReport:
             "splits": splits,
             "duplicates": self.duplicates,
             "leaks": self.leaks,
+            "classes": self.classes,
             "faults": self.faults,
             "warnings": self.warnings,
         }
@@ -121,33 +136,128 @@ def inspect_data(
         cannot be built is a fault, not an error; so is a training split in which no image has a
         mask, and any other split in which one has none.
     """
-    reports: dict[str, SplitReport] = {}
-    names_by_digest: dict[str, list[str]] = {}
+    datasets: dict[str, SegDataset | DataError] = {}
     for split in splits:
         try:
-            dataset = open_split(split) if open_split else build_dataset(options, split=split)
+            datasets[split] = (
+                open_split(split) if open_split else build_dataset(options, split=split)
+            )
         except DataError as error:
-            reports[split] = SplitReport(faults=[str(error)])
+            datasets[split] = error
+    return inspect_splits(datasets, workers=workers, progress=progress, images_only=images_only)
+
+
+def inspect_splits(
+    datasets: Mapping[str, SegDataset | DataError],
+    *,
+    sample: int | None = None,
+    skip_broken: bool = False,
+    workers: int = 2,
+    progress: Callable[[str, int, int], None] | None = None,
+    images_only: Collection[str] = (),
+) -> DataReport:
+    """Read the images and masks of open splits, all or a sample of each.
+
+    Of a sample, too, every fault is one: masks are read on until two classes are seen, or the
+    whole split was read.
+
+    Args:
+        datasets: by split, that which is trained on first; an error is that split's fault.
+        sample: how many images of each split, evenly spread; all by default.
+        skip_broken: pairs that cannot be read are no faults, but warnings.
+        workers: threads that read.
+        progress: called with split, images done and images in all.
+        images_only: splits that need no masks.
+
+    Returns:
+        As :func:`inspect_data`; counts are those of the images that were read.
+    """
+    reports: dict[str, SplitReport] = {}
+    names_by_digest: dict[str, list[str]] = {}
+    classes: list[str] = []
+    trained = next(iter(datasets), "")
+    for split, dataset in datasets.items():
+        if isinstance(dataset, DataError):
+            reports[split] = SplitReport(faults=[str(dataset)])
             continue
         tally = _Tally(dataset.classes)
+        indices = spread(len(dataset), sample)
         with ThreadPoolExecutor(workers) as pool:
-            facts = pool.map(partial(_read, dataset), range(len(dataset)))
+            facts = pool.map(partial(_read, dataset), indices)
             for done, fact in enumerate(facts, start=1):
                 tally.add(fact)
                 if isinstance(fact, _Facts):
                     names_by_digest.setdefault(fact.digest, []).append(f"{split}/{fact.name}")
                 if progress is not None:
-                    progress(split, done, len(dataset))
+                    progress(split, done, len(indices))
         report = reports[split] = tally.report()
-        needed = len(dataset) if split == splits[0] else 1
+        if skip_broken:
+            report.warnings, report.faults = report.faults, []
+        needed = len(indices) if split == trained else 1
         if report.without_mask >= needed and split not in images_only:
             report.faults.append(
                 f"{split}: expected masks, got none for {report.without_mask} of "
-                f"{len(dataset)} images; training images without masks go into data.unlabelled"
+                f"{len(indices)} images; training images without masks go into data.unlabelled"
             )
+        elif split not in images_only and report.sizes:
+            classes = classes or describe_classes(dataset)
+            _judge_labels(split, dataset, tally, indices, report, trained=split == trained)
+        how = pixels_of(dataset)
+        by_id = not looks_up_colors(dataset)
+        report.faults.extend(file_faults(split, tally.files, how, by_id=by_id))
+        report.warnings.extend(file_warnings(split, tally.files, how))
     duplicates = [group for group in names_by_digest.values() if len(group) > 1]
     leaks = [group for group in duplicates if len({name.split("/")[0] for name in group}) > 1]
-    return DataReport(reports, duplicates, leaks)
+    return DataReport(reports, duplicates, leaks, classes)
+
+
+def refuse_faults(who: str, report: DataReport) -> None:
+    """Raise a DataError with the first faults of a report, or return where there are none."""
+    if report.faults:
+        listed = "".join(f"\n  {fault}" for fault in report.faults[:_MOST_LISTED])
+        more = len(report.faults) - _MOST_LISTED
+        listed += f"\n  and {more} more" if more > 0 else ""
+        raise DataError(
+            f"{who}: expected data that can be trained on and scored, got {len(report.faults)} "
+            f"faults; correct them:{listed}"
+        )
+
+
+def spread(count: int, sample: int | None) -> list[int]:
+    """Return ``sample`` of ``count`` indices, evenly spread; all where there are no more."""
+    if sample is None or sample >= count:
+        return list(range(count))
+    return sorted({(2 * place + 1) * count // (2 * sample) for place in range(sample)})
+
+
+def _judge_labels(
+    split: str,
+    dataset: SegDataset,
+    tally: _Tally,
+    indices: Sequence[int],
+    report: SplitReport,
+    *,
+    trained: bool,
+) -> None:
+    """Add what the labels are faulty in; masks beyond a sample are read while in doubt."""
+    labels = tally.labels.copy()
+    seen = set(indices)
+    for index in (i for i in range(len(dataset)) if i not in seen):
+        if not label_faults(split, dataset.classes, labels, trained=trained):
+            break
+        mask = _mask_or_none(dataset, index)
+        if mask is not None:
+            labels += np.bincount(np.ascontiguousarray(mask).ravel(), minlength=256)
+    report.faults.extend(label_faults(split, dataset.classes, labels, trained=trained))
+    if len(indices) == len(dataset) and labels[: len(dataset.classes)].any():
+        report.warnings.extend(label_warnings(split, dataset.classes, labels))
+
+
+def _mask_or_none(dataset: SegDataset, index: int) -> np.ndarray | None:
+    try:
+        return read_mask_of(dataset, index)
+    except DataError:
+        return None
 
 
 def find_faults(dataset: SegDataset, *, workers: int = 2) -> list[str]:
@@ -205,14 +315,23 @@ class _Facts:
     size: tuple[int, int]
     labels: np.ndarray | None
     moments: np.ndarray
+    files: FileFacts | None
 
 
-def _read(dataset: SegDataset, index: int) -> _Facts | str:
+@dataclass(frozen=True)
+class _Broken:
+    """What is kept of one sample that cannot be read."""
+
+    fault: str
+    files: FileFacts | None
+
+
+def _read(dataset: SegDataset, index: int) -> _Facts | _Broken:
     """Return the facts of one sample, or what is wrong with it."""
     try:
         sample: Sample = dataset[index]
     except DataError as error:
-        return str(error)
+        return _Broken(str(error), _file_facts(dataset, index))
     image = np.ascontiguousarray(sample.image)
     digest = hashlib.blake2b(image.data, digest_size=16, salt=str(image.shape).encode()[:16])
     values = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])
@@ -222,7 +341,13 @@ def _read(dataset: SegDataset, index: int) -> _Facts | str:
     if sample.mask is not None:
         labels = np.bincount(np.ascontiguousarray(sample.mask).ravel(), minlength=256)
     height, width = image.shape[:2]
-    return _Facts(sample.name, digest.hexdigest(), (height, width), labels, moments)
+    files = _file_facts(dataset, index)
+    return _Facts(sample.name, digest.hexdigest(), (height, width), labels, moments, files)
+
+
+def _file_facts(dataset: SegDataset, index: int) -> FileFacts | None:
+    files = files_of(dataset, index)
+    return file_facts(files[0], files[1] if len(files) > 1 else None) if files else None
 
 
 class _Tally:
@@ -232,23 +357,26 @@ class _Tally:
         self.classes = classes
         self.images = self.without_mask = 0
         self.faults: list[str] = []
+        self.files: list[FileFacts] = []
         self.sizes: Counter[str] = Counter()
         self.labels = np.zeros(256, dtype=np.int64)
         self.images_with = np.zeros(256, dtype=np.int64)
         self.moments = np.zeros((3, 3))
 
-    def add(self, facts: _Facts | str) -> None:
+    def add(self, sample: _Facts | _Broken) -> None:
         self.images += 1
-        if isinstance(facts, str):
-            self.faults.append(facts)
+        if sample.files is not None:
+            self.files.append(sample.files)
+        if isinstance(sample, _Broken):
+            self.faults.append(sample.fault)
             return
-        self.sizes["×".join(map(str, facts.size))] += 1
-        self.moments += facts.moments
-        if facts.labels is None:
+        self.sizes["×".join(map(str, sample.size))] += 1
+        self.moments += sample.moments
+        if sample.labels is None:
             self.without_mask += 1
         else:
-            self.labels += facts.labels
-            self.images_with += facts.labels > 0
+            self.labels += sample.labels
+            self.images_with += sample.labels > 0
 
     def report(self) -> SplitReport:
         count, total, squares = self.moments

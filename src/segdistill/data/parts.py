@@ -9,6 +9,10 @@ import numpy as np
 
 from segdistill.data.carving import Subset
 from segdistill.data.files.dataset import FileDataset
+from segdistill.data.files.labels import plain_ids
+from segdistill.data.files.pixels import AS_STORED, Pixels
+from segdistill.data.files.relabel import describe
+from segdistill.data.formats.hf import ArrowDataset
 from segdistill.data.pack.tiled import TiledDataset
 from segdistill.data.pack.tiles import Window
 from segdistill.data.transforms import Region
@@ -85,12 +89,39 @@ def files_of(dataset: SegDataset, index: int) -> list[Path]:
     return [dataset.root / file for file in (image, mask) if file is not None]
 
 
+def describe_classes(dataset: SegDataset) -> list[str]:
+    """Return one line for each class: id, name, colour and what mask files store for it."""
+    source = _whole(dataset)
+    if isinstance(source, FileDataset | ArrowDataset):
+        return describe(source.classes, source.code)
+    # Packed and drawn masks hold the ids of the classes themselves.
+    return describe(source.classes, plain_ids(len(source.classes)))
+
+
+def pixels_of(dataset: SegDataset) -> Pixels:
+    """Return how the stored numbers of a dataset's images become RGB."""
+    source = _whole(dataset)
+    return source.pixels if isinstance(source, FileDataset | ArrowDataset) else AS_STORED
+
+
+def looks_up_colors(dataset: SegDataset) -> bool:
+    """Return whether palette masks of a dataset are read as the colours that they show."""
+    source = _whole(dataset)
+    return isinstance(source, FileDataset | ArrowDataset) and source.code.looks_up_colors
+
+
 def _source(dataset: SegDataset, index: int) -> tuple[SegDataset, int]:
     source = dataset
     while isinstance(source, Subset):
         index = source.indices[index]
         source = source.dataset
     return source, index
+
+
+def _whole(dataset: SegDataset) -> SegDataset:
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return dataset
 
 
 def _bottom(region: Region) -> int:

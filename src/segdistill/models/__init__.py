@@ -2,10 +2,11 @@
 
 from segdistill.models.backbone import Backbone, backbone_names
 from segdistill.models.build import build_network
+from segdistill.models.checkpoints.loading import load_weights
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.segmenter import Segmenter
-from segdistill.models.weights import load_weights, read_config, save_network
+from segdistill.models.weights import read_config, save_network
 
 __all__ = [
     "Adapter",

@@ -15,6 +15,14 @@ from timm.models import efficientnet
 from torch import Tensor, nn
 
 from segdistill.checks import nearest
+from segdistill.models.checkpoints.loading import load_fitting, shapes
+from segdistill.models.checkpoints.pretrained import (
+    forget_state,
+    published_neighbour,
+    timm_arguments,
+    timm_file,
+)
+from segdistill.models.checkpoints.reading import Checkpoint, read_checkpoint
 from segdistill.models.heads.head import FeatureInfo
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 
@@ -86,7 +94,11 @@ class Backbone(Trunk):
         output_stride: stride of the last map: 8, 16 or 32; below 32 the last stages are
             dilated instead of strided.
         pretrained: load ImageNet weights by timm's name (downloads them if they are not in
-            the cache of the Hugging Face hub).
+            the cache of the Hugging Face hub). A key of ``VARIANTS`` that differs in its stem
+            alone takes what fits by name from the network that it varies.
+
+    Attributes:
+        notes: what a user should know of the weights.
 
     Raises:
         ValueError: timm has no such backbone, it cannot return maps or not at that stride, or
@@ -95,10 +107,17 @@ class Backbone(Trunk):
 
     def __init__(self, name: str, output_stride: int = 16, pretrained: bool = False) -> None:
         super().__init__()
-        _check(name, output_stride, pretrained)
+        _check(name, output_stride)
         variant = VARIANTS.get(name, Variant(name))
         self.name = name
-        self.body = _create(name, variant, output_stride, pretrained)
+        self.notes: list[str] = []
+        if pretrained and name in VARIANTS:
+            state = _published_weights(name, variant)
+            self.body = _create(name, variant, output_stride, {})
+            self.notes.append(_fill(self.body, name, variant, state))
+        else:
+            weights = timm_arguments(name) if pretrained else {}
+            self.body = _create(name, variant, output_stride, weights)
         info: Any = self.body.feature_info
         self.features = tuple(
             FeatureInfo(channels, stride)
@@ -161,7 +180,18 @@ def any_size(name: str) -> tuple[tuple[str, bool], ...]:
     return ()
 
 
-def _check(name: str, output_stride: int, pretrained: bool) -> None:
+def published_shapes(name: str) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of the whole network that a backbone is cut from, in layers' order.
+
+    Args:
+        name: a timm name, or a key of ``VARIANTS``.
+    """
+    variant = VARIANTS.get(name, Variant(name))
+    with torch.device("meta"):
+        return shapes(_build(variant, variant.arguments or {}))
+
+
+def _check(name: str, output_stride: int) -> None:
     if name not in VARIANTS and not timm.is_model(name):
         raise ValueError(
             f"Backbone: expected a timm backbone, got '{name}'; "
@@ -171,11 +201,6 @@ def _check(name: str, output_stride: int, pretrained: bool) -> None:
         raise ValueError(
             f"Backbone {name}: expected output_stride 8, 16 or 32, got {output_stride}; choose one"
         )
-    if pretrained and name in VARIANTS:
-        raise ValueError(
-            f"Backbone {name}: expected pretrained=False, since timm has no weights of this "
-            "variant; train from scratch or load a file with weights"
-        )
 
 
 def _suggest(name: str) -> str:
@@ -183,8 +208,34 @@ def _suggest(name: str) -> str:
     return answer if answer.startswith("did") else "give the name of a timm network"
 
 
-def _create(name: str, variant: Variant, output_stride: int, pretrained: bool) -> nn.Module:
-    arguments: dict[str, Any] = {"features_only": True, "pretrained": pretrained}
+def _published_weights(name: str, variant: Variant) -> Checkpoint:
+    """Return the weights of the network that a variant differs from in its stem alone."""
+    if variant.multiplier is not None or "channels" in (variant.arguments or {}):
+        raise ValueError(
+            f"Backbone {name}: expected published ImageNet weights for pretrained=true, got a "
+            f"width that nobody published any for; the nearest is {published_neighbour(name)}: "
+            "name that, or give a file under backbone_weights, or set pretrained=false"
+        )
+    file = timm_file(variant.base)
+    if file is None:
+        whole = timm.create_model(variant.base, pretrained=True)
+        return Checkpoint(variant.base, {"": whole.state_dict()})
+    return read_checkpoint(file)
+
+
+def _fill(body: nn.Module, name: str, variant: Variant, checkpoint: Checkpoint) -> str:
+    names = {each: each for each in body.state_dict()}
+    count, rest = load_fitting(body, checkpoint, names=names)
+    return (
+        f"backbone {name}: {count} tensors are the ImageNet weights of {variant.base}; nobody "
+        f"published others for its {', '.join(rest)}, which start anew"
+    )
+
+
+def _create(
+    name: str, variant: Variant, output_stride: int, weights: Mapping[str, Any]
+) -> nn.Module:
+    arguments: dict[str, Any] = {"features_only": True, **weights}
     arguments |= {**dict(any_size(variant.base)), **(variant.arguments or {})}
     dilation = {} if output_stride == 32 else {"output_stride": output_stride}
     try:
@@ -194,19 +245,20 @@ def _create(name: str, variant: Variant, output_stride: int, pretrained: bool) -
             # A network that cannot be dilated may have that stride already, as ViT has 16.
             body = _build(variant, arguments)
     except (RuntimeError, OSError) as error:
-        if not pretrained:
+        if not weights:
             raise ValueError(
                 f"Backbone {name}: expected a network with feature maps, timm says: {error}"
             ) from error
         raise ValueError(
             f"Backbone {name}: expected ImageNet weights of timm, got: {error}; connect once "
-            "to fetch them, or set pretrained=false"
+            "to fetch them, give a local file under backbone_weights, or set pretrained=false"
         ) from error
     if variant.ceil_pooling:
         body.get_submodule("maxpool").ceil_mode = True  # type: ignore[assignment]
     for module in body.modules():
         if isinstance(module, PatchEmbed):
             module.dynamic_img_pad = True
+    forget_state(body)
     return body
 
 

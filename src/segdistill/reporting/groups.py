@@ -1,22 +1,21 @@
-"""Runs that differ by seed alone, gathered and compared with the plain ones."""
+"""Groups: runs that differ by seed alone, compared with the plain students trained alike."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from statistics import fmean, stdev
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from segdistill.config import PLAIN
+from segdistill.drawing.svg import series_color
+from segdistill.reporting.identity import conditions, key_of, measured, method
+from segdistill.reporting.labels import label_groups, label_panels
 from segdistill.reporting.runs import Run
-from segdistill.studies.comparison import Comparison, compare_by_seed
-from segdistill.studies.statistics import ranks
+from segdistill.runs.result import Result
+from segdistill.studies.comparison import Comparison
+from segdistill.studies.summary import Summary, summarize
 
-Seeds = tuple[Any, Any]
+Seeds = tuple[int, int]
 """What pairs runs: data seed and own seed."""
-
-SERIES_COLORS = 7
-"""How many colours the page's style defines, ``--s0`` (teachers) to ``--s6``."""
 
 
 @dataclass(frozen=True)
@@ -25,140 +24,121 @@ class Group:
 
     Attributes:
         label: what tables call it, unique within a report.
-        name: its method's name, unique within its pair.
+        name: its method's name, unique within its panel.
         runs: at least one.
-        pair: teacher and student that it belongs to; empty where a report has one pair.
-        baseline: label of the group that it is compared with: the same network without a
-            teacher.
-        comparison: with the baseline, None where there is none.
-        paired: the seeds that the comparison is over.
+        summary: the runs in numbers, compared with the baseline.
+        panel: what it shares a table with; empty where a report has one table.
+        baseline: label of the group that it is compared with: the plain student that was trained
+            alike.
     """
 
     label: str
     name: str
     runs: tuple[Run, ...]
-    pair: str = ""
+    summary: Summary
+    panel: str = ""
     baseline: str | None = None
-    comparison: Comparison | None = None
-    paired: tuple[Seeds, ...] = ()
 
     @property
     def teacher(self) -> bool:
+        """Whether another run of the report learnt from it."""
         return self.runs[0].teacher
 
     @property
     def miou(self) -> float:
         """Mean over seeds."""
-        return fmean(self.scores.values())
+        assert self.summary.mean is not None, "a group has a run"
+        return self.summary.mean
 
     @property
     def deviation(self) -> float | None:
         """Standard deviation over seeds, None for one."""
-        return stdev(self.scores.values()) if len(self.runs) > 1 else None
+        return self.summary.deviation
 
     @property
-    def scores(self) -> dict[Seeds, float]:
-        """The mIoU of each run by what pairs it."""
-        return {run.seeds: float(run.result["miou"]) for run in self.runs}
+    def seeds(self) -> int:
+        """How many seeds there are; a seed that was run twice is one."""
+        return len(self.summary.scores)
 
     @property
-    def best(self) -> float | None:
-        """Mean over seeds of the best mIoU on the way, None where none was scored there."""
-        found = [run.result["best"]["miou"] for run in self.runs if run.result.get("best")]
-        return fmean(found) if found else None
-
-    def iou(self, name: str) -> float | None:
-        """Return a class's IoU, mean over the seeds that have one."""
-        values = [run.result["iou"].get(name) for run in self.runs]
-        known = [value for value in values if value is not None]
-        return fmean(known) if known else None
-
-    def mean(self, key: str) -> float | None:
-        """Return the mean of a number of ``result.json`` over the runs that have it."""
-        values = [run.result.get(key) for run in self.runs]
-        known = [float(value) for value in values if value is not None]
-        return fmean(known) if known else None
+    def comparison(self) -> Comparison | None:
+        """With the baseline, None where there is none."""
+        return self.summary.comparison
 
 
 def group(runs: Sequence[Run]) -> list[Group]:
-    """Gather runs by what they trained and compare each group with the plain one.
+    """Gather runs that trained alike and compare each group with the plain one.
+
+    Runs belong together where everything but the seeds is the same: data recipe, student, terms,
+    teacher and training. A method is compared with the plain student of the same data, network
+    and training, scored on the same images; p is corrected by Holm over those methods.
 
     Args:
         runs: as :func:`segdistill.reporting.runs.read_runs` returns them.
 
     Returns:
-        The groups, in the order of their first runs; p values are corrected by Holm over
-        the methods of one network.
+        The groups, in the order of their first runs.
     """
-    kinds: dict[tuple[bool, str, str], list[Run]] = {}
+    alike: dict[tuple[str, ...], list[Run]] = {}
     for run in runs:
-        kinds.setdefault((run.teacher, *run.kind), []).append(run)
-    labels = _labels(list(kinds.values()))
-    groups = [
-        Group(label, label, tuple(members))
-        for label, members in zip(labels, kinds.values(), strict=True)
-    ]
-    networks: dict[str, list[Group]] = {}
-    for (teacher, network, _), one in zip(kinds, groups, strict=True):
-        if not teacher:
-            networks.setdefault(network, []).append(one)
-    compared: dict[str, Group] = {}
-    for rivals in networks.values():
-        base = next((one for one in rivals if one.runs[0].method == PLAIN), None)
-        if base is not None:
-            compared |= {one.label: one for one in against(rivals, base)}
-    return [compared.get(one.label, one) for one in groups]
-
-
-def against(groups: Sequence[Group], base: Group) -> list[Group]:
-    """Return the groups, each but the baseline compared with it over the seeds that both have.
-
-    Args:
-        groups: methods of one student network, the baseline among them.
-        base: the baseline.
-    """
-    table = {one.label: one.scores for one in groups if one is not base}
-    found = compare_by_seed(table, base.scores)
+        keys = (conditions(run), method(run), measured(run))
+        alike.setdefault((str(run.teacher), *map(key_of, keys)), []).append(run)
+    members = [tuple(own) for own in alike.values()]
+    labels, panel_of = label_groups(members), label_panels(members)
+    rivals: dict[tuple[str, str], dict[str, tuple[Run, ...]]] = {}
+    for label, own in zip(labels, members, strict=True):
+        if not own[0].teacher:
+            shared = key_of(conditions(own[0])), key_of(measured(own[0]))
+            rivals.setdefault(shared, {})[label] = own
+    baselines: dict[str, str] = {}
+    summaries: dict[str, Summary] = {}
+    for students in rivals.values():
+        plain = next((name for name, own in students.items() if own[0].method == PLAIN), None)
+        summaries |= summarize_runs(students, plain)
+        if plain is not None:
+            baselines |= {
+                name: plain for name in students if summaries[name].comparison is not None
+            }
     return [
-        replace(
-            one,
-            baseline=base.label,
-            comparison=found[one.label],
-            paired=tuple(seed for seed in base.scores if seed in one.scores),
+        Group(
+            label,
+            label,
+            own,
+            summaries[label] if label in summaries else summarize_runs({label: own}, None)[label],
+            panel,
+            baselines.get(label),
         )
-        if one.label in found
-        else one
-        for one in groups
+        for label, own, panel in zip(labels, members, panel_of, strict=True)
     ]
 
 
-def mean_ranks(groups: Sequence[Group]) -> dict[str, float]:
-    """Return the mean rank over seeds of the students of one pair, empty without two to rank.
-
-    Args:
-        groups: of one pair; teachers are left out.
-    """
-    students = [one for one in groups if not one.teacher]
-    if len(students) < 2:
-        return {}
-    shared = [s for s in students[0].scores if all(s in one.scores for one in students)]
-    if not shared:
-        return {}
-    return ranks({one.label: [one.scores[seed] for seed in shared] for one in students})
+def summarize_runs(methods: Mapping[str, Sequence[Run]], plain: str | None) -> dict[str, Summary]:
+    """Summarize the runs of each method, compared with the plain one where there is one."""
+    by_seed: dict[str, dict[Seeds, list[Result]]] = {}
+    for name, runs in methods.items():
+        seeds = by_seed.setdefault(name, {})
+        for run in runs:
+            seeds.setdefault(run.seeds, []).append(run.result)
+    return summarize(by_seed, plain)
 
 
 def panels(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """Return the groups by pair, in order; a teacher that all pairs share is in each."""
-    students = dict.fromkeys(one.pair for one in groups if not one.teacher)
-    if not students:
+    """Return the groups by panel, in order; a teacher without one is in each."""
+    names = dict.fromkeys(one.panel for one in groups if one.panel or not one.teacher)
+    if not names:
         return {"": list(groups)}
-    return {pair: [one for one in groups if one.pair in (pair, "")] for pair in students}
+    return {name: [one for one in groups if one.panel in (name, "")] for name in names}
+
+
+def baseline_of(group: Group, groups: Sequence[Group]) -> Group | None:
+    """Return the group that one is compared with, None where there is none."""
+    return next((one for one in groups if one.label == group.baseline), None)
 
 
 def color_of(group: Group, groups: Sequence[Group]) -> str:
     """Return the CSS variable of a group's colour: teachers share the first.
 
-    A method has the same colour in every pair.
+    A method has the same colour in every panel.
     """
     return "--s0" if group.teacher else color_of_method(group.name, groups)
 
@@ -166,19 +146,4 @@ def color_of(group: Group, groups: Sequence[Group]) -> str:
 def color_of_method(name: str, groups: Sequence[Group]) -> str:
     """Return the CSS variable of a method's colour, the teachers' for one without a group."""
     names = list(dict.fromkeys(one.name for one in groups if not one.teacher))
-    return f"--s{1 + names.index(name) % (SERIES_COLORS - 1)}" if name in names else "--s0"
-
-
-def _labels(members: Sequence[Sequence[Run]]) -> list[str]:
-    labels = []
-    for runs in members:
-        names = {str(run.result.get("name")) for run in runs}
-        labels.append(runs[0].label if len(runs) == 1 else _common(names, runs[0]))
-    return [
-        label if labels.count(label) == 1 else f"{label} ({runs[0].network or place + 1})"
-        for place, (label, runs) in enumerate(zip(labels, members, strict=True))
-    ]
-
-
-def _common(names: set[str], run: Run) -> str:
-    return names.pop() if len(names) == 1 else run.method
+    return series_color(names.index(name)) if name in names else "--s0"

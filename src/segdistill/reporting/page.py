@@ -1,32 +1,61 @@
-"""One self-contained HTML page that compares runs."""
+"""One self-contained HTML page that compares runs: the table of its sections, and the writer."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from segdistill.files import claim, write_whole
-from segdistill.reporting.analyses import analysis_figures
-from segdistill.reporting.charts import loss_chart, miou_chart
-from segdistill.reporting.classes import class_plots, class_rows
-from segdistill.reporting.costs import CO2_KG_PER_KWH, cost, meters, sharing
-from segdistill.reporting.extremes import extremes
-from segdistill.reporting.findings import caution, sentences
-from segdistill.reporting.forest import forest_plots
-from segdistill.reporting.groups import Group, color_of, group, mean_ranks, panels
-from segdistill.reporting.mistakes import matrix
-from segdistill.reporting.pareto import pareto_plots
-from segdistill.reporting.pictures import MOST_PICTURES, analysed_pictures, kept_pictures
-from segdistill.reporting.references import bibtex, used
-from segdistill.reporting.reproduce import commands, configs, environments
-from segdistill.reporting.runs import Run, read_runs
+from segdistill.reporting import words
+from segdistill.reporting.groups import group
+from segdistill.reporting.material import Material
+from segdistill.reporting.runs import read_runs
+from segdistill.reporting.sections import (
+    analyses,
+    classes,
+    costs,
+    curves,
+    extremes,
+    failures,
+    forest,
+    mistakes,
+    pareto,
+    pictures,
+    protocol,
+    reproduce,
+    results,
+    search,
+    verdict,
+)
+from segdistill.reporting.studies import Study, study_groups
 from segdistill.studies.verdict import points
+
+Show = Callable[[Material], Mapping[str, Any] | None]
+"""Returns what a section's template needs, None where the section has nothing to show."""
+
+SECTIONS: Mapping[str, tuple[str, Show]] = {
+    "verdict": ("Verdict", verdict.show),
+    "failures": ("Failed runs", failures.show),
+    "results": ("Results", results.show),
+    "forest": ("Differences to plain", forest.show),
+    "pareto": ("What a network costs to run", pareto.show),
+    "pictures": ("Pictures", pictures.show),
+    "extremes": ("Worst and best images", extremes.show),
+    "classes": ("IoU by class, %", classes.show),
+    "curves": ("Training", curves.show),
+    "search": ("Search", search.show),
+    "analyses": ("Analyses", analyses.show),
+    "mistakes": ("What is taken for what", mistakes.show),
+    "costs": ("What training cost", costs.show),
+    "protocol": ("Protocol", protocol.show),
+    "reproduce": ("How to reproduce", reproduce.show),
+}
+"""Sections in their order: name, heading, and what fills ``sections/NAME.html``."""
 
 
 def write_report(
@@ -55,26 +84,21 @@ def write_report(
         OverwriteError: there is a file that no report wrote.
     """
     claim("report", [out])
-    groups = group(read_runs(runs))
-    found = {} if folder is None else analysed(folder, groups)
-    write_whole(out, render(groups, title=title, notes=notes, **found), made_by="report")
+    material = Material(group(read_runs(runs)), notes=notes, folder=folder)
+    write_whole(out, render(material, title=title), made_by="report")
 
 
-def render(
-    groups: Sequence[Group],
-    *,
-    title: str,
-    notes: Sequence[str] = (),
-    **sections: Any,
-) -> str:
+def of_study(study: Study) -> Material:
+    """Return what the page of a study is made of."""
+    return Material(study_groups(study), study=study, folder=study.folder)
+
+
+def render(material: Material, *, title: str) -> str:
     """Return the page of :func:`write_report`.
 
     Args:
-        groups: what is compared.
+        material: what is compared.
         title: heading of the page.
-        notes: sentences under the verdict.
-        sections: what a study adds or says otherwise, see
-            :func:`segdistill.reporting.study_page.sections`.
     """
     environment = Environment(
         loader=FunctionLoader(_text),
@@ -83,141 +107,49 @@ def render(
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"percent": _percent, "number": _number, "points": points}
-    environment.filters["brief"] = _brief
-    environment.filters |= {"breakable": _breakable, "unbroken": _unbroken}
-    parts = _of_any(groups) | {"study": None, "analyses": []} | sections
+    environment.filters |= {
+        "percent": words.percent,
+        "number": words.number,
+        "brief": words.brief,
+        "breakable": words.breakable,
+        "unbroken": words.unbroken,
+        "points": points,
+    }
+    sections = []
+    for name, (heading, show) in SECTIONS.items():
+        shown = show(material)
+        if shown is not None:
+            body = environment.get_template(f"sections/{name}.html").render(shown)
+            sections.append({"name": name, "heading": heading, "body": Markup(body)})
     page: str = environment.get_template("page.html").render(
-        title=title, notes=list(notes), **parts
+        title=title,
+        kind="study" if material.study else "report",
+        facts=_facts(material),
+        sections=sections,
     )
     return page
-
-
-def _of_any(groups: Sequence[Group]) -> dict[str, Any]:
-    """Return what every report shows, with or without a study."""
-    runs = [run for one in groups for run in one.runs]
-    pairs = panels(groups)
-    charts = [
-        chart
-        for pair in pairs
-        for draw in (loss_chart, miou_chart)
-        if (chart := draw(groups, pair or None)) is not None
-    ]
-    return {
-        "verdict": [sentence for members in pairs.values() for sentence in sentences(members)],
-        "caution": caution(groups),
-        "facts": _facts(runs),
-        "tables": [_table(pair, members, groups) for pair, members in pairs.items()],
-        "rows": [_row(run, one, groups) for one in groups for run in one.runs],
-        "groups": [{"group": one, "color": color_of(one, groups)} for one in groups],
-        "several": any(len(one.runs) > 1 for one in groups),
-        "absent": sorted({n for run in runs for n in run.result.get("absent_classes", [])}),
-        "cost_size": next((r.result["cost_size"] for r in runs if r.result.get("cost_size")), None),
-        "compared": [one for one in groups if one.comparison is not None],
-        "least": sorted({f"{c.smallest_p:.2g}" for one in groups if (c := one.comparison)}),
-        "forests": forest_plots(groups),
-        "paretos": pareto_plots(groups),
-        "charts": charts,
-        "pictures": kept_pictures(groups),
-        "extremes": extremes(groups),
-        "colors": {one.label: color_of(one, groups) for one in groups},
-        "classes": class_rows(groups),
-        "class_plots": class_plots(groups),
-        "matrices": [found for one in groups if (found := matrix(one)) is not None],
-        "costs": [cost(one, color_of(one, groups)) for one in groups] if len(runs) > 1 else [],
-        "sharing": sharing(runs),
-        "metered": meters(runs),
-        "co2_per_kwh": CO2_KG_PER_KWH,
-        "commands": commands(runs),
-        "configs": [configs(one) for one in groups],
-        "environments": environments(runs),
-        "details": runs,
-        "bibtex": bibtex([*used(runs), "study"]),
-    }
-
-
-def analysed(folder: Path, groups: Sequence[Group]) -> dict[str, Any]:
-    """Return figures and pictures of the analyses in a folder, none where nothing was analysed."""
-    found = analysed_pictures(folder / "analyses", groups)
-    names = {picture.name for picture in found}
-    kept = [picture for picture in kept_pictures(groups) if picture.name not in names]
-    colors = {one.name: color_of(one, groups) for one in groups}
-    return {
-        "analyses": analysis_figures(folder, colors=colors),
-        "pictures": [*found, *kept][:MOST_PICTURES],
-    }
 
 
 def _text(name: str) -> str:
     return files("segdistill.reporting").joinpath(name).read_text(encoding="utf-8")
 
 
-def _facts(runs: Sequence[Run]) -> list[str]:
-    """Return what was scored, from the first run, in a few words each."""
-    first = runs[0]
-    data = first.settings.get("data") or {}
+def _facts(material: Material) -> list[str]:
+    """Return what was scored, from the first student, in a few words each."""
+    first = (material.students or material.groups)[0].runs[0]
+    dataset = (first.settings.get("data") or {}).get("dataset")
     result = first.result
-    found = [str(data["dataset"])] if data.get("dataset") else []
-    found.append(f"{result['images']:,} {result.get('split', '')} images".replace("  ", " "))
-    if result.get("pixels"):
-        found.append(f"{_amount(result['pixels'])} labelled pixels")
-    found.append(f"{len(result['iou'])} classes")
-    if str(first.environment.get("started", "")):
-        found.append(str(first.environment["started"])[:10])
-    return found
-
-
-def _row(run: Run, own: Group, groups: Sequence[Group]) -> dict[str, Any]:
-    result = run.result
-    base = next((other for other in groups if other.label == own.baseline), None)
-    twin = base.scores.get(run.seeds) if base else None
-    best = result.get("best") or {}
-    return {
-        "run": run,
-        "color": color_of(own, groups),
-        "miou": result["miou"],
-        "change": None if twin is None else result["miou"] - twin,
-        "best": best.get("miou"),
-        "accuracy": result.get("pixel_accuracy"),
-        "params_m": result.get("params_m"),
-        "gflops": result.get("gflops"),
-        "latency_ms": result.get("latency_ms"),
-        "seconds": result.get("seconds"),
-    }
-
-
-def _table(pair: str, members: Sequence[Group], groups: Sequence[Group]) -> dict[str, Any]:
-    """Return the summary of a pair: a row a group, means over seeds."""
-    ranks: Mapping[str, float] = mean_ranks(members)
-    rows = [
-        {"group": one, "color": color_of(one, groups), "rank": ranks.get(one.label)}
-        for one in members
-    ]
-    return {"pair": pair, "rows": rows}
-
-
-def _percent(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{100 * value:.{digits}f}"
-
-
-def _number(value: float | None, digits: int = 1) -> str:
-    return "–" if value is None else f"{value:,.{digits}f}"
+    facts = [str(dataset)] if dataset else []
+    if len(material.panels) == 1:
+        if result.images:
+            facts.append(f"{result.images:,} {result.split} images")
+        if result.pixels:
+            facts.append(f"{_amount(result.pixels)} labelled pixels")
+        facts.append(f"{len(result.iou)} classes")
+    if first.environment.started:
+        facts.append(first.environment.started[:10])
+    return facts
 
 
 def _amount(pixels: int) -> str:
     return f"{pixels / 1e6:.1f} million" if pixels >= 1_000_000 else f"{pixels:,}"
-
-
-def _brief(value: float | None) -> str:
-    """Return a number with three digits that count, or all before the point."""
-    return "–" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _breakable(name: str) -> Markup:
-    """Let a long name break after its separators on a narrow screen."""
-    return Markup(re.sub(r"([_+/])", r"\1<wbr>", str(escape(name))))
-
-
-def _unbroken(sentence: str) -> str:
-    """Keep an equation and a number with its unit on one line."""
-    return re.sub(r" (?==)|(?<==) |(?<=\d) (?=%|seeds|mIoU)", "\u00a0", sentence)

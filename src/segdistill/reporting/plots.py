@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from segdistill.files import read_json, read_metrics, write_whole
+from segdistill.files import write_whole
+from segdistill.runs.confusion import read_confusion
+from segdistill.runs.layout import CONFUSION_PICTURE, METRICS_PICTURE, METRICS_TABLE
+from segdistill.runs.metrics import Line, evaluation_lines, read_metrics, train_lines
 
 _MOST_NUMBERS = 20  # classes up to which the cells of a matrix have room for their numbers
 
@@ -29,28 +33,28 @@ def write_run_pictures(run: Path) -> list[Path]:
     Returns:
         The files written.
     """
-    written = []
-    metrics = read_metrics(run)
+    pictures: dict[str, str | bytes] = {}
+    metrics, confusion = read_metrics(run), read_confusion(run)
     if metrics:
-        write_whole(run / "results.csv", metrics_csv(metrics))
-        write_whole(run / "results.png", _png(curves_figure(metrics)))
-        written += [run / "results.csv", run / "results.png"]
-    if (run / "confusion.json").exists():
-        confusion = read_json(run / "confusion.json")
-        figure = confusion_figure(confusion["counts"], confusion["classes"])
-        write_whole(run / "confusion_matrix.png", _png(figure))
-        written.append(run / "confusion_matrix.png")
-    return written
+        pictures[METRICS_TABLE] = metrics_csv(metrics)
+        pictures[METRICS_PICTURE] = _png(curves_figure(metrics))
+    if confusion is not None:
+        pictures[CONFUSION_PICTURE] = _png(confusion_figure(confusion.counts, confusion.classes))
+    for name, content in pictures.items():
+        write_whole(run / name, content)
+    return [run / name for name in pictures]
 
 
-def metrics_csv(metrics: Sequence[Mapping[str, Any]]) -> str:
-    """Return the lines of ``metrics.jsonl`` as CSV: one row a step, losses and scores."""
+def metrics_csv(metrics: Sequence[Line]) -> str:
+    """Return what a run logged as CSV: one row per step, losses and scores."""
     rows: dict[int, dict[str, Any]] = {}
-    columns = {"step": None}
+    columns: dict[str, None] = {"step": None}
     for line in metrics:
-        flat = {key: value for key, value in line.items() if key not in ("kind", "parts", "split")}
-        flat |= {f"loss/{name}": value for name, value in line.get("parts", {}).items()}
-        rows.setdefault(line["step"], {}).update(flat)
+        values = asdict(line)
+        parts = values.pop("parts", {})
+        flat = {key: value for key, value in values.items() if key not in ("kind", "split")}
+        flat |= {f"loss/{name}": value for name, value in parts.items()}
+        rows.setdefault(line.step, {}).update(flat)
         columns |= dict.fromkeys(flat)
     out = io.StringIO()
     writer = csv.DictWriter(out, list(columns), lineterminator="\n")
@@ -59,31 +63,24 @@ def metrics_csv(metrics: Sequence[Mapping[str, Any]]) -> str:
     return out.getvalue()
 
 
-def series(
-    metrics: Sequence[Mapping[str, Any]], kind: str, key: str
-) -> tuple[list[int], list[float]]:
-    """Return steps and values of one number of ``metrics.jsonl``."""
-    found = [(line["step"], line[key]) for line in metrics if line["kind"] == kind and key in line]
-    return [step for step, _ in found], [value for _, value in found]
-
-
-def curves_figure(metrics: Sequence[Mapping[str, Any]]) -> Figure:
+def curves_figure(metrics: Sequence[Line]) -> Figure:
     """Draw a run's loss with its parts, and its mIoU, over the steps."""
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    steps, losses = series(metrics, "train", "loss")
-    left.plot(steps, losses, color="black", label="loss")
-    parts = {name: None for line in metrics for name in line.get("parts", {})}
+    losses, scores = train_lines(metrics), evaluation_lines(metrics)
+    steps = [line.step for line in losses]
+    left.plot(steps, [line.loss for line in losses], color="black", label="loss")
+    parts = {name: None for line in losses for name in line.parts}
     if len(parts) > 1:
         for name in parts:
-            lines = [line for line in metrics if name in line.get("parts", {})]
-            values = [line["parts"][name] for line in lines]
-            left.plot([line["step"] for line in lines], values, linewidth=1, label=name)
+            known = [line for line in losses if name in line.parts]
+            values = [line.parts[name] for line in known]
+            left.plot([line.step for line in known], values, linewidth=1, label=name)
         left.legend(frameon=False)
-    label_axes(left, "Training loss", "step")
-    steps, scores = series(metrics, "evaluation", "miou")
-    right.plot(steps, [100 * value for value in scores], "o-", color="black", markersize=3)
-    label_axes(right, "mIoU, %", "step")
+    _label(left, "Training loss")
+    steps = [line.step for line in scores]
+    right.plot(steps, [100 * line.miou for line in scores], "o-", color="black", markersize=3)
+    _label(right, "mIoU, %")
     return figure
 
 
@@ -121,10 +118,9 @@ def row_shares(counts: Sequence[Sequence[int]]) -> np.ndarray:
     return shares
 
 
-def label_axes(axes: Axes, title: str, across: str) -> None:
-    """Title a plot and strip it of what carries no information."""
+def _label(axes: Axes, title: str) -> None:
     axes.set_title(title, loc="left", fontsize=10)
-    axes.set_xlabel(across)
+    axes.set_xlabel("step")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.3, linewidth=0.6)
 

@@ -14,14 +14,14 @@ _KEYWORDS = re.compile(r"^  keywords = \{(?P<words>[^}]*)\},\n", flags=re.MULTIL
 
 def used(runs: Sequence[Run]) -> list[str]:
     """Return what runs were made of: ``loss:NAME``, ``dataset:NAME`` and ``network:NAME``."""
-    found: list[str] = []
+    names: list[str] = []
     for run in runs:
-        found += [f"loss:{term['loss']}" for term in run.settings.get("distill") or ()]
-        found.append(f"dataset:{(run.settings.get('data') or {}).get('dataset')}")
+        names += [f"loss:{term['loss']}" for term in run.settings.get("distill") or ()]
+        names.append(f"dataset:{(run.settings.get('data') or {}).get('dataset')}")
         for part in ("teacher", "student"):
             network = run.settings.get(part) or {}
-            found += [f"network:{network.get(key)}" for key in ("network", "backbone")]
-    return list(dict.fromkeys(found))
+            names += [f"network:{network.get(key)}" for key in ("network", "backbone")]
+    return list(dict.fromkeys(names))
 
 
 def bibtex(names: Iterable[str]) -> str:
@@ -33,13 +33,13 @@ def bibtex(names: Iterable[str]) -> str:
             ``resnet101``.
     """
     wanted = set(names)
-    found = []
+    entries = []
     for entry in _ENTRY.finditer(_text()):
         keywords = _KEYWORDS.search(entry[0])
         words = re.split(r",\s*", keywords["words"]) if keywords else []
         if any(_is_for(word, name) for word in words for name in wanted):
-            found.append(_KEYWORDS.sub("", entry[0]))
-    return "\n\n".join(found)
+            entries.append(_KEYWORDS.sub("", entry[0]))
+    return "\n\n".join(entries)
 
 
 def _is_for(word: str, name: str) -> bool:

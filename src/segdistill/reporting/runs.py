@@ -1,16 +1,21 @@
-"""Run folders as the report reads them: files in, one record out, no torch."""
+"""Run folders as the report reads them: one record per run, without torch."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from segdistill.config import load_yaml
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json, read_metrics
+from segdistill.runs.confusion import Confusion, read_confusion
+from segdistill.runs.environment import Environment, read_environment
+from segdistill.runs.metrics import Line, read_metrics
+from segdistill.runs.pictures import Kind, find_pictures
+from segdistill.runs.result import Result, read_result
+from segdistill.runs.settings import has_settings, read_settings, read_settings_text
+from segdistill.runs.student import run_of
 
 
 @dataclass(frozen=True)
@@ -21,30 +26,30 @@ class Run:
         folder: where it was read from.
         label: what tables call it, unique within a report.
         teacher: whether another run of the report learnt from it.
-        result: ``result.json``.
-        metrics: the lines of ``metrics.jsonl``.
-        confusion: ``confusion.json``, or None.
-        config: the text of ``resolved.yaml``, empty where there is none.
+        result: what it scored and took.
+        metrics: what was logged on the way.
+        confusion: counts over all images, None where they were not kept.
+        config: the text of its config, empty where there is none.
         settings: the same, parsed.
-        environment: ``environment.json``, empty where there is none.
-        pictures: files of ``predictions/`` by picture and kind: input, truth, prediction.
+        environment: the machine and the libraries.
+        pictures: files of the predictions that were kept, by image and kind.
     """
 
     folder: Path
     label: str
     teacher: bool
-    result: Mapping[str, Any]
-    metrics: Sequence[Mapping[str, Any]]
-    confusion: Mapping[str, Any] | None
+    result: Result
+    metrics: Sequence[Line]
+    confusion: Confusion | None
     config: str
     settings: Mapping[str, Any]
-    environment: Mapping[str, Any]
-    pictures: Mapping[str, Mapping[str, Path]]
+    environment: Environment
+    pictures: Mapping[str, Mapping[Kind, Path]]
 
     @property
     def method(self) -> str:
         """How it was trained: ``plain`` or the names of its losses."""
-        return "teacher" if self.teacher else str(self.result.get("method", "plain"))
+        return "teacher" if self.teacher else self.result.method
 
     @property
     def network(self) -> str:
@@ -56,16 +61,14 @@ class Run:
         return " · ".join(words)
 
     @property
-    def seeds(self) -> tuple[Any, Any]:
+    def seeds(self) -> tuple[int, int]:
         """What pairs it with runs of other methods: data seed and own seed."""
-        return self.result.get("data_seed"), self.result.get("seed")
+        return self.result.data_seed, self.result.seed
 
-    @property
-    def kind(self) -> tuple[str, str]:
-        """Network and method: runs of one kind differ by seed alone."""
-        student = {k: v for k, v in (self.settings.get("student") or {}).items() if k != "weights"}
-        terms = self.settings.get("distill") or self.method
-        return json.dumps(student, sort_keys=True), json.dumps(terms, sort_keys=True)
+    @cached_property
+    def numbers(self) -> Mapping[str, Any]:
+        """The result as one flat mapping, the student's cost among the rest."""
+        return self.result.as_dict()
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
@@ -75,77 +78,39 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
         folders: of finished runs.
 
     Raises:
-        RunFolderError: there is none, or one holds no finished run.
+        RunFolderError: there is none, one holds no finished run, or a file is broken.
     """
     if not folders:
         raise RunFolderError("report: expected at least one run folder, got none")
-    results = [_result(folder) for folder in folders]
-    settings = [_settings(folder) for folder in folders]
-    weights = [tree.get("teacher") for tree in settings]
-    used = [Path(tree["weights"]) for tree in weights if tree and tree.get("weights")]
-    runs = []
-    for place, folder in enumerate(folders):
-        text = folder / "resolved.yaml"
-        environment = folder / "environment.json"
-        confusion = folder / "confusion.json"
-        runs.append(
-            Run(
-                folder=folder,
-                label=_label(place, results, folders),
-                teacher=_is_teacher(folder, results[place], used),
-                result=results[place],
-                metrics=read_metrics(folder),
-                confusion=read_json(confusion) if confusion.exists() else None,
-                config=text.read_text(encoding="utf-8") if text.exists() else "",
-                settings=settings[place],
-                environment=read_json(environment) if environment.exists() else {},
-                pictures=_pictures(folder / "predictions"),
-            )
+    results = [read_result(folder) for folder in folders]
+    settings = [read_settings(folder) if has_settings(folder) else {} for folder in folders]
+    teachers = [tree.get("teacher") for tree in settings]
+    weights = [Path(tree["weights"]) for tree in teachers if tree and tree.get("weights")]
+    learnt_from = {run_of(file).resolve() for file in weights}
+    runs = [
+        Run(
+            folder=folder,
+            label=_label(place, results, folders),
+            teacher=results[place].name == "teacher" or folder.resolve() in learnt_from,
+            result=results[place],
+            metrics=read_metrics(folder),
+            confusion=read_confusion(folder),
+            config=read_settings_text(folder),
+            settings=settings[place],
+            environment=read_environment(folder),
+            pictures=find_pictures(folder),
         )
+        for place, folder in enumerate(folders)
+    ]
     return sorted(runs, key=lambda run: not run.teacher)
 
 
-def _result(folder: Path) -> dict[str, Any]:
-    file = folder / "result.json"
-    if not file.exists():
-        raise RunFolderError(
-            f"{folder}: expected a finished run with result.json, got none; "
-            "let the run finish, or go on with --resume"
-        )
-    result: dict[str, Any] = read_json(file)
-    return result
-
-
-def _settings(folder: Path) -> dict[str, Any]:
-    file = folder / "resolved.yaml"
-    return (load_yaml(file.read_text(encoding="utf-8")) or {}) if file.exists() else {}
-
-
-def _label(place: int, results: Sequence[Mapping[str, Any]], folders: Sequence[Path]) -> str:
+def _label(place: int, results: Sequence[Result], folders: Sequence[Path]) -> str:
     """Return a run's name, with its seed or folder where the name alone is not unique."""
-
-    def with_seed(result: Mapping[str, Any]) -> str:
-        return f"{result.get('name')}, seed {result.get('seed')}"
-
-    name = str(results[place].get("name", folders[place].name))
-    if [str(result.get("name")) for result in results].count(name) <= 1:
-        return name
-    seeded = with_seed(results[place])
-    if [with_seed(result) for result in results].count(seeded) == 1:
-        return seeded
-    return f"{name}, {folders[place].parent.name}/{folders[place].name}"
-
-
-def _is_teacher(folder: Path, result: Mapping[str, Any], used: Sequence[Path]) -> bool:
-    if "teacher" in (result.get("method"), result.get("name")):
-        return True
-    return any(weights.parent.resolve() == folder.resolve() for weights in used)
-
-
-def _pictures(folder: Path) -> dict[str, dict[str, Path]]:
-    found: dict[str, dict[str, Path]] = {}
-    for file in sorted(folder.rglob("*_*.*")):  # images of Cityscapes are in folders of cities
-        name, _, kind = file.relative_to(folder).with_suffix("").as_posix().rpartition("_")
-        if kind in ("input", "truth", "prediction"):
-            found.setdefault(name, {})[kind] = file
-    return {name: kinds for name, kinds in found.items() if {"input", "prediction"} <= set(kinds)}
+    result = results[place]
+    if [other.name for other in results].count(result.name) <= 1:
+        return result.name
+    seeded = [f"{other.name}, seed {other.seed}" for other in results]
+    if seeded.count(seeded[place]) == 1:
+        return seeded[place]
+    return f"{result.name}, {folders[place].parent.name}/{folders[place].name}"

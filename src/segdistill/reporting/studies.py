@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segdistill.config import PLAIN, load_yaml
+from segdistill.config import PLAIN
 from segdistill.errors import RunFolderError
-from segdistill.files import read_json
-from segdistill.reporting.groups import Group, against
+from segdistill.reporting.groups import Group, summarize_runs
+from segdistill.reporting.identity import key_of, measured
 from segdistill.reporting.runs import Run, read_runs
-
-STUDY_FILE = "study.yaml"
+from segdistill.runs.result import find_end, has_result, read_failure
+from segdistill.runs.student import run_of
+from segdistill.runs.study import (
+    Choice,
+    FinalRun,
+    Plan,
+    find_final_runs,
+    plan_file,
+    read_chosen,
+    read_plan,
+    read_study_results,
+    read_study_settings,
+    read_study_text,
+)
+from segdistill.runs.trials import Trial, read_trials
 
 
 @dataclass(frozen=True)
-class Failure:
+class FailedRun:
     """A final run that ended with an error.
 
     Attributes:
@@ -26,7 +38,7 @@ class Failure:
         method: its name in the study file.
         seed: of data and run.
         error: what was said.
-        step: where, None where that is not known.
+        step: steps finished when it failed, None where an older release did not write it down.
     """
 
     pair: str
@@ -42,17 +54,18 @@ class Study:
 
     Attributes:
         folder: where it was read from.
-        text: ``study.yaml``.
+        text: the study file.
         settings: the same, parsed.
         pairs: names, in the order of the plan.
-        teachers: run of each pair's teacher, where its folder is there.
+        teachers: the run that each pair's teacher comes from, where its folder is there and it
+            was scored as the students were.
         students: finished final runs by pair and method.
         failures: final runs that failed.
-        unfinished: final runs that the plan has and the folder not yet.
-        trials: the lines of ``trials.jsonl``.
-        chosen: ``chosen.json``: the best trial of each method by pair.
-        plan: ``plan.json``.
-        results: ``results.json``, empty until the study has ended.
+        unfinished: how many final runs are planned and have not ended.
+        trials: of the search.
+        chosen: the best trial of each method, by pair.
+        plan: None where it was not written.
+        results: what the study said in numbers when it ended, empty until then.
     """
 
     folder: Path
@@ -61,24 +74,17 @@ class Study:
     pairs: tuple[str, ...]
     teachers: Mapping[str, Run]
     students: Mapping[str, Mapping[str, Sequence[Run]]]
-    failures: tuple[Failure, ...]
+    failures: tuple[FailedRun, ...]
     unfinished: int
-    trials: tuple[Mapping[str, Any], ...]
-    chosen: Mapping[str, Mapping[str, Any]]
-    plan: Mapping[str, Any]
+    trials: tuple[Trial, ...]
+    chosen: Mapping[str, Mapping[str, Choice]]
+    plan: Plan | None
     results: Mapping[str, Any]
 
     @property
     def runs(self) -> list[Run]:
-        """Every finished run, teachers first."""
-        teachers = {run.folder: run for run in self.teachers.values()}
-        found = [run for methods in self.students.values() for m in methods.values() for run in m]
-        return [*teachers.values(), *found]
-
-
-def is_study(folder: Path) -> bool:
-    """Return whether a folder is that of a study."""
-    return (folder / STUDY_FILE).is_file()
+        """Every finished final run."""
+        return [run for own in self.students.values() for runs in own.values() for run in runs]
 
 
 def read_study(folder: Path) -> Study:
@@ -88,120 +94,125 @@ def read_study(folder: Path) -> Study:
         folder: made by ``segdistill study``.
 
     Raises:
-        RunFolderError: no final run of it has finished, so that there is nothing to compare.
+        RunFolderError: no final run has finished, so that there is nothing to compare, or a file
+            is broken.
     """
-    text = (folder / STUDY_FILE).read_text(encoding="utf-8")
-    plan = _json(folder / "plan.json")
+    plan = read_plan(folder) if plan_file(folder).exists() else None
     order = _order(plan)
-    places = sorted(
-        (path for path in (folder / "final").glob("*/seed-*/*") if path.is_dir()),
-        key=lambda path: (
-            order.get(_pair_method(path), len(order)),
-            path.name != PLAIN,
-            path.name,
-            _seed(path),
+    finals = sorted(
+        find_final_runs(folder),
+        key=lambda one: (
+            order.get((one.pair, one.method), len(order)),
+            one.method != PLAIN,
+            one.method,
+            one.seed,
         ),
     )
-    finished = [path for path in places if (path / "result.json").exists()]
-    failures = tuple(_failure(path) for path in places if (path / "failed.json").exists())
+    finished = [one for one in finals if has_result(one.folder)]
+    failures = tuple(_failure(one) for one in finals if find_end(one.folder) == "failed")
     if not finished:
         said = f", {len(failures)} failed, the first: {failures[0].error}" if failures else ""
         raise RunFolderError(
             f"{folder}: expected a finished final run of the study, got none{said}; "
             "let the study run, or go on with --resume"
         )
-    pairs = tuple(dict.fromkeys(_pair_method(path)[0] for path in finished))
+    pairs = tuple(dict.fromkeys(one.pair for one in finished))
     students, teachers = {}, {}
     for pair in pairs:
-        own = [path for path in finished if _pair_method(path)[0] == pair]
-        students[pair], teacher = _read_pair(own, f" ({pair})" if len(pairs) > 1 else "")
+        suffix = f" ({pair})" if len(pairs) > 1 else ""
+        students[pair] = _read_pair([one for one in finished if one.pair == pair], suffix)
+        teacher = _teacher([run for runs in students[pair].values() for run in runs])
         if teacher is not None:
-            teachers[pair] = teacher
-    planned = sum(len(job["learners"]) for job in plan.get("jobs", ()) if job["stage"] == "final")
+            teachers[pair] = replace(teacher, label=f"teacher{suffix}", teacher=True)
+    jobs = plan.jobs if plan is not None else ()
+    planned = sum(len(job.learners) for job in jobs if job.stage == "final")
     return Study(
         folder=folder,
-        text=text,
-        settings=load_yaml(text) or {},
+        text=read_study_text(folder),
+        settings=read_study_settings(folder),
         pairs=pairs,
         teachers=teachers,
         students=students,
         failures=failures,
         unfinished=max(0, planned - len(finished) - len(failures)),
-        trials=tuple(_lines(folder / "trials.jsonl")),
-        chosen=_json(folder / "chosen.json"),
+        trials=tuple(read_trials(folder)),
+        chosen=read_chosen(folder),
         plan=plan,
-        results=_json(folder / "results.json"),
+        results=read_study_results(folder),
     )
 
 
 def study_groups(study: Study) -> list[Group]:
     """Return a group for each method of each pair, compared with that pair's plain student.
 
-    Teachers come first; one that all pairs have is one group.
+    Here a group is a method of the study file, whatever the search chose for it. Teachers come
+    first; one that all pairs have is one group.
     """
     several = len(study.pairs) > 1
     groups = []
-    places = {run.folder.resolve() for run in study.teachers.values()}
-    if len(places) == 1 and len(study.teachers) == len(study.pairs):
+    folders = {run.folder.resolve() for run in study.teachers.values()}
+    if len(folders) == 1 and len(study.teachers) == len(study.pairs):
         run = replace(study.teachers[study.pairs[0]], label="teacher")
-        groups.append(Group("teacher", "teacher", (run,)))
+        groups.append(_teacher_group(run, ""))
     else:
-        for pair, run in study.teachers.items():
-            groups.append(Group(run.label, "teacher", (run,), pair if several else ""))
-    for pair, methods in study.students.items():
-        rivals = [
-            Group(f"{name} ({pair})" if several else name, name, tuple(runs), pair * several)
-            for name, runs in methods.items()
+        groups += [
+            _teacher_group(run, pair if several else "") for pair, run in study.teachers.items()
         ]
-        base = next((one for one in rivals if one.name == PLAIN), None)
-        groups += rivals if base is None else against(rivals, base)
+    for pair, methods in study.students.items():
+        plain = PLAIN if PLAIN in methods else None
+        suffix = f" ({pair})" if several else ""
+        for name, summary in summarize_runs(methods, plain).items():
+            groups.append(
+                Group(
+                    label=f"{name}{suffix}",
+                    name=name,
+                    runs=tuple(methods[name]),
+                    summary=summary,
+                    panel=pair if several else "",
+                    baseline=None if summary.comparison is None else f"{PLAIN}{suffix}",
+                )
+            )
     return groups
 
 
-def _read_pair(folders: Sequence[Path], suffix: str) -> tuple[dict[str, list[Run]], Run | None]:
-    """Return the runs of a pair by method, and that of its teacher where it is on this machine."""
-    teacher, methods = None, dict[str, list[Run]]()
-    for run in read_runs(folders):
-        name = run.folder.name
-        label = f"{name}, seed {_seed(run.folder)}{suffix}"
-        methods.setdefault(name, []).append(replace(run, label=label, teacher=False))
+def _teacher_group(run: Run, panel: str) -> Group:
+    return Group(run.label, "teacher", (run,), summarize_runs({"": [run]}, None)[""], panel)
+
+
+def _read_pair(finals: Sequence[FinalRun], suffix: str) -> dict[str, list[Run]]:
+    """Return the runs of a pair by method."""
+    runs = {run.folder: run for run in read_runs([one.folder for one in finals])}
+    methods: dict[str, list[Run]] = {}
+    for one in finals:
+        label = f"{one.method}, seed {one.seed}{suffix}"
+        run = replace(runs[one.folder], label=label, teacher=False)
+        methods.setdefault(one.method, []).append(run)
+    return methods
+
+
+def _teacher(students: Sequence[Run]) -> Run | None:
+    """Return the run that the teacher's weights come from, if it was scored as the students were.
+
+    Scores of other images, or at other scales, are no part of the study.
+    """
+    for run in students:
         weights = (run.settings.get("teacher") or {}).get("weights")
-        if teacher is None and weights and (Path(weights).parent / "result.json").exists():
-            found = read_runs([Path(weights).parent])[0]
-            if found.result.get("split") == run.result.get("split"):
-                teacher = replace(found, label=f"teacher{suffix}", teacher=True)
-    return methods, teacher
+        if weights and has_result(run_of(Path(weights))):
+            teacher = read_runs([run_of(Path(weights))])[0]
+            same = key_of(measured(teacher)) == key_of(measured(run))
+            return teacher if same else None
+    return None
 
 
-def _order(plan: Mapping[str, Any]) -> dict[tuple[str, str], int]:
+def _order(plan: Plan | None) -> dict[tuple[str, str], int]:
     """Return the place of each pair and method in the plan, the plain student first."""
-    jobs = [job for job in plan.get("jobs", ()) if job["stage"] == "final"]
-    known = list(dict.fromkeys((job["pair"], name) for job in jobs for name in job["learners"]))
+    jobs = [] if plan is None else [job for job in plan.jobs if job.stage == "final"]
+    known = list(dict.fromkeys((job.pair, name) for job in jobs for name in job.learners))
     pairs = list(dict.fromkeys(pair for pair, _ in known))
     known.sort(key=lambda one: (pairs.index(one[0]), one[1] != PLAIN))
     return {one: place for place, one in enumerate(known)}
 
 
-def _pair_method(path: Path) -> tuple[str, str]:
-    return path.parents[1].name, path.name
-
-
-def _seed(path: Path) -> int:
-    return int(path.parent.name.removeprefix("seed-"))
-
-
-def _failure(path: Path) -> Failure:
-    pair, method = _pair_method(path)
-    failed = read_json(path / "failed.json")
-    return Failure(pair, method, _seed(path), str(failed.get("error")), failed.get("step"))
-
-
-def _json(file: Path) -> dict[str, Any]:
-    return dict(read_json(file)) if file.exists() else {}
-
-
-def _lines(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
+def _failure(run: FinalRun) -> FailedRun:
+    failure = read_failure(run.folder)
+    return FailedRun(run.pair, run.method, run.seed, failure.error, failure.step)

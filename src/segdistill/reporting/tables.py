@@ -14,6 +14,9 @@ _LATEX = {
     "^": r"\textasciicircum{}",
 } | {character: f"\\{character}" for character in "&%$#_{}"}
 
+_STUDENT_COSTS = ("params_m", "gflops", "latency_ms")
+_TRAINING_COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
+
 _COLUMNS = (
     "pair",
     "method",
@@ -31,18 +34,13 @@ _COLUMNS = (
     "p_holm",
     "smallest_p",
     "probability_of_improvement",
-    "params_m",
-    "gflops",
-    "latency_ms",
-    "seconds",
-    "own_seconds",
-    "peak_memory_mib",
-    "energy_kwh",
+    *_STUDENT_COSTS,
+    *_TRAINING_COSTS,
 )
 
 
 def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | None = None) -> str:
-    """Return a row a group, fractions and SI units, empty where a number is not known.
+    """Return a row per group, fractions and SI units, empty where a number is not known.
 
     Args:
         groups: with their comparisons.
@@ -53,29 +51,31 @@ def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | No
     writer.writeheader()
     for one in groups:
         row: dict[str, object] = {
-            "pair": one.pair,
+            "pair": one.panel,
             "method": one.name,
-            "seeds": len(one.runs),
-            "failed": (failed or {}).get((one.pair, one.name), 0),
+            "seeds": one.seeds,
+            "failed": (failed or {}).get((one.panel, one.name), 0),
             "miou_mean": one.miou,
             "miou_sd": one.deviation,
-            "best_on_the_way_mean": one.best,
+            "best_on_the_way_mean": one.summary.best_mean,
         }
-        found = one.comparison
-        if found is not None:
-            several = found.seeds > 1
+        comparison = one.comparison
+        if comparison is not None:
+            several = comparison.seeds > 1
             row |= {
-                "paired_seeds": found.seeds,
-                "difference": found.difference.estimate,
-                "difference_low": found.difference.low if several else "",
-                "difference_high": found.difference.high if several else "",
-                "confidence": found.difference.confidence if several else "",
-                "p": found.p,
-                "p_holm": found.p_holm,
-                "smallest_p": found.smallest_p,
-                "probability_of_improvement": found.improvement,
+                "paired_seeds": comparison.seeds,
+                "difference": comparison.difference.estimate,
+                "difference_low": comparison.difference.low if several else "",
+                "difference_high": comparison.difference.high if several else "",
+                "confidence": comparison.difference.confidence if several else "",
+                "p": comparison.p,
+                "p_holm": comparison.p_holm,
+                "smallest_p": comparison.smallest_p,
+                "probability_of_improvement": comparison.improvement,
             }
-        row |= {key: one.mean(key) for key in _COLUMNS[_COLUMNS.index("params_m") :]}
+        row |= {key: one.summary.mean_of(key) for key in _STUDENT_COSTS}
+        if not one.teacher:  # what its training took is no part of this comparison
+            row |= {key: one.summary.mean_of(key) for key in _TRAINING_COSTS}
         writer.writerow({key: "" if value is None else value for key, value in row.items()})
     return out.getvalue()
 
@@ -86,7 +86,7 @@ def results_tex(groups: Sequence[Group]) -> str:
     mIoU in percent, differences in points with their 95 % interval, p corrected by Holm.
     """
     lines = [
-        "% Made by segdistill from the run folders' files; needs no package.",
+        "% Made by segdistill from the files of the run folders; needs no package.",
         r"\providecommand{\toprule}{\hline}",
         r"\providecommand{\midrule}{\hline}",
         r"\providecommand{\bottomrule}{\hline}",
@@ -112,12 +112,12 @@ def _cells(one: Group) -> list[str]:
     score = f"{100 * one.miou:.2f}"
     if one.deviation is not None:
         score += rf" $\pm$ {100 * one.deviation:.2f}"
-    found, difference, p = one.comparison, "--", "--"
-    if found is not None:
-        difference, p = f"${100 * found.difference.estimate:+.2f}$", f"{found.p_holm:.3g}"
-        if found.seeds > 1:
-            low, high = 100 * found.difference.low, 100 * found.difference.high
+    comparison, difference, p = one.comparison, "--", "--"
+    if comparison is not None:
+        difference, p = f"${100 * comparison.difference.estimate:+.2f}$", f"{comparison.p_holm:.3g}"
+        if comparison.seeds > 1:
+            low, high = 100 * comparison.difference.low, 100 * comparison.difference.high
             difference += f" [${low:+.2f}$, ${high:+.2f}$]"
-    costs = [one.mean(key) for key in ("params_m", "gflops", "latency_ms")]
+    costs = [one.summary.mean_of(key) for key in _STUDENT_COSTS]
     known = ["--" if value is None else f"{value:.2f}" for value in costs]
     return [escape_latex(one.name), score, difference, p, *known]

@@ -28,9 +28,6 @@ def score_gaps(
     Shape:
         student, teacher ``(N, K, H, W)``; images ``(N, 3, H', W')``; result ``(N,)``.
 
-    Returns:
-        The gaps, in the unit of the critic's scores.
-
     Raises:
         ValueError: the maps differ in shape or are not ``(N, K, H, W)``.
 

@@ -58,10 +58,6 @@ class Result:
         colors = zip(self.classes.names, map(list, self.classes.colors), strict=True)
         return self.scores.as_dict() | sizes | {"colors": dict(colors)}
 
-    def confusion_as_dict(self) -> dict[str, Any]:
-        """Return the run folder's ``confusion.json``: class names and counts by true class."""
-        return {"classes": list(self.classes.names), "counts": self.counts.tolist()}
-
 
 def evaluate(
     network: nn.Module,

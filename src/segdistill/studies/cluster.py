@@ -11,11 +11,11 @@ from typing import Any
 from segdistill.config import EngineConfig
 from segdistill.errors import SegdistillError
 from segdistill.files import inside, write_whole
+from segdistill.runs.result import ENDS
 from segdistill.studies.cohorts import Job
 from segdistill.studies.packages import need_ray
 from segdistill.studies.work import work
 from segdistill.training.events import Note, Tell
-from segdistill.training.folder import ENDS
 
 
 def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell) -> Iterator[Job]:

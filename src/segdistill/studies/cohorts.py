@@ -9,10 +9,10 @@ from typing import Any, Literal
 
 from segdistill.config import PLAIN, RunConfig, StudyConfig, Tree
 from segdistill.config.loading import check_tree
+from segdistill.runs.study import CohortCost, seed_folder, trial_folder
+from segdistill.runs.trials import Trial
 from segdistill.studies.halving import rungs
 from segdistill.studies.runs import base_config, final_config, trial_config
-from segdistill.studies.trials import Trial
-from segdistill.training.measure import CohortCost
 from segdistill.training.sharing import shared
 
 _FREE_SHARE = 0.8
@@ -20,13 +20,13 @@ _FREE_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Job:
-    """A cohort to be trained: plain values alone, so that it can be sent to another machine.
+    """A cohort to be trained.
 
     Attributes:
         stage: of the study.
         pair: of teacher and student.
         number: trial of a search, seed of a final run.
-        trees: resolved config of each run, by method.
+        configs: checked config of each run, by method.
         seen: scores of earlier trials by method and rung, where trials may be ended early.
         factor: of successive halving, 0 without.
     """
@@ -34,24 +34,32 @@ class Job:
     stage: Literal["search", "final"]
     pair: str
     number: int
-    trees: Mapping[str, Tree]
+    configs: Mapping[str, RunConfig]
     seen: Mapping[str, Mapping[int, Sequence[float]]] = field(default_factory=dict)
     factor: int = 0
 
     @property
     def folder(self) -> str:
         """Where its run folders are, relative to that of the study."""
-        word = "trial" if self.stage == "search" else "seed"
-        return f"{self.stage}/{self.pair}/{word}-{self.number}"
+        place = trial_folder if self.stage == "search" else seed_folder
+        return place(self.pair, self.number)
 
     @property
     def name(self) -> str:
         """What logs call it; other cohorts of the same folder have other methods."""
-        return f"{self.folder} ({', '.join(self.trees)})"
+        return f"{self.folder} ({', '.join(self.configs)})"
 
-    def configs(self) -> dict[str, RunConfig]:
-        """Return the checked configs."""
-        return {name: check_tree(tree) for name, tree in self.trees.items()}
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes as plain values: the records' types are made at run time."""
+        trees = {method: config.tree() for method, config in self.configs.items()}
+        return _rebuild, (self.stage, self.pair, self.number, trees, self.seen, self.factor)
+
+
+def _rebuild(
+    stage: Literal["search", "final"], pair: str, number: int, trees: Mapping[str, Tree], *rest: Any
+) -> Job:
+    configs = {method: check_tree(tree) for method, tree in trees.items()}
+    return Job(stage, pair, number, configs, *rest)
 
 
 def split_cohorts(
@@ -147,7 +155,7 @@ def round_jobs(
             }
     factor = 0 if pruning is None else pruning.factor
     return [
-        Job("search", pair, number, _trees(cohort), {m: seen.get(m, {}) for m in cohort}, factor)
+        Job("search", pair, number, cohort, {m: seen.get(m, {}) for m in cohort}, factor)
         for cohort in _split(study, configs, cost)
     ]
 
@@ -165,7 +173,7 @@ def seed_jobs(
         base = base_config(study, pair, method).training.steps
         steps = matched_steps(study, cost, method, base)
         configs[method] = final_config(study, pair, method, values, seed, steps=steps)
-    return [Job("final", pair, seed, _trees(cohort)) for cohort in _split(study, configs, cost)]
+    return [Job("final", pair, seed, cohort) for cohort in _split(study, configs, cost)]
 
 
 def job_seconds(job: Job, cost: CohortCost, *, apart: bool = False) -> float:
@@ -176,17 +184,13 @@ def job_seconds(job: Job, cost: CohortCost, *, apart: bool = False) -> float:
         cost: measured for the pair.
         apart: of the same runs one by one, each with its own batches and teacher.
     """
-    trees = job.trees
+    configs = job.configs
     if apart:
         return sum(
-            int(tree["training"]["steps"]) * cost.alone(method, distils=bool(tree["distill"]))
-            for method, tree in trees.items()
+            config.training.steps * cost.alone(method, distils=bool(config.distill))
+            for method, config in configs.items()
         )
-    teacher = cost.teacher_seconds if any(tree["distill"] for tree in trees.values()) else 0.0
-    together = cost.batch_seconds + teacher + sum(cost.learners[m].seconds for m in trees)
-    steps: int = next(iter(trees.values()))["training"]["steps"]
-    return steps * together
-
-
-def _trees(cohort: Mapping[str, RunConfig]) -> dict[str, Tree]:
-    return {method: config.tree() for method, config in cohort.items()}
+    distils = any(config.distill for config in configs.values())
+    teacher = cost.teacher_seconds if distils else 0.0
+    together = cost.batch_seconds + teacher + sum(cost.learners[m].seconds for m in configs)
+    return next(iter(configs.values())).training.steps * together

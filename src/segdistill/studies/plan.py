@@ -6,17 +6,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from segdistill.config import StudyConfig
+from segdistill.runs.study import CohortCost, Estimate, Plan, PlannedCohort, PlannedRun
 from segdistill.studies.cohorts import Job, job_seconds, round_jobs, seed_jobs
 from segdistill.studies.search import suggest_round
-from segdistill.training.measure import CohortCost
 
 
-def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> dict[str, Any]:
+def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> Plan:
     """Return the plan: every cohort with its runs, their hashes where known, and its cost.
 
     The hash of a run whose settings depend on results is null.
     """
-    entries: list[dict[str, Any]] = []
+    cohorts: list[PlannedCohort] = []
     together, apart = {"search": 0.0, "final": 0.0}, 0.0
 
     def add(job: Job, *, known: bool) -> None:
@@ -24,20 +24,25 @@ def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> dict[str, A
         seconds = job_seconds(job, costs[job.pair])
         together[job.stage] += seconds
         apart += job_seconds(job, costs[job.pair], apart=True)
-        configs = job.configs()
         learners = {
-            method: {
-                "folder": f"{job.folder}/{method}",
-                "config_hash": config.hash() if known else None,
-                "steps": config.training.steps,
-            }
-            for method, config in configs.items()
+            method: PlannedRun(
+                f"{job.folder}/{method}",
+                config.hash() if known else None,
+                config.training.steps,
+            )
+            for method, config in job.configs.items()
         }
-        number = {"round" if job.stage == "search" else "seed": job.number}
-        entries.append(
-            {"id": job.name, "stage": job.stage, "pair": job.pair}
-            | number
-            | {"learners": learners, "seconds": seconds}
+        search = job.stage == "search"
+        cohorts.append(
+            PlannedCohort(
+                id=job.name,
+                stage=job.stage,
+                pair=job.pair,
+                round=job.number if search else None,
+                seed=None if search else job.number,
+                learners=learners,
+                seconds=seconds,
+            )
         )
 
     nothing: dict[str, dict[str, Any]] = {method: {} for method in study.methods}
@@ -51,24 +56,25 @@ def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> dict[str, A
         for pair in study.pairs:
             for job in seed_jobs(study, pair, seed, nothing, costs[pair]):
                 add(job, known=not study.search.trials)
-    estimate = {
-        "search_seconds": together["search"],
-        "final_seconds": together["final"],
-        "apart_seconds": apart,
-        "counts": "reading, teacher and students' steps; no scoring, no stage before training",
-    }
-    return {"hash": study.hash(), "jobs": entries, "estimate": estimate}
+    estimate = Estimate(
+        search_seconds=together["search"],
+        final_seconds=together["final"],
+        apart_seconds=apart,
+        counts="reading, teacher and students' steps; no scoring, no stage before training",
+    )
+    return Plan(hash=study.hash(), jobs=tuple(cohorts), estimate=estimate)
 
 
-def summarize(plan: Mapping[str, Any]) -> str:
+def summarize(plan: Plan) -> str:
     """Return a plan in one sentence."""
-    estimate, jobs = plan["estimate"], plan["jobs"]
-    runs = sum(len(job["learners"]) for job in jobs)
-    both = estimate["search_seconds"] + estimate["final_seconds"]
+    runs = sum(len(job.learners) for job in plan.jobs)
+    text = f"plan: {runs} runs in {len(plan.jobs)} cohorts"
+    if plan.estimate is None:
+        return text
+    search, final = plan.estimate.search_seconds, plan.estimate.final_seconds
     return (
-        f"plan: {runs} runs in {len(jobs)} cohorts, about {_hours(both)} of training "
-        f"({_hours(estimate['search_seconds'])} of it search); one by one they would take "
-        f"{_hours(estimate['apart_seconds'])}"
+        f"{text}, about {_hours(search + final)} of training ({_hours(search)} of it search); one "
+        f"by one they would take {_hours(plan.estimate.apart_seconds)}"
     )
 
 

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from segdistill.catalogue import tables
-from segdistill.config import StudyConfig, load_yaml
+from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError
-from segdistill.files import inside, read_json, write_json, write_whole
+from segdistill.runs.checkpoint import keep_checkpoints
+from segdistill.runs.result import find_end
+from segdistill.runs.study import (
+    Choice,
+    CohortCost,
+    has_begun,
+    is_study,
+    read_measured,
+    read_plan,
+    read_study_settings,
+    read_suggested,
+    remove_measured,
+    write_chosen,
+    write_measured,
+    write_plan,
+    write_study,
+    write_suggested,
+)
+from segdistill.runs.trials import append_trial, read_trial, read_trials
 from segdistill.studies.cohorts import Job, round_jobs, seed_jobs
 from segdistill.studies.local import threads_of
 from segdistill.studies.plan import describe, summarize
 from segdistill.studies.runs import base_config
 from segdistill.studies.search import check_runs, suggest_round
-from segdistill.studies.trials import append_trial, best_trial, read_trial, read_trials
+from segdistill.studies.trials import best_trial
 from segdistill.studies.work import limit_threads
-from segdistill.training.checkpoint import checkpoints
 from segdistill.training.events import Note, Progress, Tell, silent
-from segdistill.training.folder import ended
-from segdistill.training.measure import CohortCost, LearnerCost, measure_cohort
+from segdistill.training.measure import measure_cohort
 
 ENGINES = {"local": "local:run_local", "ray": "cluster:run_ray"}
 """Where cohorts run, by the name in a study file."""
@@ -31,7 +44,6 @@ ENGINES = {"local": "local:run_local", "ray": "cluster:run_ray"}
 _KEPT = {"search": 0, "final": 1}  # a critic is in the last checkpoint alone
 
 Costs = Mapping[str, CohortCost]
-Params = dict[str, dict[str, Any]]
 
 
 def run_study(
@@ -62,7 +74,7 @@ def run_study(
     _check_folder(study, out, resume=resume)
     costs = _measure(study, out, tell)
     plan = describe(study, costs)
-    write_json(out / "plan.json", plan)
+    write_plan(out, plan)
     tell(Note(summarize(plan)))
     if dry_run:
         return
@@ -71,7 +83,7 @@ def run_study(
     jobs = []
     for seed in study.seeds:
         for pair in study.pairs:
-            params = {m: found["params"] for m, found in chosen[pair].items() if not found["error"]}
+            params = {m: dict(c.params) for m, c in chosen[pair].items() if c.error is None}
             jobs += seed_jobs(study, pair, seed, params, costs[pair])
     for _ in _execute(jobs, study, out, "final runs", tell):
         pass
@@ -79,10 +91,10 @@ def run_study(
 
 def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
     """Refuse a folder that is in use."""
-    begun = any((out / stage).exists() for stage in ("search", "final"))
-    if out.exists() and not (out / "study.yaml").exists() and any(out.iterdir()):
+    begun = has_begun(out)
+    if out.exists() and not is_study(out) and any(out.iterdir()):
         raise RunFolderError(f"{out}: expected a new or empty folder; choose another with --out")
-    if begun and (read_json(out / "plan.json")["hash"] != study.hash()):
+    if begun and read_plan(out).hash != study.hash():
         raise RunFolderError(
             f"{out}: expected the study {study.hash()}, got another in it; choose another folder"
         )
@@ -94,31 +106,22 @@ def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
 
 def _measure(study: StudyConfig, out: Path, tell: Tell) -> Costs:
     """Return what each pair's cohort costs: measured once, and read again on a resume."""
-    file, described = out / "measured.json", out / "study.yaml"
-    known = file.exists() and _same(study, described)
-    found: dict[str, Any] = read_json(file) if known else {}
+    known = _same(study, out)
+    costs = read_measured(out) if known else {}
     for pair in study.pairs:
-        if pair not in found:
+        if pair not in costs:
             tell(Note(f"pair {pair}: measuring a few steps of each method"))
             configs = {method: base_config(study, pair, method) for method in study.methods}
             with limit_threads(threads_of(study.engine, _at_once(study))):  # as it will be trained
-                found[pair] = asdict(measure_cohort(configs))
+                costs[pair] = measure_cohort(configs)
             if not known:  # what was measured for another study is not to outlive its file
-                file.unlink(missing_ok=True)
+                remove_measured(out)
                 out.mkdir(parents=True, exist_ok=True)
-                _describe(study, described)
+                write_study(out, study.tree())
                 known = True
-            write_json(file, found)
-    _describe(study, described)
-    return {
-        pair: CohortCost(
-            **{
-                **cost,
-                "learners": {name: LearnerCost(**one) for name, one in cost["learners"].items()},
-            }
-        )
-        for pair, cost in found.items()
-    }
+            write_measured(out, costs)
+    write_study(out, study.tree())
+    return costs
 
 
 def _at_once(study: StudyConfig) -> int:
@@ -126,15 +129,11 @@ def _at_once(study: StudyConfig) -> int:
     return study.engine.processes if study.engine.name == "local" else 1
 
 
-def _describe(study: StudyConfig, file: Path) -> None:
-    write_whole(file, yaml.safe_dump(study.tree(), sort_keys=False))
-
-
-def _same(study: StudyConfig, file: Path) -> bool:
-    """Return whether a file holds this study, whatever its engine."""
-    if not file.exists():
+def _same(study: StudyConfig, out: Path) -> bool:
+    """Return whether a folder holds this study, whatever its engine."""
+    if not is_study(out):
         return False
-    own, other = study.tree(), load_yaml(file.read_text(encoding="utf-8"))
+    own, other = study.tree(), read_study_settings(out)
     return {**own, "engine": None} == {**other, "engine": None}
 
 
@@ -142,12 +141,12 @@ def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
     """Run the trials that are missing, a generation at a time."""
     search = study.search
     for start in range(0, search.trials, search.parallel):
-        before = [t for t in read_trials(out / "trials.jsonl") if t.trial < start]
+        before = [t for t in read_trials(out) if t.trial < start]
         jobs, stop = list[Job](), min(start + search.parallel, search.trials)
         for number in range(start, stop):
             for pair in study.pairs:
                 params = suggest_round(study, pair, number, before)
-                _note_suggestions(out, pair, number, params)
+                write_suggested(out, pair, number, params)
                 jobs += round_jobs(study, pair, number, params, costs[pair], before)
         _record(jobs, study, out)
         each = len(jobs) // (stop - start)  # as many cohorts for every number
@@ -157,37 +156,30 @@ def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
         tell(Note(_standing(out, start, stop)))
 
 
-def _note_suggestions(out: Path, pair: str, number: int, params: Params) -> None:
-    folder = inside(out, f"search/{pair}/trial-{number}")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_json(folder / "suggested.json", params)
-
-
 def _record(jobs: Sequence[Job], study: StudyConfig, out: Path) -> None:
     """Write down the trials that have ended and are not in ``trials.jsonl`` yet."""
-    file = out / "trials.jsonl"
-    known = {(trial.pair, trial.method, trial.trial) for trial in read_trials(file)}
+    known = {(trial.pair, trial.method, trial.trial) for trial in read_trials(out)}
     for job in jobs:
-        params = read_json(out / job.folder / "suggested.json")
-        for method in job.trees:
-            folder = out / job.folder / method
-            if ended(folder) and (job.pair, method, job.number) not in known:
-                append_trial(file, read_trial(folder, job.pair, method, job.number, params[method]))
+        params = read_suggested(out, job.pair, job.number)
+        for method in job.configs:
+            run = out / job.folder / method
+            if find_end(run) and (job.pair, method, job.number) not in known:
+                append_trial(out, read_trial(run, job.pair, method, job.number, params[method]))
 
 
 def _standing(out: Path, start: int, stop: int) -> str:
     words = []
-    for trial in read_trials(out / "trials.jsonl"):
+    for trial in read_trials(out):
         if start <= trial.trial < stop:
             score = "failed" if trial.miou is None else f"{100 * trial.miou:.1f}"
             words.append(f"{trial.method} {score}" + " (pruned)" * (trial.status == "pruned"))
     return f"trials {start} to {stop - 1}: {', '.join(words)}"
 
 
-def choose(study: StudyConfig, out: Path) -> dict[str, dict[str, Any]]:
+def choose(study: StudyConfig, out: Path) -> dict[str, dict[str, Choice]]:
     """Take each method's best trial and write ``chosen.json``."""
-    trials = read_trials(out / "trials.jsonl")
-    chosen: dict[str, dict[str, Any]] = {}
+    trials = read_trials(out)
+    chosen: dict[str, dict[str, Choice]] = {}
     for pair in study.pairs:
         chosen[pair] = {}
         for method in study.methods:
@@ -195,13 +187,12 @@ def choose(study: StudyConfig, out: Path) -> dict[str, dict[str, Any]]:
             best = best_trial(own)
             errors = [trial.error for trial in own if trial.error is not None]
             failed = bool(study.search.trials) and best is None
-            chosen[pair][method] = {
-                "trial": None if best is None else best.trial,
-                "params": {} if best is None else dict(best.params),
-                "miou": None if best is None else best.miou,
-                "error": (errors or ["no trial was trained to its end"])[-1] if failed else None,
-            }
-    write_json(out / "chosen.json", chosen)
+            if best is not None:
+                chosen[pair][method] = Choice(best.trial, best.params, best.miou)
+            else:
+                error = (errors or ["no trial was trained to its end"])[-1]
+                chosen[pair][method] = Choice(error=error if failed else None)
+    write_chosen(out, chosen)
     return chosen
 
 
@@ -226,16 +217,15 @@ def _execute(
     """
     open_jobs = []
     for job in jobs:
-        trees = {m: t for m, t in job.trees.items() if not ended(out / job.folder / m)}
-        if trees:
-            open_jobs.append(Job(job.stage, job.pair, job.number, trees, job.seen, job.factor))
+        left = {m: c for m, c in job.configs.items() if not find_end(out / job.folder / m)}
+        if left:
+            open_jobs.append(replace(job, configs=left))
     run = tables.load("segdistill.studies", ENGINES[study.engine.name])
     before, total = counted or (0, len(jobs))
     done = before + len(jobs) - len(open_jobs)
     for job in run(open_jobs, out, study.engine, tell=tell):
         done += 1
-        for method in job.trees:  # two a run would fill a disk, and nothing resumes from them now
-            for file in checkpoints(out / job.folder / method / "checkpoints")[_KEPT[job.stage] :]:
-                file.unlink()
+        for method in job.configs:  # two a run would fill a disk, and nothing resumes from them now
+            keep_checkpoints(out / job.folder / method, _KEPT[job.stage])
         tell(Progress(f"study, {stage}", done, total, {}))
         yield job

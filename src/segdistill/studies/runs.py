@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from segdistill.config import RunConfig, StudyConfig, Tree, put
@@ -96,6 +98,12 @@ def check_run(tree: Tree, pair: str, method: str) -> RunConfig:
         ConfigError: it cannot be run; pair and method are named.
     """
     try:
-        return check_tree(tree)
+        return _check(json.dumps(tree, default=str))
     except ConfigError as error:
         raise ConfigError(f"pair {pair}, method {method}: {error}") from None
+
+
+@lru_cache(maxsize=1024)
+def _check(tree: str) -> RunConfig:
+    """Check a tree, once: planning asks for the same runs again and again."""
+    return check_tree(json.loads(tree))

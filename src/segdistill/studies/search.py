@@ -7,11 +7,11 @@ from typing import Any
 
 from segdistill.config import Range, Space, StudyConfig, Tree, put
 from segdistill.errors import ConfigError
+from segdistill.runs.trials import Trial
 from segdistill.seeding import derive
 from segdistill.studies.packages import check_packages
 from segdistill.studies.runs import base_config, base_tree, check_run, trial_config
 from segdistill.studies.suggest import grid_cells, suggest
-from segdistill.studies.trials import Trial
 from segdistill.training.sharing import shared
 
 

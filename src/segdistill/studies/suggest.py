@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from segdistill.config import Range, Space
 from segdistill.errors import ConfigError
+from segdistill.runs.trials import Trial
 from segdistill.seeding import derive
 from segdistill.studies.packages import need_optuna
-from segdistill.studies.trials import Trial
 
 if TYPE_CHECKING:
     import optuna

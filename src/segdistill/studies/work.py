@@ -15,14 +15,16 @@ from segdistill.errors import (
     DataError,
     RunFolderError,
     SegdistillError,
+    TrainingDivergedError,
 )
-from segdistill.files import inside, write_json
+from segdistill.files import inside
+from segdistill.runs.result import Failure, find_end, write_failure
 from segdistill.studies.cohorts import Job
 from segdistill.studies.halving import falls_behind
 from segdistill.training.events import Note, Tell, silent
-from segdistill.training.folder import ended, prepare_folder
+from segdistill.training.hooks import Prune
+from segdistill.training.resume import make_folder
 from segdistill.training.run import run_cohort
-from segdistill.training.watcher import Prune
 
 
 def work(job: Job, root: Path, *, threads: int | None = None, tell: Tell = silent) -> None:
@@ -45,7 +47,7 @@ def work(job: Job, root: Path, *, threads: int | None = None, tell: Tell = silen
     folder = inside(root, job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
-        for method in sorted(job.trees):  # in one order, so that no two wait for each other
+        for method in sorted(job.configs):  # in one order, so that no two wait for each other
             held.enter_context(_alone(folder / f".{method}.lock"))
         held.enter_context(limit_threads(threads))
 
@@ -53,7 +55,7 @@ def work(job: Job, root: Path, *, threads: int | None = None, tell: Tell = silen
             others = job.seen.get(name, {}).get(step)
             return others is not None and falls_behind(miou, others, job.factor)
 
-        _train(job.configs(), folder, prune, tell)
+        _train(job.configs, folder, prune, tell)
 
 
 def _train(configs: Mapping[str, RunConfig], folder: Path, prune: Prune, tell: Tell) -> None:
@@ -62,7 +64,7 @@ def _train(configs: Mapping[str, RunConfig], folder: Path, prune: Prune, tell: T
     except (ConfigError, RunFolderError, DataError, CheckpointError):
         raise
     except (SegdistillError, ValueError, RuntimeError) as error:
-        left = {name: config for name, config in configs.items() if not ended(folder / name)}
+        left = {name: config for name, config in configs.items() if not find_end(folder / name)}
         if len(left) > 1:
             tell(Note(f"{folder} failed: {error}; its {len(left)} runs are tried one by one"))
             for name, config in left.items():
@@ -70,9 +72,10 @@ def _train(configs: Mapping[str, RunConfig], folder: Path, prune: Prune, tell: T
             return
         for name, config in left.items():
             tell(Note(f"{folder / name} failed: {error}"))
-            prepare_folder(folder / name, config)
-            found = {"error": f"{type(error).__name__}: {error}", "config_hash": config.hash()}
-            write_json(folder / name / "failed.json", found)
+            make_folder(folder / name, config)
+            step = error.step if isinstance(error, TrainingDivergedError) else None
+            said = f"{type(error).__name__}: {error}"
+            write_failure(folder / name, Failure(error=said, step=step, config_hash=config.hash()))
 
 
 @contextmanager

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from torch import nn
 
-from segdistill.config import DataConfig, NamedSection, NetworkConfig, RunConfig, UnlabelledConfig
+from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledConfig
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, Subset, carve
 from segdistill.data.files.dataset import FileDataset
@@ -16,8 +16,9 @@ from segdistill.errors import CheckpointError, DataError
 from segdistill.models import build_network
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import describe
-from segdistill.models.weights import save_network
+from segdistill.runs.student import Student, write_student
 from segdistill.seeding import derive
+from segdistill.training.events import Note, Tell, silent
 from segdistill.training.learner import Learner
 from segdistill.training.objective import build_objective
 from segdistill.types import Classes, SegDataset
@@ -72,9 +73,9 @@ def _check_labels(split: str, dataset: SegDataset) -> None:
 def open_split(config: DataConfig | UnlabelledConfig, split: str) -> SegDataset:
     """Open one split of a dataset, ``holdout`` included; raises as :func:`build_data`."""
     if not isinstance(config, DataConfig):
-        return build_dataset(flat(config), split=split)
+        return build_dataset(config, split=split)
     train = split in (HOLDOUT, config.train_split)
-    whole = build_dataset(flat(config), split=config.train_split if train else split)
+    whole = build_dataset(config, split=config.train_split if train else split)
     if split == HOLDOUT:
         return carve(whole, config.holdout, "held")
     return carve(whole, config.holdout, "kept") if train and config.holdout else whole
@@ -97,8 +98,24 @@ def build_recipe(config: DataConfig) -> Recipe:
     )
 
 
-def build_section(section: NetworkConfig, classes: int, *, seed: int, purpose: str) -> nn.Module:
+def build_section(
+    section: NetworkConfig,
+    classes: int,
+    *,
+    seed: int,
+    purpose: str,
+    class_names: Sequence[str] = (),
+    tell: Tell = silent,
+) -> nn.Module:
     """Build the network of a config's section; equal seeds give equal initial weights.
+
+    Args:
+        section: of the config.
+        classes: number of classes.
+        seed: of the initial weights.
+        purpose: ``student``, whose weights may be of other classes, or ``teacher``.
+        class_names: of the data; see :func:`segdistill.models.build_network`.
+        tell: hears what of a weight file was stripped, skipped and left out.
 
     Raises:
         ValueError: the network cannot be built as configured.
@@ -106,19 +123,27 @@ def build_section(section: NetworkConfig, classes: int, *, seed: int, purpose: s
         FileNotFoundError: it is not there.
     """
     try:
-        return build_network(flat(section), classes=classes, seed=derive(seed, purpose))
+        return build_network(
+            section,
+            classes=classes,
+            seed=derive(seed, purpose),
+            class_names=class_names,
+            fine_tune=purpose == "student",
+            tell=lambda sentence: tell(Note(f"{purpose}: {sentence}")),
+        )
     except (ValueError, CheckpointError, FileNotFoundError) as error:
         raise type(error)(f"{purpose}: {error}") from None
 
 
 def build_cohort(
-    configs: Mapping[str, RunConfig], classes: Classes
+    configs: Mapping[str, RunConfig], classes: Classes, tell: Tell = silent
 ) -> tuple[FrozenTeacher | None, list[Learner]]:
     """Build the learners of a cohort and the teacher that they share.
 
     Args:
         configs: by learner; teacher and data are those of the first.
         classes: of the dataset.
+        tell: hears what of weight files was stripped, skipped and left out.
 
     Returns:
         The teacher with every tap that a learner asks for (None where none does), and the
@@ -135,42 +160,48 @@ def build_cohort(
     teacher, teacher_channels = None, dict[str, int]()
     if taps and first.teacher is not None:
         # A teacher without weights is drawn too, always the same: its seed is no setting.
-        network = build_section(first.teacher, len(classes), seed=0, purpose="teacher")
+        network = build_section(
+            first.teacher,
+            len(classes),
+            seed=0,
+            purpose="teacher",
+            class_names=classes.names,
+            tell=tell,
+        )
         teacher_channels = _channels(network, taps, first.data.crop, "teacher")
         teacher = FrozenTeacher(network, taps)
     learners = [
-        _build_learner(name, config, classes, teacher_channels) for name, config in configs.items()
+        _build_learner(name, config, classes, teacher_channels, tell)
+        for name, config in configs.items()
     ]
     return teacher, learners
 
 
-def flat(section: NamedSection) -> dict[str, Any]:
-    """Return a section's name and settings as the tables' builders take them."""
-    tree = {section.selector: getattr(section, section.selector), **section.settings()}
-    if isinstance(section, NetworkConfig):
-        tree |= {"weights": section.weights, "taps": section.taps}
-    return tree
-
-
-def save_student(file: Any, network: nn.Module, config: RunConfig, classes: Classes) -> None:
+def save_student(file: Path, network: nn.Module, config: RunConfig, classes: Classes) -> None:
     """Write a student alone, with all that is needed to build it again in the metadata."""
-    tree = config.tree()["student"] | {"weights": None, "pretrained": False}
-    if "pretrained" not in config.tree()["student"]:
-        del tree["pretrained"]
-    metadata = {
-        "network": tree,
-        "classes": list(classes.names),
-        "colors": [list(color) for color in classes.colors],
-        "config_hash": config.hash(),
-    }
-    save_network(file, network, metadata)
+    section = config.tree()["student"] | {"weights": None, "backbone_weights": None}
+    if "pretrained" in section:
+        section["pretrained"] = False
+    student = Student(section, classes.names, classes.colors, config.hash())
+    write_student(file, network, student)
 
 
 def _build_learner(
-    name: str, config: RunConfig, classes: Classes, teacher_channels: Mapping[str, int]
+    name: str,
+    config: RunConfig,
+    classes: Classes,
+    teacher_channels: Mapping[str, int],
+    tell: Tell,
 ) -> Learner:
     seed = config.training.seed
-    student = build_section(config.student, len(classes), seed=seed, purpose="student")
+    student = build_section(
+        config.student,
+        len(classes),
+        seed=seed,
+        purpose="student",
+        class_names=classes.names,
+        tell=tell,
+    )
     taps = [term.tap for term in config.distill]
     objective = build_objective(
         config.distill,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -36,6 +37,9 @@ class Step:
     learner_seconds: Mapping[str, float]
 
 
+Diverged = Callable[[Learner, TrainingDivergedError], None]
+
+
 def stop(learner: Learner, error: TrainingDivergedError) -> None:
     """End the whole cohort where a learner diverges."""
     raise error
@@ -52,7 +56,7 @@ def fit(
     workers: int = 0,
     accumulate: int = 1,
     after: Callable[[Step], bool] = lambda step: True,
-    diverged: Callable[[Learner, TrainingDivergedError], None] = stop,
+    diverged: Diverged = stop,
 ) -> int:
     """Train a cohort and return the steps finished.
 
@@ -80,37 +84,88 @@ def fit(
         start, steps, workers=workers, rank=fabric.global_rank, world=fabric.world_size
     )
     began = time.perf_counter()
-    for step, whole in zip(range(start, steps), batches, strict=True):
-        teaching = {"": 0.0}
-        spent = dict.fromkeys((learner.name for learner in learners), 0.0)
-        for part, batch in enumerate(_split(whole, accumulate)):
-            batch = Batch(*(fabric.to_device(tensor) for tensor in batch))
-            images = to_float(batch.images)
-            with _Clock(teaching, ""):
-                maps = teach(teacher, images, fabric)
-                if maps and fabric.device.type == "cuda":
-                    # Else the first learner would wait for the teacher and be charged for it.
-                    torch.cuda.synchronize(fabric.device)
-            for learner in tuple(learners):
-                with _Clock(spent, learner.name):
-                    try:
-                        learner.backward(
-                            fabric, images, batch, maps, step=step, part=part, parts=accumulate
-                        )
-                    except TrainingDivergedError as error:
-                        diverged(learner, error)
-                        learners.remove(learner)
-        losses = {}
-        for learner in learners:
-            with _Clock(spent, learner.name):
-                losses[learner.name] = learner.update(fabric)
-        now = time.perf_counter()
+    for step, batch in zip(range(start, steps), batches, strict=True):
+        clock = Clock({learner.name: 0.0 for learner in learners})
+        parts = _split(batch, accumulate)
+        losses = train_step(
+            teacher, learners, parts, step, fabric=fabric, clock=clock, diverged=diverged
+        )
+        seconds = time.perf_counter() - began
         if not learners:
             return step
-        if not after(Step(step + 1, losses, now - began, teaching[""], spent)) or not learners:
+        done = Step(step + 1, losses, seconds, clock.teacher, clock.learners)
+        if not after(done) or not learners:
             return step + 1
         began = time.perf_counter()  # scores and checkpoints are no part of the next batch
     return steps
+
+
+def train_step(
+    teacher: FrozenTeacher | None,
+    learners: list[Learner],
+    parts: Sequence[Batch],
+    step: int,
+    *,
+    fabric: Fabric,
+    clock: Clock,
+    diverged: Diverged,
+) -> dict[str, dict[str, float]]:
+    """Take one step with every learner, and return the weighted losses by learner and part.
+
+    Args:
+        teacher: as for :func:`fit`, as are ``learners``, ``fabric`` and ``diverged``.
+        parts: the batch, in as many parts as gradients are accumulated over.
+        step: the step, from 0.
+        clock: charged with the seconds of teacher and learners.
+    """
+    for learner in learners:
+        with clock.of(learner):
+            learner.begin(step)  # training mode, the step's learning rate, no gradients
+
+    for number, part in enumerate(parts):
+        last = number + 1 == len(parts)
+
+        # The batch: images, labels and valid, the same for all learners.
+        batch = Batch(*(fabric.to_device(tensor) for tensor in part))
+        images = to_float(batch.images)
+
+        # The teacher's forward: once, up to the deepest map that a learner asks for.
+        with clock.of_teacher():
+            teacher_maps = teach(teacher, images, fabric)
+            if teacher_maps and fabric.device.type == "cuda":
+                # Else the first learner would wait for the teacher and be charged for it.
+                torch.cuda.synchronize(fabric.device)
+
+        for learner in tuple(learners):
+            with clock.of(learner):
+                learner.seed(step, number, fabric)  # dropout is a function of seed and step
+                with learner.without_sync(fabric, enabled=not last):
+                    # The student's forward, and every term of its objective.
+                    losses = learner.forward(images, batch, teacher_maps)
+
+                    # Backward: the mean over the parts of the batch.
+                    total = torch.stack(list(losses.values())).sum()
+                    fabric.backward(total / len(parts))
+                try:
+                    learner.add_losses(losses, step=step, parts=len(parts))
+                except TrainingDivergedError as error:
+                    diverged(learner, error)
+                    learners.remove(learner)
+                    continue
+
+                # The critics' gradients, from the maps that the student just met.
+                learner.adversaries.backward(fabric, part=number, parts=len(parts))
+                del total, losses  # this learner's graph, before the next makes its own
+
+    # The updates: each student, then its critics and its averaged weights.
+    updated = {}
+    for learner in learners:
+        with clock.of(learner):
+            learner.update(fabric)
+            learner.update_critics()
+            learner.update_average()
+            updated[learner.name] = learner.losses
+    return updated
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -133,14 +188,25 @@ def _split(batch: Batch, parts: int) -> Sequence[Batch]:
     return [Batch(*part) for part in zip(*(tensor.chunk(parts) for tensor in batch), strict=True)]
 
 
-class _Clock:
-    """Add the seconds of a block to one entry of a table."""
+@dataclass
+class Clock:
+    """Seconds of one step: the teacher's, and each learner's by name."""
 
-    def __init__(self, table: dict[str, float], name: str) -> None:
-        self.table, self.name = table, name
+    learners: dict[str, float]
+    teacher: float = 0.0
 
-    def __enter__(self) -> None:
-        self.began = time.perf_counter()
+    @contextmanager
+    def of_teacher(self) -> Iterator[None]:
+        """Charge the teacher for a block."""
+        began = time.perf_counter()
+        yield
+        self.teacher += time.perf_counter() - began
 
-    def __exit__(self, *_: object) -> None:
-        self.table[self.name] += time.perf_counter() - self.began
+    @contextmanager
+    def of(self, learner: Learner) -> Iterator[None]:
+        """Charge a learner for a block."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.learners[learner.name] += time.perf_counter() - began

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from segdistill.config import RunConfig
-from segdistill.data import verify
+from segdistill.data.inspection import inspect_splits, refuse_faults
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
-from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
 
@@ -27,8 +27,12 @@ def try_cohort(configs: Mapping[str, RunConfig], *, tell: Tell = silent) -> None
     first = next(iter(configs.values()))
     fabric = build_fabric(first)
     data = build_data(first)
-    verify(data.train)
-    verify(data.evaluation)
+    report = inspect_splits(
+        {first.data.train_split: data.train, first.evaluation.split: data.evaluation}
+    )
+    for line in (*report.classes, *(f"warning: {warning}" for warning in report.warnings)):
+        tell(Note(line))
+    refuse_faults("check", report)
     tell(Note(f"data: {len(data.train)} training and {len(data.evaluation)} scored images read"))
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
 

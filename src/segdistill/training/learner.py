@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -24,15 +25,18 @@ from segdistill.types import Batch, TapMaps
 class Learner:
     """One student on its way: what a checkpoint holds and a cohort steps.
 
-    A step is ``backward`` for every part of the batch, then ``update``. All randomness of a
-    step (dropout) is a function of the learner's seed and the step, so a learner goes the
-    same way alone, in a cohort, and after a resume.
+    :func:`segdistill.training.cohort.train_step` takes its steps. All randomness of a step
+    (dropout) is a function of the learner's seed and the step, so a learner goes the same way
+    alone, in a cohort, and after a resume.
 
     Args:
         name: what logs and errors call it.
         network: the student.
         objective: what it minimises; its projectors are trained with the student.
         config: optimiser, schedule, seed.
+
+    Attributes:
+        losses: of the step, weighted, by part of the objective; the critics' own at its end.
     """
 
     def __init__(
@@ -46,7 +50,7 @@ class Learner:
         self.adversaries = Adversaries(objective)  # freezes the critics, so it comes first
         self._forward: nn.Module = _Forward(network, objective)
         self._optimizer: Any = build_optimizer(self._forward, config)
-        self._parts: dict[str, float] = {}
+        self.losses: dict[str, float] = {}
 
     def to_device(self, fabric: Fabric) -> None:
         """Move to the fabric's device; call once, before the first step."""
@@ -55,57 +59,54 @@ class Learner:
         if self.averaged is not None:
             self.averaged.to(fabric.device)
 
-    def backward(
-        self,
-        fabric: Fabric,
-        images: Tensor,
-        batch: Batch,
-        teacher: TapMaps,
-        *,
-        step: int,
-        part: int,
-        parts: int,
-    ) -> None:
-        """Add the gradient of one part of the batch.
+    def begin(self, step: int) -> None:
+        """Get ready for a step: training mode, its learning rate, no gradients."""
+        self.network.train()
+        self.objective.train()
+        set_learning_rate(self._optimizer, learning_rate(step, self.config))
+        self._optimizer.zero_grad()
+        self.losses = {}
+
+    def seed(self, step: int, part: int, fabric: Fabric) -> None:
+        """Seed what is drawn in one part of a step, such as dropout."""
+        torch.manual_seed(derive(self.config.seed, "step", step, part, fabric.global_rank))
+
+    def without_sync(self, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:
+        """Keep gradients from being averaged over the processes before the batch's last part."""
+        block: AbstractContextManager[None] = fabric.no_backward_sync(
+            self._forward, enabled=enabled
+        )
+        return block
+
+    def forward(self, images: Tensor, batch: Batch, teacher: TapMaps) -> dict[str, Tensor]:
+        """Return every weighted term of the objective on one part of a batch.
 
         Args:
-            fabric: the run's fabric.
             images: float RGB in [0, 1] ``(N, 3, H, W)``, channels last.
             batch: the same part as uint8 images, labels and valid.
             teacher: the teacher's maps of these images.
-            step: the step, from 0.
-            part: which part of the batch this is, from 0.
-            parts: how many there are.
+        """
+        losses: dict[str, Tensor] = self._forward(images, batch, teacher)
+        return losses
+
+    def add_losses(self, losses: Mapping[str, Tensor], *, step: int, parts: int) -> None:
+        """Add one part's share to the losses of the step.
 
         Raises:
-            TrainingDivergedError: a part of the loss is not finite; nothing was updated.
+            TrainingDivergedError: a loss is not finite.
         """
-        if part == 0:
-            self.network.train()
-            self.objective.train()
-            set_learning_rate(self._optimizer, learning_rate(step, self.config))
-            self._optimizer.zero_grad()
-            self._parts = {}
-        torch.manual_seed(derive(self.config.seed, "step", step, part, fabric.global_rank))
-        with fabric.no_backward_sync(self._forward, enabled=part + 1 < parts):
-            losses: dict[str, Tensor] = self._forward(images, batch, teacher)
-            fabric.backward(torch.stack(list(losses.values())).sum() / parts)
         values = torch.stack([loss.detach().float() for loss in losses.values()]).tolist()
         for name, value in zip(losses, values, strict=True):
             if not math.isfinite(value):
                 raise TrainingDivergedError(
                     f"learner {self.name or 'student'}: expected a finite loss, got {name} = "
-                    f"{value} at step {step}; lower training.lr, or set training.clip_norm"
+                    f"{value} at step {step}; lower training.lr, or set training.clip_norm",
+                    step=step,
                 )
-            self._parts[name] = self._parts.get(name, 0.0) + value / parts
-        self.adversaries.backward(fabric, part=part, parts=parts)
+            self.losses[name] = self.losses.get(name, 0.0) + value / parts
 
-    def update(self, fabric: Fabric) -> dict[str, float]:
-        """Step the optimiser, and the critics and averaged weights where there are any.
-
-        Returns:
-            The weighted loss of the whole batch by part.
-        """
+    def update(self, fabric: Fabric) -> None:
+        """Step the student's optimiser, after clipping where the config says so."""
         if self.config.clip_norm is not None:
             fabric.clip_gradients(
                 self._forward,
@@ -114,11 +115,16 @@ class Learner:
                 error_if_nonfinite=False,
             )
         self._optimizer.step()
+
+    def update_critics(self) -> None:
+        """Step the critics of adversarial losses, and add their losses to those of the step."""
         rate = self._optimizer.param_groups[0]["lr"] / self.config.lr
-        self._parts |= self.adversaries.update(rate)
+        self.losses |= self.adversaries.update(rate)
+
+    def update_average(self) -> None:
+        """Follow the student with the averaged weights, where there are any."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
-        return self._parts
 
     @property
     def result(self) -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
@@ -13,53 +12,15 @@ from torch import Tensor
 from segdistill.config import RunConfig
 from segdistill.errors import TrainingDivergedError
 from segdistill.memory import Peak, free_memory, peak_memory
+from segdistill.runs.study import CohortCost, LearnerCost
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import silent
 from segdistill.training.learner import Learner
-from segdistill.training.machine import build_fabric
 from segdistill.training.run import prepare_cohort
 
 _WARM_UP = 2
-
-
-@dataclass(frozen=True)
-class LearnerCost:
-    """What a learner costs beside batch and teacher.
-
-    Attributes:
-        seconds: of its own step.
-        kept_mib: memory that it holds between steps; None where the system does not tell.
-        peak_mib: memory that it takes during its step, ``kept_mib`` and teacher included.
-    """
-
-    seconds: float
-    kept_mib: float | None
-    peak_mib: float | None
-
-
-@dataclass(frozen=True)
-class CohortCost:
-    """What the parts of a cohort cost.
-
-    Attributes:
-        batch_seconds: waiting for a batch.
-        teacher_seconds: the teacher's forward, 0 where nobody asks for it.
-        learners: by name.
-        free_mib: memory that is left with teacher and data loaded.
-        devices: of that kind on the machine, each with memory of its own.
-    """
-
-    batch_seconds: float
-    teacher_seconds: float
-    learners: Mapping[str, LearnerCost]
-    free_mib: float | None
-    devices: int = 1
-
-    def alone(self, learner: str, *, distils: bool) -> float:
-        """Return the seconds of a step of one learner without the cohort."""
-        teacher = self.teacher_seconds if distils else 0.0
-        return self.batch_seconds + teacher + self.learners[learner].seconds
 
 
 def measure_cohort(configs: Mapping[str, RunConfig], *, steps: int = 4) -> CohortCost:

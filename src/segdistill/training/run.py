@@ -9,21 +9,26 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.data.inspection import inspect_splits, refuse_faults
 from segdistill.errors import ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
+from segdistill.runs.result import find_end
+from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
 from segdistill.training.cohort import fit, stop, to_float
-from segdistill.training.ending import finish
+from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
-from segdistill.training.folder import check_folder, ended, find_start, prepare_folder
+from segdistill.training.finish import finish, save_weights
+from segdistill.training.hooks import Hooks, Prune, never
+from segdistill.training.interrupts import interruptible
 from segdistill.training.learner import Learner
-from segdistill.training.machine import build_fabric, interruptible
-from segdistill.training.ongoing import Run, Spent
+from segdistill.training.resume import check_folder, find_start, make_folder
 from segdistill.training.runlog import RunLog, build_loggers
 from segdistill.training.sharing import shared
-from segdistill.training.watcher import Prune, Watcher, never
+
+_SAMPLE = 16  # images of each split: a second or two of a large dataset
 
 
 def run_cohort(
@@ -65,45 +70,51 @@ def run_cohort(
     folders = {name: inside(out, name) if name else out for name in configs}
     for name, config in configs.items():
         check_folder(folders[name], config, resume=resume)
-    configs = {name: config for name, config in configs.items() if not ended(folders[name])}
+    configs = {name: config for name, config in configs.items() if not find_end(folders[name])}
     if not configs:
         tell(Note(f"{out}: this run is finished; nothing to do"))
         return list(folders.values())
+
+    # What can be refused is refused here, before any folder is made.
     fabric = build_fabric(first)
     reset_peak(fabric.device)
     data = build_data(first)
+    if not resume:
+        check_sample(first, data)
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
+
     start, states = 0, list[dict[str, Any]]()
     if resume:
         start, states = find_start([folders[name] for name in configs], tell)
     runs = []
-    for learner, (name, config) in zip(learners, configs.items(), strict=True):
-        folder = folders[name]
-        if fabric.is_global_zero:
-            prepare_folder(folder, config)
-        fabric.barrier()
-        loggers = build_loggers(folder, start=start, tensorboard=config.training.tensorboard)
-        runs.append(Run(config, folder, learner, RunLog(folder, start=start, loggers=loggers)))
+    for learner, config in zip(learners, configs.values(), strict=True):
+        runs.append(_open_run(learner, config, folders[learner.name], start, fabric))
     for run, state in zip(runs, states, strict=False):
-        run.learner.restore(state["learner"])
-        run.spent, run.best = Spent(**state["spent"]), state["best"]
+        run.restore(state)
         fabric.strategy.precision.load_state_dict(state["precision"])
+
     with interruptible() as interrupted:
-        watcher = Watcher(runs, data, fabric, tell, interrupted, prune=prune)
+        hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune)
+        hooks.before_training(start)
         if teacher is not None:
-            watcher.prepare(teacher)
+            hooks.prepare(teacher)
         done = fit(
             teacher,
-            watcher.learners,
+            hooks.learners,
             data.stream,
             fabric=fabric,
             steps=first.training.steps,
             start=start,
             workers=first.data.workers,
             accumulate=first.training.accumulate,
-            after=watcher,
-            diverged=watcher.lose if keep_going else stop,
+            after=hooks.after_step,
+            diverged=hooks.after_divergence if keep_going else stop,
         )
+
+    # Every student is saved before the first is scored, which may fail.
+    if fabric.is_global_zero and done == first.training.steps:
+        for run in runs:
+            save_weights(run, data)
     # Also after the last step, or with no learner left: what calls may have other cohorts to train.
     if interrupted or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
@@ -114,6 +125,29 @@ def run_cohort(
     return list(folders.values())
 
 
+def check_sample(config: RunConfig, data: Data) -> None:
+    """Look at a sample of the data, so that what the end needs is known at the start.
+
+    Raises:
+        DataError: a fault that would stop the run or spoil its result; see
+            :func:`segdistill.data.inspection.inspect_splits`.
+    """
+    splits = {config.data.train_split: data.train, config.evaluation.split: data.evaluation}
+    skip = config.data.on_error == "skip"
+    refuse_faults("train", inspect_splits(splits, sample=_SAMPLE, skip_broken=skip))
+
+
+def _open_run(
+    learner: Learner, config: RunConfig, folder: Path, start: int, fabric: Fabric
+) -> ActiveRun:
+    """Make the run's folder and open its log."""
+    if fabric.is_global_zero:
+        make_folder(folder, config)
+    fabric.barrier()
+    loggers = build_loggers(folder, start=start, tensorboard=config.training.tensorboard)
+    return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
+
+
 def prepare_cohort(
     configs: Mapping[str, RunConfig], data: Data, fabric: Fabric, tell: Tell
 ) -> tuple[FrozenTeacher | None, list[Learner]]:
@@ -121,7 +155,7 @@ def prepare_cohort(
 
     ``tell`` hears what was inserted, and what of the teacher was left as it is.
     """
-    teacher, learners = build_cohort(configs, data.train.classes)
+    teacher, learners = build_cohort(configs, data.train.classes, tell)
     section = next(iter(configs.values())).teacher
     unread = section is not None and section.weights is None
     if teacher and section and unread and not section.network.startswith("file:"):

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
 
-from segdistill.files import read_metrics, write_whole
+from segdistill.runs.layout import LOGS, TENSORBOARD
+from segdistill.runs.metrics import (
+    EvaluationLine,
+    TrainLine,
+    append_metrics,
+    evaluation_lines,
+    keep_metrics,
+    read_metrics,
+)
 
 
 class RunLog:
-    """Lines of ``metrics.jsonl``, each a JSON object with ``kind`` and ``step``.
-
-    ``{"kind": "train", "step", "loss", "parts", "lr", "images_per_second", "seconds"}`` and
-    ``{"kind": "evaluation", "step", "split", "miou", "pixel_accuracy"}``.
+    """Losses and scores of a run, as lines of ``metrics.jsonl``.
 
     Args:
         folder: the run folder.
         start: steps finished before; lines of later steps, which a killed run left, go.
         loggers: Fabric loggers that get the same numbers.
+
+    Attributes:
+        evaluations: mIoU by step, those before ``start`` included.
     """
 
     def __init__(self, folder: Path, *, start: int = 0, loggers: Sequence[Logger] = ()) -> None:
-        self._file = folder / "metrics.jsonl"
+        self._folder = folder
         self._loggers = loggers
-        _keep_until(self._file, start)
+        keep_metrics(folder, start)
+        scored = evaluation_lines(read_metrics(folder))
+        self.evaluations: dict[int, float] = {line.step: line.miou for line in scored}
 
     def train(
         self,
@@ -48,35 +56,35 @@ class RunLog:
             seconds: training time so far.
         """
         loss = sum(value for name, value in parts.items() if not name.endswith(".critic"))
-        line = {
-            "kind": "train",
-            "step": step,
-            "loss": loss,
-            "parts": dict(parts),
-            "lr": lr,
-            "images_per_second": images_per_second,
-            "seconds": seconds,
-        }
-        self._append(line)
+        line = TrainLine(
+            step=step,
+            loss=loss,
+            parts=dict(parts),
+            lr=lr,
+            images_per_second=images_per_second,
+            seconds=seconds,
+        )
+        append_metrics(self._folder, line)
         flat = {"loss": loss, "lr": lr} | {f"loss/{name}": value for name, value in parts.items()}
         for logger in self._loggers:
             logger.log_metrics(flat, step)
 
     def evaluation(self, step: int, split: str, *, miou: float, pixel_accuracy: float) -> None:
-        """Write the scores after a step."""
-        scores = {"miou": miou, "pixel_accuracy": pixel_accuracy}
-        self._append({"kind": "evaluation", "step": step, "split": split, **scores})
+        """Write the scores after a step, unless a run that was killed has written them."""
+        if step in self.evaluations:
+            return
+        self.evaluations[step] = miou
+        line = EvaluationLine(step=step, split=split, miou=miou, pixel_accuracy=pixel_accuracy)
+        append_metrics(self._folder, line)
         for logger in self._loggers:
-            logger.log_metrics({f"{split}/{name}": value for name, value in scores.items()}, step)
+            logger.log_metrics(
+                {f"{split}/miou": miou, f"{split}/pixel_accuracy": pixel_accuracy}, step
+            )
 
     def close(self) -> None:
         """Flush the loggers."""
         for logger in self._loggers:
             logger.finalize("success")
-
-    def _append(self, line: Mapping[str, Any]) -> None:
-        with self._file.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(line) + "\n")
 
 
 def build_loggers(folder: Path, *, start: int, tensorboard: bool) -> list[Logger]:
@@ -85,13 +93,7 @@ def build_loggers(folder: Path, *, start: int, tensorboard: bool) -> list[Logger
     Raises:
         ModuleNotFoundError: TensorBoard was asked for and is not installed.
     """
-    loggers: list[Logger] = [CSVLogger(folder, name="logs", version=f"from-{start}")]
+    loggers: list[Logger] = [CSVLogger(folder, name=LOGS, version=f"from-{start}")]
     if tensorboard:
-        loggers.append(TensorBoardLogger(folder, name="tensorboard", version=""))
+        loggers.append(TensorBoardLogger(folder, name=TENSORBOARD, version=""))
     return loggers
-
-
-def _keep_until(file: Path, step: int) -> None:
-    kept = [line for line in read_metrics(file.parent) if line["step"] <= step]
-    if file.exists():
-        write_whole(file, "".join(json.dumps(line) + "\n" for line in kept))

@@ -124,7 +124,7 @@ REFUSED: dict[Callable[[Path], Path], str] = {
     mask_is_a_folder: "expected an image file, got a folder",
     empty_image: "got 0 bytes",
     empty_mask: "got 0 bytes",
-    text_for_image: "expected a readable image",
+    text_for_image: "expected an image file, got a web page",
     mask_of_colours: "got RGB colours (",
     mask_with_loss: "expected a mask without loss, got a JPEG",
     value_that_is_no_class: "expected class ids 0 to 2 and 255, got 7 (",

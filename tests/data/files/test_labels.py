@@ -48,7 +48,9 @@ def test_refuses_colours_where_ids_are_expected_and_shows_them() -> None:
 
 
 def test_refuses_ids_where_colours_are_expected() -> None:
-    with pytest.raises(DataError, match="expected a mask of RGB colours, got ids 0, 4"):
+    with pytest.raises(
+        DataError, match="expected a mask of RGB colours, got a grey file of the ids 0, 4"
+    ):
         ColorCode({(0, 0, 0): 0}).decode(np.array([[0, 4]], dtype=np.uint8), FILE)
 
 

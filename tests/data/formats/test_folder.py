@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdistill.data.formats.folder import distinct_colors, folder, read_classes
+from segdistill.data.files.classes import read_classes
+from segdistill.data.files.palettes import distinct_colors
+from segdistill.data.formats.folder import folder
 from segdistill.errors import DataError
 from segdistill.types import Sample
 
@@ -82,7 +84,7 @@ def test_refuses_an_empty_split(tree: Path) -> None:
 
 
 def test_says_where_the_data_is_when_the_root_is_one_level_off(tree: Path) -> None:
-    with pytest.raises(DataError, match="folder: expected val/images and val/masks, or images/val"):
+    with pytest.raises(DataError, match=r"expected a split val .*, got train; name one of"):
         folder(split="val", root=tree)
     outer = tree.parent / f"{tree.name}_outer"
     outer.mkdir()
@@ -126,7 +128,7 @@ def test_a_file_that_vanishes_is_named_when_it_is_read(tree: Path) -> None:
         ("a\nb\na\n", "expected each class once, got a twice"),
         ("a 1 2 3\nb\n", "a different colour for each class or for none"),
         ("a 1 2 3\nb 1 2 3\n", "a different colour for each class or for none"),
-        ("ignore\na\nb\n", "expected a colour for ignore, got none"),
+        ("ignore\na\nb\n", "expected a colour or an id for ignore, got none"),
     ],
 )
 def test_refuses_a_class_file_that_cannot_be_meant(tmp_path: Path, text: str, message: str) -> None:

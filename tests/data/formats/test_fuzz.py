@@ -15,10 +15,11 @@ from PIL import Image
 from scipy.io import savemat
 
 from segdistill.data import build_dataset
+from segdistill.data.files.classes import read_classes
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.formats.camvid import camvid
 from segdistill.data.formats.coco_stuff import coco_stuff
-from segdistill.data.formats.folder import folder, read_classes
+from segdistill.data.formats.folder import folder
 from segdistill.data.formats.list import list as listing
 from segdistill.data.formats.pascal_context import pascal_context
 from segdistill.data.formats.voc import voc

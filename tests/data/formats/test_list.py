@@ -124,3 +124,41 @@ def test_names_stay_inside_the_folder_that_predictions_are_written_to(tree: Path
     (below / "data.csv").write_text(f"image\n{inside}\n{other}\n../train/images/2.png\n")
     names = [pair.name for pair in listing(split="train", root=below).pairs]
     assert names == ["i", other.with_suffix("").as_posix().lstrip("/"), "train/images/2"]
+
+
+FORMS = {
+    "tabs": "image\tmask\tsplit\n{0}\t{1}\ttrain\n",
+    "semicolons": "image;mask;split\n{0};{1};train\n",
+    "capitals": "Image,Mask,Split\n{0},{1},train\n",
+    "no header": "{0},{1},train\n",
+    "no header, no split": "{0},{1}\n",
+    "spaces": "{0} {1}\n",
+    "excel": "sep=;\nImage;Mask;Split\n{0};{1};train\n",
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("backslashes", [False, True])
+def test_lists_of_other_tools_are_read(tree: Path, form: str, backslashes: bool) -> None:
+    image, mask = "train/images/0.png", "train/masks/0.png"
+    text = FORMS[form].format(image, mask)
+    (tree / "data.csv").write_text(text.replace("/", "\\") if backslashes else text)
+    data = listing(split="train", root=tree)
+    assert [tuple(pair) for pair in data.pairs] == [("train/images/0", image, mask)]
+
+
+def test_home_and_variables_are_filled_in(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tree))
+    monkeypatch.setenv("PICTURES", str(tree / "train"))
+    (tree / "data.csv").write_text("image,mask\n~/train/images/0.png,$PICTURES/masks/0.png\n")
+    data = listing(split="train", root=tree, classes="~/classes.txt")
+    assert data[0].mask is not None
+    (tree / "data.csv").write_text("image\n$NOT_SET_HERE/0.png\n")
+    with pytest.raises(DataError, match=r"in which \$NOT_SET_HERE is not set"):
+        listing(split="train", root=tree)
+
+
+def test_a_split_that_is_not_there_is_answered_with_those_that_are(tree: Path) -> None:
+    (tree / "data.csv").write_text("image,split\na.png,train\nb.png,valid\n")
+    with pytest.raises(DataError, match=r"got train, valid; name one of them in data\."):
+        listing(split="val", root=tree)

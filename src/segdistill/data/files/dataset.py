@@ -10,11 +10,15 @@ from typing import NamedTuple
 import numpy as np
 
 from segdistill.data.files.labels import LabelCode
+from segdistill.data.files.pairing import near_matches, other_files
 from segdistill.data.files.partial import Rows, read_image_top, read_mask_top
+from segdistill.data.files.pixels import AS_STORED, Pixels
 from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image, read_mask, stored_size
 from segdistill.data.pack.manifest import is_packed
 from segdistill.errors import DataError
 from segdistill.types import Classes, Sample
+
+_MOST_LISTED = 10
 
 
 class Pair(NamedTuple):
@@ -41,7 +45,7 @@ class FileDataset:
         code: turns the values of mask files into train ids.
 
     Raises:
-        DataError: there are no pairs, or files are missing; all are named.
+        DataError: there are no pairs, or files are missing; the first ten are named.
     """
 
     def __init__(
@@ -52,6 +56,7 @@ class FileDataset:
         self.pairs = tuple(pairs)
         self._classes = classes
         self._code = code
+        self._pixels = AS_STORED
         if not self.pairs:
             raise DataError(f"{self.root}: expected at least one image, got an empty split")
         missing = [
@@ -67,8 +72,22 @@ class FileDataset:
         """Names and display colours, in the order of the train ids."""
         return self._classes
 
+    @property
+    def code(self) -> LabelCode:
+        """What the values of mask files mean."""
+        return self._code
+
     def __len__(self) -> int:
         return len(self.pairs)
+
+    @property
+    def pixels(self) -> Pixels:
+        """How the stored numbers of images become RGB."""
+        return self._pixels
+
+    def read_as(self, how: Pixels, classes: Classes, code: LabelCode) -> None:
+        """Give the stored numbers of images and masks another meaning, before any is read."""
+        self._pixels, self._classes, self._code = how, classes, code
 
     def __getitem__(self, index: int) -> Sample:
         """Read one image and its mask.
@@ -114,8 +133,8 @@ class FileDataset:
         if mask is None:
             raise DataError(f"{self.root / pair.image}: expected a mask, got none")
         path = self.root / pair.image
-        top = read_image_top(path, lambda _: rows(mask))
-        image, size = top or _whole(read_image(path))
+        top = self._image_top(path, lambda _: rows(mask))
+        image, size = top or _whole(read_image(path, self._pixels))
         check_same_size(path, size, self.root / str(pair.mask), _whole(mask)[1])
         return Sample(image, mask, pair.name), size
 
@@ -126,23 +145,25 @@ class FileDataset:
             DataError: it is missing or broken, or holds a value that is no class.
         """
         mask = self.pairs[index].mask
-        return (
-            None
-            if mask is None
-            else self._code.decode(read_mask(self.root / mask), self.root / mask)
-        )
+        return None if mask is None else self._code.decode(self._stored(mask), self.root / mask)
+
+    def _stored(self, mask: str) -> np.ndarray:
+        return read_mask(self.root / mask, colors=self._code.looks_up_colors)
+
+    def _image_top(self, path: Path, rows: Rows) -> tuple[np.ndarray, tuple[int, int]] | None:
+        return read_image_top(path, rows) if self._pixels == AS_STORED else None
 
     def _read(self, index: int, rows: Rows | None) -> tuple[Sample, tuple[int, int]]:
         pair = self.pairs[index]
         path = self.root / pair.image
         # A whole file is read with all its checksums, so that an inspection sees every fault.
-        top = read_image_top(path, rows) if rows else None
-        image, size = top or _whole(read_image(path))
+        top = self._image_top(path, rows) if rows else None
+        image, size = top or _whole(read_image(path, self._pixels))
         if pair.mask is None:
             return Sample(image, None, pair.name), size
         mask_path = self.root / pair.mask
-        top = read_mask_top(mask_path, rows) if rows else None
-        stored, mask_size = top or _whole(read_mask(mask_path))
+        top = read_mask_top(mask_path, rows) if rows and not self._code.looks_up_colors else None
+        stored, mask_size = top or _whole(self._stored(pair.mask))
         mask = self._code.decode(stored, mask_path)
         check_same_size(path, size, mask_path, mask_size)
         height = min(len(image), len(mask))
@@ -156,6 +177,7 @@ def match_names(
     *,
     image_suffix: str = "",
     mask_suffix: str = "",
+    settable: bool = False,
 ) -> list[Pair]:
     """Pair the images of one folder with the masks of another by file name.
 
@@ -168,20 +190,30 @@ def match_names(
         masks: folder of the masks, relative to the root.
         image_suffix: what images' file names end in before the extension; left out of the name.
         mask_suffix: what masks' file names end in before the extension; left out of the name.
+        settable: whether a config can set the two suffixes, for messages.
 
     Returns:
         Pairs in the order of their names.
 
     Raises:
         DataError: a folder is missing, an image has no mask, a mask no image, or two files
-            have one name; all are named.
+            have one name; the first ten are named, with what their names have in common.
     """
     images_by_name = files_by_name(root, images, image_suffix)
     masks_by_name = files_by_name(root, masks, mask_suffix)
-    unmasked = [str(root / f) for n, f in images_by_name.items() if n not in masks_by_name]
-    refuse_files(root / images, f"a mask in {masks}/ for every image", unmasked, "have none")
-    unpaired = [str(root / f) for n, f in masks_by_name.items() if n not in images_by_name]
-    refuse_files(root / masks, f"an image in {images}/ for every mask", unpaired, "have none")
+    without_mask = {n: f for n, f in images_by_name.items() if n not in masks_by_name}
+    without_image = {n: f for n, f in masks_by_name.items() if n not in images_by_name}
+    if without_mask and not masks_by_name:
+        # All masks were passed over: compare with their whole names.
+        without_image = files_by_name(root, masks)
+    near = near_matches(without_mask, without_image, settable=settable)
+    unread = other_files(root / masks) if without_mask else ""
+    if unread:
+        near = "; ".join(filter(None, [near, f"in {masks}/ are {unread}, which are not read"]))
+    files = [str(root / file) for file in without_mask.values()]
+    refuse_files(root / images, f"a mask in {masks}/ for every image", files, "have none", near)
+    files = [str(root / file) for file in without_image.values()]
+    refuse_files(root / masks, f"an image in {images}/ for every mask", files, "have none", near)
     return [Pair(name, file, masks_by_name[name]) for name, file in sorted(images_by_name.items())]
 
 
@@ -197,7 +229,8 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         Name (path below the folder, without suffix and extension) to path, sorted.
 
     Raises:
-        DataError: there is no such folder, or two files have one name.
+        DataError: there is no such folder, two files have one name, or the folder holds files
+            of other kinds alone.
     """
     if not (root / folder).is_dir():
         raise DataError(
@@ -205,7 +238,8 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         )
     files: dict[str, str] = {}
     repeated = []
-    for file in sorted(_images_below(root / folder)):
+    found = sorted(_images_below(root / folder))
+    for file in found:
         if not file.stem.endswith(suffix):
             continue
         name = file.relative_to(root / folder).with_suffix("").as_posix().removesuffix(suffix)
@@ -213,6 +247,12 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
             repeated.append(str(file))
         files[name] = file.relative_to(root).as_posix()
     refuse_files(root / folder, "one file per name", repeated, "repeat a name")
+    unread = "" if found else other_files(root / folder)
+    if unread:
+        raise DataError(
+            f"{root / folder}: expected image files, got {unread}, which are not read; convert "
+            "them to PNG"
+        )
     return files
 
 
@@ -268,13 +308,17 @@ def find_layout(
     raise DataError(f"{who}: expected {expected} in {root}, got none; {advice}")
 
 
-def refuse_files(where: Path, expected: str, files: Sequence[str], fault: str) -> None:
-    """Raise a DataError that names all of ``files``, or return where there are none."""
+def refuse_files(
+    where: Path, expected: str, files: Sequence[str], fault: str, advice: str = ""
+) -> None:
+    """Raise a DataError that names the first of ``files``, or return where there are none."""
     if files:
-        listed = "".join(f"\n  {file}" for file in files)
+        listed = "".join(f"\n  {file}" for file in files[:_MOST_LISTED])
+        more = len(files) - _MOST_LISTED
+        listed += f"\n  and {more} more" if more > 0 else ""
         raise DataError(
             f"{where}: expected {expected}, got {len(files)} that {fault}; "
-            f"add or remove them:{listed}"
+            f"{advice or 'add or remove them'}:{listed}"
         )
 
 

@@ -18,7 +18,13 @@ _REFUSED = 254
 
 
 class LabelCode(Protocol):
-    """Turns the stored values of a mask into train ids."""
+    """Turns the stored values of a mask into train ids.
+
+    Attributes:
+        looks_up_colors: whether a palette file is read as the colours that it shows.
+    """
+
+    looks_up_colors: bool
 
     def decode(self, stored: np.ndarray, path: Path) -> np.ndarray: ...
 
@@ -30,6 +36,8 @@ class IdCode:
         ids: train id of each number in the files, 255 where the number has no class. Other
             numbers are refused.
     """
+
+    looks_up_colors = False
 
     def __init__(self, ids: Mapping[int, int]) -> None:
         self.ids = dict(ids)
@@ -54,7 +62,7 @@ class IdCode:
         if stored.ndim == 3:
             raise DataError(
                 f"{path}: expected a mask of class ids, got RGB colours {_shown_colors(stored)}; "
-                "give each class its colour (folder: in classes.txt), or store ids"
+                + self._advice_on_colors(stored)
             )
         if stored.dtype == np.uint8:
             # bytes.translate is four times faster than indexing a table by bytes.
@@ -70,10 +78,31 @@ class IdCode:
             shown = _shown([f"{v} ({n} pixels)" for v, n in zip(values, counts, strict=True)])
             raise DataError(
                 f"{path}: expected class ids {self._shown_ids()}, got {shown}; "
-                "correct the mask, or add the class"
+                + self._advice_on_ids(values)
             )
         result: np.ndarray = train
         return result
+
+    def _advice_on_colors(self, stored: np.ndarray) -> str:
+        grey = bool((stored == stored[..., :1]).all())
+        if grey and np.isin(stored, (0, 255)).all():
+            return "set data.binary=true where white is the one class and black the other"
+        if grey:
+            return "the three channels are equal: store one of them, the ids"
+        return "give each class its colour (folder: in classes.txt), or store ids"
+
+    def _advice_on_ids(self, refused: np.ndarray) -> str:
+        trains = [train for train in self.ids.values() if train != IGNORE_INDEX]
+        plain = bool(trains) and all(self.ids.get(train) == train for train in trains)
+        if plain and refused.tolist() == [len(trains)]:
+            return (
+                "labels that run from 1, with 0 for no class, are read with "
+                "data.reduce_labels=true; otherwise add the class"
+            )
+        return (
+            "values without a class go into data.ignore, others are given a class by data.labels; "
+            "or correct the mask"
+        )
 
     def _shown_ids(self) -> str:
         stored = sorted(self.ids)
@@ -91,6 +120,8 @@ class ColorCode:
         colors: train id of each colour in the files, 255 where the colour has no class. Other
             colours are refused.
     """
+
+    looks_up_colors = True
 
     def __init__(self, colors: Mapping[tuple[int, int, int], int]) -> None:
         self.colors = dict(colors)
@@ -116,8 +147,9 @@ class ColorCode:
         if stored.ndim == 2:
             values = _shown([str(value) for value in np.unique(stored)])
             raise DataError(
-                f"{path}: expected a mask of RGB colours, got ids {values}; "
-                "leave the colours out of classes.txt, or store colours"
+                f"{path}: expected a mask of RGB colours, got a grey file of the ids {values}; "
+                "give each class its id, as in '0 sky 70 130 180', or leave the colours out of "
+                "the class file"
             )
         packed = _packed(stored)
         # Neighbours mostly share a class, so runs of equal pixels are looked up.
@@ -130,9 +162,48 @@ class ColorCode:
             pixels = np.repeat(known, lengths).reshape(packed.shape)
             raise DataError(
                 f"{path}: expected the colours of {len(self._keys)} classes, got "
-                f"{_shown_colors(stored[~pixels][None])}; correct the mask, or add the class"
+                f"{_shown_colors(stored[~pixels][None])}; correct the mask, or add the class (or a "
+                "line ignore with the colour); a mask of colours must not be smoothed or resized "
+                "with smoothing"
             )
         return np.repeat(self._trains[rows], lengths).reshape(packed.shape)
+
+
+class IdOrColorCode:
+    """Masks that store one number a pixel, or one RGB colour; both are known.
+
+    Args:
+        ids: for files of numbers, palette files among them.
+        colors: for files of colours.
+    """
+
+    looks_up_colors = False
+
+    def __init__(self, ids: IdCode, colors: ColorCode) -> None:
+        self.ids, self.colors = ids, colors
+
+    def decode(self, stored: np.ndarray, path: Path) -> np.ndarray:
+        """Return train ids; see :class:`IdCode` and :class:`ColorCode`."""
+        code: LabelCode = self.colors if stored.ndim == 3 else self.ids
+        return code.decode(stored, path)
+
+
+class BinaryCode:
+    """Masks of one class on a background: 0 is background, 1 or 255 is the class.
+
+    Files of colours are read where they are black and white.
+    """
+
+    looks_up_colors = False
+
+    def __init__(self) -> None:
+        self.ids = IdCode({0: 0, 1: 1, 255: 1})
+
+    def decode(self, stored: np.ndarray, path: Path) -> np.ndarray:
+        """Return train ids 0 and 1; raises as :class:`IdCode`."""
+        if stored.ndim == 3 and (stored == stored[..., :1]).all():
+            stored = np.ascontiguousarray(stored[..., 0])
+        return self.ids.decode(stored, path)
 
 
 def plain_ids(classes: int) -> IdCode:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from segdistill.data.files.classes import read_classes
 from segdistill.data.files.dataset import FileDataset, find_layout, match_names
-from segdistill.data.files.labels import MAX_CLASSES, ColorCode, LabelCode, plain_ids
-from segdistill.data.files.palettes import distinct_colors
-from segdistill.data.files.text import read_text
 from segdistill.errors import DataError
-from segdistill.types import IGNORE_INDEX, Classes
+from segdistill.files import expand_path
 
 
 def folder(
@@ -19,22 +17,29 @@ def folder(
     classes: str = "classes.txt",
     images: str = "images",
     masks: str = "masks",
+    image_suffix: str = "",
+    mask_suffix: str = "",
 ) -> FileDataset:
     """Read one split of your own data.
 
     The split is ``train/images`` with ``train/masks``, or ``images/train`` with
-    ``masks/train``. An image and its mask have the same name; extensions may differ. Masks
-    store class ids (0 is the first line of ``classes.txt``, 255 is no class), or, where
-    ``classes.txt`` gives colours, the colours of the classes.
+    ``masks/train``. An image and its mask have the same name; extensions may differ, and so may
+    what the names end in, such as ``_mask``. Masks store class ids (0 is the first line of
+    ``classes.txt``, 255 is no class), or, where ``classes.txt`` gives colours, the colours of the
+    classes, be it as RGB or through a palette.
 
     Args:
         split: name of the split's folder.
         root: folder that holds the splits.
-        classes: file with one class per line, ``name`` or ``name 255 128 0``; a line whose
-            name is ``ignore`` gives the colour of pixels without a class; lines that start
-            with ``#`` are comments.
+        classes: file with one class a line, ``name``, ``name 255 128 0`` or ``0 name``; a line
+            whose name is ``ignore`` gives the colour or id of pixels without a class; lines that
+            start with ``#`` are comments. Exports of annotation tools are read too; see
+            :func:`segdistill.data.files.classes.read_classes`.
         images: name of the folders of images.
         masks: name of the folders of masks.
+        image_suffix: what the names of images end in that is not in those of masks.
+        mask_suffix: what the names of masks end in that is not in those of images, such as
+            ``_mask``, or ``.jpg`` for ``p0.jpg.png``.
 
     Returns:
         The split.
@@ -45,58 +50,29 @@ def folder(
     root = Path(root)
     nested = (f"{split}/{images}", f"{split}/{masks}")
     flat = (f"{images}/{split}", f"{masks}/{split}")
+    _check_split(root, split, images, masks)
     image_folder, mask_folder = find_layout("folder", root, nested, flat)
-    names, code = read_classes(root / classes)
-    return FileDataset(root, match_names(root, image_folder, mask_folder), names, code)
+    names, code = read_classes(root / expand_path(classes))
+    pairs = match_names(
+        root,
+        image_folder,
+        mask_folder,
+        image_suffix=image_suffix,
+        mask_suffix=mask_suffix,
+        settable=True,
+    )
+    return FileDataset(root, pairs, names, code)
 
 
-def read_classes(file: Path) -> tuple[Classes, LabelCode]:
-    """Read class names, and colours where they are given.
-
-    Args:
-        file: one class per line: a name (spaces allowed), then nothing or three numbers.
-
-    Returns:
-        The classes, and what their masks store: colours where every line has one.
-
-    Raises:
-        DataError: the file is missing or empty, a name repeats, or some lines have colours
-            and others not.
-    """
-    if not file.is_file():
+def _check_split(root: Path, split: str, images: str, masks: str) -> None:
+    """Refuse a split that is not there, and name those that are."""
+    nested = {path.parent.name for path in root.glob(f"*/{images}") if path.is_dir()}
+    flat = {path.name for path in (root / images).glob("*") if path.is_dir()}
+    there = sorted({name for name in nested if (root / name / masks).is_dir()}) + sorted(
+        {name for name in flat if (root / masks / name).is_dir()}
+    )
+    if there and split not in there:
         raise DataError(
-            f"{file}: expected a file with one class name per line, got nothing; write it"
+            f"{root}: expected a split {split} ({split}/{images} or {images}/{split}), got "
+            f"{', '.join(there)}; name one of them in data.train_split or evaluation.split"
         )
-    lines = [line for line in read_text(file).splitlines() if not line.lstrip().startswith("#")]
-    rows = [_split_line(line) for line in lines]
-    rows = [row for row in rows if row[0]]
-    kept = [row for row in rows if row[0] != "ignore"]
-    names = tuple(name for name, _ in kept)
-    if not 0 < len(names) <= MAX_CLASSES:
-        raise DataError(f"{file}: expected 1 to {MAX_CLASSES} classes, got {len(names)}")
-    repeated = sorted({name for name in names if names.count(name) > 1})
-    if repeated:
-        raise DataError(f"{file}: expected each class once, got {', '.join(repeated)} twice")
-    given = [color for _, color in rows]
-    if ("ignore", None) in rows:
-        # Left out, it would move the ids of all classes below it.
-        raise DataError(
-            f"{file}: expected a colour for ignore, got none; in masks of ids 255 has no class: "
-            "take the line out, or give the class another name"
-        )
-    if all(color is None for color in given):
-        return Classes(names, distinct_colors(len(names))), plain_ids(len(names))
-    colors = tuple(color for color in given if color is not None)
-    if len(colors) < len(given) or len(set(colors)) < len(colors):
-        raise DataError(f"{file}: expected a different colour for each class or for none")
-    trains = iter(range(len(names)))
-    code = {c: IGNORE_INDEX if n == "ignore" else next(trains) for n, c in rows if c is not None}
-    return Classes(names, tuple(c for _, c in kept if c is not None)), ColorCode(code)
-
-
-def _split_line(line: str) -> tuple[str, tuple[int, int, int] | None]:
-    words = line.replace(",", " ").split()
-    if len(words) > 3 and all(word.isdigit() and int(word) < 256 for word in words[-3:]):
-        red, green, blue = map(int, words[-3:])
-        return " ".join(words[:-3]), (red, green, blue)
-    return " ".join(words), None

@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from segdistill.data.files.classes import read_classes
 from segdistill.data.files.dataset import check_same_size, find_layout
 from segdistill.data.files.labels import MAX_CLASSES, IdCode, LabelCode, plain_ids
 from segdistill.data.files.palettes import distinct_colors
+from segdistill.data.files.pixels import AS_STORED, Pixels
 from segdistill.data.files.reading import image_from_bytes, mask_from_bytes, read_image, read_mask
-from segdistill.data.formats.folder import read_classes
 from segdistill.errors import ConfigError, DataError
 from segdistill.types import IGNORE_INDEX, Classes, Sample
 
@@ -116,12 +117,26 @@ class ArrowDataset:
         self, table: Any, columns: tuple[str, str], classes: Classes, code: LabelCode, source: str
     ) -> None:
         self._table, self._columns, self._source = table, columns, source
-        self._classes, self._code = classes, code
+        self._pixels, self._classes, self._code = AS_STORED, classes, code
 
     @property
     def classes(self) -> Classes:
         """Names and display colours, in the order of the train ids."""
         return self._classes
+
+    @property
+    def code(self) -> LabelCode:
+        """What the values of masks mean."""
+        return self._code
+
+    @property
+    def pixels(self) -> Pixels:
+        """How the stored numbers of images become RGB."""
+        return self._pixels
+
+    def read_as(self, how: Pixels, classes: Classes, code: LabelCode) -> None:
+        """Give the stored numbers of images and masks another meaning, before any is read."""
+        self._pixels, self._classes, self._code = how, classes, code
 
     def __len__(self) -> int:
         return len(self._table)
@@ -147,12 +162,17 @@ class ArrowDataset:
 
     def _image(self, cell: dict[str, Any] | None, path: Path) -> np.ndarray:
         data, file = _content(cell, path)
-        return read_image(Path(file)) if data is None else image_from_bytes(data, path)
+        if data is None:
+            return read_image(Path(file), self._pixels)
+        return image_from_bytes(data, path, self._pixels)
 
     def _mask(self, cell: Any, path: Path) -> np.ndarray:
         if isinstance(cell, dict) or cell is None:
             data, file = _content(cell, path)
-            return read_mask(Path(file)) if data is None else mask_from_bytes(data, path)
+            colors = self._code.looks_up_colors
+            if data is None:
+                return read_mask(Path(file), colors=colors)
+            return mask_from_bytes(data, path, colors=colors)
         try:
             stored = np.asarray(cell, dtype=np.int32)
         except (TypeError, ValueError) as error:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
+from segdistill.data.files.classes import read_classes
 from segdistill.data.files.dataset import FileDataset, Pair, find_layout
+from segdistill.data.files.reading import IMAGE_SUFFIXES
 from segdistill.data.files.text import read_text
-from segdistill.data.formats.folder import read_classes
 from segdistill.errors import DataError
+from segdistill.files import expand_path
+
+_COLUMNS = {"image", "mask", "split", "name"}
 
 
 def list(
@@ -18,10 +22,13 @@ def list(
 ) -> FileDataset:
     """Read one split of a list of files.
 
-    The list is CSV with a header, or JSON lines (``.jsonl``). Each row has ``image``, and may
-    have ``mask`` (empty where there is none), ``split`` (rows without it are in every split)
-    and ``name``. Paths are relative to the root, or absolute. Other columns are ignored in
-    a list that has masks and splits, and refused in one that has not: they may be misspelt.
+    The list is a table with commas, semicolons, tabs or spaces between its cells, or JSON lines
+    (``.jsonl``). Each row has ``image``, and may have ``mask`` (empty where there is none),
+    ``split`` (rows without it are in every split) and ``name``, in upper or lower case; a table
+    without a header has image, mask and split in this order. Paths are relative to the root, or
+    absolute, with ``/`` or a backslash, and ``~`` and ``$VAR`` are filled in. Other columns are
+    passed over in a list that has masks and splits, and refused in one that has not: they may be
+    misspelt.
 
     Args:
         split: which rows.
@@ -36,6 +43,7 @@ def list(
         DataError: the list is missing or broken, it has no such rows, or files are missing.
     """
     root = Path(root)
+    file, classes = str(expand_path(file)), str(expand_path(classes))
     find_layout("list", root, (file, classes))
     names, code = read_classes(root / classes)
     rows = _read_rows(root / file)
@@ -44,13 +52,26 @@ def list(
     if not chosen:
         raise DataError(
             f"{root / file}: expected rows of split {split}, got {', '.join(known) or 'no rows'}"
+            + ("; name one of them in data.train_split or evaluation.split" if known else "")
         )
-    pairs = [
-        Pair(row.get("name") or _name(root, row["image"]), row["image"], row.get("mask") or None)
-        for row in chosen
-    ]
+    pairs = []
+    for row in chosen:
+        image, mask = (_as_path(root, row.get(key) or "") for key in ("image", "mask"))
+        pairs.append(Pair(row.get("name") or _name(root, image), image, mask or None))
     _check_names(root / file, pairs)
     return FileDataset(root, pairs, names, code)
+
+
+def _as_path(root: Path, cell: str) -> str:
+    """Return a path as this machine writes it, whatever machine the list is from."""
+    if "\\" in cell and not (root / cell).exists():
+        cell = cell.replace("\\", "/")
+    if not cell.startswith("~") and "$" not in cell:
+        return cell
+    try:
+        return str(expand_path(cell))
+    except ValueError as error:
+        raise DataError(f"list: {error}") from None
 
 
 def _name(root: Path, image: str) -> str:
@@ -77,20 +98,10 @@ def _check_names(file: Path, pairs: Sequence[Pair]) -> None:
 def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     lines = read_text(path).splitlines(keepends=True)
     if path.suffix.lower() == ".jsonl":
-        rows = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
-        rows = [row for row in rows if row]
+        parsed = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
+        rows: Sequence[dict[str, str]] = [row for row in parsed if row]
     else:
-        try:
-            table = [line for line in csv.reader(lines, skipinitialspace=True) if line]
-        except csv.Error as error:
-            raise DataError(f"{path}: expected CSV, got a broken row ({error})") from error
-        columns, *cells = [[cell.strip() for cell in line] for line in table] or [[]]
-        for number, line in enumerate(cells, start=1):
-            if len(line) != len(columns):
-                raise DataError(
-                    f"{path}: expected {len(columns)} cells in each row, got {line} in row {number}"
-                )
-        rows = [dict(zip(columns, line, strict=True)) for line in cells]
+        rows = _from_table(path, lines)
     for number, row in enumerate(rows, start=1):
         if not _is_row(row):
             raise DataError(
@@ -100,11 +111,57 @@ def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     return rows
 
 
+def _from_table(path: Path, lines: Sequence[str]) -> Sequence[dict[str, str]]:
+    if lines and lines[0].lower().startswith("sep="):  # a note that Excel writes for itself
+        lines = lines[1:]
+    delimiter = _delimiter(lines[0]) if lines else ","
+    try:
+        reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+        table = [line for line in reader if line]
+    except csv.Error as error:
+        raise DataError(f"{path}: expected CSV, got a broken row ({error})") from error
+    first, *others = [[cell.strip() for cell in line] for line in table] or [[]]
+    columns, cells = _header(first, others)
+    for number, line in enumerate(cells, start=1):
+        if len(line) != len(columns):
+            raise DataError(
+                f"{path}: expected {len(columns)} cells in each row, got {line} in row {number}"
+            )
+    return [dict(zip(columns, line, strict=True)) for line in cells]
+
+
+def _delimiter(line: str) -> str:
+    if not any(mark in line for mark in "\t;,") and len(words := line.split()) > 1:
+        # Names may have spaces: only where every word is a file, or a header.
+        return " " if _is_file(words[0]) or "image" in map(str.lower, words) else ","
+    return next((mark for mark in "\t;" if mark in line), ",")
+
+
+def _header(
+    columns: Sequence[str], cells: Sequence[Sequence[str]]
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Return the columns in lower case; those of a table without a header by their place."""
+    lower = [column.lower() for column in columns]
+    if "image" in lower or not columns or not _is_file(columns[0]):
+        known = [
+            word if word in _COLUMNS else column
+            for word, column in zip(lower, columns, strict=True)
+        ]
+        return known, cells
+    second = ["mask"] if len(columns) > 1 and (_is_file(columns[1]) or not columns[1]) else []
+    names = ["image", *second, "split"][: len(columns)]
+    return names, [columns, *cells]
+
+
+def _is_file(cell: str) -> bool:
+    return PureWindowsPath(cell).suffix.lower() in IMAGE_SUFFIXES
+
+
 def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Refuse columns that could be masks or splits under another name."""
     given = {key for row in rows for key in row if key}
     missing = {"mask", "split"} - given
-    others = sorted(given - {"image", "mask", "split", "name"})
+    others = sorted(given - _COLUMNS)
     if missing and others:
         raise DataError(
             f"{path}: expected columns image, mask, split and name, got {', '.join(others)} and "

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.errors import CheckpointError
+from segdistill.models.checkpoints.pickles import UNREADABLE
 from segdistill.models.foreign.adapter import Adapter
-from segdistill.models.weights import UNREADABLE
 
 _TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 

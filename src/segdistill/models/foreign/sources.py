@@ -12,6 +12,12 @@ from torch import nn
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
 from segdistill.models.backbone import any_size, backbone_names
+from segdistill.models.checkpoints.pretrained import (
+    forget_state,
+    hub_file,
+    timm_arguments,
+    url_file,
+)
 from segdistill.models.foreign.adapter import Adapter
 
 
@@ -164,9 +170,12 @@ def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
     if prefix:
         settings = {**dict(any_size(bare)), **settings}
         if settings["encoder_weights"] == "imagenet":  # a flag for these
-            settings["encoder_weights"] = True
+            published = timm_arguments(encoder.removeprefix("tu-"))
+            settings["encoder_weights"] = published.pop("pretrained")
+            settings |= published
     else:
         _check_keys(f"smp:{name}", settings, parameters.values())
+        _check_encoder_weights(smp, name, encoder, settings["encoder_weights"])
     try:
         network: nn.Module = architecture(**settings)
     except (TypeError, ValueError, KeyError, RuntimeError) as error:
@@ -174,7 +183,17 @@ def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
             f"network smp:{name}: expected args that segmentation-models-pytorch can build, it "
             f"answers: {str(error).rstrip('.')}; change args"
         ) from error
+    forget_state(network)
     return network
+
+
+def _check_encoder_weights(smp: Any, name: str, encoder: str, weights: object) -> None:
+    """Refuse at once what the library would try to fetch for a minute."""
+    known = smp.encoders.encoders[encoder].get("pretrained_settings") or {}
+    source = known.get(weights)
+    if source and "repo_id" in source:
+        owner = f"network smp:{name}, encoder {encoder}"
+        hub_file(source["repo_id"], ("model.safetensors",), owner, source.get("revision"))
 
 
 def _check_keys(
@@ -230,6 +249,9 @@ def from_torchvision(
     }
     builder: Callable[..., nn.Module] = models.get_model_builder(name)
     _check_keys(f"torchvision:{name}", settings, inspect.signature(builder).parameters.values())
+    if settings["weights_backbone"] == "DEFAULT":
+        default = inspect.signature(builder).parameters["weights_backbone"].default
+        url_file(type(default).DEFAULT.url, f"network torchvision:{name}")
     network: Any = builder(**settings)
     taps = {"backbone": "backbone"}
     if isinstance(network.classifier, nn.Sequential):

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.models.backbone import Trunk
+from segdistill.models.checkpoints.pretrained import timm_arguments
 from segdistill.models.heads.head import FeatureInfo, Head
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 from segdistill.models.segmenter import Segmenter
@@ -25,9 +26,12 @@ class EveryStage(Trunk):
         pretrained: load timm's ImageNet weights.
     """
 
+    published = "mobilenetv2_100"
+
     def __init__(self, pretrained: bool = False) -> None:
         super().__init__()
-        body = timm.create_model("mobilenetv2_100", pretrained=pretrained, output_stride=8)
+        weights = timm_arguments(self.published) if pretrained else {}
+        body = timm.create_model(self.published, output_stride=8, **weights)
         self.stem = nn.Sequential(body.conv_stem, body.bn1)
         self.stages = body.blocks
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
@@ -43,6 +47,14 @@ class EveryStage(Trunk):
         for stage in self.stages:
             maps.append(stage(maps[-1]))
         return maps[1:]
+
+    def published_name(self, name: str) -> str:
+        """Return what timm's MobileNetV2 calls a tensor of this module's state."""
+        part, _, rest = name.partition(".")
+        if part == "stages":
+            return f"blocks.{rest}"
+        layer, _, tensor = rest.partition(".")
+        return f"{('conv_stem', 'bn1')[int(layer)]}.{tensor}"
 
 
 class PlusHead(Head):

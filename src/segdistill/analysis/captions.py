@@ -1,0 +1,44 @@
+"""Words that the figures of all analyses share, and the colours of their methods."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from segdistill.drawing.svg import series_color
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a figure is drawn.
+
+    Attributes:
+        folder: the study, cohort or run folder that was analysed.
+        name: prefix of the drawing's ids, unique within the page.
+        colors: CSS variable by method, the teacher's among them.
+    """
+
+    folder: Path
+    name: str
+    colors: Mapping[str, str]
+
+
+def method_colors(values: Mapping[str, Any]) -> dict[str, str]:
+    """Return the colours of an analysis's methods, where the page has given them none."""
+    methods = [name for name in values["runs"] if name != "teacher"]
+    return {name: series_color(i) for i, name in enumerate(methods)} | {"teacher": "--s0"}
+
+
+def titled(text: str, values: Mapping[str, Any]) -> str:
+    """Return a title, with the pair where there are several."""
+    return f"{text}: {values['pair']}" if values["pair"] else text
+
+
+def provenance(values: Mapping[str, Any]) -> str:
+    """Return runs and source in the words that end a caption."""
+    data, seed = min((run["data_seed"], run["seed"]) for run in values["runs"].values())
+    said = f"data seed {data}, seed {seed}" if data != seed else f"seed {seed}"
+    source = f" After {values['source']}." if values["source"] else ""
+    return f"One seed ({said}).{source}"

@@ -1,0 +1,25 @@
+"""One drawing of the page with the words that go with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing with its title, caption and description.
+
+    Attributes:
+        title: heading, a few words, no full stop.
+        caption: what is drawn and how to read it, one or two sentences.
+        svg: inline SVG as :func:`segdistill.drawing.svg.to_svg` returns it: colours and
+            font are the page's, ids are unique within the page.
+        alt: what a reader who cannot see it has to know, its main numbers included.
+    """
+
+    title: str
+    caption: str
+    svg: Markup
+    alt: str

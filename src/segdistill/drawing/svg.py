@@ -1,0 +1,114 @@
+"""Charts as SVG that takes its colours and its font from the page around it."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.text import Text
+
+SERIES_COLORS = 7
+"""How many colours the page's style defines, ``--s0`` (teachers) to ``--s6``."""
+
+FULL_WIDTH = 5.0
+"""Inches of a chart that is as wide as a phone: there a point is one pixel of the page."""
+
+TEXT_SIZE = 13.2
+"""Of all text, in points: 12 pixels on a phone of 390, where the page shows a chart smallest."""
+
+BLACK, WHITE = "#000001", "#fffffe"
+"""For marks on pictures, which are the same on a light and on a dark page."""
+
+_SERIES = "#0a0b{:02x}"  # stand-ins, replaced by what the page defines
+
+
+def ink(color: str) -> str:
+    """Return the stand-in that matplotlib draws with for one of the page's ``--s0`` to ``--s6``."""
+    return _SERIES.format(int(color.removeprefix("--s")))
+
+
+def series_color(place: int) -> str:
+    """Return the CSS variable of the n-th series that is not the teacher, from 0 on."""
+    return f"--s{1 + place % (SERIES_COLORS - 1)}"
+
+
+def canvas(height: float, width: float = FULL_WIDTH) -> Canvas:
+    """Return an empty figure, in inches."""
+    return Canvas(figsize=(width, height), layout="constrained")
+
+
+def blank(height: float, width: float = FULL_WIDTH) -> tuple[Canvas, Axes]:
+    """Return a figure and its axes, in inches."""
+    figure = canvas(height, width)
+    return figure, figure.subplots()
+
+
+def tidy(axes: Axes, title: str, across: str) -> None:
+    """Title a chart and strip it of what carries no information."""
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.set_xlabel(across)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", alpha=0.3, linewidth=0.6)
+    for spine in axes.spines.values():
+        spine.set_alpha(0.35)
+    axes.tick_params(length=0)
+
+
+def zero_line(axes: Axes) -> None:
+    """Mark the value 0 across a chart."""
+    axes.axhline(0, color="black", linewidth=0.8, alpha=0.6)
+
+
+def to_svg(figure: Canvas, name: str) -> Markup:
+    """Return a figure as inline SVG whose colours are the page's and whose text can be read.
+
+    Args:
+        figure: drawn with the stand-in colours of this module; text and axes in black.
+        name: unique within the page; prefixes the ids that the SVG refers to.
+    """
+    for axes in figure.axes:
+        for part in (axes, *axes.child_axes):
+            part.tick_params(labelsize=TEXT_SIZE)
+    for text in figure.findobj(Text):
+        text.set_fontsize(TEXT_SIZE)
+    out = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
+    return Markup(_for_page(out.getvalue(), name))
+
+
+def _for_page(text: str, name: str) -> str:
+    """Strip a file of what a page has already, and leave size, font and colours to it."""
+    text = text[text.index("<svg") :]
+    # The style element inside would restyle the whole page.
+    text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
+    text = re.sub(r'(<svg[^>]*?) width="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'(<svg[^>]*?) height="[^"]*"', r"\1", text, count=1)
+    text = re.sub(r'"data:[^"]*"', lambda address: "".join(address[0].split()), text)
+    text = re.sub(r"(\.\d\d)\d+", r"\1", re.sub(r"\s*\n\s*", " ", text))
+    text = re.sub(r"font-family: [^;\"]*", "font-family: inherit", _unique_ids(text, name))
+    for number in range(SERIES_COLORS):
+        text = text.replace(_SERIES.format(number), f"var(--s{number})")
+    text = re.sub(r"#(000000|b0b0b0|262626)", "currentColor", text)
+    text = text.replace(BLACK, "black").replace(WHITE, "white")
+    # A class's own colour, nearer to the text's where it would drown in the page's.
+    text = re.sub(r"(#[0-9a-f]{6})", r"color-mix(in srgb, \1 86%, currentColor)", text)
+    # Black text has no fill of its own in the file: it takes the page's.
+    return text.replace(
+        "<svg ", '<svg aria-hidden="true" focusable="false" fill="currentColor" ', 1
+    )
+
+
+def _unique_ids(text: str, name: str) -> str:
+    """Keep the ids that are referred to, with a prefix that makes them unique in the page."""
+    referred = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
+
+    def rename(match: re.Match[str]) -> str:
+        return f' id="{name}-{match[1]}"' if match[1] in referred else ""
+
+    text = re.sub(r' id="([^"]+)"', rename, text)
+    return re.sub(r'(url\(#|href="#)', rf"\g<1>{name}-", text)

@@ -1,0 +1,95 @@
+"""Which runs trained alike, and in what those that did not differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from segdistill.reporting.runs import Run
+
+_NO_PART_OF_TRAINING: Mapping[str, frozenset[str]] = {
+    "data": frozenset({"root", "seed", "workers"}),
+    "training": frozenset(
+        {
+            "seed",
+            "device",
+            "devices",
+            "deterministic",
+            "checkpoint_every",
+            "evaluate_every",
+            "log_every",
+            "tensorboard",
+        }
+    ),
+}
+"""Settings that change no weights, and the seeds: runs of other seeds are one group."""
+
+_SECTIONS = ("data", "student", "training")
+"""What a method shares with the plain student that it is compared with."""
+
+
+def conditions(run: Run) -> dict[str, Any]:
+    """Return the settings by path that a run shares with its plain student: all but the method.
+
+    Of a run without a config that is its number of steps alone.
+    """
+    if not run.settings:
+        return {"training.steps": run.result.steps}
+    found = {}
+    for section in _SECTIONS:
+        left_out = _NO_PART_OF_TRAINING.get(section, frozenset())
+        for key, value in (run.settings.get(section) or {}).items():
+            if key not in left_out:
+                found[f"{section}.{key}"] = value
+    return found
+
+
+def method(run: Run) -> dict[str, Any]:
+    """Return the settings by path that make a run's method: its terms, and whom it learnt from.
+
+    A plain student learns nothing from the teacher, whichever its config names.
+    """
+    terms = run.settings.get("distill")
+    if not terms:
+        return {"distill": run.method, "name": "" if run.settings else run.result.name}
+    teacher = run.settings.get("teacher") or {}
+    return {"distill": terms} | {f"teacher.{key}": value for key, value in teacher.items()}
+
+
+def measured(run: Run) -> dict[str, Any]:
+    """Return what a score was taken on and how: scores of other images share no table."""
+    dataset = (run.settings.get("data") or {}).get("dataset")
+    evaluation = run.settings.get("evaluation") or {}
+    how = {key: evaluation[key] for key in ("scales", "flip", "window") if key in evaluation}
+    result = run.result
+    what = {"split": result.split, "images": result.images, "pixels": result.pixels}
+    return {"dataset": dataset, **what, "classes": list(result.iou), **how}
+
+
+def key_of(settings: Mapping[str, Any]) -> str:
+    """Return settings as a key: equal settings, equal keys."""
+    return json.dumps(settings, sort_keys=True, default=str)
+
+
+def differing(trees: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
+    """Return the paths in which settings differ, with the values of each, None where it has none.
+
+    Args:
+        trees: settings by path.
+    """
+    paths = dict.fromkeys(path for tree in trees for path in tree)
+    table = {path: [tree.get(path) for tree in trees] for path in paths}
+    return {
+        path: values
+        for path, values in table.items()
+        if len({key_of({"value": value}) for value in values}) > 1
+    }
+
+
+def in_words(path: str, value: Any) -> str:
+    """Return a setting as a label has it: ``lr 0.02``."""
+    name = path.rpartition(".")[2]
+    if isinstance(value, list | Mapping):
+        return f"{name} {json.dumps(value)}"
+    return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"

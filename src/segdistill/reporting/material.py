@@ -1,0 +1,88 @@
+"""What a page is made of: every section takes what it shows from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdistill.reporting.groups import Group, color_of, panels
+from segdistill.reporting.runs import Run
+from segdistill.reporting.studies import Study
+
+
+@dataclass(frozen=True)
+class Material:
+    """What a page compares.
+
+    Attributes:
+        groups: runs that differ by seed alone, with their comparisons.
+        study: the study that they belong to, None for run folders by themselves.
+        notes: sentences that somebody adds to the verdict.
+        folder: where ``segdistill analyse`` left its files, None where it was not asked for.
+    """
+
+    groups: Sequence[Group]
+    study: Study | None = None
+    notes: Sequence[str] = ()
+    folder: Path | None = None
+
+    @property
+    def runs(self) -> list[Run]:
+        """Every run of the page."""
+        return [run for group in self.groups for run in group.runs]
+
+    @property
+    def students(self) -> list[Group]:
+        """The groups that are no teacher."""
+        return [group for group in self.groups if not group.teacher]
+
+    @property
+    def trained(self) -> list[Group]:
+        """The groups that were trained here: a study's teacher was trained before it."""
+        return list(self.groups) if self.study is None else self.students
+
+    @property
+    def panels(self) -> dict[str, list[Group]]:
+        """The groups by what they share a table with."""
+        return panels(self.groups)
+
+    @property
+    def colors(self) -> Mapping[str, str]:
+        """CSS variable of each group, by label."""
+        return {group.label: color_of(group, self.groups) for group in self.groups}
+
+    @property
+    def method_colors(self) -> Mapping[str, str]:
+        """CSS variable of each method, by name."""
+        return {group.name: color_of(group, self.groups) for group in self.groups}
+
+    @property
+    def cost_size(self) -> tuple[int, int] | None:
+        """Height and width of the image that costs on this page are for, None without costs."""
+        runs = [run for group in [*self.students, *self.groups] for run in group.runs]
+        sizes = [run.result.cost.cost_size for run in runs if run.result.cost is not None]
+        return next((size for size in sizes if size is not None), None)
+
+    def student_cost(self, run: Run, key: str) -> float | None:
+        """Return what one forward pass takes, None where that was not counted at this page's size.
+
+        Args:
+            run: of a group.
+            key: ``params_m``, ``gflops`` or ``latency_ms``.
+        """
+        cost = run.result.cost
+        if cost is None or (key != "params_m" and cost.cost_size not in (None, self.cost_size)):
+            return None
+        value: float | None = getattr(cost, key)
+        return value
+
+    @property
+    def several_seeds(self) -> bool:
+        """Whether some group has several runs."""
+        return any(len(group.runs) > 1 for group in self.groups)
+
+    @property
+    def compared(self) -> list[Group]:
+        """The groups that have a baseline."""
+        return [group for group in self.groups if group.comparison is not None]

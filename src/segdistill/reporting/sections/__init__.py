@@ -1,0 +1,1 @@
+"""One section of the page per pair of files: what it shows (.py) and how (.html)."""

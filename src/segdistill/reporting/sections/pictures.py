@@ -1,0 +1,101 @@
+"""Pictures side by side: input, truth and what each group predicts, inside the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from segdistill.drawing.embedded import data_uri
+from segdistill.reporting.groups import Group
+from segdistill.reporting.material import Material
+from segdistill.reporting.sections.classes import class_colors
+from segdistill.runs.analyses import find_picture, read_analysis
+
+MOST_PICTURES = 12  # about 60 kB each
+_TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a picture: ``input``, ``truth`` or ``prediction``, and where it is from."""
+
+    kind: str
+    label: str
+    source: Markup
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Layers of one image of the scored split."""
+
+    name: str
+    layers: Sequence[Layer]
+
+
+def show(material: Material) -> Mapping[str, Any] | None:
+    """Return the analysed and the kept pictures, none twice; None where there are none."""
+    analysed = [] if material.folder is None else analysed_pictures(material.folder, material)
+    names = {picture.name for picture in analysed}
+    kept = [picture for picture in kept_pictures(material.trained) if picture.name not in names]
+    pictures = [*analysed, *kept][:MOST_PICTURES]
+    if not pictures:
+        return None
+    return {"pictures": pictures, "colors": class_colors(material.groups)}
+
+
+def kept_pictures(groups: Sequence[Group]) -> list[Picture]:
+    """Return the pictures that runs kept, with a prediction of each group's first run."""
+    firsts = [(group.label, group.runs[0].pictures) for group in groups]
+    names = list(dict.fromkeys(name for _, pictures in firsts for name in pictures))
+    pictures = []
+    for name in names[:MOST_PICTURES]:
+        files: dict[str, Path] = {}
+        for kind in ("input", "truth"):
+            known = [
+                file for _, kept in firsts for k, file in kept.get(name, {}).items() if k == kind
+            ]
+            if known:
+                files[kind] = known[0]
+        guesses = {label: kept[name]["prediction"] for label, kept in firsts if name in kept}
+        pictures.append(_picture(name, files, guesses))
+    return pictures
+
+
+def analysed_pictures(folder: Path, material: Material) -> list[Picture]:
+    """Return the pictures of worst and best images that an analysis wrote.
+
+    Args:
+        folder: the study, cohort or run folder that was analysed.
+        material: of the report.
+
+    Raises:
+        RunFolderError: a file of the analysis is broken, or names a picture elsewhere.
+    """
+    pictures = []
+    for panel, groups in material.panels.items():
+        pair = panel if material.study is not None else ""
+        analysis = read_analysis(folder, "images", pair)
+        if analysis is None:
+            continue
+        labels = {group.name: group.label for group in groups}
+        for image, names in analysis.values.get("pictures", {}).items():
+            files = {kind: find_picture(folder, name) for kind, name in names.items()}
+            files = {kind: file for kind, file in files.items() if file.exists()}
+            inputs = {kind: files[kind] for kind in ("input", "truth") if kind in files}
+            order = dict.fromkeys([_TEACHER, *labels])
+            guesses = {labels.get(name, name): files[name] for name in order if name in files}
+            if guesses and "input" in inputs:
+                pictures.append(_picture(f"{image}, {pair}" if pair else image, inputs, guesses))
+        if material.study is None:
+            break
+    return pictures
+
+
+def _picture(name: str, files: Mapping[str, Path], guesses: Mapping[str, Path]) -> Picture:
+    layers = [Layer(kind, kind, data_uri(file)) for kind, file in files.items()]
+    layers += [Layer("prediction", label, data_uri(file)) for label, file in guesses.items()]
+    return Picture(name, layers)

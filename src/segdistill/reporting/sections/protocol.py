@@ -1,0 +1,100 @@
+"""How a study compared: the paragraph that a reviewer reads first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from segdistill.reporting.groups import Group
+from segdistill.reporting.material import Material
+from segdistill.reporting.studies import Study
+from segdistill.studies.statistics import smallest_p
+
+
+def show(material: Material) -> Mapping[str, Any] | None:
+    """Return the protocol and the study file, None for runs by themselves."""
+    study = material.study
+    if study is None:
+        return None
+    return {
+        "sentences": protocol(study, material.groups),
+        "text": study.text,
+        "hash": None if study.plan is None else study.plan.hash,
+    }
+
+
+def protocol(study: Study, groups: Sequence[Group]) -> list[str]:
+    """Return the protocol of a study in sentences, from its file and its results."""
+    settings = study.settings
+    students = [one for one in groups if not one.teacher]
+    splits = {run.result.split for one in students for run in one.runs}
+    return [
+        *_search(settings),
+        _seeds(settings),
+        _budget(settings, students),
+        f"Scores are on the split {', '.join(sorted(splits))}, which no setting was chosen on. "
+        "The weights after the last step are the result; the best checkpoint on the way stands "
+        "beside it, since choosing it would be optimistic.",
+        _statistics(students),
+    ]
+
+
+def _search(settings: Mapping[str, Any]) -> list[str]:
+    search = settings.get("search") or {}
+    trials = search.get("trials", 0)
+    if not trials:
+        return ["Nothing was searched: all settings are as the study file has them."]
+    share = f"{100 * float(search['holdout']):g} %" if search.get("holdout") else "a part"
+    said = [
+        f"Every method and the plain student got {trials} trials, suggested by "
+        f"{search.get('sampler', 'the sampler')} (seed {search.get('seed', 0)}), over learning "
+        f"rate and weight decay and, for a method, its own space. They were scored on {share} of "
+        "the training images, held out from their training."
+    ]
+    if search.get("steps"):
+        said.append(f"A trial had {search['steps']:,} steps.")
+    if search.get("pruning"):
+        pruning = search["pruning"]
+        said.append(
+            "Trials that fell behind ended early (successive halving with "
+            f"{pruning.get('rungs')} rung{'s' * (pruning.get('rungs') != 1)} and factor "
+            f"{pruning.get('factor')}): they are listed as pruned."
+        )
+    return said
+
+
+def _seeds(settings: Mapping[str, Any]) -> str:
+    seeds = list(settings.get("seeds") or [])
+    return (
+        f"The chosen settings were then trained on all training images with {len(seeds)} seeds "
+        f"({', '.join(map(str, seeds))}). A seed fixes the batches, their augmentation and the "
+        "initial weights for all methods alike, so that differences are taken within a seed."
+    )
+
+
+def _budget(settings: Mapping[str, Any], students: Sequence[Group]) -> str:
+    steps = {one.label: {run.result.steps for run in one.runs} for one in students}
+    if settings.get("match") == "seconds":
+        said = ", ".join(
+            f"{label} {'/'.join(f'{n:,}' for n in sorted(filter(None, counts)))}"
+            for label, counts in steps.items()
+        )
+        return (
+            "Budgets match by measured seconds: each method had as many steps as the plain "
+            f"student's time allows: {said}."
+        )
+    counts = sorted({n for counted in steps.values() for n in counted if n})
+    return f"Budgets match by steps: {' or '.join(f'{n:,}' for n in counts)} for every method."
+
+
+def _statistics(students: Sequence[Group]) -> str:
+    comparisons = [one.comparison for one in students if one.comparison is not None]
+    if not comparisons:
+        return "Nothing was compared."
+    seeds = min(one.seeds for one in comparisons)
+    least = max(one.smallest_p for one in comparisons)
+    return (
+        "Intervals are t intervals over seeds. p is that of the exact sign-flip test, corrected "
+        f"by Holm over the methods of a pair: with {seeds} seeds it cannot be below "
+        f"{smallest_p(seeds):.2g} for one method, {least:.2g} for the first of so many."
+    )

@@ -1,0 +1,86 @@
+"""Checkpoints: written whole, checked by hash, the last two kept."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from segdistill.errors import CheckpointError
+from segdistill.files import write_whole
+from segdistill.runs.documents import check_format
+from segdistill.runs.layout import CHECKPOINTS, FORMAT
+
+KEPT = 2
+_NAME = re.compile(r"step-(\d{8})\.pt")
+_DIGEST_BYTES = 32
+
+
+def save_checkpoint(run: Path, step: int, state: Mapping[str, Any]) -> Path:
+    """Write the state after a step and delete all but the last two checkpoints.
+
+    The file is the SHA-256 of what follows, then the state as torch writes it.
+
+    Args:
+        run: the run folder.
+        step: steps finished.
+        state: tensors and plain values.
+
+    Raises:
+        OSError: it could not be written; older checkpoints are untouched.
+    """
+    import torch
+
+    file = checkpoint_file(run, step)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, "step": step, **state}, buffer)
+    content = buffer.getvalue()
+    write_whole(file, hashlib.sha256(content).digest() + content)
+    keep_checkpoints(run, KEPT)
+    return file
+
+
+def checkpoint_file(run: Path, step: int) -> Path:
+    """Return the file of the checkpoint after a step."""
+    return run / CHECKPOINTS / f"step-{step:08d}.pt"
+
+
+def find_checkpoints(run: Path) -> dict[int, Path]:
+    """Return the checkpoints of a run by step, newest first."""
+    folder = run / CHECKPOINTS
+    if not folder.is_dir():
+        return {}
+    steps = {
+        int(match[1]): file
+        for file in folder.iterdir()
+        if (match := _NAME.fullmatch(file.name)) is not None
+    }
+    return dict(sorted(steps.items(), reverse=True))
+
+
+def keep_checkpoints(run: Path, count: int) -> None:
+    """Delete all but the newest checkpoints."""
+    for old in list(find_checkpoints(run).values())[count:]:
+        old.unlink()
+
+
+def load_checkpoint(file: Path) -> dict[str, Any]:
+    """Read a checkpoint; nothing in it is executed.
+
+    Raises:
+        CheckpointError: the file is cut short or changed.
+        RunFolderError: it is of a later format.
+    """
+    import torch
+
+    content = file.read_bytes()
+    digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
+    if hashlib.sha256(body).digest() != digest:
+        raise CheckpointError(f"{file}: expected a whole checkpoint, got one that fails its hash")
+    state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    check_format(file, state)
+    return state

@@ -1,0 +1,185 @@
+"""Records as JSON documents and as lines of a file, checked when they are read."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+import yaml
+from pydantic import TypeAdapter, ValidationError
+
+from segdistill.errors import RunFolderError
+from segdistill.files import write_json, write_whole
+from segdistill.runs.layout import FORMAT
+from segdistill.yaml_text import load_yaml
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+Record = TypeVar("Record")
+
+_RESTORE = "restore the file from a copy, or delete it and run the command again with --resume"
+
+
+def write_document(file: Path, record: DataclassInstance) -> None:
+    """Write a record as a JSON document, whole, with the format's number."""
+    write_tree(file, asdict(record))
+
+
+def write_tree(file: Path, tree: Mapping[str, Any]) -> None:
+    """Write a JSON document, whole, with the format's number."""
+    write_json(file, {"format": FORMAT} | dict(tree))
+
+
+def read_document(file: Path, kind: type[Record]) -> Record:
+    """Read a record that :func:`write_document` wrote, now or in an older release.
+
+    Raises:
+        RunFolderError: there is no such file, or it is broken, of a later format, or lacks a
+            key; the message names file and key.
+    """
+    return check_record(file, kind, read_tree(file))
+
+
+def read_tree(file: Path) -> dict[str, Any]:
+    """Return a JSON document as it is, after checking its format.
+
+    Raises:
+        RunFolderError: as :func:`read_document`.
+    """
+    try:
+        tree = json.loads(_text(file))
+    except ValueError as error:
+        raise RunFolderError(f"{file}: expected JSON, got {error}; {_RESTORE}") from None
+    if not isinstance(tree, dict):
+        raise RunFolderError(
+            f"{file}: expected a JSON object, got {type(tree).__name__}; {_RESTORE}"
+        )
+    check_format(file, tree)
+    return tree
+
+
+def check_format(file: Path, tree: Mapping[str, Any]) -> int:
+    """Return the format of a document, 0 where it has none.
+
+    Raises:
+        RunFolderError: it is later than this release knows.
+    """
+    number = tree.get("format", 0)
+    if not isinstance(number, int) or not 0 <= number <= FORMAT:
+        raise RunFolderError(
+            f"{file}: expected format {FORMAT} or older, got {number!r}; it was written by a newer "
+            "segdistill: update this one"
+        )
+    return number
+
+
+def check_record(
+    file: Path, kind: type[Record], tree: Mapping[str, Any], *, line: int | None = None
+) -> Record:
+    """Turn what a file holds into a record.
+
+    Raises:
+        RunFolderError: a key is missing or has a wrong value; names file, line and key.
+    """
+    try:
+        record: Record = _adapter(cast("Any", kind)).validate_python(tree)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        place = str(file) if line is None else f"{file}, line {line}"
+        wanted = first["msg"].removeprefix("Input should be ")
+        value = repr(first["input"])
+        if first["type"] == "missing":
+            wanted, value = "a value", "none"
+        raise RunFolderError(
+            f"{place}: expected {wanted} at '{key}', got {_brief(value)}; {_RESTORE}"
+        ) from None
+    return record
+
+
+def append_line(file: Path, record: DataclassInstance) -> None:
+    """Add a record to a file of JSON lines; a line that a kill cut short is taken away first."""
+    text = json.dumps(asdict(record), allow_nan=True) + "\n"
+    with file.open("ab+") as out:
+        end = out.seek(0, 2)
+        if end:
+            out.seek(end - 1)
+            if out.read(1) != b"\n":
+                out.seek(0)
+                out.truncate(out.read().rfind(b"\n") + 1)
+        out.write(text.encode())
+
+
+def write_lines(file: Path, records: list[Any]) -> None:
+    """Write a file of JSON lines, whole."""
+    write_whole(file, "".join(json.dumps(asdict(record)) + "\n" for record in records))
+
+
+def read_lines(file: Path, kind: type[Record]) -> list[Record]:
+    """Return the records of a file of JSON lines, none where there is no file.
+
+    A last line without its end was cut short by a kill, and is left out.
+
+    Raises:
+        RunFolderError: a line is broken; names file, line and key.
+    """
+    if not file.exists():
+        return []
+    records = []
+    for number, line in enumerate(_text(file).splitlines(keepends=True), start=1):
+        if not line.endswith("\n"):
+            break
+        try:
+            tree = json.loads(line)
+        except ValueError as error:
+            raise RunFolderError(
+                f"{file}, line {number}: expected JSON, got {error}; delete the line"
+            ) from None
+        records.append(check_record(file, kind, tree, line=number))
+    return records
+
+
+def read_yaml(file: Path) -> dict[str, Any]:
+    """Return a YAML file that holds a mapping.
+
+    Raises:
+        RunFolderError: there is no such file, or it is broken.
+    """
+    try:
+        tree = load_yaml(_text(file))
+    except ValueError as error:
+        raise RunFolderError(f"{file}: {error}; {_RESTORE}") from None
+    if not isinstance(tree, dict):
+        raise RunFolderError(f"{file}: expected a mapping, got {type(tree).__name__}; {_RESTORE}")
+    return tree
+
+
+def write_yaml(file: Path, tree: Mapping[str, Any]) -> None:
+    """Write a tree as YAML, whole, keys in their order."""
+    write_whole(file, yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise RunFolderError(
+            f"{file}: expected a file that a run or study writes, got none; check the folder, or "
+            "go on with --resume"
+        ) from None
+    except UnicodeDecodeError as error:
+        raise RunFolderError(f"{file}: expected text, got {error}; {_RESTORE}") from None
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def _brief(text: str) -> str:
+    return text if len(text) <= 80 else text[:79] + "…"

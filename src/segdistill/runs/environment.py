@@ -1,0 +1,61 @@
+"""The machine and the libraries that a run was made with: ``environment.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segdistill.runs.documents import read_document, write_document
+from segdistill.runs.layout import ENVIRONMENT
+
+
+@dataclass(frozen=True, kw_only=True)
+class Environment:
+    """``environment.json``.
+
+    Attributes:
+        config_hash: of the run's settings: whose folder it is.
+        python, platform, processor: of the machine.
+        cpu_count, threads: cores, and threads of torch.
+        gpu: its name, or None.
+        packages: versions by name.
+        started: UTC, ISO 8601.
+        command: the words of the command line.
+    """
+
+    config_hash: str | None = None
+    python: str | None = None
+    platform: str | None = None
+    processor: str | None = None
+    cpu_count: int | None = None
+    threads: int | None = None
+    gpu: str | None = None
+    packages: Mapping[str, str] = field(default_factory=dict)
+    started: str | None = None
+    command: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return all of it as JSON can hold it."""
+        return asdict(self) | {"command": list(self.command)}
+
+
+def has_environment(run: Path) -> bool:
+    """Return whether a run has begun to make its folder."""
+    return (run / ENVIRONMENT).is_file()
+
+
+def write_environment(run: Path, environment: Environment) -> None:
+    """Write ``environment.json``."""
+    write_document(run / ENVIRONMENT, environment)
+
+
+def read_environment(run: Path) -> Environment:
+    """Read ``environment.json``; one without values where there is none.
+
+    Raises:
+        RunFolderError: it is broken.
+    """
+    file = run / ENVIRONMENT
+    return read_document(file, Environment) if file.exists() else Environment()

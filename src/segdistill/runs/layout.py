@@ -1,0 +1,45 @@
+"""Names in a run folder and in a study folder."""
+
+FORMAT = 1
+"""Of the JSON documents and checkpoints; documents without a number are of format 0."""
+
+# A run folder.
+ARGS = "args.yaml"
+SETTINGS = "resolved.yaml"
+ENVIRONMENT = "environment.json"
+METRICS = "metrics.jsonl"
+CHECKPOINTS = "checkpoints"
+BEST = "best.safetensors"
+STUDENT = "model.safetensors"
+CONFUSION = "confusion.json"
+IMAGE_COUNTS = "confusion_images.npz"
+PREDICTIONS = "predictions"
+RESULT = "result.json"
+COST = "cost.json"
+FAILED = "failed.json"
+PRUNED = "pruned.json"
+METRICS_TABLE = "results.csv"
+METRICS_PICTURE = "results.png"
+CONFUSION_PICTURE = "confusion_matrix.png"
+LOGS = "logs"
+TENSORBOARD = "tensorboard"
+ONNX = "student.onnx"
+
+# A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD.
+STUDY = "study.yaml"
+MEASURED = "measured.json"
+PLAN = "plan.json"
+SEARCH = "search"
+TRIAL = "trial-"
+SUGGESTED = "suggested.json"
+TRIALS = "trials.jsonl"
+CHOSEN = "chosen.json"
+FINAL = "final"
+SEED = "seed-"
+STUDY_RESULTS = "results.json"
+RESULTS_TABLE = "results.csv"
+RESULTS_LATEX = "results.tex"
+
+# Either.
+REPORT = "report.html"
+ANALYSES = "analyses"

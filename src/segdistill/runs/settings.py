@@ -1,0 +1,68 @@
+"""What was asked for and what a run was made with: ``args.yaml`` and ``resolved.yaml``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segdistill.runs.documents import check_record, read_yaml, write_yaml
+from segdistill.runs.layout import ARGS, SETTINGS
+
+
+@dataclass(frozen=True)
+class Args:
+    """``args.yaml``: what a person asked for, before anything was resolved.
+
+    Attributes:
+        verb: ``train`` or ``distill``.
+        source: config file or recipe.
+        overrides: ``a.b=value`` words.
+        paths: files and folders that were named, by key, absolute.
+    """
+
+    verb: str
+    source: str
+    overrides: tuple[str, ...] = ()
+    paths: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_args(run: Path, args: Args) -> None:
+    """Write ``args.yaml``."""
+    write_yaml(run / ARGS, asdict(args) | {"overrides": list(args.overrides)})
+
+
+def read_args(run: Path) -> Args | None:
+    """Read ``args.yaml``, None where there is none: runs of a study have none.
+
+    Raises:
+        RunFolderError: it is broken.
+    """
+    file = run / ARGS
+    return check_record(file, Args, read_yaml(file)) if file.exists() else None
+
+
+def has_settings(run: Path) -> bool:
+    """Return whether a folder is that of a run, finished or not."""
+    return (run / SETTINGS).is_file()
+
+
+def write_settings(run: Path, tree: Mapping[str, Any]) -> None:
+    """Write ``resolved.yaml``: a config with every default written out."""
+    write_yaml(run / SETTINGS, tree)
+
+
+def read_settings(run: Path) -> dict[str, Any]:
+    """Read ``resolved.yaml`` as a tree, which :mod:`segdistill.config` checks.
+
+    Raises:
+        RunFolderError: it is missing or broken.
+    """
+    return read_yaml(run / SETTINGS)
+
+
+def read_settings_text(run: Path) -> str:
+    """Return ``resolved.yaml`` as it is, to be shown; empty where there is none."""
+    file = run / SETTINGS
+    return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""

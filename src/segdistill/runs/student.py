@@ -1,0 +1,96 @@
+"""The trained student: ``model.safetensors``, which says how its network is built."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from safetensors import SafetensorError, safe_open
+
+from segdistill.errors import CheckpointError
+from segdistill.files import write_whole
+from segdistill.runs.documents import check_format, check_record
+from segdistill.runs.layout import BEST, CHECKPOINTS, FORMAT, STUDENT
+
+if TYPE_CHECKING:
+    from torch import nn
+
+_METADATA = "config"
+
+
+@dataclass(frozen=True)
+class Student:
+    """What a file of weights says of its network.
+
+    Attributes:
+        network: the network's section of a config.
+        classes: names, in the order of the logits.
+        colors: RGB of each class.
+        config_hash: of the run that trained it.
+    """
+
+    network: Mapping[str, Any]
+    classes: tuple[str, ...]
+    colors: tuple[tuple[int, int, int], ...]
+    config_hash: str | None = None
+
+
+def student_file(run: Path) -> Path:
+    """Return the file of a run's student."""
+    return run / STUDENT
+
+
+def best_file(run: Path) -> Path:
+    """Return the file of the weights that scored best on the way."""
+    return run / CHECKPOINTS / BEST
+
+
+def run_of(file: Path) -> Path:
+    """Return the folder of the run that a file of weights is in."""
+    return file.parent.parent if file.parent.name == CHECKPOINTS else file.parent
+
+
+def write_student(file: Path, network: nn.Module, student: Student) -> None:
+    """Write weights and buffers of a network, whole, and what is needed to build it again."""
+    import safetensors.torch
+    import torch
+
+    # safetensors refuses channels_last and tied weights, so every tensor gets its own
+    # contiguous memory.
+    tensors = {
+        name: tensor.detach().cpu().contiguous().clone(memory_format=torch.contiguous_format)
+        for name, tensor in network.state_dict().items()
+    }
+    about = json.dumps({"format": FORMAT} | asdict(student))
+    write_whole(file, safetensors.torch.save(tensors, metadata={_METADATA: about}))
+
+
+def read_student(file: Path) -> Student:
+    """Read what a file of weights says of its network, and no weights.
+
+    Raises:
+        CheckpointError: there is no such file, or no run wrote it.
+        RunFolderError: it is of a later format, or what it says is broken.
+    """
+    try:
+        with safe_open(str(file), framework="np") as opened:
+            metadata = opened.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise CheckpointError(
+            f"{file}: expected the weights that a run wrote, got a file that cannot be read "
+            f"({error}); it may be cut off: copy it again"
+        ) from None
+    try:
+        tree = json.loads(metadata.get(_METADATA, ""))
+    except ValueError:
+        tree = None
+    if not isinstance(tree, dict) or not {"network", "classes", "colors"} <= tree.keys():
+        raise CheckpointError(
+            f"{file}: expected the weights that a run wrote, got a file without its network and "
+            f"classes in the metadata; use the {STUDENT} of a run"
+        )
+    check_format(file, tree)
+    return check_record(file, Student, tree)

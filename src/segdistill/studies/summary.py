@@ -1,0 +1,194 @@
+"""What finished runs say in numbers, computed in one place.
+
+``results.json``, the report, its CSV and LaTeX tables and the terminal all read these records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import fsum
+from statistics import fmean, stdev
+from typing import Any, TypeVar
+
+from segdistill.runs.result import Result
+from segdistill.runs.study import CohortCost as MeasuredCost
+from segdistill.studies.comparison import Comparison, compare_by_seed
+from segdistill.studies.statistics import ranks
+
+S = TypeVar("S", bound=Hashable)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The finished runs of one method.
+
+    Attributes:
+        results: of every run, in the order given.
+        scores: mIoU by seed; a seed that was run several times counts once, with the mean of
+            its runs.
+        mean: of the scores, None where no run finished.
+        deviation: standard deviation of the scores over seeds, None below two seeds.
+        rank: mean rank over the seeds that all ranked methods have, 1 the best; None where there
+            is no such seed.
+        comparison: with the baseline, None for the baseline itself and where no seed is shared.
+        differences: score minus the baseline's, for every seed that is compared.
+        classes: IoU by class minus the baseline's, for every class that all compared runs have.
+        class_differences: the differences behind ``classes``, one per compared seed.
+    """
+
+    results: tuple[Result, ...]
+    scores: Mapping[Any, float]
+    mean: float | None
+    deviation: float | None
+    rank: float | None
+    comparison: Comparison | None
+    differences: Mapping[Any, float]
+    classes: Mapping[str, Comparison]
+    class_differences: Mapping[str, Sequence[float]]
+
+    @property
+    def best_mean(self) -> float | None:
+        """Mean of the best mIoU during training, None unless every run was scored on the way."""
+        return _mean(None if one.best is None else one.best.miou for one in self.results)
+
+    def mean_of(self, key: str) -> float | None:
+        """Return the mean of a number of ``result.json``, None unless every run has it."""
+        return _mean(result.as_dict().get(key) for result in self.results)
+
+    def iou(self, name: str) -> float | None:
+        """Return a class's IoU, the mean over the runs that have one."""
+        known = [iou for result in self.results if (iou := result.iou.get(name)) is not None]
+        return fmean(known) if known else None
+
+
+def summarize(
+    methods: Mapping[str, Mapping[S, Sequence[Result]]], baseline: str | None
+) -> dict[str, Summary]:
+    """Summarize methods and compare each with the baseline over the seeds that both have.
+
+    p is corrected by Holm over the methods, and within a method over its classes.
+
+    Args:
+        methods: results by method and seed; a method may have none. Several results of one seed
+            are repeats of one run.
+        baseline: the method that the others are compared with, None to compare nothing.
+
+    Raises:
+        ValueError: a score is not finite.
+    """
+    scores = {
+        name: {seed: fmean(run.miou for run in runs) for seed, runs in seeds.items()}
+        for name, seeds in methods.items()
+    }
+    against = {} if baseline is None else scores[baseline]
+    rivals = {name: own for name, own in scores.items() if name != baseline}
+    compared = compare_by_seed(rivals, against)
+    placed = _ranks(scores)
+    found = {}
+    for name, seeds in methods.items():
+        own = list(scores[name].values())
+        changes: dict[str, dict[S, float]] = {}
+        if name in compared and baseline is not None:
+            changes = _class_changes(seeds, methods[baseline])
+        paired = [seed for seed in against if seed in scores[name] and name in compared]
+        found[name] = Summary(
+            results=tuple(run for runs in seeds.values() for run in runs),
+            scores=scores[name],
+            mean=fmean(own) if own else None,
+            deviation=stdev(own) if len(own) > 1 else None,
+            rank=placed.get(name),
+            comparison=compared.get(name),
+            differences={seed: scores[name][seed] - against[seed] for seed in paired},
+            classes=compare_by_seed(changes, dict.fromkeys(paired, 0.0)),
+            class_differences={one: list(values.values()) for one, values in changes.items()},
+        )
+    return found
+
+
+@dataclass(frozen=True)
+class Sharing:
+    """Seconds of training of runs that shared their batches and their teacher.
+
+    Attributes:
+        runs: how many.
+        together: what they took, with the shared part counted once per cohort.
+        apart: what they would have taken one by one.
+        parts: what reading, teacher and every student's steps take, as measured one by one
+            before a study begins; None where they were not measured.
+    """
+
+    runs: int
+    together: float
+    apart: float
+    parts: float | None = None
+
+
+def share(folders: Iterable[Mapping[str, Result]], measured: MeasuredCost | None = None) -> Sharing:
+    """Return what cohorts took together, apart and, where measured, in parts.
+
+    Runs of one folder that waited for the same batches and the same teacher, to the last digit
+    of the clock, were one cohort. A run whose parts were not written down is left out.
+
+    Args:
+        folders: results by method of the runs that lie side by side.
+        measured: seconds per step of reading, of the teacher and of each method's student.
+    """
+    runs, together, apart, parts = 0, 0.0, 0.0, 0.0
+    for folder in folders:
+        results = {name: run for name, run in folder.items() if run.own_seconds is not None}
+        shared = {
+            (run.batch_seconds or 0.0, run.teacher_seconds or 0.0): run.steps
+            for run in results.values()
+        }
+        runs += len(results)
+        together += fsum(batch + teacher for batch, teacher in shared)
+        together += fsum(run.own_seconds or 0.0 for run in results.values())
+        apart += fsum(run.seconds or 0.0 for run in results.values())
+        if measured is not None:
+            for (_, teacher), steps in shared.items():
+                per_step = measured.batch_seconds + measured.teacher_seconds * (teacher > 0)
+                parts += steps * per_step
+            for method, run in results.items():
+                parts += run.steps * measured.learners[method].seconds
+                # What comes before training is no step, and costs the same in a cohort.
+                parts += run.prepare_seconds or 0.0
+    return Sharing(runs, together, apart, None if measured is None else parts)
+
+
+def _ranks(scores: Mapping[str, Mapping[S, float]]) -> dict[str, float]:
+    """Return mean ranks over the seeds that every method with a score has."""
+    ranked = {name: own for name, own in scores.items() if own}
+    shared = common_seeds(scores)
+    return ranks({n: [own[s] for s in shared] for n, own in ranked.items()}) if shared else {}
+
+
+def common_seeds(scores: Mapping[str, Mapping[S, float]]) -> list[S]:
+    """Return the seeds that every method with a score has, in the order of the first method."""
+    ranked = [own for own in scores.values() if own]
+    return [seed for seed in ranked[0] if all(seed in own for own in ranked)] if ranked else []
+
+
+def _class_changes(
+    method: Mapping[S, Sequence[Result]], baseline: Mapping[S, Sequence[Result]]
+) -> dict[str, dict[S, float]]:
+    """Return IoU minus the baseline's by class and seed, of classes that every run has."""
+    seeds = [seed for seed in baseline if seed in method]
+    changes = {}
+    for name in baseline[seeds[0]][0].iou:
+        values = {s: (_iou(method[s], name), _iou(baseline[s], name)) for s in seeds}
+        known = {s: x - y for s, (x, y) in values.items() if x is not None and y is not None}
+        if len(known) == len(seeds):
+            changes[name] = known
+    return changes
+
+
+def _iou(runs: Sequence[Result], name: str) -> float | None:
+    return _mean(run.iou.get(name) for run in runs)
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """Return the mean, None where a value is missing: of some runs it would not be the method's."""
+    listed = list(values)
+    known = [value for value in listed if value is not None]
+    return fmean(known) if known and len(known) == len(listed) else None

@@ -1,0 +1,98 @@
+"""A run that is being trained: its learner, its folder, and what it has cost so far."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from segdistill.config import RunConfig
+from segdistill.runs.result import Best, TrainingCost
+from segdistill.training.learner import Learner
+from segdistill.training.runlog import RunLog
+
+
+@dataclass
+class Spent:
+    """What a learner has cost so far.
+
+    Attributes:
+        own_seconds: its own steps, and its stage before training.
+        batch_seconds: waiting for batches, once for the cohort.
+        teacher_seconds: the teacher's forward, once for the cohort.
+        prepare_seconds: of ``own_seconds``, the stage before training.
+        joules: of the device while it would have trained alone; None without a meter.
+    """
+
+    own_seconds: float = 0.0
+    batch_seconds: float = 0.0
+    teacher_seconds: float = 0.0
+    prepare_seconds: float = 0.0
+    joules: float | None = None
+
+    def add_joules(self, joules: float | None) -> None:
+        """Add a reading of the meter, if there is one."""
+        if joules is not None:
+            self.joules = (self.joules or 0.0) + joules
+
+
+@dataclass
+class ActiveRun:
+    """One learner in training, and its folder.
+
+    Attributes:
+        config: of the run.
+        folder: its run folder.
+        learner: what is trained.
+        log: its metrics.
+        spent: what it has cost so far.
+        sums: of each part of the loss, since the last line of the log.
+    """
+
+    config: RunConfig
+    folder: Path
+    learner: Learner
+    log: RunLog
+    spent: Spent = field(default_factory=Spent)
+    sums: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """What messages and results call it."""
+        return self.learner.name or self.folder.name
+
+    @property
+    def best(self) -> Best | None:
+        """The best score on the way, the first of equals; None where nothing was scored."""
+        scores = self.log.evaluations
+        if not scores:
+            return None
+        step = max(scores, key=lambda step: scores[step])
+        return Best(step, scores[step])
+
+    @property
+    def seconds(self) -> float:
+        """What training took, or would have taken without the rest of the cohort.
+
+        A student that learns nothing from the teacher is not charged for it.
+        """
+        spent = self.spent
+        teacher = spent.teacher_seconds if self.config.distill else 0.0
+        return spent.own_seconds + spent.batch_seconds + teacher
+
+    def cost(self) -> TrainingCost:
+        """Return what training took, the energy in the unit that is paid for."""
+        spent = asdict(self.spent)
+        joules = spent.pop("joules")
+        kwh = None if joules is None else joules / 3.6e6
+        return TrainingCost(seconds=self.seconds, **spent, energy_kwh=kwh)
+
+    def state(self) -> dict[str, Any]:
+        """Return what a checkpoint holds of the run."""
+        return {"learner": self.learner.state(), "spent": asdict(self.spent)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what :meth:`state` returned."""
+        self.learner.restore(state["learner"])
+        self.spent = Spent(**state["spent"])

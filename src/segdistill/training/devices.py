@@ -1,0 +1,65 @@
+"""Devices and processes that a run uses, and the machine that it is on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from lightning_fabric import Fabric
+
+from segdistill.config import RunConfig
+from segdistill.errors import ConfigError
+from segdistill.runs.environment import Environment
+from segdistill.threads import choose_threads
+
+
+def build_fabric(config: RunConfig) -> Fabric:
+    """Return the fabric that a config asks for, launched.
+
+    Raises:
+        ConfigError: a GPU was asked for and there is none.
+    """
+    training = config.training
+    if training.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            "training.device: expected a GPU for cuda, got none; use training.device=cpu"
+        )
+    cuda = training.device != "cpu" and torch.cuda.is_available()
+    torch.set_num_threads(choose_threads(torch.get_num_threads()))
+    if cuda and training.deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    fabric = Fabric(
+        accelerator="cuda" if cuda else "cpu",
+        devices=training.devices,
+        precision=training.precision,
+    )
+    fabric.launch()
+    return fabric
+
+
+def describe_machine(config_hash: str | None = None) -> Environment:
+    """Describe the machine and the libraries that a result, of a run of this hash, comes from."""
+    packages = ("segdistill", "torch", "torchvision", "timm", "lightning-fabric", "numpy")
+    return Environment(
+        config_hash=config_hash,
+        python=sys.version.split()[0],
+        platform=platform.platform(),
+        processor=platform.machine(),
+        cpu_count=os.cpu_count(),
+        threads=torch.get_num_threads(),
+        gpu=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        packages={name: version(name) for name in packages},
+        started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        command=(_program(), *sys.argv[1:]) if sys.argv else (),
+    )
+
+
+def _program() -> str:
+    name = Path(sys.argv[0]).name
+    return "segdistill" if name == "__main__.py" else name

@@ -1,0 +1,106 @@
+"""The end of a run: weights first, then scores and pictures, and ``result.json`` last.
+
+A run that is killed here, or cannot be scored, has its student already, and goes on from its
+last checkpoint: every file is written whole, and each is written again with the same contents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+from lightning_fabric import Fabric
+
+from segdistill.data import Stream
+from segdistill.data.pictures import write_image, write_mask
+from segdistill.memory import peak_memory_mib
+from segdistill.runs.confusion import Confusion, ImageCounts, write_confusion, write_image_counts
+from segdistill.runs.pictures import picture_file
+from segdistill.runs.result import Result, write_result
+from segdistill.runs.student import student_file
+from segdistill.scoring.evaluator import Result as Evaluation
+from segdistill.training.active_run import ActiveRun
+from segdistill.training.build import Data, save_student
+from segdistill.training.energy import EnergyMeter
+from segdistill.training.events import Tell
+from segdistill.training.score import record_score, score_run
+from segdistill.types import Sample, SegDataset
+
+MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
+
+
+def save_weights(run: ActiveRun, data: Data) -> None:
+    """Write the student: from here on it can be scored, used and delivered."""
+    save_student(student_file(run.folder), run.learner.result, run.config, data.train.classes)
+
+
+def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
+    """Score a trained learner, once, and write pictures, counts and the result."""
+    classes = data.train.classes
+    shown = _spread(len(data.evaluation), run.config.evaluation.pictures)
+
+    def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
+        if index not in shown or sample.mask is None:
+            return
+        input_file = picture_file(run.folder, sample.name, "input")
+        input_file.parent.mkdir(parents=True, exist_ok=True)
+        write_image(input_file, sample.image)
+        write_mask(picture_file(run.folder, sample.name, "truth"), sample.mask, classes)
+        write_mask(picture_file(run.folder, sample.name, "prediction"), prediction, classes)
+
+    keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
+    scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images)
+    record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
+    if scored.image_counts is not None:
+        counts = ImageCounts(scored.image_names, np.asarray(scored.image_counts))
+        write_image_counts(run.folder, counts)
+    rows = tuple(tuple(row) for row in scored.counts.tolist())
+    write_confusion(run.folder, Confusion(scored.classes.names, rows))
+    write_result(run.folder, _result(run, data, fabric, scored))
+    run.log.close()
+
+
+def _scored_on_the_way(run: ActiveRun) -> bool:
+    return run.config.training.evaluate_every is not None
+
+
+def _result(run: ActiveRun, data: Data, fabric: Fabric, scored: Evaluation) -> Result:
+    config, scores = run.config, scored.scores
+    return Result(
+        name=run.name,
+        method="+".join(term.loss for term in config.distill) or "plain",
+        split=config.evaluation.split,
+        **asdict(scores),
+        images=scored.images,
+        pixels=scored.pixels,
+        colors=dict(zip(scored.classes.names, scored.classes.colors, strict=True)),
+        step=config.training.steps,
+        steps=config.training.steps,
+        **asdict(run.cost()),
+        energy_source=EnergyMeter(fabric.device).source,
+        evaluation_seconds=scored.seconds,
+        peak_memory_mib=peak_memory_mib(fabric.device),
+        best=run.best,
+        skipped_images=tuple(sorted(_skipped(data.stream))),
+        config_hash=config.hash(),
+        seed=config.training.seed,
+        data_seed=config.data.seed,
+    )
+
+
+def _counts_mib(dataset: SegDataset) -> float:
+    """Return what the confusion matrices of all images take."""
+    return len(dataset) * len(dataset.classes) ** 2 * 8 / 2**20
+
+
+def _skipped(stream: Stream) -> Iterator[str]:
+    yield from stream.skipped.values()
+    if stream.unlabelled is not None:
+        yield from stream.unlabelled.skipped.values()
+
+
+def _spread(count: int, wanted: int) -> set[int]:
+    """Return indices spread evenly over a dataset."""
+    wanted = min(count, wanted)
+    return {(2 * place + 1) * count // (2 * wanted) for place in range(wanted)}

@@ -1,0 +1,182 @@
+"""What happens between the steps of a cohort: log, checkpoint, score, leave, stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from lightning_fabric import Fabric
+
+from segdistill.errors import TrainingDivergedError
+from segdistill.models.frozen import FrozenTeacher
+from segdistill.runs.checkpoint import save_checkpoint
+from segdistill.runs.result import Failure, Pruned, write_failure, write_pruned
+from segdistill.training.active_run import ActiveRun
+from segdistill.training.build import Data
+from segdistill.training.cohort import Step
+from segdistill.training.energy import EnergyMeter
+from segdistill.training.events import Note, Progress, Tell
+from segdistill.training.learner import Learner
+from segdistill.training.optim import learning_rate
+from segdistill.training.prepare import prepare
+from segdistill.training.score import record_score, score_run
+
+Prune = Callable[[str, int, float], bool]
+"""Whether a learner shall leave its cohort: its name, steps finished, mIoU on the split."""
+
+
+def never(name: str, step: int, miou: float) -> bool:
+    """Keep every learner to the end."""
+    return False
+
+
+class Hooks:
+    """What happens around the steps of a cohort.
+
+    Args:
+        runs: the cohort; one that leaves is taken out of the list.
+        data: what it is trained on and scored on.
+        fabric: device and processes.
+        tell: called with what happens.
+        interrupted: signals received; training stops when there is one.
+        prune: asked after each score on the way.
+    """
+
+    def __init__(
+        self,
+        runs: list[ActiveRun],
+        data: Data,
+        fabric: Fabric,
+        tell: Tell,
+        interrupted: list[int],
+        *,
+        prune: Prune = never,
+    ) -> None:
+        self.runs, self.data, self.fabric, self.tell = runs, data, fabric, tell
+        self.learners = [run.learner for run in runs]
+        self.interrupted, self.prune = interrupted, prune
+        self.training = runs[0].config.training
+        self._batch_size = runs[0].config.data.batch_size
+        self._meter = EnergyMeter(fabric.device)
+        self._stage = f"training {' '.join(run.name for run in runs)}"
+        self._steps_since, self._seconds_since = 0, 0.0
+
+    def before_training(self, start: int) -> None:
+        """Score what a run that was killed after a checkpoint has not scored yet."""
+        if start and self._is_scored(start):
+            self._score(start)
+
+    def after_step(self, step: Step) -> bool:
+        """Do what is due after a step, and return whether training goes on.
+
+        Weights are saved before anything is scored, so that no score that fails loses them.
+        The last step is scored by :func:`segdistill.training.finish.finish`, once.
+        """
+        last = step.done == self.training.steps
+        self._charge(step)
+        if step.done % self.training.log_every == 0 or last:
+            self._log(step)
+        scored = self._is_scored(step.done)
+        due = step.done % self.training.checkpoint_every == 0 or last or scored
+        saved = due or bool(self.interrupted)
+        if saved:
+            self._checkpoint(step.done)
+        if scored:
+            self._score(step.done)
+        self._meter.joules()  # what scores and checkpoints took is no part of the next step
+        return not (saved and self.interrupted)  # nothing stops without its checkpoint
+
+    def after_divergence(self, learner: Learner, error: TrainingDivergedError) -> None:
+        """Note that a learner diverged and leaves the cohort."""
+        run = next(run for run in self.runs if run.learner is learner)
+        self.tell(Note(f"{error}; the others go on"))
+        failure = Failure(error=str(error), step=error.step, **self._identity(run))
+        write_failure(run.folder, failure)
+        self._leave(run)
+
+    def prepare(self, teacher: FrozenTeacher) -> None:
+        """Run the stage before training of every learner that has one, resumable as well."""
+        for run in self.runs:
+
+            def after(
+                done: int, steps: int, loss: float, seconds: float, run: ActiveRun = run
+            ) -> None:
+                run.spent.own_seconds += seconds
+                run.spent.prepare_seconds += seconds
+                run.spent.add_joules(self._meter.joules())
+                stop = bool(self.interrupted)
+                if done % self.training.checkpoint_every == 0 or done == steps or stop:
+                    self._checkpoint(0)
+                self._meter.joules()
+                self.tell(Progress(f"preparing {run.name}", done, steps, {run.name: loss}))
+                if stop:
+                    raise KeyboardInterrupt("stopped while preparing; go on with --resume")
+
+            prepare(run.learner, teacher, self.data.stream, fabric=self.fabric, after=after)
+
+    def _is_scored(self, step: int) -> bool:
+        """Return whether a score on the way is due after a step."""
+        every = self.training.evaluate_every
+        return every is not None and step % every == 0 and step < self.training.steps
+
+    def _charge(self, step: Step) -> None:
+        """Charge each run for a step, and add up its losses."""
+        self._steps_since += 1
+        self._seconds_since += step.seconds
+        joules = self._meter.joules()
+        batch = step.seconds - step.teacher_seconds - sum(step.learner_seconds.values())
+        for run in self.runs:
+            spent, before = run.spent, run.seconds
+            spent.own_seconds += step.learner_seconds[run.learner.name]
+            spent.batch_seconds += batch
+            spent.teacher_seconds += step.teacher_seconds
+            if joules is not None:
+                spent.add_joules(joules * (run.seconds - before) / step.seconds)
+            for name, loss in step.losses[run.learner.name].items():
+                run.sums[name] = run.sums.get(name, 0.0) + loss
+
+    def _log(self, step: Step) -> None:
+        rate = self._steps_since * self._batch_size / self._seconds_since
+        totals = {}
+        for run in self.runs:
+            parts = {name: value / self._steps_since for name, value in run.sums.items()}
+            totals[run.learner.name] = sum(parts.values())
+            run.sums = {}
+            if self.fabric.is_global_zero:
+                run.log.train(
+                    step.done,
+                    parts,
+                    lr=learning_rate(step.done - 1, run.config.training),
+                    images_per_second=rate,
+                    seconds=run.seconds,
+                )
+        self._steps_since, self._seconds_since = 0, 0.0
+        self.tell(Progress(self._stage, step.done, self.training.steps, totals, rate))
+
+    def _checkpoint(self, step: int) -> None:
+        if self.fabric.is_global_zero:
+            for run in self.runs:
+                precision = self.fabric.strategy.precision.state_dict()
+                save_checkpoint(run.folder, step, {**run.state(), "precision": precision})
+        self.fabric.barrier()
+
+    def _score(self, step: int) -> None:
+        """Score every run that has no score of this step, and let go what falls behind."""
+        for run in tuple(self.runs):
+            if self.fabric.is_global_zero and step not in run.log.evaluations:
+                scored = score_run(run, self.data, self.fabric)
+                record_score(run, self.data, step, scored, self.tell)
+            miou: float = self.fabric.broadcast(run.log.evaluations.get(step, 0.0))
+            if self.prune(run.learner.name, step, miou):
+                write_pruned(run.folder, Pruned(step=step, miou=miou, **self._identity(run)))
+                self._leave(run)
+                self.learners.remove(run.learner)
+
+    def _leave(self, run: ActiveRun) -> None:
+        run.log.close()
+        self.runs.remove(run)
+
+    def _identity(self, run: ActiveRun) -> dict[str, Any]:
+        """Return what every end of a run says of it."""
+        return {**asdict(run.cost()), "config_hash": run.config.hash()}
