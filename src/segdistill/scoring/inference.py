@@ -198,8 +198,8 @@ class _Windows:
                 height, width = map(_length, tile)
                 total = part.new_zeros(*part.shape[:2], height, width)
                 cover = part.new_zeros(height, width)
-            inside = tuple(map(_within, (rows, columns), tile))
-            total[(..., *inside)] += part
+            inside = Tile(*map(_within, (rows, columns), tile))
+            total[..., inside.rows, inside.columns] += part
             cover[inside] += 1
         if total is None:
             raise RuntimeError("predict: expected windows to cover a view, got a gap")

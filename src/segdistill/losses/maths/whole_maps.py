@@ -135,7 +135,8 @@ def _norms(maps: Tensor, valid: Tensor | None) -> Tensor:
 
 def _squares(part: Tensor) -> Tensor:
     # Norms of rows first: over millions of values one sum in float32 loses four digits.
-    return torch.linalg.vector_norm(part, dim=-1).double().square().sum()
+    rows: Tensor = torch.linalg.vector_norm(part, dim=-1)
+    return rows.double().square().sum()
 
 
 def _wider(student: Tensor, teacher: Tensor) -> torch.dtype:
