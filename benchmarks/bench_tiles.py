@@ -46,6 +46,7 @@ class Inputs:
     logits: Tensor
     teacher: Tensor
     labels: Tensor
+    image: Tensor
     size: tuple[int, int]
 
 
@@ -55,7 +56,8 @@ def make(shape: Shape) -> Inputs:
     student, teacher = (3 * torch.randn(logits, generator=generator) for _ in range(2))
     labels = torch.randint(logits[1], (logits[0], *size), generator=generator)
     labels[:, : size[0] // 8] = 255
-    return Inputs(student, teacher, labels, size)
+    image = torch.randint(256, (1, 3, *size), generator=generator, dtype=torch.uint8)
+    return Inputs(student, teacher, labels, image, size)
 
 
 def resized(maps: Tensor, x: Inputs) -> Tensor:
@@ -109,31 +111,39 @@ def tiled_scores(x: Inputs) -> Tensor:
     return image_confusions(argmax_at(x.logits, x.size), masks(x), classes=x.logits.shape[1])
 
 
-class Given(nn.Module):
-    """A network whose logits are at hand: only what follows them is measured."""
+class Coarse(nn.Module):
+    """A network of stride 8 whose own time and memory are small: what follows it is measured."""
 
-    def __init__(self, logits: Tensor) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.logits = logits
+        torch.manual_seed(0)
+        self.convolution = nn.Conv2d(3, 19, 8, stride=8)
 
     def forward(self, images: Tensor) -> SegOutput:
-        return SegOutput(F.interpolate(self.logits, [side // 8 for side in images.shape[2:]]))
+        return SegOutput(self.convolution(images))
 
 
+SCALES = (0.5, 1.0, 1.5)
+
+
+@torch.inference_mode()
 def direct_scales(x: Inputs) -> Tensor:
-    total = None
-    for scale in (0.5, 1.0, 1.5):
-        logits = F.interpolate(x.logits, scale_factor=scale)
-        for view in (logits, logits):
-            p = resized(view, x).softmax(dim=1).flip(-1)
+    network, image, total = Coarse().eval(), x.image.float() / 255, None
+    for scale in SCALES:
+        size = [round(scale * side) for side in x.size]
+        view = F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
+        for mirrored in (False, True):
+            logits = network(view.flip(-1) if mirrored else view).logits
+            p = resized(logits, x).softmax(dim=1)
+            p = p.flip(-1) if mirrored else p
             total = p if total is None else total.add_(p)
     assert total is not None
-    return (total / 6).max(dim=1).indices
+    return (total / (2 * len(SCALES))).max(dim=1).indices
 
 
+@torch.inference_mode()
 def tiled_scales(x: Inputs) -> Tensor:
-    images = torch.zeros(1, 3, *x.size)
-    return predict_ids(Given(x.logits), images, scales=(0.5, 1.0, 1.5), flip=True)[0]
+    return predict_ids(Coarse().eval(), x.image, scales=SCALES, flip=True)[0]
 
 
 @dataclass(frozen=True)
@@ -182,18 +192,6 @@ def measure_peaks(name: str) -> dict[str, float | None]:
             form(x)
         peaks[side] = peak.mib
     return peaks
-
-
-class Coarse(nn.Module):
-    """A network of stride 8 with a few channels, whose own memory is small."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        torch.manual_seed(0)
-        self.convolution = nn.Conv2d(3, 19, 8, stride=8)
-
-    def forward(self, images: Tensor) -> SegOutput:
-        return SegOutput(self.convolution(images))
 
 
 @torch.inference_mode()
@@ -246,7 +244,7 @@ def summary(name: str, timed: dict[str, Any], peak: dict[str, float]) -> dict[st
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--only", nargs="+", choices=CASES, help="print, write nothing")
+    parser.add_argument("--only", nargs="+", choices=CASES, help="measure these again")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     words = parser.parse_args()
     if words.job:
@@ -259,13 +257,15 @@ def main() -> None:
     rows = [summary(name, seconds[name], peaks[name]) for name in names]
     for row in rows:
         print(json.dumps(row))
-    if not words.only:
-        large = in_fresh_process("large", [], 1)
-        print(json.dumps(large))
-        from results_file import write_result  # its libraries are no part of what is measured
+    from results_file import FOLDER, write_result  # loads what is no part of what is measured
 
-        values = {"threads": 1, "rows": rows, "windows_on_100_megapixels": large}
-        print(write_result("tiles", values | {"load_average_before": load}))
+    file = FOLDER / "tiles.json"
+    before = json.loads(file.read_text()) if words.only and file.exists() else {"rows": []}
+    rows += [row for row in before["rows"] if row["case"] not in names]
+    large = before.get("windows_on_100_megapixels") or in_fresh_process("large", [], 1)
+    print(json.dumps(large))
+    values = {"threads": 1, "rows": rows, "windows_on_100_megapixels": large}
+    print(write_result("tiles", values | {"load_average_before": load}))
 
 
 if __name__ == "__main__":
