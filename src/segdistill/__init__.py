@@ -48,6 +48,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from segdistill.threads import wait_passively
+
 if TYPE_CHECKING:
     from segdistill.api.analyse import analyse as analyse
     from segdistill.api.check import check as check
@@ -86,6 +88,8 @@ __all__ = [
     "taps",
     "train",
 ]
+
+wait_passively()  # read when torch is loaded, which only happens below
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ from torch import nn
 from segdistill.config import EvaluationConfig
 from segdistill.data.submission import overlay
 from segdistill.network_state import device_of, evaluating
-from segdistill.scoring.inference import predict
+from segdistill.scoring.inference import predict_ids
 from segdistill.types import Classes
 
 
@@ -58,13 +58,12 @@ def segment(network: nn.Module, image: np.ndarray, settings: EvaluationConfig) -
     """
     tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
     with evaluating(network), torch.inference_mode():
-        probabilities = predict(
+        ids, _ = predict_ids(
             network,
             tensor.to(device_of(network)),
             scales=settings.scales,
             flip=settings.flip,
             window=settings.window,
         )
-    smallest = np.min_scalar_type(probabilities.shape[1] - 1)
-    ids: np.ndarray = probabilities[0].argmax(dim=0).cpu().numpy().astype(smallest)
-    return ids
+    array: np.ndarray = ids[0].cpu().numpy()
+    return array
