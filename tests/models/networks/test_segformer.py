@@ -30,43 +30,18 @@ def oracle(name: str) -> nn.Module:
 
 
 def copy(theirs: nn.Module, ours: Segmenter) -> None:
-    """Copy by position: both list a block's weights in the same order, but for key and value."""
-
-    def take(module: nn.Module, state: dict[str, torch.Tensor]) -> None:
-        module.load_state_dict(
-            {key: value.reshape(module.state_dict()[key].shape) for key, value in state.items()}
-        )
-
-    def state(path: str) -> dict[str, torch.Tensor]:
-        return dict(theirs.get_submodule(path).state_dict())
-
-    for index, stage in enumerate(ours.backbone.stages):
-        encoder = "segformer.encoder"
-        base = f"{encoder}.patch_embeddings.{index}"
-        take(stage.embed, state(f"{base}.proj"))
-        take(stage.embed_norm, state(f"{base}.layer_norm"))
-        take(stage.norm, state(f"{encoder}.layer_norm.{index}"))
-        for number, block in enumerate(stage.blocks):
-            base = f"{encoder}.block.{index}.{number}"
-            take(block.attention_norm, state(f"{base}.layer_norm_1"))
-            take(block.mlp_norm, state(f"{base}.layer_norm_2"))
-            take(block.expand, state(f"{base}.mlp.dense1"))
-            take(block.depthwise, state(f"{base}.mlp.dwconv.dwconv"))
-            take(block.contract, state(f"{base}.mlp.dense2"))
-            take(block.attention.query, state(f"{base}.attention.self.query"))
-            take(block.attention.project, state(f"{base}.attention.output.dense"))
-            key, value = (state(f"{base}.attention.self.{part}") for part in ("key", "value"))
-            take(
-                block.attention.key_value,
-                {part: torch.cat([key[part], value[part]]) for part in ("weight", "bias")},
-            )
-            if block.attention.reduce is not None:
-                take(block.attention.reduce, state(f"{base}.attention.self.sr"))
-                take(block.attention.reduce_norm, state(f"{base}.attention.self.layer_norm"))
-        take(ours.head.projections[index], state(f"decode_head.linear_c.{index}.proj"))
-    take(ours.head.fuse[0], state("decode_head.linear_fuse"))
-    take(ours.head.fuse[1], state("decode_head.batch_norm"))
-    take(ours.classifier, state("decode_head.classifier"))
+    """Copy by position: both list their weights in the same order, key and value apart there."""
+    given = iter(theirs.state_dict().values())
+    copied = {"mean": ours.mean, "std": ours.std}
+    for name, weight in ours.state_dict().items():
+        if name.endswith("key_value.weight"):
+            key, key_bias, value, value_bias = (next(given) for _ in range(4))
+            copied[name] = torch.cat([key, value])
+            copied[name.replace("weight", "bias")] = torch.cat([key_bias, value_bias])
+        elif name not in copied:
+            copied[name] = next(given).reshape(weight.shape)
+    ours.load_state_dict(copied)
+    assert not list(given)
 
 
 @pytest.mark.parametrize("name", WIDTHS)
@@ -108,5 +83,5 @@ def test_refuses_images_without_a_key() -> None:
     network = build_network({"network": "segformer", "width": 16}, classes=5).eval()
     with torch.no_grad():
         assert network(torch.rand(1, 3, 29, 29)).logits.shape == (1, 5, 8, 8)
-        with pytest.raises(ValueError, match="at least 29 pixels per side.*larger crop"):
+        with pytest.raises(ValueError, match=r"at least 29 pixels per side.*larger crop"):
             network(torch.rand(1, 3, 28, 64))
