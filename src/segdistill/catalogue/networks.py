@@ -292,7 +292,7 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["small", "medium"],
                 "small",
-                "it starts from scratch; the authors' files (XuJiacong/PIDNet, MIT licence) have other names",
+                "from scratch: the files of XuJiacong/PIDNet (MIT licence) have other names",
             ),
             "dropout": _dropout(0.0),
             "auxiliary": _train_only("the detail branch"),
@@ -306,7 +306,7 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["23_slim", "23"],
                 "23_slim",
-                "it starts from scratch; the authors' files (ydhongHIT/DDRNet, MIT licence) have other names",
+                "from scratch: the files of ydhongHIT/DDRNet (MIT licence) have other names",
             ),
             "dropout": _dropout(0.0),
             "auxiliary": _train_only("the fine branch"),
@@ -320,7 +320,7 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["stdc1", "stdc2"],
                 "stdc1",
-                "it starts from scratch; the authors' files (MichaelFan01/STDC-Seg, MIT licence) have other names",
+                "from scratch: the files of MichaelFan01/STDC-Seg (MIT licence) have other names",
             ),
             "dropout": _dropout(0.0),
             "auxiliary": _train_only("the backbone's map of stride 16"),
@@ -334,7 +334,7 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["tiny", "base"],
                 "tiny",
-                "it starts from scratch; the authors' files (PaddlePaddle/PaddleSeg, Apache-2.0) are Paddle's",
+                "from scratch: PaddlePaddle/PaddleSeg's files (Apache-2.0) are not torch's",
             ),
             "dropout": _dropout(0.0),
             "auxiliary": _train_only("the backbone's map of stride 16"),

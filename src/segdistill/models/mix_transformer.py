@@ -154,7 +154,8 @@ class _Attention(nn.Module):
 
 
 def _as_maps(tokens: Tensor, height: int, width: int) -> Tensor:
-    return tokens.mT.unflatten(2, (height, width))
+    images, _, channels = tokens.shape
+    return tokens.mT.reshape(images, channels, height, width)
 
 
 def _initialise(module: nn.Module) -> None:
