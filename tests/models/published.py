@@ -140,8 +140,8 @@ Papers do not count alike. The column *counting* says how the figure of its row 
 
 STDC's and PP-LiteSeg's papers count no segmentation network; the backbone that they share is
 within 1 % of what STDC's prints for ImageNet (8.44 M and 0.813 G, 12.47 M and 1.446 G
-multiply-adds). `benchmarks/results/latency_students.json` has the parameters, the multiply-adds,
-the milliseconds and the agreement of the ONNX file of all of them.
+multiply-adds). `benchmarks/results/latency_students.json` has the parameters, multiply-adds and
+milliseconds of all of them at 360×480.
 
 A row is within 1 % of the paper, or a note says which choice explains the rest. The page is
 written by `python -m tests.models.published` and a test keeps it in step.
