@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
+from segdistill.catalogue.losses import LOSSES
 from segdistill.checks import nearest
 from segdistill.config.mistakes import expected, shown, validate
 from segdistill.config.rows import TABLES, row_model, row_name
@@ -113,4 +114,26 @@ def _check_whole(config: RunConfig) -> None:
         raise ConfigError(
             f"training.accumulate: expected batch_size {config.data.batch_size} to divide into "
             f"{parts} parts on {config.training.devices} devices"
+        )
+    for place, term in enumerate(config.distill):
+        if parts > 1 and LOSSES[term.loss].whole_batch:
+            raise ConfigError(
+                f"distill.{place}.loss: expected a loss that a batch in parts has, got "
+                f"{term.loss}, which compares all images of the batch at once; "
+                "set training.accumulate=1, or use more devices"
+            )
+    if config.training.device == "cpu":
+        check_precision(config.training.precision)
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a number format that a CPU has not.
+
+    Raises:
+        ConfigError: it is 16-mixed, in place of which libraries take bf16 and say nothing.
+    """
+    if precision == "16-mixed":
+        raise ConfigError(
+            "training.precision: expected 32-true or bf16-mixed on a CPU, got 16-mixed; "
+            "set training.precision=bf16-mixed"
         )

@@ -242,7 +242,7 @@ class TrainingConfig(Section):
     accumulate: Count = Field(
         1,
         description="parts that a batch is computed in, one after the other, to save memory; "
-        "must divide batch_size",
+        "must divide batch_size; batch norm sees one part at a time",
         json_schema_extra={"unit": "parts"},
     )
     ema: float | None = Field(
@@ -268,6 +268,11 @@ class TrainingConfig(Section):
         1,
         description="processes that share a batch, one device each",
         json_schema_extra={"unit": "devices"},
+    )
+    sync_batchnorm: bool = Field(
+        True,
+        description="with several devices, let batch norm see the batch of all; false: each its "
+        "own part",
     )
     deterministic: bool = Field(
         False, description="make runs on a GPU bit-identical, which is slower"
@@ -333,6 +338,9 @@ class RunConfig(Section):
             tree[section].pop(key)
         for key in self.data.left_out():
             tree["data"].pop(key)
+        for key in _LATER_IN_TRAINING:
+            if getattr(self.training, key) == TrainingConfig.model_fields[key].default:
+                tree["training"].pop(key)
         if self.data.unlabelled is not None:
             for key in self.data.unlabelled.left_out():
                 tree["data"]["unlabelled"].pop(key)
@@ -347,3 +355,6 @@ _RESULT_DOES_NOT_DEPEND_ON = (
     ("training", "tensorboard"),
     ("evaluation", "pictures"),
 )
+
+# Keys that came after runs had been recorded: left out of the hash at their default.
+_LATER_IN_TRAINING = ("sync_batchnorm",)

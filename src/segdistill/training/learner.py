@@ -14,6 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segdistill.config import TrainingConfig
 from segdistill.errors import TrainingDivergedError
+from segdistill.models.sync_norms import synchronise_norms
 from segdistill.models.taps import record
 from segdistill.seeding import derive
 from segdistill.training.adversary import Adversaries
@@ -55,6 +56,9 @@ class Learner:
     def to_device(self, fabric: Fabric) -> None:
         """Move to the fabric's device; call once, before the first step."""
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if fabric.world_size > 1 and self.config.sync_batchnorm:
+            # Same parameters, which the optimiser has already.
+            synchronise_norms(self._forward, fabric.device)
         self._forward, self._optimizer = fabric.setup(self._forward, self._optimizer)
         if self.averaged is not None:
             self.averaged.to(fabric.device)
@@ -78,32 +82,37 @@ class Learner:
         )
         return block
 
-    def forward(self, images: Tensor, batch: Batch, teacher: TapMaps) -> dict[str, Tensor]:
-        """Return every weighted term of the objective on one part of a batch.
+    def forward(
+        self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
+    ) -> dict[str, Tensor]:
+        """Return every weighted term of the objective on a batch, or a part's share of it.
 
         Args:
             images: float RGB in [0, 1] ``(N, 3, H, W)``, channels last.
             batch: the same part as uint8 images, labels and valid.
             teacher: the teacher's maps of these images.
+            whole: this process's whole batch, or None where ``batch`` is all of it.
         """
-        losses: dict[str, Tensor] = self._forward(images, batch, teacher)
+        losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
         return losses
 
-    def add_losses(self, losses: Mapping[str, Tensor], *, step: int, parts: int) -> None:
-        """Add one part's share to the losses of the step.
+    def add_losses(self, losses: Mapping[str, Tensor], *, step: int, fabric: Fabric) -> None:
+        """Add one part's share, of all processes, to the losses of the step.
 
         Raises:
-            TrainingDivergedError: a loss is not finite.
+            TrainingDivergedError: a loss is not finite; in every process alike.
         """
-        values = torch.stack([loss.detach().float() for loss in losses.values()]).tolist()
-        for name, value in zip(losses, values, strict=True):
+        values = torch.stack([loss.detach().float() for loss in losses.values()])
+        if fabric.world_size > 1:
+            values = fabric.all_reduce(values, reduce_op="mean")
+        for name, value in zip(losses, values.tolist(), strict=True):
             if not math.isfinite(value):
                 raise TrainingDivergedError(
                     f"learner {self.name or 'student'}: expected a finite loss, got {name} = "
                     f"{value} at step {step}; lower training.lr, or set training.clip_norm",
                     step=step,
                 )
-            self.losses[name] = self.losses.get(name, 0.0) + value / parts
+            self.losses[name] = self.losses.get(name, 0.0) + value
 
     def update(self, fabric: Fabric) -> None:
         """Step the student's optimiser, after clipping where the config says so."""
@@ -166,8 +175,10 @@ class _Forward(nn.Module):
         self.network = network
         self.objective = objective
 
-    def forward(self, images: Tensor, batch: Batch, teacher: TapMaps) -> dict[str, Tensor]:
+    def forward(
+        self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
+    ) -> dict[str, Tensor]:
         with record(self.network, self.objective.taps()) as maps:
             output = self.network(images)
-        losses: dict[str, Tensor] = self.objective(output, maps, teacher, batch)
+        losses: dict[str, Tensor] = self.objective(output, maps, teacher, batch, whole)
         return losses

@@ -12,20 +12,32 @@ from segdistill.catalogue import tables
 from segdistill.catalogue.losses import LOSSES
 from segdistill.config import LossConfig
 from segdistill.losses import Projector, resize_like
+from segdistill.losses.maths.gather import share_of_count
 from segdistill.seeding import derive
+from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
 
 
 def task_loss(
-    output: SegOutput, labels: Tensor, *, auxiliary_weight: float = 0.4, smoothing: float = 0.0
+    output: SegOutput,
+    labels: Tensor,
+    *,
+    whole: Tensor | None = None,
+    auxiliary_weight: float = 0.4,
+    smoothing: float = 0.0,
 ) -> dict[str, Tensor]:
     r"""Cross-entropy of the logits, resized to the labels, over labelled positions.
 
     .. math:: L = CE(z) + w_{aux} CE(z_{aux})
 
+    The mean is over the labelled positions of the global batch: the sum over its parts, and the
+    mean over the processes, is that of the batch computed at once.
+
     Args:
         output: the network's output.
         labels: int64, 255 where a position has no class.
+        whole: the labels of this process's whole batch, of which ``labels`` may be a part; None
+            where it is all.
         auxiliary_weight: :math:`w_{aux}`; 0.4 as in PSPNet, Zhao et al. 2017.
         smoothing: label smoothing, as in :func:`torch.nn.functional.cross_entropy`.
 
@@ -36,9 +48,11 @@ def task_loss(
         The weighted parts ``task`` and, with an auxiliary head, ``auxiliary``; 0 with a
         graph where no position is labelled.
     """
-    parts = {"task": _cross_entropy(output.logits, labels, smoothing)}
+    labelled = share_of_count(((labels if whole is None else whole) != IGNORE_INDEX).sum())
+    parts = {"task": _cross_entropy(output.logits, labels, smoothing) / labelled}
     if output.auxiliary is not None:
-        parts["auxiliary"] = auxiliary_weight * _cross_entropy(output.auxiliary, labels, smoothing)
+        auxiliary = _cross_entropy(output.auxiliary, labels, smoothing) / labelled
+        parts["auxiliary"] = auxiliary_weight * auxiliary
     return parts
 
 
@@ -55,16 +69,41 @@ def with_teacher_labels(batch: Batch, logits: Tensor) -> Batch:
     size = batch.labels.shape[-2:]
     predicted = F.interpolate(logits.float(), size=size, mode="bilinear").argmax(dim=1)
     predicted = predicted.masked_fill(~batch.valid, IGNORE_INDEX)
-    without = (batch.labels == IGNORE_INDEX).flatten(start_dim=1).all(dim=1)
-    return batch._replace(labels=torch.where(without[:, None, None], predicted, batch.labels))
+    without = _without_labels(batch)
+    return batch._replace(labels=torch.where(without, predicted, batch.labels))
+
+
+def _with_some_labels(batch: Batch) -> Batch:
+    """Return the batch with labels where :func:`with_teacher_labels` puts any, to be counted."""
+    some = torch.zeros_like(batch.labels).masked_fill(~batch.valid, IGNORE_INDEX)
+    return batch._replace(labels=torch.where(_without_labels(batch), some, batch.labels))
+
+
+def _without_labels(batch: Batch) -> Tensor:
+    """Return which images have no label at all, ``(N, 1, 1)``."""
+    return (batch.labels == IGNORE_INDEX).flatten(start_dim=1).all(dim=1)[:, None, None]
 
 
 def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
+    """Return the sum over labelled positions."""
     logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
-    total = F.cross_entropy(
+    return F.cross_entropy(
         logits, labels, ignore_index=IGNORE_INDEX, label_smoothing=smoothing, reduction="sum"
     )
-    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
+
+
+def minimised(parts: Mapping[str, float]) -> float:
+    """Return the sum of the parts of a loss, without the critics' own: what the student minimises.
+
+    Args:
+        parts: weighted values by name, the critics' as ``<term>.critic``.
+    """
+    return sum(value for name, value in parts.items() if not is_critic(name))
+
+
+def is_critic(part: str) -> bool:
+    """Return whether a part of a loss is minimised by a critic, not by the student."""
+    return part.endswith(".critic")
 
 
 class Term(nn.Module):
@@ -90,6 +129,7 @@ class Term(nn.Module):
         self.uses_labels = row.uses_labels
         self.adversarial = row.adversarial
         self.prepares = row.prepares
+        self.mean_over = row.mean_over
         self.projector: nn.Module | None = None
         self.inserted: str | None = None
         if student != teacher and config.project != "none":
@@ -107,10 +147,21 @@ class Term(nn.Module):
         )
         self._compared: tuple[Tensor, Tensor, Batch] | None = None
 
-    def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor | dict[str, Tensor]:
-        """Return the unweighted loss, or its parts by name."""
+    def forward(
+        self, student: Tensor, teacher: Tensor, batch: Batch, whole: Batch | None = None
+    ) -> Tensor | dict[str, Tensor]:
+        """Return the unweighted loss, or its parts by name.
+
+        Args:
+            student: the student's map.
+            teacher: the teacher's.
+            batch: their images, labels and valid.
+            whole: the batch that these are a part of, of which the result is a share; None where
+                they are all of it.
+        """
         if self.padding_counts:
             batch = batch._replace(valid=torch.ones_like(batch.valid))
+            whole = whole and whole._replace(valid=torch.ones_like(whole.valid))
         if self.projector is not None:
             student = self.projector(student)
         if student.shape[-2:] != teacher.shape[-2:]:
@@ -121,7 +172,16 @@ class Term(nn.Module):
         if self.adversarial:
             self._compared = student.detach(), teacher, batch
         value: Tensor | dict[str, Tensor] = self.loss(student, teacher, batch)
-        return value
+        if whole is None:
+            return value
+        size = tuple(student.shape[-2:])
+        if not isinstance(value, dict):
+            return value * self._share("", batch, whole, size)
+        return {name: part * self._share(name, batch, whole, size) for name, part in value.items()}
+
+    def _share(self, name: str, batch: Batch, whole: Batch, size: tuple[int, ...]) -> Tensor:
+        over = self.mean_over if isinstance(self.mean_over, str) else self.mean_over[name]
+        return share_of_part(over, batch, whole, size)
 
     def compared(self) -> tuple[Tensor, Tensor, Batch]:
         """Return, once, the maps and the batch of the last forward, for a critic to see."""
@@ -157,28 +217,40 @@ class Objective(nn.Module):
         self.teacher_labels = teacher_labels
 
     def forward(
-        self, output: SegOutput, student: TapMaps, teacher: TapMaps, batch: Batch
+        self,
+        output: SegOutput,
+        student: TapMaps,
+        teacher: TapMaps,
+        batch: Batch,
+        whole: Batch | None = None,
     ) -> dict[str, Tensor]:
         """Return every weighted part by name; their sum is what is minimised.
+
+        The global batch is the unit. Summed over the parts that a batch is computed in, and as a
+        mean over the processes, each is the value of the batch computed at once.
 
         Args:
             output: the student's output.
             student: the student's maps by tap.
             teacher: the teacher's maps by tap.
             batch: labels, and what the losses of the terms need.
+            whole: this process's whole batch where ``batch`` is a part of it; its images are
+                not looked at.
         """
         parts = task_loss(
             output,
             batch.labels,
+            whole=whole and whole.labels,
             auxiliary_weight=self.auxiliary_weight,
             smoothing=self.label_smoothing,
         )
-        labelled = batch
+        seen, labelled = (batch, whole), (batch, whole)
         if self.teacher_labels and any(term.uses_labels for term in self.terms.values()):
-            labelled = with_teacher_labels(batch, teacher["logits"])
+            given = with_teacher_labels(batch, teacher["logits"])
+            labelled = given, whole and _with_some_labels(whole)
         for name, term in self.terms.items():
-            seen = labelled if term.uses_labels else batch
-            value = term(student[term.tap], teacher[term.tap], seen)
+            batches = labelled if term.uses_labels else seen
+            value = term(student[term.tap], teacher[term.tap], *batches)
             if isinstance(value, dict):
                 parts |= {f"{name}.{part}": term.weight * loss for part, loss in value.items()}
             else:
