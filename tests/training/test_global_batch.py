@@ -14,7 +14,7 @@ from torch import Tensor, multiprocessing, nn
 from torch.testing import assert_close
 
 from segdistill.catalogue.losses import LOSSES
-from segdistill.config import RunConfig, TrainingConfig
+from segdistill.config import RunConfig
 from segdistill.config.loading import check_tree
 from segdistill.data import Stream
 from segdistill.errors import ConfigError
@@ -30,7 +30,13 @@ Make = Callable[..., RunConfig]
 CLASSES, LABELLED, UNLABELLED, STEPS = 3, 4, 4, 3
 IN_PARTS = sorted(name for name, row in LOSSES.items() if not row.whole_batch)
 IN_PROCESSES = ["plain", "batch_relations", "correlation", "decoupled_kl", "holistic"]
-IN_PROCESSES += ["knowledge_adaptation", "masked_generation", "memory_relations"]
+IN_PROCESSES += ["knowledge_adaptation", "masked_generation", "memory_relations", "ohem"]
+TASKS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "weighted": {"class_weights": [1.0, 3.0, 0.5], "ignore": [1]},
+    "focal": {"loss": "focal", "class_weights": [1.0, 3.0, 0.5]},
+    "ohem": {"loss": "ohem", "threshold": 0.3, "min_kept": 30},
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "holistic": {"width": 4},
     "knowledge_adaptation": {"adapter_layers": 1},
@@ -103,7 +109,7 @@ class Unlabelled(Stream):
 
 def build(name: str, *, batch_norm: bool) -> Learner:
     terms = []
-    if name != "plain":
+    if name not in TASKS:
         tap = "logits" if LOSSES[name].tap == "logits" else "body"
         terms = [{"loss": name, "tap": tap, "project": "none", **SETTINGS.get(name, {})}]
     tree = {
@@ -111,25 +117,33 @@ def build(name: str, *, batch_norm: bool) -> Learner:
         "teacher": {"network": "lraspp"},
         "student": {"network": "lraspp"},
         "distill": terms,
-        "training": {"steps": STEPS, "lr": 0.05, "clip_norm": 5.0},
+        "training": {
+            "steps": STEPS,
+            "lr": 0.05,
+            "clip_norm": 5.0,
+            "task": TASKS.get(name, {}),
+        },
     }
+    config = check_tree(tree)
     channels = {"logits": CLASSES, "body": CLASSES}
     objective = build_objective(
-        check_tree(tree).distill,
+        config.distill,
         student_channels=channels,
         teacher_channels=channels,
         classes=CLASSES,
         auxiliary_weight=0.4,
-        label_smoothing=0.1,
+        label_smoothing=0.0 if name in TASKS else 0.1,
         teacher_labels=True,
         seed=0,
+        task=config.training.task,
+        class_weights=config.training.task.class_weights,  # type: ignore[arg-type]
     )
     torch.manual_seed(0)
     student = Student()
     if not batch_norm:
         for module in (student.body, *objective.modules()):
             _without_batch_norm(module)
-    return Learner("", student, objective, TrainingConfig(**tree["training"]))  # type: ignore[arg-type]
+    return Learner("", student, objective, config.training)
 
 
 def _without_batch_norm(module: nn.Module) -> None:
@@ -187,7 +201,7 @@ def assert_same(one: dict[str, Any], other: dict[str, Any], bound: float = 1e-5)
         assert_close(value, other["state"][key], rtol=bound, atol=bound)
 
 
-@pytest.mark.parametrize("name", ["plain", *IN_PARTS])
+@pytest.mark.parametrize("name", ["plain", "weighted", "focal", *IN_PARTS])
 def test_a_batch_in_parts_is_the_batch_at_once(name: str) -> None:
     whole = train(name, alone(), batch_norm=False)
     assert_same(whole, train(name, alone(), batch_norm=False, accumulate=4))

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
 from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.checks import nearest
 from segdistill.config.mistakes import expected, shown, validate
 from segdistill.config.rows import TABLES, row_model, row_name
@@ -15,6 +16,8 @@ from segdistill.config.sections import (
     NamedSection,
     NetworkConfig,
     RunConfig,
+    TaskConfig,
+    TrainingConfig,
     Tree,
     UnlabelledConfig,
 )
@@ -122,8 +125,36 @@ def _check_whole(config: RunConfig) -> None:
                 f"{term.loss}, which compares all images of the batch at once; "
                 "set training.accumulate=1, or use more devices"
             )
+    _check_training(config.training)
     if config.training.device == "cpu":
         check_precision(config.training.precision)
+
+
+def _check_training(training: TrainingConfig) -> None:
+    if training.schedule == "step" and training.step_every is None:
+        raise ConfigError(
+            "training.step_every: expected a number of steps for schedule step, got none"
+        )
+    task = training.task
+    row = TASK_LOSSES[task.loss]
+    if row.whole_batch and training.accumulate > 1:
+        raise ConfigError(
+            f"training.task.loss: expected a loss that a batch in parts has, got {task.loss}, "
+            "which looks at all positions of the batch at once; set training.accumulate=1, or use "
+            "more devices"
+        )
+    for name, other in TASK_LOSSES.items():
+        for key in other.settings:
+            default = TaskConfig.model_fields[key].default
+            if getattr(task, key) != default and key not in row.settings:
+                raise ConfigError(
+                    f"training.task.{key}: expected it beside loss {name}, got {task.loss}"
+                )
+    if training.label_smoothing and not row.smooths:
+        raise ConfigError(
+            "training.label_smoothing: expected it beside training.task.loss cross_entropy, got "
+            f"{task.loss}"
+        )
 
 
 def check_precision(precision: str) -> None:

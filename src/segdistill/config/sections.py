@@ -12,6 +12,8 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     SerializeAsAny,
     ValidationInfo,
@@ -211,25 +213,78 @@ class LossConfig(NamedSection):
     )
 
 
+class TaskConfig(Section):
+    """The loss of the task: of the student's logits against the labels."""
+
+    loss: Literal["cross_entropy", "focal", "ohem"] = Field(
+        "cross_entropy", description="loss of the logits against the labels"
+    )
+    class_weights: Literal["balanced"] | tuple[NonNegativeFloat, ...] | None = Field(
+        None,
+        description="weight of each class; balanced: positions in all divided by classes times "
+        "the class's positions, counted over the training set; null: all 1",
+    )
+    ignore: tuple[NonNegativeInt, ...] = Field(
+        (), description="class ids that the task loss leaves out; they are scored all the same"
+    )
+    threshold: float = Field(
+        0.7,
+        gt=0.0,
+        lt=1.0,
+        description="ohem leaves out positions whose class is more probable than this",
+        json_schema_extra={"source": "OHEMPixelSampler of mmsegmentation"},
+    )
+    min_kept: Count = Field(
+        100000,
+        description="ohem keeps at least as many of the hardest positions per image",
+        json_schema_extra={"unit": "positions", "source": "OHEMPixelSampler of mmsegmentation"},
+    )
+    gamma: float = Field(
+        2.0,
+        ge=0.0,
+        description="focal multiplies the loss of a position by (1 - p)^gamma, p of its class",
+        json_schema_extra={"source": "Lin et al., ICCV 2017"},
+    )
+
+
 class TrainingConfig(Section):
     """How a learner is optimised."""
 
     steps: Count = Field(description="number of optimiser steps", json_schema_extra=_STEPS)
-    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="optimiser of the student")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(
+        "sgd", description="optimiser of the student"
+    )
     lr: PositiveFloat = Field(0.01, description="learning rate after the warm-up")
     momentum: float = Field(
-        0.9, ge=0.0, lt=1.0, description="momentum of optimizer sgd; adamw does not read it"
+        0.9, ge=0.0, lt=1.0, description="momentum of optimizer sgd; the others do not read it"
     )
     weight_decay: float = Field(
-        5e-4, ge=0.0, description="weight decay: L2 in sgd, decoupled in adamw"
+        5e-4, ge=0.0, description="weight decay: L2 in sgd and adam, decoupled in adamw"
     )
     decay_norms_and_biases: bool = Field(
         True, description="apply weight_decay to normalisation layers and biases too"
     )
-    schedule: Literal["poly", "cosine", "constant"] = Field(
+    schedule: Literal["poly", "cosine", "step", "constant"] = Field(
         "poly", description="how the learning rate falls after the warm-up"
     )
     power: PositiveFloat = Field(0.9, description="exponent of schedule poly")
+    step_every: Count | None = Field(
+        None,
+        description="steps after which schedule step multiplies the rate by step_factor, again "
+        "and again",
+        json_schema_extra=_STEPS,
+    )
+    step_factor: float = Field(0.1, gt=0.0, lt=1.0, description="factor of schedule step")
+    lr_scale: dict[str, PositiveFloat] = Field(
+        {},
+        description="factors of the learning rate by tap or module path of the student, such as "
+        "{head: 10}; of two that fit the longer counts",
+    )
+    freeze: tuple[str, ...] = Field(
+        (),
+        description="taps or module paths of the student that are not trained, such as "
+        "[backbone]; their batch norm stays as it is",
+    )
     warmup_steps: int = Field(
         0,
         ge=0,
@@ -252,8 +307,9 @@ class TrainingConfig(Section):
         description="decay per step of a running average of the weights, which is then the "
         "result; null: no average",
     )
+    task: TaskConfig = Field(TaskConfig(), description="loss of the task and its settings")
     auxiliary_weight: float = Field(
-        0.4, ge=0.0, description="weight of the auxiliary head's cross-entropy"
+        0.4, ge=0.0, description="weight of the auxiliary head's task loss"
     )
     label_smoothing: float = Field(
         0.0, ge=0.0, lt=1.0, description="label smoothing of the cross-entropy"
@@ -357,4 +413,4 @@ _RESULT_DOES_NOT_DEPEND_ON = (
 )
 
 # Keys that came after runs had been recorded: left out of the hash at their default.
-_LATER_IN_TRAINING = ("sync_batchnorm",)
+_LATER_IN_TRAINING = ("sync_batchnorm", "step_every", "step_factor", "lr_scale", "freeze", "task")

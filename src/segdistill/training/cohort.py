@@ -224,7 +224,7 @@ def _places(stream: Stream, fabric: Fabric) -> Places:
     """Return the places of a process's images: first the labelled ones, then those without."""
     without = 0 if stream.unlabelled is None else stream.unlabelled.batch_size
     everywhere = torch.arange(stream.batch_size, device=fabric.device)
-    labelled, unlabelled = everywhere.split([stream.batch_size - without, without])
+    labelled, unlabelled = everywhere.tensor_split([stream.batch_size - without])
     rank, world = fabric.global_rank, fabric.world_size
     return Places(labelled.chunk(world)[rank], unlabelled.view(world, -1)[rank])
 
@@ -237,7 +237,7 @@ def cut(places: Places, parts: int) -> list[Cut]:
     """
     both = torch.cat([places.labelled, places.unlabelled])
     rows = torch.arange(len(both), device=both.device)
-    labelled, unlabelled = rows.split([len(places.labelled), len(places.unlabelled)])
+    labelled, unlabelled = rows.tensor_split([len(places.labelled)])
     pairs = zip(labelled.tensor_split(parts), reversed(unlabelled.tensor_split(parts)), strict=True)
     return [Cut(chosen, both[chosen]) for chosen in map(torch.cat, pairs)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -12,10 +12,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
 from segdistill.errors import TrainingDivergedError
 from segdistill.models.sync_norms import synchronise_norms
-from segdistill.models.taps import record
+from segdistill.models.taps import record, tap_paths
 from segdistill.seeding import derive
 from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective
@@ -49,8 +50,14 @@ class Learner:
         self.config = config
         self.averaged = _average(network, config.ema) if config.ema is not None else None
         self.adversaries = Adversaries(objective)  # freezes the critics, so it comes first
+        paths = resolve_parts(network, (*config.freeze, *config.lr_scale))
+        self._frozen = [network.get_submodule(paths[name]) for name in config.freeze]
+        for part in self._frozen:
+            part.requires_grad_(False)
         self._forward: nn.Module = _Forward(network, objective)
-        self._optimizer: Any = build_optimizer(self._forward, config)
+        scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
+        self._optimizer: Any = build_optimizer(self._forward, config, scales)
+        self._rate = config.lr
         self.losses: dict[str, float] = {}
 
     def to_device(self, fabric: Fabric) -> None:
@@ -67,7 +74,10 @@ class Learner:
         """Get ready for a step: training mode, its learning rate, no gradients."""
         self.network.train()
         self.objective.train()
-        set_learning_rate(self._optimizer, learning_rate(step, self.config))
+        for part in self._frozen:
+            part.eval()
+        self._rate = learning_rate(step, self.config)
+        set_learning_rate(self._optimizer, self._rate)
         self._optimizer.zero_grad()
         self.losses = {}
 
@@ -127,8 +137,7 @@ class Learner:
 
     def update_critics(self) -> None:
         """Step the critics of adversarial losses, and add their losses to those of the step."""
-        rate = self._optimizer.param_groups[0]["lr"] / self.config.lr
-        self.losses |= self.adversaries.update(rate)
+        self.losses |= self.adversaries.update(self._rate / self.config.lr)
 
     def update_average(self) -> None:
         """Follow the student with the averaged weights, where there are any."""
@@ -165,6 +174,25 @@ class Learner:
 def _average(network: nn.Module, decay: float) -> AveragedModel:
     average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
+    """Return the module paths of parts of a network, given as taps or module paths.
+
+    Raises:
+        ValueError: the network has no such part, or it has no parameters.
+    """
+    taps = tap_paths(network)
+    paths = {name: taps.get(name, name) for name in names}
+    modules = dict(network.named_modules())
+    for name, path in paths.items():
+        if path not in modules or not path or not any(True for _ in modules[path].parameters()):
+            raise ValueError(
+                f"student: expected a tap or module path with parameters, got '{name}' in "
+                f"training.freeze or training.lr_scale; {nearest(name, [*taps, *modules])} "
+                "(segdistill list taps)"
+            )
+    return paths
 
 
 class _Forward(nn.Module):

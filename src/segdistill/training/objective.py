@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -10,36 +11,109 @@ from torch.nn import functional as F
 
 from segdistill.catalogue import tables
 from segdistill.catalogue.losses import LOSSES
-from segdistill.config import LossConfig
+from segdistill.catalogue.task_losses import TASK_LOSSES
+from segdistill.config import LossConfig, TaskConfig
 from segdistill.losses import Projector, resize_like
-from segdistill.losses.maths.gather import share_of_count
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
+
+
+class TaskLoss(nn.Module):
+    """The loss of a network's logits against the labels, as the config names it.
+
+    Args:
+        config: the loss and its settings.
+        classes: number of classes.
+        smoothing: label smoothing of ``cross_entropy``.
+        class_weights: by class; None stands for 1.
+
+    Raises:
+        ValueError: there are not as many weights as classes, or an ignored id is no class.
+    """
+
+    weights: Tensor | None
+    ignored: Tensor
+
+    def __init__(
+        self,
+        config: TaskConfig,
+        classes: int,
+        *,
+        smoothing: float = 0.0,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        if class_weights is not None and len(class_weights) != classes:
+            raise ValueError(
+                f"training.task.class_weights: expected {classes} numbers, one for each class, "
+                f"got {len(class_weights)}"
+            )
+        if any(label >= classes for label in config.ignore):
+            raise ValueError(
+                f"training.task.ignore: expected class ids below {classes}, "
+                f"got {list(config.ignore)}"
+            )
+        self.config = config
+        self.row = TASK_LOSSES[config.loss]
+        self.loss = tables.load("segdistill.training.task_losses", self.row.target)
+        self.smoothing = smoothing
+        # Not in the state: they are a function of config and data.
+        weights = None if class_weights is None else torch.tensor(class_weights)
+        self.register_buffer("weights", weights, persistent=False)
+        ignored = torch.tensor(config.ignore, dtype=torch.int64)
+        self.register_buffer("ignored", ignored, persistent=False)
+
+    def forward(self, logits: Tensor, labels: Tensor, whole: Tensor | None = None) -> Tensor:
+        """Return the loss of logits, resized to the labels, over labelled positions.
+
+        The mean is over the labelled positions of the global batch: the sum over its parts, and
+        the mean over the processes, is that of the batch computed at once.
+
+        Args:
+            logits: of the network, at its own stride.
+            labels: int64, 255 where a position has no class.
+            whole: the labels of this process's whole batch, of which ``labels`` may be a part;
+                None where it is all.
+
+        Shape:
+            logits ``(N, K, h, w)``; labels ``(N, H, W)``; result ``()``.
+        """
+        labels, whole = self._taught(labels), self._taught(labels if whole is None else whole)
+        logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
+        settings: dict[str, Any] = {key: getattr(self.config, key) for key in self.row.settings}
+        if self.row.smooths:
+            settings["smoothing"] = self.smoothing
+        if not self.row.whole_batch:
+            settings["whole"] = whole
+        value: Tensor = self.loss(logits, labels, weights=self.weights, **settings)
+        return value
+
+    def _taught(self, labels: Tensor) -> Tensor:
+        """Return labels without the classes that are left out."""
+        if not self.config.ignore:
+            return labels
+        return labels.masked_fill(torch.isin(labels, self.ignored), IGNORE_INDEX)
 
 
 def task_loss(
     output: SegOutput,
     labels: Tensor,
     *,
+    loss: TaskLoss | None = None,
     whole: Tensor | None = None,
     auxiliary_weight: float = 0.4,
-    smoothing: float = 0.0,
 ) -> dict[str, Tensor]:
-    r"""Cross-entropy of the logits, resized to the labels, over labelled positions.
+    r"""Task loss of the logits and, where there are any, of those of the auxiliary head.
 
     .. math:: L = CE(z) + w_{aux} CE(z_{aux})
-
-    The mean is over the labelled positions of the global batch: the sum over its parts, and the
-    mean over the processes, is that of the batch computed at once.
 
     Args:
         output: the network's output.
         labels: int64, 255 where a position has no class.
-        whole: the labels of this process's whole batch, of which ``labels`` may be a part; None
-            where it is all.
+        loss: of logits against labels; None stands for cross-entropy.
+        whole: see :meth:`TaskLoss.forward`.
         auxiliary_weight: :math:`w_{aux}`; 0.4 as in PSPNet, Zhao et al. 2017.
-        smoothing: label smoothing, as in :func:`torch.nn.functional.cross_entropy`.
 
     Shape:
         logits ``(N, K, h, w)``, labels ``(N, H, W)``; results ``()``.
@@ -48,11 +122,10 @@ def task_loss(
         The weighted parts ``task`` and, with an auxiliary head, ``auxiliary``; 0 with a
         graph where no position is labelled.
     """
-    labelled = share_of_count(((labels if whole is None else whole) != IGNORE_INDEX).sum())
-    parts = {"task": _cross_entropy(output.logits, labels, smoothing) / labelled}
+    loss = loss or TaskLoss(TaskConfig(), output.logits.shape[1])
+    parts = {"task": loss(output.logits, labels, whole)}
     if output.auxiliary is not None:
-        auxiliary = _cross_entropy(output.auxiliary, labels, smoothing) / labelled
-        parts["auxiliary"] = auxiliary_weight * auxiliary
+        parts["auxiliary"] = auxiliary_weight * loss(output.auxiliary, labels, whole)
     return parts
 
 
@@ -82,14 +155,6 @@ def _with_some_labels(batch: Batch) -> Batch:
 def _without_labels(batch: Batch) -> Tensor:
     """Return which images have no label at all, ``(N, 1, 1)``."""
     return (batch.labels == IGNORE_INDEX).flatten(start_dim=1).all(dim=1)[:, None, None]
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    """Return the sum over labelled positions."""
-    logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
-    return F.cross_entropy(
-        logits, labels, ignore_index=IGNORE_INDEX, label_smoothing=smoothing, reduction="sum"
-    )
 
 
 def minimised(parts: Mapping[str, float]) -> float:
@@ -196,8 +261,8 @@ class Objective(nn.Module):
 
     Args:
         terms: distillation terms by name.
+        task: loss of the logits against the labels; None stands for cross-entropy.
         auxiliary_weight: see :func:`task_loss`.
-        label_smoothing: see :func:`task_loss`.
         teacher_labels: give the terms that need labels the teacher's prediction on images that
             have none; see :func:`with_teacher_labels`.
     """
@@ -206,14 +271,14 @@ class Objective(nn.Module):
         self,
         terms: Mapping[str, Term],
         *,
+        task: TaskLoss | None = None,
         auxiliary_weight: float = 0.4,
-        label_smoothing: float = 0.0,
         teacher_labels: bool = False,
     ) -> None:
         super().__init__()
         self._terms = nn.ModuleDict(terms)
         self.auxiliary_weight = auxiliary_weight
-        self.label_smoothing = label_smoothing
+        self.task = task
         self.teacher_labels = teacher_labels
 
     def forward(
@@ -240,9 +305,9 @@ class Objective(nn.Module):
         parts = task_loss(
             output,
             batch.labels,
+            loss=self.task,
             whole=whole and whole.labels,
             auxiliary_weight=self.auxiliary_weight,
-            smoothing=self.label_smoothing,
         )
         seen, labelled = (batch, whole), (batch, whole)
         if self.teacher_labels and any(term.uses_labels for term in self.terms.values()):
@@ -277,6 +342,8 @@ def build_objective(
     label_smoothing: float,
     seed: int,
     teacher_labels: bool = False,
+    task: TaskConfig | None = None,
+    class_weights: Sequence[float] | None = None,
 ) -> Objective:
     """Build the objective of one learner; weights and draws come from the seed.
 
@@ -286,9 +353,11 @@ def build_objective(
         teacher_channels: channels of the teacher's maps by tap.
         classes: number of classes.
         auxiliary_weight: see :func:`task_loss`.
-        label_smoothing: see :func:`task_loss`.
+        label_smoothing: see :class:`TaskLoss`.
         seed: the learner's seed.
         teacher_labels: see :class:`Objective`.
+        task: see :class:`TaskLoss`; None stands for cross-entropy.
+        class_weights: see :class:`TaskLoss`.
     """
     terms = {}
     for place, config in enumerate(configs):
@@ -299,9 +368,12 @@ def build_objective(
             torch.manual_seed(derive(seed, "objective", place))
             channels = student_channels[config.tap], teacher_channels[config.tap]
             terms[name] = Term(config, channels, classes, derive(seed, "loss", place))
+    loss = TaskLoss(
+        task or TaskConfig(), classes, smoothing=label_smoothing, class_weights=class_weights
+    )
     return Objective(
         terms,
+        task=loss,
         auxiliary_weight=auxiliary_weight,
-        label_smoothing=label_smoothing,
         teacher_labels=teacher_labels,
     )

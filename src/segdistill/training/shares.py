@@ -35,7 +35,7 @@ def share_of_part(of: MeanOver, part: Batch, whole: Batch, size: Size) -> Tensor
     """
     count = _COUNTS[of]
     counts = torch.stack([count(part, size), count(whole, size)]).to(torch.float32)
-    of_part, of_whole = sum_over_processes(counts)
+    of_part, of_whole = sum_over_processes(counts).unbind()
     return of_part / of_whole.clamp_min(1)
 
 
