@@ -307,7 +307,12 @@ class TrainingConfig(Section):
         description="decay per step of a running average of the weights, which is then the "
         "result; null: no average",
     )
-    task: TaskConfig = Field(TaskConfig(), description="loss of the task and its settings")
+    task: TaskConfig = Field(
+        TaskConfig(),
+        description="loss of the logits against the labels: cross_entropy, focal (gamma) or ohem "
+        "(threshold, min_kept), with class_weights (one for each class, or balanced) and ids to "
+        "ignore",
+    )
     auxiliary_weight: float = Field(
         0.4, ge=0.0, description="weight of the auxiliary head's task loss"
     )
