@@ -20,6 +20,7 @@ def upsampled_cross_entropy(
     weight: Tensor | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int = IGNORE_INDEX,
+    divisor: Tensor | None = None,
 ) -> Tensor:
     r"""Compare logits, resized bilinearly to the labels, with the labels.
 
@@ -42,6 +43,8 @@ def upsampled_cross_entropy(
         weight: :math:`w` of each class; None weighs all alike.
         label_smoothing: :math:`\epsilon`, in [0, 1].
         ignore_index: label of positions that have no class.
+        divisor: what the sum over positions is divided by, such as that of a larger batch of
+            which these images are a part; None: the weight of the labelled positions here.
 
     Shape:
         logits ``(N, K, h, w)``; labels ``(N, H, W)``; weight ``(K,)``; result ``()``.
@@ -90,6 +93,8 @@ def upsampled_cross_entropy(
         return value, slope.sub_(spread).scatter_add_(1, truth, -hit)
 
     total = sum_over_tiles(on_tile, logits, (labels.shape[1], labels.shape[2]))
+    if divisor is not None:
+        return total / divisor
     labelled = labels != ignore_index
     if weights is None:
         return total / labelled.sum().clamp(min=1)
