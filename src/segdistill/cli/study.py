@@ -73,8 +73,8 @@ def study(
 
 
 def table(pair: dict[str, Any]) -> str:
-    """Return one line a method: scores, difference to plain with its interval, p."""
-    rows = [("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "least p")]
+    """Return one line a method: scores, difference to plain with its interval, p, verdict."""
+    rows = [("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "verdict")]
     methods = pair["methods"]
     for name, found in methods.items():
         against = found["against_plain"]
@@ -82,11 +82,11 @@ def table(pair: dict[str, Any]) -> str:
         if against is None:
             row += ["-"] * 4
         else:
-            ends = against["difference"]
+            ends = against["simultaneous"]
             row.append(f"{100 * ends['estimate']:+.2f}")
             known = ends["low"] is not None
             row.append(f"{100 * ends['low']:+.2f} to {100 * ends['high']:+.2f}" if known else "-")
-            row += [f"{against['p_holm']:.2g}", f"{against['smallest_p']:.2g}"]
+            row += [f"{against['p_joint']:.2g}", against["verdict"]]
         rows.append(tuple(row))
     widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
     lines = [

@@ -18,6 +18,7 @@ from segdistill.config.sections import (
     UnlabelledConfig,
 )
 from segdistill.config.studies import (
+    CHANGES_NO_RUN,
     MOST_SEEDS,
     PLAIN,
     EngineConfig,
@@ -33,6 +34,7 @@ from segdistill.config.trees import check_name, cohort, merge, override, parse_t
 from segdistill.yaml_text import load_yaml
 
 __all__ = [
+    "CHANGES_NO_RUN",
     "MOST_SEEDS",
     "PLAIN",
     "DataConfig",

@@ -15,6 +15,7 @@ from segdistill.runs.study import Choice, final_folder, read_chosen, read_measur
 from segdistill.runs.trials import Trial, read_trials
 from segdistill.studies.comparison import Comparison
 from segdistill.studies.summary import common_seeds, share, summarize
+from segdistill.studies.verdict import word
 
 _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
 
@@ -22,8 +23,8 @@ _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
 def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
     """Return everything that a finished study says in numbers.
 
-    A method is compared with plain over the seeds that both finished; p is corrected by Holm
-    over the methods of a pair, and within a method over its classes.
+    A method is compared with plain over the seeds that both finished; the methods of a pair are
+    tested jointly, and so are the classes within a method.
 
     Args:
         study: the study file.
@@ -41,7 +42,11 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         "seeds": list(study.seeds),
         "trials": study.search.trials,
         "holdout": study.search.holdout,
-        "pairs": {pair: _pair(pair, runs[pair], chosen[pair], trials) for pair in study.pairs},
+        "equivalence": study.equivalence,
+        "pairs": {
+            pair: _pair(pair, runs[pair], chosen[pair], trials, study.equivalence / 100)
+            for pair in study.pairs
+        },
         "cost": _cost(out, runs),
     }
 
@@ -64,7 +69,11 @@ def _read_finals(study: StudyConfig, out: Path, pair: str) -> Ended:
 
 
 def _pair(
-    pair: str, runs: Ended, chosen: Mapping[str, Choice], trials: Sequence[Trial]
+    pair: str,
+    runs: Ended,
+    chosen: Mapping[str, Choice],
+    trials: Sequence[Trial],
+    margin: float,
 ) -> dict[str, Any]:
     finished = {
         method: {seed: [run] for seed, run in own.items() if isinstance(run, Result)}
@@ -85,8 +94,9 @@ def _pair(
             "best_mean": summary.best_mean,
             "deviation": summary.deviation,
             "rank": summary.rank,
-            "against_plain": summary.comparison and _as_json(summary.comparison),
-            "classes": {name: _as_json(one) for name, one in summary.classes.items()},
+            "group": summary.letters,
+            "against_plain": summary.comparison and _as_json(summary.comparison, margin),
+            "classes": {name: _as_json(one, margin) for name, one in summary.classes.items()},
             "cost": {key: summary.mean_of(key) for key in _COSTS},
             "failed": {str(seed): failure.error for seed, failure in failed.items()},
         }
@@ -112,10 +122,12 @@ def _cost(out: Path, runs: Mapping[str, Ended]) -> dict[str, float]:
     }
 
 
-def _as_json(comparison: Comparison) -> dict[str, Any]:
+def _as_json(comparison: Comparison, margin: float) -> dict[str, Any]:
     """Return a comparison as JSON takes it: a number that is not finite becomes null."""
-    values = asdict(comparison) | {"claimed": comparison.claims()}
-    values["difference"] = {key: _finite(value) for key, value in values["difference"].items()}
+    said = {"claimed": comparison.claims(), "verdict": word(comparison, margin=margin)}
+    values = asdict(comparison) | said
+    for name in ("difference", "simultaneous"):
+        values[name] = {key: _finite(value) for key, value in values[name].items()}
     return {key: _finite(value) for key, value in values.items()}
 
 
