@@ -139,7 +139,7 @@ def found_gain(seeds: int, gain: float, studies: int) -> dict[str, float]:
 
 def main() -> None:
     values: dict[str, Any] = {
-        "joint test, a gain of 2 points where methods are better": joint_table(1500),
+        "joint test, a gain of 2 points where methods are better": joint_table(1000),
         "shared_deviation": SHARED,
         "noise_deviation": NOISE,
         "claims where nothing differs, 8 seeds": {

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from segdistill.api.training_runs import distill as distill
     from segdistill.api.training_runs import train as train
     from segdistill.api.trial import check as check
+    from segdistill.api.verify import verify as verify
 
 _MODULES = {
     "analyse": "analyses",
@@ -33,6 +34,7 @@ _MODULES = {
     "predict": "scoring",
     "study": "studies",
     "train": "training_runs",
+    "verify": "verify",
 }
 
 __all__ = [*_MODULES]

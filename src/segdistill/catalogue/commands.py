@@ -26,6 +26,7 @@ COMMANDS: dict[str, Command] = {
     "evaluate": Command("evaluate:evaluate"),
     "predict": Command("predict:predict"),
     "study": Command("study:study"),
+    "verify": Command("verify:verify"),
     "analyse": Command("analyse:analyse"),
     "report": Command("report:report"),
     "export": Command("export:export"),
