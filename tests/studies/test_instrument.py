@@ -46,7 +46,8 @@ def test_four_methods_that_are_the_baseline_are_rarely_claimed_together() -> Non
         runs = [list(luck + NOISE * random.standard_normal(SEEDS)) for _ in range(5)]
         found = compare_all(dict(zip("abcd", runs[1:], strict=True)), runs[0])
         wrong += any(comparison.claims() for comparison in found.values())
-    assert wrong <= 0.05 * MANY
+    # Exactly 12 of 256 flips are at most 0.05; the count of a simulation scatters around that.
+    assert wrong <= (12 / 256 + 2 * np.sqrt(0.05 * 0.95 / MANY)) * MANY
 
 
 @pytest.mark.parametrize("shape", ["normal", "skewed", "heavy"])

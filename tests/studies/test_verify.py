@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.studies.conftest import SMALL
 
 from segdistill.api.verify import verify
 from segdistill.config import check_study, merge, override
@@ -39,7 +40,6 @@ from segdistill.runs.trials import Trial, append_trial, read_trials
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.studies.verify import CHECKS, verify_study
-from tests.studies.conftest import SMALL
 
 
 @pytest.fixture(scope="module")

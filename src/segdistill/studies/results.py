@@ -14,6 +14,8 @@ from segdistill.runs.result import Failure, Result, find_end, read_failure, read
 from segdistill.runs.study import Choice, final_folder, read_chosen, read_measured
 from segdistill.runs.trials import Trial, read_trials
 from segdistill.studies.comparison import Comparison
+from segdistill.studies.regret import regret
+from segdistill.studies.search import all_spaces
 from segdistill.studies.summary import common_seeds, share, summarize
 from segdistill.studies.verdict import word
 
@@ -44,8 +46,7 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         "holdout": study.search.holdout,
         "equivalence": study.equivalence,
         "pairs": {
-            pair: _pair(pair, runs[pair], chosen[pair], trials, study.equivalence / 100)
-            for pair in study.pairs
+            pair: _pair(study, pair, runs[pair], chosen[pair], trials) for pair in study.pairs
         },
         "cost": _cost(out, runs),
     }
@@ -69,26 +70,29 @@ def _read_finals(study: StudyConfig, out: Path, pair: str) -> Ended:
 
 
 def _pair(
+    study: StudyConfig,
     pair: str,
     runs: Ended,
     chosen: Mapping[str, Choice],
     trials: Sequence[Trial],
-    margin: float,
 ) -> dict[str, Any]:
     finished = {
         method: {seed: [run] for seed, run in own.items() if isinstance(run, Result)}
         for method, own in runs.items()
     }
     summaries = summarize(finished, PLAIN)
-    methods = {}
+    methods, spaces = {}, all_spaces(study, pair)
+    margin = study.equivalence / 100
     for method, summary in summaries.items():
-        statuses = [one.status for one in trials if (one.pair, one.method) == (pair, method)]
+        own = [trial for trial in trials if (trial.pair, trial.method) == (pair, method)]
+        statuses, worth = [trial.status for trial in own], regret(own, spaces[method])
         failed = {seed: run for seed, run in runs[method].items() if isinstance(run, Failure)}
         methods[method] = {
             "params": dict(chosen[method].params),
             "search_miou": chosen[method].miou,
             "search_error": chosen[method].error,
             "trials": {word: statuses.count(word) for word in ("done", "pruned", "failed")},
+            "search_regret": worth and asdict(worth),
             "miou": {str(seed): score for seed, score in summary.scores.items()},
             "mean": summary.mean,
             "best_mean": summary.best_mean,

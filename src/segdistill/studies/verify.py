@@ -306,7 +306,10 @@ def _check_choices(evidence: Evidence) -> Iterator[str]:
                 dict(best.params),
                 best.miou,
             ):
-                yield f"chosen.json: expected the values of trial {best.trial} of {method}, got others"
+                yield (
+                    f"chosen.json: expected the values of trial {best.trial} of {method}, got "
+                    "others"
+                )
     for trial in evidence.trials:
         run = evidence.folder / trial_folder(trial.pair, trial.trial) / trial.method
         if has_result(run) and not _close(read_result(run).miou, trial.miou):
