@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from segdistill.reporting.advice import advice
 from segdistill.reporting.groups import Group
 from segdistill.reporting.labels import repeats, training_differences
 from segdistill.reporting.material import Material
@@ -28,6 +29,11 @@ def show(material: Material) -> Mapping[str, Any]:
         )
     panels = material.panels.values()
     return {
+        "advice": [
+            (panel, said)
+            for panel, groups in material.panels.items()
+            if (said := advice(groups, margin=material.margin))
+        ],
         "sentences": [
             sentence for groups in panels for sentence in sentences(groups, margin=material.margin)
         ],
