@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError
 from segdistill.runs.environment import Environment
+from segdistill.threads import choose_threads
 
 
 def build_fabric(config: RunConfig) -> Fabric:
@@ -29,6 +30,7 @@ def build_fabric(config: RunConfig) -> Fabric:
             "training.device: expected a GPU for cuda, got none; use training.device=cpu"
         )
     cuda = training.device != "cpu" and torch.cuda.is_available()
+    torch.set_num_threads(choose_threads(torch.get_num_threads()))
     if cuda and training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)

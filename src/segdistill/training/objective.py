@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segdistill.catalogue import tables
 from segdistill.catalogue.losses import LOSSES
 from segdistill.config import LossConfig
-from segdistill.losses import Projector, resize_like
+from segdistill.losses import Projector, resize_like, upsampled_cross_entropy
 from segdistill.seeding import derive
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
+from segdistill.upsampling import argmax_at
 
 
 def task_loss(
@@ -36,9 +37,10 @@ def task_loss(
         The weighted parts ``task`` and, with an auxiliary head, ``auxiliary``; 0 with a
         graph where no position is labelled.
     """
-    parts = {"task": _cross_entropy(output.logits, labels, smoothing)}
+    cross_entropy = partial(upsampled_cross_entropy, labels=labels, label_smoothing=smoothing)
+    parts = {"task": cross_entropy(output.logits)}
     if output.auxiliary is not None:
-        parts["auxiliary"] = auxiliary_weight * _cross_entropy(output.auxiliary, labels, smoothing)
+        parts["auxiliary"] = auxiliary_weight * cross_entropy(output.auxiliary)
     return parts
 
 
@@ -53,18 +55,10 @@ def with_teacher_labels(batch: Batch, logits: Tensor) -> Batch:
         logits ``(N, K, h, w)``.
     """
     size = batch.labels.shape[-2:]
-    predicted = F.interpolate(logits.float(), size=size, mode="bilinear").argmax(dim=1)
+    predicted = argmax_at(logits.float(), (size[0], size[1])).to(batch.labels.dtype)
     predicted = predicted.masked_fill(~batch.valid, IGNORE_INDEX)
     without = (batch.labels == IGNORE_INDEX).flatten(start_dim=1).all(dim=1)
     return batch._replace(labels=torch.where(without[:, None, None], predicted, batch.labels))
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor, smoothing: float) -> Tensor:
-    logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
-    total = F.cross_entropy(
-        logits, labels, ignore_index=IGNORE_INDEX, label_smoothing=smoothing, reduction="sum"
-    )
-    return total / (labels != IGNORE_INDEX).sum().clamp(min=1)
 
 
 class Term(nn.Module):
