@@ -81,7 +81,7 @@ def study(
 
 
 def print_pair(pair: dict[str, Any]) -> None:
-    """Print one row per method: scores, difference to plain with its interval, p and verdict; and failures."""
+    """Print one row per method: scores, difference to plain, p, verdict; and what failed."""
     methods = pair["methods"]
     print_table(_COLUMNS, [_cells(name, method) for name, method in methods.items()])
     for name, method in methods.items():

@@ -137,19 +137,19 @@ def compare_by_seed(
     joint = joint_test(differences)
     comparisons = {}
     for name, own in differences.items():
-        scores = [methods[name][seed] for seed in own]
+        finished = [methods[name][seed] for seed in own]
         seeds = len(own)
         comparisons[name] = Comparison(
             seeds=seeds,
-            mean=math.fsum(scores) / seeds,
-            deviation=float(np.std(scores, ddof=1)) if seeds > 1 else math.nan,
+            mean=math.fsum(finished) / seeds,
+            deviation=float(np.std(finished, ddof=1)) if seeds > 1 else math.nan,
             difference=paired_interval(list(own.values())),
             simultaneous=joint[name].interval,
             p=single[name],
             p_joint=joint[name].p,
             smallest_p=joint[name].smallest_p,
             p_holm=corrected[name],
-            improvement=probability_of_improvement(scores, [baseline[seed] for seed in own]),
+            improvement=probability_of_improvement(finished, [baseline[seed] for seed in own]),
         )
     return comparisons
 

@@ -21,6 +21,7 @@ from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
 from segdistill.runs.confusion import read_confusion, read_image_counts
 from segdistill.runs.environment import read_environment
+from segdistill.runs.layout import FAILED
 from segdistill.runs.metrics import evaluation_lines, read_metrics
 from segdistill.runs.result import Result, find_end, has_result, read_result
 from segdistill.runs.settings import has_settings, read_settings
@@ -36,7 +37,7 @@ from segdistill.runs.study import (
     read_study_settings,
     trial_folder,
 )
-from segdistill.runs.trials import read_trials
+from segdistill.runs.trials import Trial, read_trials
 from segdistill.studies.cohorts import matched_steps
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runs import base_config, final_config
@@ -93,7 +94,7 @@ class Evidence:
         return [folder for folder in folders if folder.is_dir()]
 
     @cached_property
-    def trials(self) -> list[Any]:
+    def trials(self) -> list[Trial]:
         """The lines of ``trials.jsonl``."""
         return read_trials(self.folder)
 
@@ -137,9 +138,9 @@ def _check_runs(evidence: Evidence) -> Iterator[str]:
             yield f"{evidence.name(run)}: expected a run that has ended, got none"
     for key in sorted(known.keys() - planned):
         yield f"{evidence.name(known[key])}: expected the runs of the study file, got one more"
-    for run in evidence.finals:
-        if find_end(run.folder) == "done" and (run.folder / "failed.json").exists():
-            yield f"{evidence.name(run.folder)}: expected one end, got a result and a failure"
+    for run in known.values():
+        if has_result(run) and (run / FAILED).exists():
+            yield f"{evidence.name(run)}: expected one end, got a result and a failure"
 
 
 def _check_scores(evidence: Evidence) -> Iterator[str]:
