@@ -26,6 +26,7 @@ Training and comparing:
 - ``train(config)`` trains a network without a teacher: a teacher-to-be, or a baseline
 - ``distill(config)`` trains a student, or a cohort of students, under a teacher
 - ``study(file, out)`` tunes, repeats over seeds and compares, with the statistics that decide
+- ``verify(study)`` recomputes a finished study and lists what does not fit
 - ``evaluate(run)`` scores a student on a split
 - ``analyse(runs)`` looks into teacher and students, as the papers' figures do
 - ``report(runs)`` writes one HTML page that compares runs, or shows a study
@@ -68,6 +69,7 @@ if TYPE_CHECKING:
     from segdistill.api.study import study as study
     from segdistill.api.taps import taps as taps
     from segdistill.api.train import train as train
+    from segdistill.api.verify import verify as verify
 
 __all__ = [
     "analyse",
@@ -87,6 +89,7 @@ __all__ = [
     "study",
     "taps",
     "train",
+    "verify",
 ]
 
 wait_passively()  # read when torch is loaded, which only happens below

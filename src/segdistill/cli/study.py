@@ -13,7 +13,7 @@ from segdistill.cli.words import Json, Overrides, Trust, trust_words
 from segdistill.runs.layout import REPORT
 from segdistill.runs.study import plan_file
 
-_COLUMNS = ("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "least p")
+_COLUMNS = ("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "verdict")
 
 
 def study(
@@ -81,7 +81,7 @@ def study(
 
 
 def print_pair(pair: dict[str, Any]) -> None:
-    """Print one row per method: scores, difference to plain with its interval, p; and failures."""
+    """Print one row per method: scores, difference to plain, p, verdict; and what failed."""
     methods = pair["methods"]
     print_table(_COLUMNS, [_cells(name, method) for name, method in methods.items()])
     for name, method in methods.items():
@@ -97,14 +97,14 @@ def _cells(name: str, method: dict[str, Any]) -> list[str]:
     against = method["against_plain"]
     if against is None:
         return [*cells, "-", "-", "-", "-"]
-    ends = against["difference"]
+    ends = against["simultaneous"]
     known = ends["low"] is not None
     return [
         *cells,
         f"{100 * ends['estimate']:+.2f}",
         f"{100 * ends['low']:+.2f} to {100 * ends['high']:+.2f}" if known else "-",
-        f"{against['p_holm']:.2g}",
-        f"{against['smallest_p']:.2g}",
+        f"{against['p_joint']:.2g}",
+        against["verdict"],
     ]
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from segdistill.catalogue import tables
-from segdistill.config import StudyConfig
+from segdistill.config import CHANGES_NO_RUN, StudyConfig
 from segdistill.errors import RunFolderError
 from segdistill.runs.checkpoint import keep_checkpoints
 from segdistill.runs.result import find_end
@@ -134,7 +134,8 @@ def _same(study: StudyConfig, out: Path) -> bool:
     if not is_study(out):
         return False
     own, other = study.tree(), read_study_settings(out)
-    return {**own, "engine": None} == {**other, "engine": None}
+    ignored = dict.fromkeys(CHANGES_NO_RUN)
+    return own | ignored == other | ignored
 
 
 def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
