@@ -23,6 +23,7 @@ from segdistill.delivery.parity import Parity, compare_onnx, other_sizes
 from segdistill.errors import ConfigError, DataError, SegdistillError
 from segdistill.files import claim, move_whole
 from segdistill.models import Adapter, build_network, taps
+from segdistill.models.build import class_numbers
 from segdistill.models.taps import TapShape
 from segdistill.runs.layout import ONNX
 from segdistill.runs.result import has_result, read_result
@@ -271,7 +272,12 @@ def _sections(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
-    changed = {"weights": None, "backbone_weights": None, **change}
+    changed = {
+        "weights": None,
+        "backbone_weights": None,
+        "class_map": class_numbers(section),
+        **change,
+    }
     if "pretrained" in section.setting_names:
         changed["pretrained"] = False
     return build_network(section.model_copy(update=changed), classes=classes, seed=0)

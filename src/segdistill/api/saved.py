@@ -10,11 +10,13 @@ import torch
 from torch import nn
 
 from segdistill.api.places import CheckedRun, check_run, find_run
+from segdistill.classes import match_classes
 from segdistill.config import RunConfig
 from segdistill.config.loading import check_saved
-from segdistill.errors import ConfigError
+from segdistill.errors import CheckpointError, ConfigError
 from segdistill.models import build_network
 from segdistill.runs.student import read_student
+from segdistill.training.events import Note, Tell, silent
 from segdistill.types import Classes
 
 
@@ -35,23 +37,47 @@ class LoadedRun:
     classes: Classes
 
 
-def load_student(run: str | Path, *, trust: Collection[str] = ()) -> Student:
+def load_student(
+    run: str | Path,
+    *,
+    trust: Collection[str] = (),
+    data_classes: Classes | None = None,
+    tell: Tell = silent,
+) -> Student:
     """Read a student from its weights alone, which say how it is built.
 
     Args:
         run: a run folder, or a safetensors file that a run wrote.
         trust: ``import:`` targets that the file may name; see :mod:`segdistill.trust`.
+        data_classes: those of data that it is used on: by name, its own are put into their
+            order. By default it keeps its own.
+        tell: hears when that changed the order.
 
     Raises:
         RunFolderError: there is no finished run.
-        CheckpointError: the file is broken, or no run wrote it.
+        CheckpointError: the file is broken, no run wrote it, or a class of the data is none of
+            its own.
         ConfigError: the file names code that is not trusted, or settings that do not exist.
     """
     weights = find_run(run).weights
     saved = read_student(weights)
     section = check_saved(saved.network, weights, trust)
-    classes = Classes(saved.classes, saved.colors)
-    network = build_network(section.model_copy(update={"weights": weights}), classes=len(classes))
+    changed: dict[str, object] = {"weights": weights}
+    classes = data_classes or Classes(saved.classes, saved.colors)
+    if "class_map" in section.setting_names and classes.names != saved.classes:
+        try:
+            order = match_classes(saved.classes, classes.names)
+        except ValueError as error:
+            raise CheckpointError(f"{weights}: {error}") from None
+        own = section.class_map or range(len(saved.classes))
+        changed["class_map"] = tuple(own[place] for place in order)
+        tell(Note(f"{weights}: its classes were put into the data's order: {list(order)}"))
+    network = build_network(
+        section.model_copy(update=changed),
+        classes=len(classes),
+        class_names=classes.names,
+        tell=lambda sentence: tell(Note(sentence)),
+    )
     return Student(network.eval(), classes)
 
 

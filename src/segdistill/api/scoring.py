@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from segdistill.api.places import CheckedRun, find_run
-from segdistill.api.saved import load_run, load_student, pick_device
+from segdistill.api.places import CheckedRun, check_run, find_run
+from segdistill.api.saved import load_student, pick_device
 from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.data.files.pixels import AS_STORED, Pixels, pixels_of_config
 from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image
@@ -42,6 +42,9 @@ def evaluate(
 ) -> Result:
     """Score the student of a run.
 
+    Classes are compared by name: data that have them in another order are scored rightly, and
+    data with a class that the student does not know are refused.
+
     Args:
         run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
             ``places.check_run`` returned.
@@ -51,24 +54,28 @@ def evaluate(
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the images scored.
+        tell: called with the images scored, and where classes are in another order.
 
     Raises:
         RunFolderError: the folder holds no finished run.
         ConfigError, DataError: from the overrides and the data.
+        CheckpointError: a class of the data is none of the student's.
     """
-    loaded = load_run(run, overrides=overrides, trust=trust)
-    settings = loaded.config.evaluation
-    dataset = open_split(loaded.config.data, split or settings.split)
+    checked = check_run(run, overrides, trust)
+    settings, training = checked.config.evaluation, checked.config.training
+    dataset = open_split(checked.config.data, split or settings.split)
+    student = load_student(
+        checked.files.weights, trust=checked.trust, data_classes=dataset.classes, tell=tell
+    )
 
     def count(index: int, _sample: Sample, _prediction: np.ndarray) -> None:
         tell(Progress("scoring", index + 1, len(dataset), {}))
 
     return evaluate_network(
-        loaded.network,
+        student.network,
         dataset,
-        device=pick_device(loaded.config.training.device),
-        precision=loaded.config.training.precision,
+        device=pick_device(training.device),
+        precision=training.precision,
         scales=settings.scales if scales is None else tuple(scales),
         flip=settings.flip if flip is None else flip,
         window=settings.window,

@@ -1,4 +1,4 @@
-"""What makes a run that run: the settings that change its weights, and in what two configs differ."""
+"""Identity: the settings that change the weights of a run, and in what two configs differ."""
 
 from __future__ import annotations
 
