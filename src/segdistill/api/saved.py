@@ -64,7 +64,7 @@ def load_student(
     section = check_saved(saved.network, weights, trust)
     changed: dict[str, object] = {"weights": weights}
     classes = data_classes or Classes(saved.classes, saved.colors)
-    if "class_map" in section.setting_names and classes.names != saved.classes:
+    if classes.names != saved.classes:
         try:
             order = match_classes(saved.classes, classes.names)
         except ValueError as error:

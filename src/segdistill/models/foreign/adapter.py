@@ -163,7 +163,7 @@ class Adapter(nn.Module):
 
     def _mapped(self, logits: Tensor, class_map: ClassMap) -> Tensor:
         """Put the network's classes into the order of the class map."""
-        lacking = logits.amin(dim=1) - _BELOW
+        lacking = logits.amin(dim=1) - _BELOW if None in class_map else logits
         chosen = []
         for entry in class_map:
             if entry is None:
