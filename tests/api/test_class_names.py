@@ -39,7 +39,7 @@ def write_config(folder: Path, data: Path, teacher: str = "") -> Path:
     student = "{network: fcn, backbone: resnet10t, output_stride: 8, width: 16}"
     file.write_text(
         f"data: {{dataset: folder, root: {data}, batch_size: 4, crop: [48, 64], scale: [1, 1]}}\n"
-        f"student: {student}\n{teacher}training: {{steps: 12, lr: 0.05, device: cpu}}\n"
+        f"student: {student}\n{teacher}training: {{steps: 8, lr: 0.05, device: cpu}}\n"
     )
     return file
 
