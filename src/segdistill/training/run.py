@@ -162,7 +162,9 @@ def prepare_cohort(
     section = next(iter(configs.values())).teacher
     unread = section is not None and section.weights is None
     if teacher and section and unread and not section.network.startswith("file:"):
-        tell(Note("teacher: no weights were given, so it knows what its own library loads"))
+        ours = ":" not in section.network
+        known = "is random, or its head is; set teacher.weights" if ours else "knows what it loads"
+        tell(Note(f"teacher: no weights were given, so it {known}"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
             if term.inserted:
