@@ -136,7 +136,10 @@ def open_compared(
         places,
         samples,
         [as_input(sample.image, config.evaluation) for sample in samples],
-        {name: load_student(folder, trust=trust).network for name, folder in compared.runs.items()},
+        {
+            name: load_student(folder, trust=trust, data_classes=dataset.classes).network
+            for name, folder in compared.runs.items()
+        },
         teacher,
         pick_device(config.training.device),
     )

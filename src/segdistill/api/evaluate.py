@@ -29,6 +29,9 @@ def evaluate(
 ) -> Result:
     """Score the student of a run.
 
+    Classes are compared by name: data that have them in another order are scored rightly, and
+    data with a class that the student does not know are refused.
+
     Args:
         run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
             ``folders.check_run`` returned.
@@ -38,16 +41,17 @@ def evaluate(
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the images scored.
+        tell: called with the images scored, and where classes are in another order.
 
     Raises:
         RunFolderError: the folder holds no finished run.
         ConfigError, DataError: from the overrides and the data.
+        CheckpointError: a class of the data is none of the student's.
     """
     checked = check_run(run, overrides, trust)
     config, settings = checked.config, checked.config.evaluation
-    network = load(checked).network
     dataset = open_split(config.data, split or settings.split)
+    network = load(checked, data_classes=dataset.classes, tell=tell).network
 
     def count(index: int, _sample: Sample, _prediction: np.ndarray) -> None:
         tell(Progress("scoring", index + 1, len(dataset), {}))

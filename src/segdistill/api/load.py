@@ -11,13 +11,16 @@ from torch import Tensor, nn
 
 from segdistill.api.folders import CheckedRun, check_run, find_run
 from segdistill.api.prediction import Prediction, segment
+from segdistill.classes import match_classes
 from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.config.loading import check_saved
 from segdistill.data.files.in_memory import Picture, as_rgb
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.files.reading import read_image
+from segdistill.errors import CheckpointError
 from segdistill.models import build_network
 from segdistill.runs.student import read_student
+from segdistill.training.events import Note, Tell, silent
 from segdistill.types import Classes
 
 
@@ -65,7 +68,12 @@ class Student:
 
 
 def load(
-    run: str | Path | CheckedRun, *, overrides: Sequence[str] = (), trust: Collection[str] = ()
+    run: str | Path | CheckedRun,
+    *,
+    overrides: Sequence[str] = (),
+    trust: Collection[str] = (),
+    data_classes: Classes | None = None,
+    tell: Tell = silent,
 ) -> Student:
     """Read a trained student, and its config where there is one.
 
@@ -77,24 +85,36 @@ def load(
         overrides: ``a.b=value`` words on the run's config; the student's settings are fixed.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
+        data_classes: those of data that it is used on: by name, its own are put into their
+            order. By default it keeps its own.
+        tell: hears when that changed the order.
 
     Raises:
         RunFolderError: there is no finished run, or overrides were given for weights by
             themselves.
         ConfigError: an override cannot be applied, or the file names code that is not trusted
             or settings that do not exist.
-        CheckpointError: the weights are broken, or no run wrote them.
+        CheckpointError: the weights are broken, no run wrote them, or a class of the data is
+            none of theirs.
     """
     if not isinstance(run, CheckedRun):
         files = find_run(run)
         if not (files.has_config or overrides):
-            return load_student(files.weights, trust=trust)
+            return load_student(files.weights, trust=trust, data_classes=data_classes, tell=tell)
     checked = check_run(run, overrides, trust)
-    student = load_student(checked.files.weights, trust=checked.trust)
+    student = load_student(
+        checked.files.weights, trust=checked.trust, data_classes=data_classes, tell=tell
+    )
     return Student(student.network, student.classes, checked.config)
 
 
-def load_student(run: str | Path, *, trust: Collection[str] = ()) -> Student:
+def load_student(
+    run: str | Path,
+    *,
+    trust: Collection[str] = (),
+    data_classes: Classes | None = None,
+    tell: Tell = silent,
+) -> Student:
     """Read a student from its weights alone, which say how it is built; its config is None.
 
     Args and errors as :func:`load`.
@@ -102,6 +122,20 @@ def load_student(run: str | Path, *, trust: Collection[str] = ()) -> Student:
     weights = find_run(run).weights
     saved = read_student(weights)
     section = check_saved(saved.network, weights, trust)
-    classes = Classes(saved.classes, saved.colors)
-    network = build_network(section.model_copy(update={"weights": weights}), classes=len(classes))
+    changed: dict[str, object] = {"weights": weights}
+    classes = data_classes or Classes(saved.classes, saved.colors)
+    if classes.names != saved.classes:
+        try:
+            order = match_classes(saved.classes, classes.names)
+        except ValueError as error:
+            raise CheckpointError(f"{weights}: {error}") from None
+        own = section.class_map or range(len(saved.classes))
+        changed["class_map"] = tuple(own[place] for place in order)
+        tell(Note(f"{weights}: its classes were put into the data's order: {list(order)}"))
+    network = build_network(
+        section.model_copy(update=changed),
+        classes=len(classes),
+        class_names=classes.names,
+        tell=lambda sentence: tell(Note(sentence)),
+    )
     return Student(network.eval(), classes)

@@ -11,6 +11,7 @@ from segdistill.catalogue.tables import load
 from segdistill.config import DataConfig, NetworkConfig, RunConfig
 from segdistill.errors import DataError
 from segdistill.models import build_network
+from segdistill.models.build import class_numbers
 from segdistill.training.build import open_split
 
 
@@ -43,7 +44,12 @@ def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
-    changed = {"weights": None, "backbone_weights": None, **change}
+    changed = {
+        "weights": None,
+        "backbone_weights": None,
+        "class_map": class_numbers(section),
+        **change,
+    }
     if "pretrained" in section.setting_names:
         changed["pretrained"] = False
     return build_network(section.model_copy(update=changed), classes=classes, seed=0)

@@ -403,9 +403,10 @@ _OUTPUT = Setting(
     "or the one called logits or out",
 )
 _CLASS_MAP = Setting(
-    tuple[int, ...] | None,
+    tuple[int | str | tuple[int | str, ...] | None, ...] | None,
     None,
-    "the network's class for each class of the dataset; null: they are the same",
+    "the network's class for each class of the dataset: its number or name, several whose "
+    "probabilities are added, or null for one that it lacks; null: they are the same",
     at_least=0,
 )
 
