@@ -18,6 +18,7 @@ from segdistill.reporting.page import write_report
 from segdistill.reporting.plots import write_run_pictures
 from segdistill.runs.environment import read_environment
 from segdistill.runs.layout import ANALYSES, CONFUSION_PICTURE, METRICS_PICTURE, REPORT, SETTINGS
+from segdistill.runs.lock import remove_empty
 from segdistill.runs.result import StudentCost, read_result, write_cost
 from segdistill.runs.settings import Args, has_settings, read_args, write_args
 from segdistill.training.build import open_split
@@ -107,6 +108,7 @@ def _run(
     finally:
         for name, config in learners.items():
             _record_args(folder / name, config, verb, loaded)
+        remove_empty(folder)  # claimed for a run that was refused
     for run, config in zip(runs, learners.values(), strict=True):
         complete(run, config, trust=own_words(config.tree(), config.trust), tell=tell)
     if runs != [folder]:

@@ -41,5 +41,6 @@ RESULTS_TABLE = "results.csv"
 RESULTS_LATEX = "results.tex"
 
 # Either.
+LOCK = ".writing.lock"
 REPORT = "report.html"
 ANALYSES = "analyses"

@@ -10,6 +10,8 @@ from segdistill.catalogue import tables
 from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError
 from segdistill.runs.checkpoint import keep_checkpoints
+from segdistill.runs.layout import LOCK
+from segdistill.runs.lock import hold_folder
 from segdistill.runs.result import find_end
 from segdistill.runs.study import (
     Choice,
@@ -65,13 +67,19 @@ def run_study(
 
     Raises:
         ConfigError: a run of the study cannot be made as configured.
-        RunFolderError: the folder holds something else, or a study that was not to be resumed.
+        RunFolderError: the folder holds something else, or a study that was not to be resumed, or
+            another process writes into it.
         KeyboardInterrupt: interrupted; it can be resumed.
         DataError, CheckpointError, TrainingDivergedError, ValueError: nothing can be trained
             as configured; found on the first steps, before the plan is written.
     """
     check_runs(study)
-    _check_folder(study, out, resume=resume)
+    with hold_folder(out):
+        _check_folder(study, out, resume=resume)
+        _run_study(study, out, dry_run, tell)
+
+
+def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> None:
     costs = _measure(study, out, tell)
     plan = describe(study, costs)
     write_plan(out, plan)
@@ -92,7 +100,7 @@ def run_study(
 def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
     """Refuse a folder that is in use."""
     begun = has_begun(out)
-    if out.exists() and not is_study(out) and any(out.iterdir()):
+    if not is_study(out) and any(entry.name != LOCK for entry in out.iterdir()):
         raise RunFolderError(f"{out}: expected a new or empty folder; choose another with --out")
     if begun and read_plan(out).hash != study.hash():
         raise RunFolderError(

@@ -10,7 +10,7 @@ from segdistill.errors import CheckpointError, RunFolderError
 from segdistill.files import inside
 from segdistill.runs.checkpoint import checkpoint_file, find_checkpoints, load_checkpoint
 from segdistill.runs.environment import read_environment, write_environment
-from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT
+from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT, LOCK
 from segdistill.runs.result import find_end
 from segdistill.runs.settings import has_settings, write_settings
 from segdistill.training.devices import describe_machine
@@ -28,7 +28,7 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool) -> None:
         return
     if not has_settings(run):
         # A run killed while it made its folder leaves these, and files half written.
-        begun = {CHECKPOINTS, ENVIRONMENT}
+        begun = {CHECKPOINTS, ENVIRONMENT, LOCK}
         entries = {entry.name for entry in run.iterdir() if not entry.name.endswith(".tmp")}
         names = sorted(entries - begun)
         if not names:

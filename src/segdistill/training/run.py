@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from segdistill.errors import ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
+from segdistill.runs.lock import hold_folder, is_first_process
 from segdistill.runs.result import find_end
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
@@ -59,7 +61,8 @@ def run_cohort(
 
     Raises:
         ConfigError: the configs do not share what a cohort shares.
-        RunFolderError: a folder holds another run, or a run and ``resume`` was not asked.
+        RunFolderError: a folder holds another run, or a run and ``resume`` was not asked, or
+            another process writes into it.
         KeyboardInterrupt: interrupted; a checkpoint was written.
         TrainingDivergedError: a loss is not finite, and ``keep_going`` was not asked; the
             last checkpoint stays.
@@ -67,7 +70,23 @@ def run_cohort(
             made.
     """
     first = _shared(configs)
-    folders = {name: inside(out, name) if name else out for name in configs}
+    with ExitStack() as held:
+        if is_first_process():
+            for folder in _folders(configs, out).values():
+                held.enter_context(hold_folder(folder))
+        return _run_cohort(configs, first, out, resume, tell, keep_going, prune)
+
+
+def _run_cohort(
+    configs: Mapping[str, RunConfig],
+    first: RunConfig,
+    out: Path,
+    resume: bool,
+    tell: Tell,
+    keep_going: bool,
+    prune: Prune,
+) -> list[Path]:
+    folders = _folders(configs, out)
     for name, config in configs.items():
         check_folder(folders[name], config, resume=resume)
     configs = {name: config for name, config in configs.items() if not find_end(folders[name])}
@@ -75,8 +94,10 @@ def run_cohort(
         tell(Note(f"{out}: this run is finished; nothing to do"))
         return list(folders.values())
 
-    # What can be refused is refused here, before any folder is made.
+    # What can be refused is refused here, before anything is written.
     fabric = build_fabric(first)
+    out = Path(fabric.broadcast(str(out)))  # where the first process claimed a number
+    folders = _folders(folders, out)
     reset_peak(fabric.device)
     data = build_data(first)
     if not resume:
@@ -123,6 +144,11 @@ def run_cohort(
             finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
+
+
+def _folders(names: Iterable[str], out: Path) -> dict[str, Path]:
+    """Return the run folder of each learner."""
+    return {name: inside(out, name) if name else out for name in names}
 
 
 def check_sample(config: RunConfig, data: Data) -> None:
