@@ -15,6 +15,7 @@ import typer
 from segdistill.catalogue.commands import COMMANDS, GROUPS
 from segdistill.catalogue.tables import load
 from segdistill.errors import ConfigError, OverwriteError, RunFolderError, SegdistillError
+from segdistill.training.interrupts import interrupted_at_once
 
 FAILED = 1
 WRONG_USE = 2
@@ -75,7 +76,8 @@ def _guarded(function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            with interrupted_at_once():
+                function(*args, **kwargs)
         except BrokenPipeError:
             raise  # as in `| head`: typer ends it without a word
         except (ConfigError, OverwriteError, RunFolderError) as error:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
@@ -162,14 +164,35 @@ class Stream:
             num_workers=workers,
             # Without a generator, making the iterator would draw from the global one.
             generator=torch_generator(self.seed, "loader", start),
+            worker_init_fn=_leave_signals,
         )
-        for made in loader:
-            if isinstance(made, DataError):
-                raise made
-            self.skipped.update(made.skipped)
-            if self.unlabelled is not None:
-                self.unlabelled.skipped.update(made.unlabelled_skipped)
-            yield made.batch
+        others = set(multiprocessing.active_children())
+        batches = iter(loader)
+        own = set(multiprocessing.active_children()) - others
+        try:
+            for made in batches:
+                if isinstance(made, DataError):
+                    raise made
+                self.skipped.update(made.skipped)
+                if self.unlabelled is not None:
+                    self.unlabelled.skipped.update(made.unlabelled_skipped)
+                yield made.batch
+        finally:
+            del batches  # workers that read end here, and those that hang do not
+            for worker in own:
+                worker.kill()
+
+    def skipped_images(self) -> list[dict[int, str]]:
+        """Return ``skipped`` of the labelled and of the unlabelled images, for a checkpoint."""
+        second = self.unlabelled.skipped if self.unlabelled is not None else {}
+        return [dict(self.skipped), dict(second)]
+
+    def restore_skipped(self, skipped: Sequence[Mapping[int, str]]) -> None:
+        """Take over what :meth:`skipped_images` returned; call before :meth:`loader`."""
+        labelled, second = skipped
+        self.skipped.update(labelled)
+        if self.unlabelled is not None:
+            self.unlabelled.skipped.update(second)
 
     def _sample(self, step: int, position: int) -> tuple[Tensor, Tensor, Tensor]:
         drawn = self._rare.draw(self.seed, step, position) if self._rare else None
@@ -237,6 +260,13 @@ class _Batches(Dataset[_Made | DataError]):
             return error
         second = self.stream.unlabelled
         return _Made(batch, dict(self.stream.skipped), dict(second.skipped) if second else {})
+
+
+def _leave_signals(worker: int) -> None:
+    """Let a worker outlive signals to the whole job, until the run has written a checkpoint."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _other_seed(seed: int) -> int:

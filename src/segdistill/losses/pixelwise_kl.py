@@ -1,5 +1,6 @@
 """Pixel-wise distillation: match the class distribution of every pixel."""
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -8,6 +9,8 @@ from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import Batch
+
+_LEAST = torch.finfo(torch.float32).min
 
 
 @without_autocast
@@ -58,8 +61,9 @@ def pixelwise_kl(
     check_valid("pixelwise_kl", valid, student)
 
     def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-        log_s = F.log_softmax(student / temperature, dim=1)
-        log_t = F.log_softmax(teacher / temperature, dim=1)
+        # A class of logit -inf has log-probability -inf, and 0 * inf is nan where the limit is 0.
+        log_s = F.log_softmax(student / temperature, dim=1).clamp(min=_LEAST)
+        log_t = F.log_softmax(teacher / temperature, dim=1).clamp(min=_LEAST)
         return F.kl_div(log_s, log_t, reduction="sum", log_target=True)
 
     total = sum_over_blocks(divergence, student, teacher, dim=2, valid=valid)

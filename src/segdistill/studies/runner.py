@@ -8,7 +8,7 @@ from pathlib import Path
 
 from segdistill.catalogue import tables
 from segdistill.config import StudyConfig
-from segdistill.errors import RunFolderError
+from segdistill.errors import RunFolderError, SegdistillError
 from segdistill.runs.checkpoint import keep_checkpoints
 from segdistill.runs.layout import LOCK
 from segdistill.runs.lock import hold_folder
@@ -222,6 +222,9 @@ def _execute(
         stage: what progress calls them.
         tell: called with what happens.
         counted: cohorts of the stage before these, and in all; these alone by default.
+
+    Raises:
+        SegdistillError: some runs were given up, and no method is to blame; the others ended.
     """
     open_jobs = []
     for job in jobs:
@@ -231,9 +234,18 @@ def _execute(
     run = tables.load("segdistill.studies", ENGINES[study.engine.name])
     before, total = counted or (0, len(jobs))
     done = before + len(jobs) - len(open_jobs)
-    for job in run(open_jobs, out, study.engine, tell=tell):
+    given_up: dict[Path, str] = {}
+    for job, left in run(open_jobs, out, study.engine, tell=tell):
         done += 1
-        for method in job.configs:  # two a run would fill a disk, and nothing resumes from them now
+        given_up |= {out / job.folder / method: why for method, why in left.items()}
+        # Two a run would fill a disk, and nothing resumes now from those of a run that has ended.
+        for method in job.configs.keys() - left.keys():
             keep_checkpoints(out / job.folder / method, _KEPT[job.stage])
         tell(Progress(f"study, {stage}", done, total, {}))
         yield job
+    if given_up:
+        listed = "".join(f"\n  {run_folder}: {why}" for run_folder, why in given_up.items())
+        raise SegdistillError(
+            f"study: expected every run to end, got {len(given_up)} of the {stage} given up, and "
+            f"no method is to blame; look at the machine, then go on with --resume:{listed}"
+        )

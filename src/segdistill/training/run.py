@@ -19,7 +19,7 @@ from segdistill.runs.lock import hold_folder, is_first_process
 from segdistill.runs.result import find_end
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
-from segdistill.training.cohort import fit, stop, to_float
+from segdistill.training.cohort import fit, to_float
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.finish import finish, save_weights
@@ -113,9 +113,10 @@ def _run_cohort(
     for run, state in zip(runs, states, strict=False):
         run.restore(state)
         fabric.strategy.precision.load_state_dict(state["precision"])
+        data.stream.restore_skipped(state.get("skipped", [{}, {}]))  # older ones have none
 
     with interruptible() as interrupted:
-        hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune)
+        hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune, keep_going=keep_going)
         hooks.before_training(start)
         if teacher is not None:
             hooks.prepare(teacher)
@@ -129,15 +130,17 @@ def _run_cohort(
             workers=first.data.workers,
             accumulate=first.training.accumulate,
             after=hooks.after_step,
-            diverged=hooks.after_divergence if keep_going else stop,
+            diverged=hooks.diverged,
         )
+
+        stopped = hooks.is_stopping()
 
     # Every student is saved before the first is scored, which may fail.
     if fabric.is_global_zero and done == first.training.steps:
         for run in runs:
             save_weights(run, data)
     # Also after the last step, or with no learner left: what calls may have other cohorts to train.
-    if interrupted or (runs and done < first.training.steps):
+    if stopped or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
     for run in runs:
         if fabric.is_global_zero:
@@ -170,7 +173,7 @@ def _open_run(
     if fabric.is_global_zero:
         make_folder(folder, config)
     fabric.barrier()
-    loggers = build_loggers(folder, start=start, tensorboard=config.training.tensorboard)
+    loggers = build_loggers(folder, tensorboard=config.training.tensorboard)
     return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
 
 
