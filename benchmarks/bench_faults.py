@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -24,7 +25,11 @@ import yaml
 from PIL import Image
 from results_file import write_result
 
-COMMAND = [sys.executable, "-m", "segdistill"]
+import segdistill.api.delivery
+import segdistill.api.studies
+import segdistill.api.training_runs  # noqa: F401 - imported before anything forks
+from segdistill.cli import build_app
+
 RUN = {
     "data": {
         "dataset": "scenes",
@@ -98,18 +103,24 @@ def main() -> None:
                 if time.monotonic() < until:
                     seconds, digest = undisturbed[victim.name]
                     cases.append(kill(victim, root, number, draws.uniform(0, seconds), digest))
-                    print(cases[-1])
+                    print(cases[-1], flush=True)
+        save(cases, options.seed)
         for fault in (break_checkpoints, fill_disk, meet_lock, send_signals):
             for case in fault(root):
                 cases.append(case)
-                print(case)
+                print(case, flush=True)
+                save(cases, options.seed)
+
+
+def save(cases: list[Case], seed: int) -> None:
+    """Write the cases so far and how many of each command were survived."""
     counts = {
         name: [sum(case.survived for case in own), len(own)]
         for name in dict.fromkeys(case.command for case in cases)
         if (own := [case for case in cases if case.command == name])
     }
-    values = {"seed": options.seed, "survived_of": counts, "cases": [asdict(c) for c in cases]}
-    print(write_result("faults", values), counts)
+    values = {"seed": seed, "survived_of": counts, "cases": [asdict(c) for c in cases]}
+    write_result("faults", values)
 
 
 RESUMED = ("--resume",)
@@ -141,44 +152,75 @@ def prepare(root: Path) -> None:
                     (root / parent).mkdir(parents=True, exist_ok=True)
                     Image.fromarray(picture).save(root / parent / f"{split}{number}.png")
     (root / "photos" / "classes.txt").write_text("low\nmiddle\nhigh\n")
-    done = call(root, "distill", "run.yaml", "--out", "trained")
-    if done.returncode:
-        sys.exit(done.stdout)
+    code, said = call(root, "distill", "run.yaml", "--out", "trained")
+    if code:
+        sys.exit(said)
 
 
-def call(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
-    return subprocess.run(
-        [*COMMAND, *words],
-        cwd=root,
-        text=True,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Program:
+    """A command in a process group of its own, forked so that it need not import anything."""
+
+    pid: int
+    output: Path
+
+    def wait(self, seconds: float = TIMEOUT_SECONDS) -> int | None:
+        """Return the exit code, None where it still runs after some seconds."""
+        until = time.monotonic() + seconds
+        while True:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            if ended:
+                return os.waitstatus_to_exitcode(status)
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.005)
+
+    def kill(self) -> None:
+        """Kill it and its workers."""
+        os.killpg(self.pid, signal.SIGKILL)
+        self.wait()
 
 
-def begin(root: Path, *words: str) -> subprocess.Popen[str]:
-    """Begin a command in a process group of its own."""
-    output = subprocess.DEVNULL
-    return subprocess.Popen(
-        [*COMMAND, *words],
-        cwd=root,
-        text=True,
-        stdout=output,
-        stderr=output,
-        start_new_session=True,
-    )
+def begin(root: Path, *words: str) -> Program:
+    """Begin a command."""
+    output = root / "output.txt"
+    pid = os.fork()
+    if pid:
+        return Program(pid, output)
+    os.setsid()
+    os.chdir(root)
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    sys.argv = ["segdistill", *words]
+    code = 1
+    try:
+        build_app()()
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def call(root: Path, *words: str) -> tuple[int | None, str]:
+    """Run a command to its end; return the exit code and what it said."""
+    program = begin(root, *words)
+    code = program.wait()
+    if code is None:
+        program.kill()
+    return code, program.output.read_text().strip()
 
 
 def measure(victim: Victim, root: Path) -> tuple[float, str]:
     """Return how long an undisturbed command takes, and the digest of its results."""
     (root / victim.name).mkdir()
     began = time.monotonic()
-    done = call(root, *_words(victim.words, f"{victim.name}/whole"))
-    if done.returncode:
-        sys.exit(f"{victim.name}: {done.stdout}")
+    code, said = call(root, *_words(victim.words, f"{victim.name}/whole"))
+    if code:
+        sys.exit(f"{victim.name}: {said}")
     return time.monotonic() - began, digest_of(root / victim.name / "whole", victim.results)
 
 
@@ -186,19 +228,15 @@ def kill(victim: Victim, root: Path, number: int, seconds: float, expected: str)
     """Kill a command after some seconds, run it again, and compare."""
     out = f"{victim.name}/killed-{number}"
     words = _words(victim.words, out)
-    process = begin(root, *words)
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    program = begin(root, *words)
+    if program.wait(seconds) is None:
+        program.kill()
     had_begun = bool(victim.again) and (root / out).exists() and any((root / out).iterdir())
     if victim.name == "pack" and (root / out).exists():
         return Case(victim.name, "SIGKILL", seconds, True, "it had ended")
-    done = call(root, *words, *(victim.again if had_begun else ()))
-    said = done.stdout.strip()[-300:]
-    if done.returncode:
-        return Case(victim.name, "SIGKILL", seconds, False, f"exit {done.returncode}: {said}")
+    code, said = call(root, *words, *(victim.again if had_begun else ()))
+    if code:
+        return Case(victim.name, "SIGKILL", seconds, False, f"exit {code}: {said[-300:]}")
     same = digest_of(root / out, victim.results) == expected
     left = [str(path.relative_to(root)) for path in leftovers(root / victim.name)]
     note = "" if same else "other results"
@@ -234,11 +272,10 @@ def break_checkpoints(root: Path) -> Iterator[Case]:
         out = f"checkpoint-{name}"
         process = begin(root, "distill", "run.yaml", "--out", out)
         _wait(lambda out=out: len([*(root / out).glob("checkpoints/step-*.pt")]) > 1)  # type: ignore[misc]
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+        process.kill()
         newest = max((root / out / "checkpoints").glob("step-*.pt"))
         newest.write_bytes(change(newest.read_bytes()))
-        done = call(root, "distill", "run.yaml", "--out", out, "--resume")
+        _, said = call(root, "distill", "run.yaml", "--out", out, "--resume")
         same = digest_of(root / out, "model.safetensors") == expected
         said = "trying the one before" in done.stdout
         yield Case(
@@ -255,16 +292,16 @@ def fill_disk(root: Path) -> Iterator[Case]:
         yield Case("distill", "disk full", None, True, "not tried: no right to mount")
         return
     try:
-        done = call(root, "distill", "run.yaml", "--out", str(small / "run"))
-        said = "No space left" in done.stdout and "Traceback" not in done.stdout
-        yield Case("distill", "disk full", None, done.returncode == 1 and said, done.stdout[-300:])
+        code, said = call(root, "distill", "run.yaml", "--out", str(small / "run"))
+        told = "No space left" in said and "Traceback" not in said
+        yield Case("distill", "disk full", None, code == 1 and told, said[-300:])
         grown = ["mount", "-o", "remount,size=200m", str(small)]
         subprocess.run(grown, capture_output=True, check=True)
         words = ("--resume",) if (small / "run" / "resolved.yaml").exists() else ()
-        done = call(root, "distill", "run.yaml", "--out", str(small / "run"), *words)
+        _, said = call(root, "distill", "run.yaml", "--out", str(small / "run"), *words)
         expected = digest_of(root / "trained", "model.safetensors")
         same = digest_of(small / "run", "model.safetensors") == expected
-        yield Case("distill", "disk full, then not", None, same, "" if same else done.stdout[-300:])
+        yield Case("distill", "disk full, then not", None, same, "" if same else said[-300:])
     finally:
         subprocess.run(["umount", str(small)], capture_output=True, check=True)
 
@@ -273,13 +310,12 @@ def meet_lock(root: Path) -> Iterator[Case]:
     """Begin a run where another is written, and two without a folder."""
     first = begin(root, "distill", "run.yaml", "--out", "locked", "training.steps=100000")
     _wait(lambda: (root / "locked" / "resolved.yaml").exists())
-    second = call(root, "distill", "run.yaml", "--out", "locked", "--resume")
-    said = f"in use by process {first.pid}" in second.stdout and second.returncode == 2
-    yield Case("distill", "folder in use", None, said, "" if said else second.stdout[-300:])
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    code, said = call(root, "distill", "run.yaml", "--out", "locked", "--resume")
+    told = f"in use by process {first.pid}" in said and code == 2
+    yield Case("distill", "folder in use", None, told, "" if told else said[-300:])
+    first.kill()
     pair = [begin(root, "distill", "run.yaml") for _ in range(2)]
-    codes = [process.wait(TIMEOUT_SECONDS) for process in pair]
+    codes = [process.wait() for process in pair]
     folders = sorted(path.name for path in (root / "runs").glob("*"))
     fine = codes == [0, 0] and folders == ["run-1", "run-2"]
     yield Case("distill", "two at once without --out", None, fine, f"{codes} {folders}")
@@ -294,10 +330,10 @@ def send_signals(root: Path) -> Iterator[Case]:
         process = begin(root, *words)
         _wait(lambda out=out: any((root / out).glob("checkpoints/step-*.pt")))  # type: ignore[misc]
         os.killpg(process.pid, number)
-        code = process.wait(TIMEOUT_SECONDS)
-        done = call(root, *words, "--resume")
+        code = process.wait()
+        _, said = call(root, *words, "--resume")
         same = digest_of(root / out, "model.safetensors") == expected
-        note = f"exit {code}" + ("" if same else done.stdout[-300:])
+        note = f"exit {code}" + ("" if same else said[-300:])
         yield Case("distill", f"{number.name} to the group", None, same and code in (0, 130), note)
 
 

@@ -133,9 +133,9 @@ def train_as_one_of_two(rank: int, folder: Path, tree: Tree) -> None:
 
 def test_two_processes_stop_together_where_one_is_told_to(small: Make, tmp_path: Path) -> None:
     config = small("training.devices=2", "training.log_every=1")
-    spawn = multiprocessing.get_context("spawn")
+    fork = multiprocessing.get_context("fork")
     pair = [
-        spawn.Process(target=train_as_one_of_two, args=(rank, tmp_path / "r", config.tree()))
+        fork.Process(target=train_as_one_of_two, args=(rank, tmp_path / "r", config.tree()))
         for rank in range(2)
     ]
     for process in pair:
