@@ -183,7 +183,7 @@ class Program:
 
 def begin(root: Path, *words: str) -> Program:
     """Begin a command."""
-    output = root / "output.txt"
+    output = root / f"output-{time.monotonic_ns()}.txt"
     pid = os.fork()
     if pid:
         return Program(pid, output)
@@ -277,10 +277,9 @@ def break_checkpoints(root: Path) -> Iterator[Case]:
         newest.write_bytes(change(newest.read_bytes()))
         _, said = call(root, "distill", "run.yaml", "--out", out, "--resume")
         same = digest_of(root / out, "model.safetensors") == expected
-        said = "trying the one before" in done.stdout
-        yield Case(
-            "distill", f"{name} checkpoint", None, same and said, "" if same else done.stdout[-300:]
-        )
+        told = "trying the one before" in said
+        note = "" if same else said[-300:]
+        yield Case("distill", f"{name} checkpoint", None, same and told, note)
 
 
 def fill_disk(root: Path) -> Iterator[Case]:
