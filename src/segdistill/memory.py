@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -78,13 +77,20 @@ def reset_peak(device: torch.device) -> None:
         _reset()
 
 
-def peak_memory_mib(device: torch.device) -> float:
-    """Return the most memory in use since the last reset: of the GPU, or of this process."""
+def peak_memory_mib(device: torch.device) -> float | None:
+    """Return the most memory in use since the last reset: of the GPU, or of this process.
+
+    None where the system does not tell (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
     highest = _resident("VmHWM")
     if highest is not None:
         return highest / 2**10
+    try:
+        import resource
+    except ImportError:
+        return None
     # ru_maxrss is in kibibytes, on macOS in bytes, and cannot be reset.
     unit = 2**20 if sys.platform == "darwin" else 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
