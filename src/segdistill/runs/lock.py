@@ -137,7 +137,7 @@ def _refusal(lock: Path, what: Path) -> str:
     if holder is None:  # it has ended just now
         return f"{what}: expected a folder that no other process writes, got one in use; try again"
     again = "wait for it, or choose another with --out"
-    if holder.host != gethostname():
+    if holder.host != gethostname() or sys.platform == "win32":
         again += f"; if that process is gone, delete {lock}"
     return (
         f"{what}: expected a folder that no other process writes, got one in use by process "
