@@ -90,16 +90,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=15, help="of each command")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--minutes", type=float, default=60.0, help="no case begins after these")
+    parser.add_argument("--minutes", type=float, default=60.0, help="no kill begins after these")
+    names = [victim.name for victim in VICTIMS]
+    parser.add_argument("--commands", nargs="+", choices=names, default=names)
     options = parser.parse_args()
-    draws, until = random.Random(options.seed), time.monotonic() + 60 * options.minutes
+    draws = random.Random(options.seed)
+    victims = [victim for victim in VICTIMS if victim.name in options.commands]
     cases: list[Case] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
         root = Path(place)
         prepare(root)
-        undisturbed = {victim.name: measure(victim, root) for victim in VICTIMS}
+        undisturbed = {victim.name: measure(victim, root) for victim in victims}
+        until = time.monotonic() + 60 * options.minutes
         for number in range(options.kills):
-            for victim in VICTIMS:
+            for victim in victims:
                 if time.monotonic() < until:
                     seconds, digest = undisturbed[victim.name]
                     cases.append(kill(victim, root, number, draws.uniform(0, seconds), digest))
