@@ -25,9 +25,8 @@ import yaml
 from PIL import Image
 from results_file import write_result
 
-import segdistill.api.delivery
-import segdistill.api.studies
-import segdistill.api.training_runs  # noqa: F401 - imported before anything forks
+import segdistill.api.export
+import segdistill.api.study  # noqa: F401 - imported before anything forks
 from segdistill.cli import build_app
 
 RUN = {

@@ -39,6 +39,22 @@ class TrainLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrepareLine:
+    """Loss of the stage before training that some losses have.
+
+    Attributes:
+        step: steps of that stage finished; the training's own are counted apart.
+        loss: of the last of them.
+        seconds: that the stage took so far.
+    """
+
+    kind: Literal["prepare"] = "prepare"
+    step: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationLine:
     """Scores after a step, fractions."""
 
@@ -49,7 +65,7 @@ class EvaluationLine:
     pixel_accuracy: float
 
 
-Line = TrainLine | EvaluationLine
+Line = TrainLine | EvaluationLine | PrepareLine
 _Line = Annotated[Line, Field(discriminator="kind")]
 
 
@@ -86,6 +102,8 @@ def flat(line: Line) -> dict[str, float]:
     if isinstance(line, TrainLine):
         parts = {f"loss/{name}": value for name, value in line.parts.items()}
         return {"loss": line.loss, "lr": line.lr} | parts
+    if isinstance(line, PrepareLine):
+        return {"prepare/loss": line.loss}
     return {
         f"{line.split}/miou": line.miou,
         f"{line.split}/pixel_accuracy": line.pixel_accuracy,
@@ -93,9 +111,14 @@ def flat(line: Line) -> dict[str, float]:
 
 
 def keep_metrics(run: Path, step: int) -> None:
-    """Take away the lines of steps after this one, which a killed run left."""
+    """Take away the lines of steps after this one, which a killed run left.
+
+    Those of the stage before training stay: it is over, or goes on to the same numbers.
+    """
     if (run / METRICS).exists():
-        write_lines(run / METRICS, [line for line in read_metrics(run) if line.step <= step])
+        lines = read_metrics(run)
+        kept = [line for line in lines if isinstance(line, PrepareLine) or line.step <= step]
+        write_lines(run / METRICS, kept)
 
 
 def train_lines(lines: Sequence[Line]) -> list[TrainLine]:
@@ -106,3 +129,8 @@ def train_lines(lines: Sequence[Line]) -> list[TrainLine]:
 def evaluation_lines(lines: Sequence[Line]) -> list[EvaluationLine]:
     """Return the lines with scores."""
     return [line for line in lines if isinstance(line, EvaluationLine)]
+
+
+def prepare_lines(lines: Sequence[Line]) -> list[PrepareLine]:
+    """Return the lines of the stage before training."""
+    return [line for line in lines if isinstance(line, PrepareLine)]

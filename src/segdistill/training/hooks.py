@@ -20,6 +20,7 @@ from segdistill.training.cohort import Step
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Note, Progress, Tell
 from segdistill.training.learner import Learner
+from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.replay import write_replay
@@ -132,6 +133,9 @@ class Hooks:
                 run.spent.own_seconds += seconds
                 run.spent.prepare_seconds += seconds
                 run.spent.add_joules(self._meter.joules())
+                due = done % self.training.log_every == 0 or done in (1, steps)
+                if due and self.fabric.is_global_zero:
+                    run.log.prepare(done, loss, seconds=run.spent.prepare_seconds)
                 stop = self.is_stopping()
                 if done % self.training.checkpoint_every == 0 or done == steps or stop:
                     self._checkpoint(0)
@@ -182,7 +186,10 @@ class Hooks:
         for run in self.runs:
             rate = run.steps_since * self._batch_size / run.seconds_since
             parts = {name: value / run.steps_since for name, value in run.sums.items()}
-            totals[run.learner.name] = sum(parts.values())
+            name = run.learner.name
+            totals[name] = minimised(parts)
+            critics = {part: value for part, value in parts.items() if is_critic(part)}
+            totals |= {f"{name} {part}".strip(): value for part, value in critics.items()}
             run.sums, run.steps_since, run.seconds_since = {}, 0, 0.0
             if self.fabric.is_global_zero:
                 run.log.train(
