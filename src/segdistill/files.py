@@ -6,8 +6,10 @@ import hashlib
 import json
 import os
 import re
+import time
 import unicodedata
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,8 @@ LEDGER = ".segdistill.jsonl"
 """What commands wrote into a folder: a line for each file, with its command and SHA-256."""
 
 _NAMED = 10  # of the files that a message lists
+_TEMPORARY = re.compile(r"\..*\.(\d+)\.tmp")
+_BEGAN = time.time()
 
 
 def write_whole(file: Path, content: bytes | str, *, made_by: str | None = None) -> None:
@@ -51,6 +55,33 @@ def move_whole(finished: Path, file: Path, *, made_by: str | None = None) -> Non
         with file.with_name(LEDGER).open("a", encoding="utf-8") as ledger:
             ledger.write(json.dumps(line) + "\n")
     finished.replace(file)
+
+
+def sweep(folder: Path) -> None:
+    """Delete the temporary files of :func:`write_whole` that killed processes left in a folder."""
+    for file in folder.glob(".*.tmp") if folder.is_dir() else ():
+        match = _TEMPORARY.fullmatch(file.name)
+        if match is None:
+            continue
+        pid = int(match[1])
+        with suppress(FileNotFoundError):
+            # In a container a new process often has the number of the one that was killed.
+            own = pid == os.getpid() and file.stat().st_mtime >= _BEGAN
+            if not own and (pid == os.getpid() or not _runs(pid)):
+                file.unlink()
+
+
+def _runs(pid: int) -> bool:
+    """Return whether a process of this number runs on this machine."""
+    if os.name == "nt":
+        return True  # os.kill would end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        pass
+    return True
 
 
 def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> None:

@@ -15,10 +15,10 @@ def test_a_new_run_gets_the_number_after_the_newest(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert choose_folder("camvid/teacher", resume=False) == Path("runs/camvid-teacher-1")
-    for name in ("camvid-teacher-1", "camvid-teacher-9", "camvid-teacher-9b", "own-3"):
+    for name in ("camvid-teacher-9", "camvid-teacher-9b", "own-3"):
         (tmp_path / "runs" / name).mkdir(parents=True)
     assert choose_folder("camvid/teacher", resume=False) == Path("runs/camvid-teacher-10")
-    assert choose_folder("camvid/teacher", resume=True) == Path("runs/camvid-teacher-9")
+    assert choose_folder("camvid/teacher", resume=True) == Path("runs/camvid-teacher-10")
     assert choose_folder("configs/own.yaml", resume=True) == Path("runs/own-3")
     assert choose_folder("configs/own.yaml", "there", resume=True) == Path("there")
     with pytest.raises(RunFolderError, match="expected a run to resume, got none"):

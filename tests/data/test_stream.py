@@ -2,13 +2,19 @@
 
 import gc
 import multiprocessing
+import os
+import re
 import resource
+import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
+from segdistill.data import stream as stream_module
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.formats.folder import folder
 from segdistill.data.formats.scenes import scenes
@@ -179,3 +185,24 @@ def test_images_of_different_sizes_share_a_batch(tree: Path) -> None:
     batch = Stream(folder(split="train", root=tree), RECIPE, 5, seed=0).batch(0)
     assert not batch.valid.all()
     assert (batch.labels[~batch.valid] == 255).all()
+
+
+@pytest.mark.parametrize(("fault", "said"), [("die", "exited|killed"), ("hang", "timed out")])
+def test_a_worker_that_dies_or_hangs_is_named_with_its_file(
+    dataset: FileDataset, monkeypatch: pytest.MonkeyPatch, fault: str, said: str
+) -> None:
+    read = stream_module.read_part
+
+    def fail(dataset: FileDataset, index: int, *given: Any, **named: Any) -> Any:
+        if index == 3 and multiprocessing.parent_process() is not None:
+            if fault == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            time.sleep(600)
+        return read(dataset, index, *given, **named)
+
+    monkeypatch.setattr(stream_module, "read_part", fail)
+    monkeypatch.setattr(stream_module, "TIMEOUT_SECONDS", 2)
+    file = dataset.root / dataset.pairs[3].image
+    with pytest.raises(RuntimeError, match=rf"({said}).* it was reading .*{re.escape(str(file))}"):
+        list(Stream(dataset, RECIPE, 4, seed=0).loader(0, 4, workers=1))
+    assert not multiprocessing.active_children()

@@ -4,15 +4,19 @@ import json
 import multiprocessing
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from lightning_fabric import Fabric
 
 from segdistill.config import StudyConfig
-from segdistill.errors import RunFolderError
+from segdistill.errors import RunFolderError, SegdistillError
 from segdistill.models import build_network, save_network
-from segdistill.runs.layout import RESULT
+from segdistill.runs.layout import FAILED, LOCK, RESULT
 from segdistill.runs.result import read_failure, read_result
 from segdistill.runs.study import (
     final_folder,
@@ -27,6 +31,7 @@ from segdistill.runs.trials import Trial, append_trial, read_trials
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import choose, run_study
 from segdistill.training.events import Event, Note, Progress
+from segdistill.training.learner import Learner
 
 Make = Callable[..., StudyConfig]
 KL = {"distill": [{"loss": "pixelwise_kl"}], "space": {}}
@@ -252,3 +257,49 @@ def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
     words = r"by SHA-256: pairs\.student\.teacher\.weights [0-9a-f]{12} \(now"
     with pytest.raises(RunFolderError, match=words):
         run_study(study, tmp_path / "study", resume=True)
+
+
+def test_a_run_that_is_given_up_stays_open_and_a_resume_trains_it(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study = small("search.trials=0", "seeds=1", "engine.retries=0")
+    run_study(study, tmp_path / "whole")
+    seed = Learner.seed
+
+    def worker_killed(learner: Learner, step: int, part: int, fabric: Fabric) -> None:
+        if learner.name == "kl" and step == 3 and (tmp_path / "study" / "final").exists():
+            raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed.")
+        seed(learner, step, part, fabric)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Learner, "seed", worker_killed)
+        with pytest.raises(SegdistillError, match=r"1 of the final runs given up.*\n.*DataLoader"):
+            run_study(study, tmp_path / "study")
+    assert not list(tmp_path.rglob(FAILED))
+    run_study(study, tmp_path / "study", resume=True)
+    assert findings(tmp_path / "study") == findings(tmp_path / "whole")
+
+
+def test_a_process_of_a_study_that_is_killed_is_replaced(small: Make, tmp_path: Path) -> None:
+    study = small("search.trials=0", "engine.processes=2", "training.steps=60")
+    killed: list[int] = []
+
+    def kill_one() -> None:
+        until = time.monotonic() + 60
+        while time.monotonic() < until and not killed:
+            for checkpoint in (tmp_path / "study").rglob("step-*.pt"):
+                lock = checkpoint.parents[1] / LOCK
+                with suppress(OSError, ValueError):
+                    pid = json.loads(lock.read_text())["pid"]
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append(pid)
+                    return
+            time.sleep(0.01)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    run_study(study, tmp_path / "study")
+    killer.join()
+    assert killed
+    run_study(small("search.trials=0", "training.steps=60"), tmp_path / "whole")
+    assert findings(tmp_path / "study") == findings(tmp_path / "whole")

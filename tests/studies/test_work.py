@@ -1,5 +1,6 @@
 """One cohort wherever it was sent: failures written down, folders to itself."""
 
+import errno
 import pickle
 import threading
 import time
@@ -13,7 +14,7 @@ from lightning_fabric import Fabric
 from segdistill.config import StudyConfig
 from segdistill.errors import DataError, RunFolderError
 from segdistill.runs.layout import FAILED
-from segdistill.runs.result import has_result, read_failure
+from segdistill.runs.result import find_end, has_result, read_failure
 from segdistill.runs.settings import has_settings
 from segdistill.runs.student import student_file
 from segdistill.studies.cohorts import Job
@@ -30,13 +31,16 @@ def job(study: StudyConfig, *methods: str) -> Job:
 
 
 def test_what_stops_a_whole_cohort_is_written_into_each_of_its_runs(
-    small: Make, tmp_path: Path
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lost = small("student={network: lraspp, backbone: mobilenetv2_035, output_stride: 3}")
-    work(job(lost, "plain", "kl"), tmp_path)
+    def refused(*given: object, **named: object) -> None:
+        raise ValueError("student: expected a tap 'deepest', got none")
+
+    monkeypatch.setattr("segdistill.training.run.build_cohort", refused)
+    assert work(job(small(), "plain", "kl"), tmp_path) == {}
     for method in ("plain", "kl"):
         folder = tmp_path / "final" / "student" / "seed-0" / method
-        assert "output_stride" in read_failure(folder).error
+        assert "expected a tap" in read_failure(folder).error
         assert has_settings(folder)
 
 
@@ -86,13 +90,38 @@ def test_a_run_that_stops_its_cohort_takes_no_other_with_it(
 
     monkeypatch.setattr(Learner, "seed", out_of_memory)
     one = job(small(), "plain", "kl", "lad")
-    work(one, tmp_path)
+    left = work(one, tmp_path)
     folder = tmp_path / one.folder
-    assert "out of memory" in read_failure(folder / "lad").error
+    assert left == {"lad": "OutOfMemoryError: CUDA out of memory"}
+    assert find_end(folder / "lad") is None
     together = {name: student_file(folder / name).read_bytes() for name in ("plain", "kl")}
     work(job(small(), "plain", "kl"), tmp_path / "without")
     for name, weights in together.items():
         assert student_file(tmp_path / "without" / one.folder / name).read_bytes() == weights
+    monkeypatch.setattr(Learner, "seed", seed)
+    assert work(one, tmp_path) == {}
+    assert has_result(folder / "lad")
+
+
+def test_what_no_method_is_to_blame_for_is_tried_again(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed, failures = Learner.seed, 2
+
+    def full_at_times(learner: Learner, step: int, part: int, fabric: Fabric) -> None:
+        nonlocal failures
+        if step == 3 and failures:
+            failures -= 1
+            raise OSError(errno.ENOSPC, "No space left on device")
+        seed(learner, step, part, fabric)
+
+    work(job(small(), "plain"), tmp_path / "whole")
+    monkeypatch.setattr(Learner, "seed", full_at_times)
+    monkeypatch.setattr("segdistill.studies.work.PAUSE_SECONDS", 0.0)
+    one = job(small(), "plain")
+    assert work(one, tmp_path / "failing", retries=2) == {}
+    files = [student_file(tmp_path / name / one.folder / "plain") for name in ("whole", "failing")]
+    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_cohort_travels_to_other_processes(small: Make) -> None:

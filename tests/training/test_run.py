@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, DataError, RunFolderError, TrainingDivergedError
 from segdistill.models import build_network, save_network
-from segdistill.runs.checkpoint import find_checkpoints
+from segdistill.runs.checkpoint import find_checkpoints, load_checkpoint, save_checkpoint
 from segdistill.runs.environment import Environment, read_environment, write_environment
 from segdistill.runs.layout import CHECKPOINTS, METRICS, RESULT, SETTINGS
 from segdistill.runs.metrics import evaluation_lines, read_metrics, train_lines
@@ -53,6 +53,16 @@ def assert_same_bits(one: Path, other: Path) -> None:
 def kill_at(step: int) -> Callable[[Event], None]:
     def tell(event: Event) -> None:
         if isinstance(event, Progress) and event.done == step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    return tell
+
+
+def kill_after_checkpoint(step: int) -> Callable[[Event], None]:
+    """Kill between the checkpoint of a step and the line of the log that is due after it."""
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress) and event.done > step:
             os.kill(os.getpid(), signal.SIGKILL)
 
     return tell
@@ -487,3 +497,39 @@ def test_unlabelled_images_fill_a_part_of_each_batch(small: Make, tmp_path: Path
     labelled = small(*words, distill=[{"loss": "intra_class_variation"}])
     run_cohort({"": labelled}, tmp_path / "labelled")
     assert read_result(run).skipped_images == ()
+
+
+def test_after_a_resume_logs_go_on_as_if_there_had_been_no_break(
+    small: Make, tmp_path: Path
+) -> None:
+    config = small("training.log_every=3", "training.checkpoint_every=2")
+    run_cohort({"": config}, tmp_path / "whole")
+    assert run_in_child(config, tmp_path / "killed", kill_after_checkpoint(2)) == -signal.SIGKILL
+    run_cohort({"": config}, tmp_path / "killed", resume=True)
+    logged = {}
+    for name in ("whole", "killed"):
+        lines = train_lines(read_metrics(tmp_path / name))
+        logged[name] = [(line.step, line.loss, line.parts) for line in lines]
+        table = (tmp_path / name / "logs" / "metrics.csv").read_text()
+        logged[f"{name}.csv"] = table
+    assert logged["whole"] == logged["killed"]
+    assert logged["whole.csv"] == logged["killed.csv"]
+    assert [step for step, *_ in logged["whole"]] == [3, 6]
+
+
+def test_images_skipped_before_a_resume_are_in_the_result(small: Make, tmp_path: Path) -> None:
+    config = small()
+    data = build_data(config)
+    data.stream.skipped[3] = "c.png: cut off"
+    taken = data.stream.skipped_images()
+    again = build_data(config).stream
+    again.restore_skipped(taken)
+    assert again.skipped == {3: "c.png: cut off"}
+    run_in_child(config, tmp_path / "run", kill_after_checkpoint(2))
+    (newest, *_) = find_checkpoints(tmp_path / "run").values()
+    state = load_checkpoint(newest) | {"skipped": taken}
+    for step, file in find_checkpoints(tmp_path / "run").items():
+        file.unlink()
+        save_checkpoint(tmp_path / "run", step, state)
+    run_cohort({"": config}, tmp_path / "run", resume=True)
+    assert read_result(tmp_path / "run").skipped_images == ("c.png: cut off",)

@@ -42,9 +42,9 @@ def test_the_loss_is_the_sum_of_the_parts_without_the_critics(tmp_path: Path) ->
 
 def test_csv_and_tensorboard_get_the_same_numbers(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard")
-    log = RunLog(tmp_path, loggers=build_loggers(tmp_path, start=0, tensorboard=True))
+    log = RunLog(tmp_path, loggers=build_loggers(tmp_path, tensorboard=True))
     write(log, 1)
     log.close()
-    header, row = (tmp_path / "logs" / "from-0" / "metrics.csv").read_text().splitlines()
+    header, row = (tmp_path / "logs" / "metrics.csv").read_text().splitlines()
     assert dict(zip(header.split(","), row.split(","), strict=True))["loss/task"] == "1.0"
     assert list((tmp_path / "tensorboard").rglob("events.out.tfevents*"))

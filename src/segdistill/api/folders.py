@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from segdistill import config as configs
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
+from segdistill.runs.lock import claim_numbered, is_first_process, newest_number
 from segdistill.runs.settings import has_settings, read_settings
 from segdistill.runs.student import run_of, student_file
 
@@ -18,7 +18,7 @@ ROOT = Path("runs")
 
 
 def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: bool) -> Path:
-    """Return where a run goes: what was asked, or ``runs/<recipe>-N``.
+    """Return where a run goes: what was asked, or ``runs/<recipe>-N``, made for it alone.
 
     Args:
         source: config file or name of a recipe.
@@ -31,17 +31,16 @@ def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: 
     if out is not None:
         return Path(out)
     stem = Path(source).stem if Path(source).suffix else str(source).replace("/", "-")
-    numbers = [
-        int(match[1])
-        for path in ROOT.glob(f"{stem}-*")
-        if (match := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
-    ]
-    if resume and not numbers:
+    newest = newest_number(ROOT, stem)
+    if resume and not newest:
         raise RunFolderError(
             f"{ROOT / stem}-N: expected a run to resume, got none; name its folder with --out, "
             "or leave out --resume"
         )
-    return ROOT / f"{stem}-{max(numbers, default=0) + (not resume)}"
+    if resume:
+        return ROOT / f"{stem}-{newest}"
+    # The other processes of a run are told by the first where it goes.
+    return claim_numbered(ROOT, stem) if is_first_process() else ROOT / f"{stem}-{newest + 1}"
 
 
 def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:

@@ -21,6 +21,7 @@ from typer.core import TyperGroup
 
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError, OverwriteError, RunFolderError, SegdistillError
+from segdistill.training.interrupts import interrupted_at_once
 
 FAILED = 1
 WRONG_USE = 2
@@ -79,7 +80,8 @@ def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            with interrupted_at_once():
+                function(*args, **kwargs)
             sys.stdout.flush()  # here, a reader that has gone is answered without a word
         except (typer.Exit, typer.Abort):
             raise

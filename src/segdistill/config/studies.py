@@ -145,7 +145,10 @@ class EngineConfig(Section):
     cpus: PositiveFloat = Field(1.0, description="ray: CPU cores reserved for a cohort")
     gpus: float = Field(0.0, ge=0.0, description="ray: GPUs reserved for a cohort")
     retries: int = Field(
-        3, ge=0, description="ray: how many times a cohort is restarted when its machine is lost"
+        3,
+        ge=0,
+        description="how many times a cohort is tried again when its machine, memory, disk or a "
+        "process fails, before its runs are left open",
     )
     memory_mib: PositiveFloat | None = Field(
         None,

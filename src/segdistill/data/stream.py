@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import multiprocessing
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from segdistill.checks import check_positive
-from segdistill.data.parts import read_part
+from segdistill.data.parts import files_of, read_part
 from segdistill.data.rare import count_pixels, rare_classes
 from segdistill.data.transforms import Recipe, Region, augment, draw_region, needs_mask
 from segdistill.errors import DataError
@@ -20,6 +22,8 @@ from segdistill.seeding import draws, torch_generator
 from segdistill.types import Batch, SegDataset
 
 _ATTEMPTS = 20
+TIMEOUT_SECONDS = 600
+"""How long a batch may take to read before the reader counts as hung: a lost network drive."""
 
 
 class Stream:
@@ -83,6 +87,7 @@ class Stream:
             )
         self._labelled_size = batch_size - unlabelled_size
         self._orders: dict[int, Tensor] = {}
+        self._reading = torch.zeros(1, dtype=torch.int64)
         self._rare = None
         if recipe.rare_class:
             pixels = count_pixels(dataset, skip_broken=on_error == "skip")
@@ -155,21 +160,60 @@ class Stream:
             DataError: an image cannot be read, in this process or in a worker.
         """
         self._share(rank, world)
+        # Of each worker the image that it reads, from 1: of this stream, of the unlabelled one.
+        reading = torch.zeros(max(workers, 1), 2, dtype=torch.int64).share_memory_()  # type: ignore[no-untyped-call]
         loader = DataLoader(
-            _Batches(self, rank, world),
+            _Batches(self, rank, world, reading),
             batch_size=None,
             sampler=range(start, stop),
             num_workers=workers,
             # Without a generator, making the iterator would draw from the global one.
             generator=torch_generator(self.seed, "loader", start),
+            worker_init_fn=_leave_signals,
+            timeout=TIMEOUT_SECONDS if workers else 0,
         )
-        for made in loader:
-            if isinstance(made, DataError):
-                raise made
-            self.skipped.update(made.skipped)
-            if self.unlabelled is not None:
-                self.unlabelled.skipped.update(made.unlabelled_skipped)
-            yield made.batch
+        others = set(multiprocessing.active_children())
+        batches = iter(loader)
+        own = set(multiprocessing.active_children()) - others
+        try:
+            for made in batches:
+                if isinstance(made, DataError):
+                    raise made
+                self.skipped.update(made.skipped)
+                if self.unlabelled is not None:
+                    self.unlabelled.skipped.update(made.unlabelled_skipped)
+                yield made.batch
+        except RuntimeError as error:
+            if "DataLoader" not in str(error):
+                raise
+            # Of a worker that died or hangs; torch says which process, but not what it read.
+            raise RuntimeError(f"{error}; it was reading {self._names(reading)}") from None
+        finally:
+            del batches  # workers that read end here, and those that hang do not
+            for worker in own:
+                worker.kill()
+
+    def _names(self, reading: Tensor) -> str:
+        """Return the images that workers have begun to read and not ended."""
+        datasets = (self.dataset, self.unlabelled.dataset if self.unlabelled else self.dataset)
+        names = []
+        for dataset, indices in zip(datasets, reading.T, strict=True):
+            for index in (int(number) - 1 for number in indices if number):
+                files = files_of(dataset, index)
+                names.append(str(files[0]) if files else f"image {index}")
+        return ", ".join(names) or "nothing"
+
+    def skipped_images(self) -> list[dict[int, str]]:
+        """Return ``skipped`` of the labelled and of the unlabelled images, for a checkpoint."""
+        second = self.unlabelled.skipped if self.unlabelled is not None else {}
+        return [dict(self.skipped), dict(second)]
+
+    def restore_skipped(self, skipped: Sequence[Mapping[int, str]]) -> None:
+        """Take over what :meth:`skipped_images` returned; call before :meth:`loader`."""
+        labelled, second = skipped
+        self.skipped.update(labelled)
+        if self.unlabelled is not None:
+            self.unlabelled.skipped.update(second)
 
     def _sample(self, step: int, position: int) -> tuple[Tensor, Tensor, Tensor]:
         drawn = self._rare.draw(self.seed, step, position) if self._rare else None
@@ -194,6 +238,7 @@ class Stream:
         self, index: int, step: int, position: int, wanted: int | None
     ) -> tuple[Tensor, Tensor, Tensor]:
         draw = (self.recipe, self.seed, step, position)
+        self._reading[0] = index + 1  # a worker's place, where the run can see it
 
         def region_of(size: tuple[int, int], mask: np.ndarray | None) -> Region:
             draws_of_sample = draws(self.seed, "augment", step, position)
@@ -226,17 +271,30 @@ class _Made(NamedTuple):
 class _Batches(Dataset[_Made | DataError]):
     """One process's batches by number, in the form that DataLoader asks for."""
 
-    def __init__(self, stream: Stream, rank: int, world: int) -> None:
-        self.stream, self.rank, self.world = stream, rank, world
+    def __init__(self, stream: Stream, rank: int, world: int, reading: Tensor) -> None:
+        self.stream, self.rank, self.world, self.reading = stream, rank, world, reading
 
     def __getitem__(self, k: int) -> _Made | DataError:
+        worker = get_worker_info()
+        own = self.reading[0 if worker is None else worker.id]
+        self.stream._reading = own[:1]
+        if self.stream.unlabelled is not None:
+            self.stream.unlabelled._reading = own[1:]
         # Returned, not raised: DataLoader would wrap the message in a worker's traceback.
         try:
             batch = self.stream.batch(k, self.rank, self.world)
         except DataError as error:
             return error
+        own.zero_()
         second = self.stream.unlabelled
         return _Made(batch, dict(self.stream.skipped), dict(second.skipped) if second else {})
+
+
+def _leave_signals(worker: int) -> None:
+    """Let a worker outlive signals to the whole job, until the run has written a checkpoint."""
+    for name in ("SIGINT", "SIGTERM", "SIGUSR1"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
 
 def _other_seed(seed: int) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +11,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from segdistill.files import inside, write_whole
 from segdistill.runs.documents import append_line, read_lines, write_lines
-from segdistill.runs.layout import METRICS
+from segdistill.runs.layout import LOGS, METRICS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,32 @@ def read_metrics(run: Path) -> list[Line]:
     """
     lines: list[Line] = read_lines(run / METRICS, _Line)  # type: ignore[arg-type]
     return lines
+
+
+def write_metrics_table(run: Path) -> None:
+    """Write every line into ``logs/metrics.csv``, whole: one table however often it resumed."""
+    rows = [{"step": line.step} | flat(line) for line in read_metrics(run)]
+    columns = dict.fromkeys(name for row in rows for name in row)
+    text = io.StringIO()
+    table = csv.DictWriter(text, list(columns), lineterminator="\n")
+    table.writeheader()
+    table.writerows(rows)
+    file = inside(run, LOGS) / "metrics.csv"
+    file.parent.mkdir(exist_ok=True)
+    write_whole(file, text.getvalue())
+
+
+def flat(line: Line) -> dict[str, float]:
+    """Return the numbers of a line by the names that tables and TensorBoard give them."""
+    if isinstance(line, TrainLine):
+        parts = {f"loss/{name}": value for name, value in line.parts.items()}
+        return {"loss": line.loss, "lr": line.lr} | parts
+    if isinstance(line, PrepareLine):
+        return {"prepare/loss": line.loss}
+    return {
+        f"{line.split}/miou": line.miou,
+        f"{line.split}/pixel_accuracy": line.pixel_accuracy,
+    }
 
 
 def keep_metrics(run: Path, step: int) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.config import EngineConfig
-from segdistill.errors import SegdistillError
 from segdistill.files import inside, write_whole
 from segdistill.runs.result import ENDS
 from segdistill.studies.cohorts import Job
@@ -18,7 +17,9 @@ from segdistill.studies.work import work
 from segdistill.training.events import Note, Tell
 
 
-def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell) -> Iterator[Job]:
+def run_ray(
+    jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
+) -> Iterator[tuple[Job, dict[str, str]]]:
     """Train cohorts as Ray tasks and yield each when its results are written.
 
     A task trains in a folder of its own machine and sends back the run folders whole; a cohort
@@ -31,9 +32,12 @@ def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
         engine: address, what a cohort needs, and how often it is begun again.
         tell: called when a cohort is done; a task itself tells nobody.
 
+    Returns:
+        Each cohort, and why, by method, for runs that were given up, such as those that were
+        lost with their machine more often than ``retries``.
+
     Raises:
         ConfigError: ray is not installed.
-        SegdistillError: a cohort was lost more often than ``retries``; the study can be resumed.
         OSError, ConfigError, RunFolderError: see :func:`segdistill.studies.work.work`.
     """
     need_ray()
@@ -49,23 +53,22 @@ def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
     )(train_away)
     try:
         running: dict[Any, Job] = {
-            task.remote(job, engine.threads, str(Path.cwd())): job for job in jobs
+            task.remote(job, engine.threads, engine.retries, str(Path.cwd())): job for job in jobs
         }
         while running:
             (done,), _ = ray.wait(list(running), num_returns=1)
             job = running.pop(done)
             try:
-                node, files = ray.get(done)
+                node, files, left = ray.get(done)
             except ray.exceptions.RayTaskError as error:
                 raise error.cause from None
             except ray.exceptions.RayError as error:
-                raise SegdistillError(
-                    f"engine: expected {job.name} to be done in {1 + engine.retries} attempts, got "
-                    f"{type(error).__name__}; look at the machines, then go on with --resume"
-                ) from None
+                why = f"{type(error).__name__} in {1 + engine.retries} attempts"
+                yield job, dict.fromkeys(job.configs, why)
+                continue
             write_files(root / job.folder, files)
             tell(Note(f"{job.name}: done on node {node[:8]}"))
-            yield job
+            yield job, left
     finally:
         for reference in running:
             ray.cancel(reference, force=True)
@@ -73,12 +76,15 @@ def run_ray(jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
             ray.shutdown()
 
 
-def train_away(job: Job, threads: int | None, home: str) -> tuple[str, dict[str, bytes]]:
-    """Train a cohort in a temporary folder; return the node and the files by relative path.
+def train_away(
+    job: Job, threads: int | None, retries: int, home: str
+) -> tuple[str, dict[str, bytes], dict[str, str]]:
+    """Train a cohort in a temporary folder; return the node, the files, and what is left open.
 
     Args:
         job: the cohort.
         threads: of torch.
+        retries: how often what no method is to blame for is tried again.
         home: working directory of the driver, which relative paths of the config mean.
     """
     import ray
@@ -86,14 +92,14 @@ def train_away(job: Job, threads: int | None, home: str) -> tuple[str, dict[str,
     if Path(home).is_dir():
         os.chdir(home)
     with tempfile.TemporaryDirectory() as place:
-        work(job, Path(place), threads=threads)
+        left = work(job, Path(place), threads=threads, retries=retries)
         folder = Path(place) / job.folder
         files = {
             str(file.relative_to(folder)): file.read_bytes()
             for file in sorted(folder.rglob("*"))
             if file.is_file() and file.suffix != ".lock"
         }
-    return ray.get_runtime_context().get_node_id(), files
+    return ray.get_runtime_context().get_node_id(), files, left
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import multiprocessing
 import os
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.queues import Queue
 from pathlib import Path
 
@@ -14,34 +16,56 @@ import torch
 
 from segdistill.config import EngineConfig
 from segdistill.studies.cohorts import Job
-from segdistill.studies.work import work
+from segdistill.studies.work import PAUSE_SECONDS, work
 from segdistill.threads import choose_threads
-from segdistill.training.events import Tell
+from segdistill.training.events import Note, Tell
 
 
 def run_local(
     jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
-) -> Iterator[Job]:
+) -> Iterator[tuple[Job, dict[str, str]]]:
     """Train cohorts on this machine and yield each when it is done.
 
-    With several processes, GPUs are dealt out among them in turn.
+    With several processes, GPUs are dealt out among them in turn. Where one is killed, such as
+    by a system that is out of memory, the cohorts that had not ended go on in new ones.
 
     Args:
         jobs: the cohorts.
         root: folder of the study.
-        engine: how many processes and threads.
+        engine: how many processes and threads, and how often a cohort is tried again.
         tell: called with what happens, where it happens in this process.
+
+    Returns:
+        Each cohort, and why, by method, for runs that were given up.
 
     Raises:
         KeyboardInterrupt, OSError, ConfigError, RunFolderError: see
             :func:`segdistill.studies.work.work`; no other cohort is begun.
     """
-    count = min(engine.processes, len(jobs))
     if engine.processes == 1:
         for job in jobs:
-            work(job, root, threads=engine.threads, tell=tell)
-            yield job
+            yield job, work(job, root, threads=engine.threads, retries=engine.retries, tell=tell)
         return
+    waiting = list(jobs)
+    for attempt in range(1 + engine.retries):
+        try:
+            for job, left in _run_pool(list(waiting), root, engine):
+                waiting.remove(job)
+                yield job, left
+        except BrokenProcessPool:
+            tell(Note(f"a process of the study was killed; {len(waiting)} cohorts go on in others"))
+            time.sleep(PAUSE_SECONDS * 2**attempt)
+        if not waiting:
+            return
+    for job in waiting:
+        yield job, dict.fromkeys(job.configs, f"its process was killed {1 + engine.retries} times")
+
+
+def _run_pool(
+    jobs: list[Job], root: Path, engine: EngineConfig
+) -> Iterator[tuple[Job, dict[str, str]]]:
+    """Train cohorts in new processes; raises BrokenProcessPool where one is killed."""
+    count = min(engine.processes, len(jobs))
     if not count:
         return
     # A forked child could not use a GPU, nor torch's threads.
@@ -53,11 +77,17 @@ def run_local(
     with ProcessPoolExecutor(
         count, mp_context=context, initializer=_begin, initargs=(places, torch.cuda.device_count())
     ) as pool:
-        running = {pool.submit(work, job, root, threads=threads): job for job in jobs}
+        running = {
+            pool.submit(work, job, root, threads=threads, retries=engine.retries): job
+            for job in jobs
+        }
         try:
             for done in as_completed(running):
-                done.result()
-                yield running[done]
+                yield running[done], done.result()
+        except KeyboardInterrupt:
+            for process in multiprocessing.active_children():  # they write checkpoints and end
+                process.terminate()
+            raise
         finally:
             pool.shutdown(cancel_futures=True)
 

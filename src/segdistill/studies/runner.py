@@ -10,9 +10,11 @@ from typing import Any
 from segdistill.catalogue import tables
 from segdistill.config import StudyConfig, check_study
 from segdistill.config.identity import differing, identity_of_study, in_words
-from segdistill.errors import ConfigError, RunFolderError
+from segdistill.errors import ConfigError, RunFolderError, SegdistillError
 from segdistill.runs.checkpoint import keep_checkpoints
 from segdistill.runs.identity import Identity, read_identity, write_identity
+from segdistill.runs.layout import LOCK
+from segdistill.runs.lock import hold_folder
 from segdistill.runs.result import find_end
 from segdistill.runs.study import (
     Choice,
@@ -70,13 +72,19 @@ def run_study(
 
     Raises:
         ConfigError: a run of the study cannot be made as configured.
-        RunFolderError: the folder holds something else, or a study that was not to be resumed.
+        RunFolderError: the folder holds something else, or a study that was not to be resumed, or
+            another process writes into it.
         KeyboardInterrupt: interrupted; it can be resumed.
         DataError, CheckpointError, TrainingDivergedError, ValueError: nothing can be trained
             as configured; found on the first steps, before the plan is written.
     """
     check_runs(study)
-    _check_folder(study, out, resume=resume)
+    with hold_folder(out):
+        _check_folder(study, out, resume=resume)
+        _run_study(study, out, dry_run, tell)
+
+
+def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> None:
     costs = _measure(study, out, tell)
     plan = describe(study, costs)
     write_plan(out, plan)
@@ -98,7 +106,7 @@ def run_study(
 def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
     """Refuse a folder that is in use."""
     begun = has_begun(out)
-    if out.exists() and not is_study(out) and any(out.iterdir()):
+    if not is_study(out) and any(entry.name != LOCK for entry in out.iterdir()):
         raise RunFolderError(f"{out}: expected a new or empty folder; choose another with --out")
     if not begun:
         return
@@ -245,6 +253,9 @@ def _execute(
         stage: what progress calls them.
         tell: called with what happens.
         counted: cohorts of the stage before these, and in all; these alone by default.
+
+    Raises:
+        SegdistillError: some runs were given up, and no method is to blame; the others ended.
     """
     open_jobs = []
     for job in jobs:
@@ -254,9 +265,18 @@ def _execute(
     run = tables.load("segdistill.studies", ENGINES[study.engine.name])
     before, total = counted or (0, len(jobs))
     done = before + len(jobs) - len(open_jobs)
-    for job in run(open_jobs, out, study.engine, tell=tell):
+    given_up: dict[Path, str] = {}
+    for job, left in run(open_jobs, out, study.engine, tell=tell):
         done += 1
-        for method in job.configs:  # two a run would fill a disk, and nothing resumes from them now
+        given_up |= {out / job.folder / method: why for method, why in left.items()}
+        # Two a run would fill a disk, and nothing resumes now from those of a run that has ended.
+        for method in job.configs.keys() - left.keys():
             keep_checkpoints(out / job.folder / method, _KEPT[job.stage])
         tell(Progress(f"study, {stage}", done, total, {}))
         yield job
+    if given_up:
+        listed = "".join(f"\n  {run_folder}: {why}" for run_folder, why in given_up.items())
+        raise SegdistillError(
+            f"study: expected every run to end, got {len(given_up)} of the {stage} given up, and "
+            f"no method is to blame; look at the machine, then go on with --resume:{listed}"
+        )

@@ -48,6 +48,7 @@ class ActiveRun:
         log: its metrics.
         spent: what it has cost so far.
         sums: of each part of the loss, since the last line of the log.
+        steps_since, seconds_since: of the cohort, since that line.
     """
 
     config: RunConfig
@@ -56,6 +57,8 @@ class ActiveRun:
     log: RunLog
     spent: Spent = field(default_factory=Spent)
     sums: dict[str, float] = field(default_factory=dict)
+    steps_since: int = 0
+    seconds_since: float = 0.0
 
     @property
     def name(self) -> str:
@@ -90,9 +93,20 @@ class ActiveRun:
 
     def state(self) -> dict[str, Any]:
         """Return what a checkpoint holds of the run."""
-        return {"learner": self.learner.state(), "spent": asdict(self.spent)}
+        return {
+            "learner": self.learner.state(),
+            "spent": asdict(self.spent),
+            "since": {
+                "sums": dict(self.sums),
+                "steps": self.steps_since,
+                "seconds": self.seconds_since,
+            },
+        }
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Take over what :meth:`state` returned."""
         self.learner.restore(state["learner"])
         self.spent = Spent(**state["spent"])
+        if since := state.get("since"):  # older checkpoints have none
+            self.sums = dict(since["sums"])
+            self.steps_since, self.seconds_since = since["steps"], since["seconds"]

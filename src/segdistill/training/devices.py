@@ -23,10 +23,11 @@ def build_fabric(config: RunConfig) -> Fabric:
     """Return the fabric that a config asks for, launched.
 
     Raises:
-        ConfigError: a GPU was asked for and there is none, or a number format that only a GPU
-            has.
+        ConfigError: a GPU was asked for and there is none, a number format that only a GPU has,
+            or a launcher began more or fewer processes than the config asks for.
     """
     training = config.training
+    _check_launched(training.devices)
     if training.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "training.device: expected a GPU for cuda, got none; use training.device=cpu"
@@ -45,6 +46,16 @@ def build_fabric(config: RunConfig) -> Fabric:
     )
     fabric.launch()
     return fabric
+
+
+def _check_launched(devices: int) -> None:
+    """Refuse a number of processes by which each would train a run of its own, or wait forever."""
+    begun = os.environ.get("WORLD_SIZE", "")
+    if begun.isdigit() and int(begun) != devices:
+        raise ConfigError(
+            f"training.devices: expected {begun}, as many as WORLD_SIZE says that the launcher "
+            f"began, got {devices}; set training.devices={begun}, or begin one process by itself"
+        )
 
 
 def describe_machine(config_hash: str | None = None) -> Environment:

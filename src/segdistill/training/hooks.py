@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from lightning_fabric import Fabric
 
 from segdistill.errors import TrainingDivergedError
@@ -21,6 +23,7 @@ from segdistill.training.learner import Learner
 from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
+from segdistill.training.replay import write_replay
 from segdistill.training.score import record_score, score_run
 
 Prune = Callable[[str, int, float], bool]
@@ -40,8 +43,9 @@ class Hooks:
         data: what it is trained on and scored on.
         fabric: device and processes.
         tell: called with what happens.
-        interrupted: signals received; training stops when there is one.
+        interrupted: signals that this process received; training stops when there is one.
         prune: asked after each score on the way.
+        keep_going: a learner that diverges leaves, and does not end the cohort.
     """
 
     def __init__(
@@ -53,15 +57,15 @@ class Hooks:
         interrupted: list[int],
         *,
         prune: Prune = never,
+        keep_going: bool = False,
     ) -> None:
         self.runs, self.data, self.fabric, self.tell = runs, data, fabric, tell
         self.learners = [run.learner for run in runs]
-        self.interrupted, self.prune = interrupted, prune
+        self.interrupted, self.prune, self.keep_going = interrupted, prune, keep_going
         self.training = runs[0].config.training
         self._batch_size = runs[0].config.data.batch_size
         self._meter = EnergyMeter(fabric.device)
         self._stage = f"training {' '.join(run.name for run in runs)}"
-        self._steps_since, self._seconds_since = 0, 0.0
 
     def before_training(self, start: int) -> None:
         """Score what a run that was killed after a checkpoint has not scored yet."""
@@ -76,21 +80,44 @@ class Hooks:
         """
         last = step.done == self.training.steps
         self._charge(step)
+        self._check_critics(step)
         if step.done % self.training.log_every == 0 or last:
             self._log(step)
         scored = self._is_scored(step.done)
         due = step.done % self.training.checkpoint_every == 0 or last or scored
-        saved = due or bool(self.interrupted)
-        if saved:
+        stopping = self.is_stopping()
+        if due or stopping:
             self._checkpoint(step.done)
         if scored:
             self._score(step.done)
         self._meter.joules()  # what scores and checkpoints took is no part of the next step
-        return not (saved and self.interrupted)  # nothing stops without its checkpoint
+        return not stopping  # a signal that came since is met after the next step
+
+    def is_stopping(self) -> bool:
+        """Return whether any process was told to stop; all of them ask at the same time."""
+        told = bool(self.interrupted)
+        if self.fabric.world_size > 1:
+            # One that left by itself would let the others wait for it forever.
+            flags = self.fabric.all_reduce(torch.tensor(float(told)), reduce_op="max")
+            told = bool(flags > 0)
+        return told
+
+    def diverged(self, learner: Learner, error: TrainingDivergedError) -> None:
+        """Let a learner that diverged leave, or end the whole cohort; its step is kept."""
+        if self.keep_going:
+            self.after_divergence(learner, error)
+        else:
+            self.stop_at_divergence(learner, error)
+
+    def stop_at_divergence(self, learner: Learner, error: TrainingDivergedError) -> None:
+        """Keep the step of a learner that diverged, and end the whole cohort."""
+        run = next(run for run in self.runs if run.learner is learner)
+        raise TrainingDivergedError(f"{error}{self._keep_step(run, error)}", step=error.step)
 
     def after_divergence(self, learner: Learner, error: TrainingDivergedError) -> None:
-        """Note that a learner diverged and leaves the cohort."""
+        """Keep the step of a learner that diverged and leaves the cohort."""
         run = next(run for run in self.runs if run.learner is learner)
+        self._keep_step(run, error)
         self.tell(Note(f"{error}; the others go on"))
         failure = Failure(error=str(error), step=error.step, **self._identity(run))
         write_failure(run.folder, failure)
@@ -109,7 +136,7 @@ class Hooks:
                 due = done % self.training.log_every == 0 or done in (1, steps)
                 if due and self.fabric.is_global_zero:
                     run.log.prepare(done, loss, seconds=run.spent.prepare_seconds)
-                stop = bool(self.interrupted)
+                stop = self.is_stopping()
                 if done % self.training.checkpoint_every == 0 or done == steps or stop:
                     self._checkpoint(0)
                 self._meter.joules()
@@ -119,6 +146,20 @@ class Hooks:
 
             prepare(run.learner, teacher, self.data.stream, fabric=self.fabric, after=after)
 
+    def _check_critics(self, step: Step) -> None:
+        """Treat a critic that ran away as its learner's divergence, before anything is saved."""
+        for learner in tuple(self.learners):
+            for part, loss in step.losses[learner.name].items():
+                if not math.isfinite(loss):
+                    error = TrainingDivergedError(
+                        f"learner {learner.name or 'student'}: expected a finite loss, got {part} "
+                        f"= {loss} at step {step.done - 1}; lower training.lr or the critic's",
+                        step=step.done - 1,
+                    )
+                    self.diverged(learner, error)
+                    self.learners.remove(learner)
+                    break
+
     def _is_scored(self, step: int) -> bool:
         """Return whether a score on the way is due after a step."""
         every = self.training.evaluate_every
@@ -126,11 +167,11 @@ class Hooks:
 
     def _charge(self, step: Step) -> None:
         """Charge each run for a step, and add up its losses."""
-        self._steps_since += 1
-        self._seconds_since += step.seconds
         joules = self._meter.joules()
         batch = step.seconds - step.teacher_seconds - sum(step.learner_seconds.values())
         for run in self.runs:
+            run.steps_since += 1
+            run.seconds_since += step.seconds
             spent, before = run.spent, run.seconds
             spent.own_seconds += step.learner_seconds[run.learner.name]
             spent.batch_seconds += batch
@@ -141,15 +182,15 @@ class Hooks:
                 run.sums[name] = run.sums.get(name, 0.0) + loss
 
     def _log(self, step: Step) -> None:
-        rate = self._steps_since * self._batch_size / self._seconds_since
-        totals = {}
+        totals, rate = {}, 0.0
         for run in self.runs:
-            parts = {name: value / self._steps_since for name, value in run.sums.items()}
+            rate = run.steps_since * self._batch_size / run.seconds_since
+            parts = {name: value / run.steps_since for name, value in run.sums.items()}
             name = run.learner.name
             totals[name] = minimised(parts)
             critics = {part: value for part, value in parts.items() if is_critic(part)}
             totals |= {f"{name} {part}".strip(): value for part, value in critics.items()}
-            run.sums = {}
+            run.sums, run.steps_since, run.seconds_since = {}, 0, 0.0
             if self.fabric.is_global_zero:
                 run.log.train(
                     step.done,
@@ -158,14 +199,17 @@ class Hooks:
                     images_per_second=rate,
                     seconds=run.seconds,
                 )
-        self._steps_since, self._seconds_since = 0, 0.0
         self.tell(Progress(self._stage, step.done, self.training.steps, totals, rate))
 
     def _checkpoint(self, step: int) -> None:
         if self.fabric.is_global_zero:
+            shared = {
+                "precision": self.fabric.strategy.precision.state_dict(),
+                "skipped": self.data.stream.skipped_images(),
+            }
             for run in self.runs:
-                precision = self.fabric.strategy.precision.state_dict()
-                save_checkpoint(run.folder, step, {**run.state(), "precision": precision})
+                save_checkpoint(run.folder, step, run.state() | shared)
+                run.log.write_table()
         self.fabric.barrier()
 
     def _score(self, step: int) -> None:
@@ -179,6 +223,14 @@ class Hooks:
                 write_pruned(run.folder, Pruned(step=step, miou=miou, **self._identity(run)))
                 self._leave(run)
                 self.learners.remove(run.learner)
+
+    def _keep_step(self, run: ActiveRun, error: TrainingDivergedError) -> str:
+        """Write the replay file, and return what to type."""
+        if error.step is None:
+            return ""
+        if write_replay(run, self.data, error.step) is None:
+            return ""
+        return f"; look at the step with: python -m segdistill.training.replay {run.folder}"
 
     def _leave(self, run: ActiveRun) -> None:
         run.log.close()

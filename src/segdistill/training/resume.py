@@ -13,7 +13,7 @@ from segdistill.files import inside
 from segdistill.runs.checkpoint import checkpoint_file, find_checkpoints, load_checkpoint
 from segdistill.runs.environment import write_environment
 from segdistill.runs.identity import Identity, read_identity, write_identity
-from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT, IDENTITY, SETTINGS
+from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT, IDENTITY, LOCK, SETTINGS
 from segdistill.runs.result import find_end, remove_result
 from segdistill.runs.settings import has_settings, read_settings, write_settings
 from segdistill.training.contents import contents_of, names_of_images
@@ -179,7 +179,7 @@ def find_start(runs: list[Path], tell: Tell) -> tuple[int, list[dict[str, Any]]]
 
 def _check_unbegun(run: Path) -> None:
     # A run killed while it made its folder leaves these, and files half written.
-    begun = {CHECKPOINTS, ENVIRONMENT, IDENTITY}
+    begun = {CHECKPOINTS, ENVIRONMENT, IDENTITY, LOCK}
     entries = {entry.name for entry in run.iterdir() if not entry.name.endswith(".tmp")}
     names = sorted(entries - begun)
     if names:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,10 @@ from segdistill.errors import ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
+from segdistill.runs.lock import hold_folder, is_first_process
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
-from segdistill.training.cohort import fit, stop, to_float
+from segdistill.training.cohort import fit, to_float
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.finish import finish, save_weights
@@ -58,7 +60,8 @@ def run_cohort(
 
     Raises:
         ConfigError: the configs do not share what a cohort shares.
-        RunFolderError: a folder holds another run, or a run and ``resume`` was not asked.
+        RunFolderError: a folder holds another run, or a run and ``resume`` was not asked, or
+            another process writes into it.
         KeyboardInterrupt: interrupted; a checkpoint was written.
         TrainingDivergedError: a loss is not finite, and ``keep_going`` was not asked; the
             last checkpoint stays.
@@ -66,7 +69,23 @@ def run_cohort(
             made.
     """
     first = _shared(configs)
-    folders = {name: inside(out, name) if name else out for name in configs}
+    with ExitStack() as held:
+        if is_first_process():
+            for folder in _folders(configs, out).values():
+                held.enter_context(hold_folder(folder))
+        return _run_cohort(configs, first, out, resume, tell, keep_going, prune)
+
+
+def _run_cohort(
+    configs: Mapping[str, RunConfig],
+    first: RunConfig,
+    out: Path,
+    resume: bool,
+    tell: Tell,
+    keep_going: bool,
+    prune: Prune,
+) -> list[Path]:
+    folders = _folders(configs, out)
     configs = {
         name: config
         for name, config in configs.items()
@@ -76,8 +95,10 @@ def run_cohort(
         tell(Note(f"{out}: this run is finished; nothing to do"))
         return list(folders.values())
 
-    # What can be refused is refused here, before any folder is made.
+    # What can be refused is refused here, before anything is written.
     fabric = build_fabric(first)
+    out = Path(fabric.broadcast(str(out)))  # where the first process claimed a number
+    folders = _folders(folders, out)
     reset_peak(fabric.device)
     data = build_data(first)
     for name in configs:
@@ -95,9 +116,10 @@ def run_cohort(
     for run, state in zip(runs, states, strict=False):
         run.restore(state)
         fabric.strategy.precision.load_state_dict(state["precision"])
+        data.stream.restore_skipped(state.get("skipped", [{}, {}]))  # older ones have none
 
     with interruptible() as interrupted:
-        hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune)
+        hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune, keep_going=keep_going)
         hooks.before_training(start)
         if teacher is not None:
             hooks.prepare(teacher)
@@ -111,21 +133,28 @@ def run_cohort(
             workers=first.data.workers,
             accumulate=first.training.accumulate,
             after=hooks.after_step,
-            diverged=hooks.after_divergence if keep_going else stop,
+            diverged=hooks.diverged,
         )
+
+        stopped = hooks.is_stopping()
 
     # Every student is saved before the first is scored, which may fail.
     if fabric.is_global_zero and done == first.training.steps:
         for run in runs:
             save_weights(run, data)
     # Also after the last step, or with no learner left: what calls may have other cohorts to train.
-    if interrupted or (runs and done < first.training.steps):
+    if stopped or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
     for run in runs:
         if fabric.is_global_zero:
             finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
+
+
+def _folders(names: Iterable[str], out: Path) -> dict[str, Path]:
+    """Return the run folder of each learner."""
+    return {name: inside(out, name) if name else out for name in names}
 
 
 def check_sample(config: RunConfig, data: Data) -> None:
@@ -147,7 +176,7 @@ def _open_run(
     if fabric.is_global_zero:
         make_folder(folder, config, data.train)
     fabric.barrier()
-    loggers = build_loggers(folder, start=start, tensorboard=config.training.tensorboard)
+    loggers = build_loggers(folder, tensorboard=config.training.tensorboard)
     return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
 
 

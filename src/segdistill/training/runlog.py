@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
+from lightning_fabric.loggers import Logger, TensorBoardLogger
 
-from segdistill.runs.layout import LOGS, TENSORBOARD
+from segdistill.runs.layout import TENSORBOARD
 from segdistill.runs.metrics import (
     EvaluationLine,
     PrepareLine,
     TrainLine,
     append_metrics,
     evaluation_lines,
+    flat,
     keep_metrics,
     prepare_lines,
     read_metrics,
+    write_metrics_table,
 )
 from segdistill.training.objective import minimised
 
@@ -82,9 +84,8 @@ class RunLog:
             seconds=seconds,
         )
         append_metrics(self._folder, line)
-        flat = {"loss": loss, "lr": lr} | {f"loss/{name}": value for name, value in parts.items()}
         for logger in self._loggers:
-            logger.log_metrics(flat, step)
+            logger.log_metrics(flat(line), step)
 
     def evaluation(self, step: int, split: str, *, miou: float, pixel_accuracy: float) -> None:
         """Write the scores after a step, unless a run that was killed has written them."""
@@ -94,23 +95,23 @@ class RunLog:
         line = EvaluationLine(step=step, split=split, miou=miou, pixel_accuracy=pixel_accuracy)
         append_metrics(self._folder, line)
         for logger in self._loggers:
-            logger.log_metrics(
-                {f"{split}/miou": miou, f"{split}/pixel_accuracy": pixel_accuracy}, step
-            )
+            logger.log_metrics(flat(line), step)
+
+    def write_table(self) -> None:
+        """Write ``logs/metrics.csv`` with the lines so far."""
+        write_metrics_table(self._folder)
 
     def close(self) -> None:
-        """Flush the loggers."""
+        """Write the table and flush the loggers."""
+        self.write_table()
         for logger in self._loggers:
             logger.finalize("success")
 
 
-def build_loggers(folder: Path, *, start: int, tensorboard: bool) -> list[Logger]:
-    """Return the Fabric loggers of a run: CSV always, TensorBoard where asked.
+def build_loggers(folder: Path, *, tensorboard: bool) -> list[Logger]:
+    """Return the Fabric loggers of a run: TensorBoard where asked.
 
     Raises:
         ModuleNotFoundError: TensorBoard was asked for and is not installed.
     """
-    loggers: list[Logger] = [CSVLogger(folder, name=LOGS, version=f"from-{start}")]
-    if tensorboard:
-        loggers.append(TensorBoardLogger(folder, name=TENSORBOARD, version=""))
-    return loggers
+    return [TensorBoardLogger(folder, name=TENSORBOARD, version="")] if tensorboard else []

@@ -24,6 +24,7 @@ from segdistill.data.pack.manifest import (
 from segdistill.data.pack.raw import PackedDataset, write_raw
 from segdistill.data.pack.tiled import TiledDataset, write_tiles
 from segdistill.errors import DataError
+from segdistill.runs.lock import hold
 from segdistill.types import SegDataset
 
 
@@ -52,14 +53,30 @@ def pack(
 
     Raises:
         DataError: the folder exists, the classes differ, or an image cannot be read.
+        RunFolderError: another process packs into it.
     """
     out = Path(out)
-    if out.exists():
-        raise DataError(f"pack: expected a new folder, got {out}, which exists; remove it first")
     if len({dataset.classes for dataset in datasets.values()}) != 1:
         raise DataError("pack: expected splits with the same classes, got others")
-    unfinished = out.with_name(f"{out.name}.partial-{os.getpid()}")
-    unfinished.mkdir(parents=True)
+    with hold(out.with_name(f".{out.name}.lock"), out):
+        if out.exists():
+            raise DataError(
+                f"pack: expected a new folder, got {out}, which exists; remove it first"
+            )
+        shutil.rmtree(_unfinished(out), ignore_errors=True)  # of a process that was killed
+        _write(datasets, out, options, compress, progress)
+    return out
+
+
+def _write(
+    datasets: Mapping[str, SegDataset],
+    out: Path,
+    options: Mapping[str, object],
+    compress: bool,
+    progress: Callable[[str, int, int], None] | None,
+) -> None:
+    unfinished = _unfinished(out)
+    unfinished.mkdir()
     write = write_tiles if compress else write_raw
     try:
         splits = {}
@@ -81,7 +98,10 @@ def pack(
     except BaseException:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
-    return out
+
+
+def _unfinished(out: Path) -> Path:
+    return out.with_name(f"{out.name}.partial")
 
 
 def open_packed(

@@ -1,0 +1,192 @@
+"""One writer for each folder: a lock file that says who writes, and goes when that process ends.
+
+A lock whose process is gone is stale, and is taken over without a word. Whether a process of
+another machine is gone cannot be seen from here, so such a lock is refused with what to delete.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from socket import gethostname
+
+from segdistill.errors import RunFolderError
+from segdistill.files import sweep
+from segdistill.runs.documents import read_document, write_tree
+from segdistill.runs.layout import CHECKPOINTS, LOCK
+
+
+@dataclass(frozen=True)
+class Writer:
+    """A lock file: the process that writes.
+
+    Attributes:
+        pid: of the process.
+        host: its machine.
+        began: when the process began, as its system says; another process may get its number.
+        since: when it took the lock, UTC.
+        command: its words.
+    """
+
+    pid: int
+    host: str
+    began: str
+    since: str
+    command: str = ""
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether it is a process of this machine that has ended."""
+        return self.host == gethostname() and began_of(self.pid) != self.began
+
+
+@contextmanager
+def hold_folder(folder: Path) -> Iterator[None]:
+    """Make a folder, unless it is there, and be the only process that writes into it.
+
+    What a killed process had half written is deleted. A folder that was made and is still
+    empty at the end is removed.
+
+    Raises:
+        RunFolderError: another process writes into it.
+    """
+    existed = folder.exists()
+    try:
+        with hold(folder / LOCK, folder):
+            sweep(folder)
+            sweep(folder / CHECKPOINTS)
+            yield
+    finally:
+        if not existed:
+            remove_empty(folder)
+
+
+@contextmanager
+def hold(lock: Path, what: Path) -> Iterator[None]:
+    """Hold a lock file for a block.
+
+    Args:
+        lock: the file.
+        what: is written meanwhile.
+
+    Raises:
+        RunFolderError: another process holds it; says which, and what to do.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    own = _this_process()
+    draft = lock.with_name(f".{lock.name}.{time.monotonic_ns()}.{own.pid}.tmp")
+    write_tree(draft, asdict(own))
+    try:
+        with _alone(lock.parent):
+            holder = _read(lock)
+            if holder is not None and holder.is_gone:
+                lock.unlink()
+            try:
+                os.link(draft, lock)  # unlike a rename, fails where there is one, on NFS as well
+            except FileExistsError:
+                raise RunFolderError(_refusal(lock, what)) from None
+    finally:
+        draft.unlink()
+    try:
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
+
+
+def began_of(pid: int) -> str:
+    """Return when a process of this machine began, in its system's words; empty if it is gone."""
+    if Path("/proc/self/stat").exists():
+        try:
+            # The name, in brackets, may hold spaces; state is the 3rd field, the start the 22nd.
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return ""
+        boot = Path("/proc/sys/kernel/random/boot_id")
+        return "" if fields[0] in "ZX" else f"{boot.read_text().strip()} {fields[19]}"
+    if sys.platform == "win32":
+        return "running"  # nothing of the standard library tells
+    asked = subprocess.run(
+        ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
+    )
+    return asked.stdout.strip()
+
+
+def _this_process() -> Writer:
+    return Writer(
+        pid=os.getpid(),
+        host=gethostname(),
+        began=began_of(os.getpid()),
+        since=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]])[:500] if sys.argv else "",
+    )
+
+
+def _read(lock: Path) -> Writer | None:
+    return read_document(lock, Writer) if lock.exists() else None
+
+
+def _refusal(lock: Path, what: Path) -> str:
+    holder = _read(lock)
+    if holder is None:  # it has ended just now
+        return f"{what}: expected a folder that no other process writes, got one in use; try again"
+    again = "wait for it, or choose another with --out"
+    if holder.host != gethostname() or sys.platform == "win32":
+        again += f"; if that process is gone, delete {lock}"
+    return (
+        f"{what}: expected a folder that no other process writes, got one in use by process "
+        f"{holder.pid} on {holder.host} since {holder.since}; {again}"
+    )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Let no other process of this machine look at a lock while it is replaced."""
+    try:
+        import fcntl
+    except ImportError:  # not on this system
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):  # a file system without locks: the link still is exclusive
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def remove_empty(folder: Path) -> None:
+    """Remove a folder in which nothing came to lie, if there is one."""
+    with suppress(OSError):
+        folder.rmdir()
+
+
+def is_first_process() -> bool:
+    """Return whether this is the process that writes, by what a launcher set in the environment."""
+    variables = ("RANK", "LOCAL_RANK", "NODE_RANK")
+    return all(os.environ.get(name, "0") == "0" for name in variables)
+
+
+def claim_numbered(root: Path, stem: str) -> Path:
+    """Make the folder ``root/stem-N`` with the next number, which no other process gets."""
+    root.mkdir(parents=True, exist_ok=True)
+    number = newest_number(root, stem)
+    while True:
+        number += 1
+        folder = root / f"{stem}-{number}"
+        with suppress(FileExistsError):
+            folder.mkdir()
+            return folder
+
+
+def newest_number(root: Path, stem: str) -> int:
+    """Return the highest number of the folders ``root/stem-N``, 0 where there is none."""
+    names = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.glob("*"))
+    return max((int(name[1]) for name in names if name), default=0)

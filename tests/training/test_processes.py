@@ -1,0 +1,146 @@
+"""Real processes: two that want one folder, launchers, and signals as schedulers send them."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+import yaml
+from tests.training.conftest import SMALL
+
+from segdistill.config import RunConfig, Tree, check
+from segdistill.errors import ConfigError, RunFolderError
+from segdistill.runs.checkpoint import find_checkpoints
+from segdistill.runs.layout import LOCK
+from segdistill.runs.lock import hold_folder
+from segdistill.runs.result import has_result
+from segdistill.training.events import Event, Progress
+from segdistill.training.run import run_cohort
+
+Make = Callable[..., RunConfig]
+COMMAND = [sys.executable, "-m", "segdistill"]
+
+
+class Programs:
+    """Command lines in a folder; what still runs at the end is killed, workers included."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.begun: list[subprocess.Popen[str]] = []
+
+    def begin(self, *words: str, **environment: str) -> subprocess.Popen[str]:
+        program = subprocess.Popen(
+            [*COMMAND, *words],
+            cwd=self.folder,
+            env=os.environ | environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.begun.append(program)
+        return program
+
+
+@pytest.fixture
+def programs(tmp_path: Path) -> Iterator[Programs]:
+    (tmp_path / "f.yaml").write_text(yaml.safe_dump(SMALL))
+    made = Programs(tmp_path)
+    yield made
+    for program in made.begun:
+        if program.poll() is None:
+            os.killpg(program.pid, signal.SIGKILL)
+        program.communicate()
+
+
+def wait_for_checkpoint(run: Path, program: subprocess.Popen[str]) -> None:
+    until = time.monotonic() + 90
+    while not find_checkpoints(run):
+        assert program.poll() is None, program.communicate()[0]
+        assert time.monotonic() < until
+        time.sleep(0.02)
+
+
+def endings(programs: Sequence[subprocess.Popen[str]]) -> list[str]:
+    return [program.communicate(timeout=90)[0] for program in programs]
+
+
+def test_two_runs_without_a_folder_get_one_each(programs: Programs) -> None:
+    pair = [programs.begin("train", "f.yaml") for _ in range(2)]
+    said = endings(pair)
+    assert [program.returncode for program in pair] == [0, 0], said
+    assert sorted(path.name for path in (programs.folder / "runs").iterdir()) == ["f-1", "f-2"]
+    assert all(has_result(programs.folder / "runs" / name) for name in ("f-1", "f-2"))
+
+
+def test_a_run_in_a_folder_that_is_being_written_is_refused(small: Make, tmp_path: Path) -> None:
+    with (
+        hold_folder(tmp_path / "r"),
+        pytest.raises(RunFolderError, match=f"in use by process {os.getpid()} on"),
+    ):
+        run_cohort({"": small()}, tmp_path / "r", resume=True)
+    run_cohort({"": small()}, tmp_path / "r", resume=True)
+    assert has_result(tmp_path / "r")
+    assert not (tmp_path / "r" / LOCK).exists()
+
+
+def test_a_launcher_of_two_processes_is_not_two_runs_of_one(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank in ("0", "1"):
+        monkeypatch.setenv("RANK", rank)
+        with pytest.raises(ConfigError, match="expected 2, as many as WORLD_SIZE says"):
+            run_cohort({"": small()}, tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
+def test_a_signal_to_the_whole_group_leaves_a_checkpoint_and_a_resume_ends_the_run(
+    programs: Programs,
+) -> None:
+    words = ("train", "f.yaml", "--out", "r", "data.workers=2", "training.steps=60")
+    program = programs.begin(*words)
+    wait_for_checkpoint(programs.folder / "r", program)
+    os.killpg(program.pid, signal.SIGTERM)  # as schedulers do: the workers get it as well
+    (said,) = endings([program])
+    assert program.returncode == 130, said
+    assert "go on with --resume" in said
+    assert not (programs.folder / "r" / LOCK).exists()
+    again = programs.begin(*words, "--resume")
+    (said,) = endings([again])
+    assert again.returncode == 0, said
+    assert has_result(programs.folder / "r")
+
+
+def train_as_one_of_two(rank: int, folder: Path, tree: Tree) -> None:
+    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
+    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": "29563", "GROUP_RANK": "0"}
+    os.environ |= {"LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
+
+    def tell(event: Event) -> None:
+        # One of the two alone is told to stop, and not the one that writes.
+        if rank == 1 and isinstance(event, Progress) and event.done == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 3"):
+        run_cohort({"": check(tree)}, folder, tell=tell)
+
+
+def test_two_processes_stop_together_where_one_is_told_to(small: Make, tmp_path: Path) -> None:
+    config = small("training.devices=2", "training.log_every=1")
+    fork = multiprocessing.get_context("fork")
+    pair = [
+        fork.Process(target=train_as_one_of_two, args=(rank, tmp_path / "r", config.tree()))
+        for rank in range(2)
+    ]
+    for process in pair:
+        process.start()
+    for process in pair:
+        process.join(120)
+    assert [process.exitcode for process in pair] == [0, 0]
+    assert 3 in find_checkpoints(tmp_path / "r")

@@ -1,0 +1,85 @@
+"""A step that diverged: named at once, kept small, and taken again by one command."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from segdistill.config import RunConfig
+from segdistill.errors import RunFolderError, TrainingDivergedError
+from segdistill.runs.checkpoint import find_checkpoints
+from segdistill.runs.layout import REPLAY
+from segdistill.training import replay as replaying
+from segdistill.training.adversary import Adversaries
+from segdistill.training.replay import replay
+from segdistill.training.run import run_cohort
+
+Make = Callable[..., RunConfig]
+
+
+def test_a_step_that_diverged_is_kept_and_diverges_again(small: Make, tmp_path: Path) -> None:
+    config = small("training.lr=1e30", "training.checkpoint_every=1")
+    with pytest.raises(
+        TrainingDivergedError, match=f"training.replay {tmp_path / 'run'}"
+    ) as raised:
+        run_cohort({"": config}, tmp_path / "run")
+    assert (tmp_path / "run" / REPLAY).stat().st_size < 20e6
+    again = replay(tmp_path / "run")
+    assert again.step == raised.value.step
+    assert again.error == str(raised.value).partition("; look at the step")[0]
+    assert again.first
+    assert max(find_checkpoints(tmp_path / "run")) <= again.step
+
+
+def test_the_command_says_the_step_and_what_broke_first(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(TrainingDivergedError):
+        run_cohort({"": small("training.lr=1e30")}, tmp_path / "run")
+    monkeypatch.setattr("sys.argv", ["replay", str(tmp_path / "run")])
+    replaying.main()
+    said = capsys.readouterr().out
+    assert "expected a finite loss" in said
+    assert "first not finite: " in said
+    assert (tmp_path / "run" / REPLAY).exists()
+
+
+def test_a_state_that_is_too_large_is_not_kept(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "MOST_MIB", 0)
+    with pytest.raises(TrainingDivergedError) as raised:
+        run_cohort({"": small("training.lr=1e30")}, tmp_path / "run")
+    assert "replay" not in str(raised.value)
+    with pytest.raises(RunFolderError, match=r"one without replay\.pt"):
+        replay(tmp_path / "run")
+
+
+def test_a_critic_that_runs_away_is_named_in_its_step_and_nothing_is_saved(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = Adversaries.update
+
+    def explode(adversaries: Adversaries, rate: float = 1.0) -> dict[str, float]:
+        return dict.fromkeys(update(adversaries, rate), float("inf"))
+
+    monkeypatch.setattr(Adversaries, "update", explode)
+    config = small("training.checkpoint_every=1", distill=[{"loss": "holistic"}])
+    with pytest.raises(TrainingDivergedError, match=r"got holistic\.critic = inf at step 0"):
+        run_cohort({"": config}, tmp_path / "run")
+    assert not find_checkpoints(tmp_path / "run")
+
+
+def test_the_divergence_of_logits_of_minus_infinity_has_its_limit() -> None:
+    from segdistill.losses import pixelwise_kl
+
+    student, teacher = torch.randn(1, 4, 2, 2), torch.randn(1, 4, 2, 2)
+    without = pixelwise_kl(student[:, :3], teacher[:, :3])
+    student[:, 3] = teacher[:, 3] = -torch.inf
+    student.requires_grad_()
+    masked = pixelwise_kl(student, teacher)
+    torch.testing.assert_close(masked, without)
+    masked.backward()
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
