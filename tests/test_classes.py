@@ -2,7 +2,7 @@
 
 import pytest
 
-from segdistill.classes import match_classes
+from segdistill.classes import match_classes, resolve_class_map
 
 
 def test_equal_names_keep_their_places() -> None:
@@ -40,3 +40,28 @@ def test_refuses_names_that_it_cannot_match(
 ) -> None:
     with pytest.raises(ValueError, match=f"classes: .*{message}"):
         match_classes(file_names, data_names)
+
+
+OWN = ("road", "Traffic Light", "car", "truck")
+
+
+def test_a_class_map_takes_names_numbers_lists_and_null() -> None:
+    given = ["car", 0, None, ["car", "truck", 1], "traffic_light"]
+    assert resolve_class_map(given, OWN, "abcde") == (2, 0, None, (2, 3, 1), 1)
+    assert resolve_class_map([1, None], (), ()) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("class_map", "own", "message"),
+    [
+        (["trock", 0], OWN, "a class of the network, got 'trock'; did you mean 'truck'"),
+        (["car", 0], (), "got 'car', and nothing says what its classes are called"),
+        ([0], OWN, r"an entry for each of the 2 classes of the data \(sky, sea\), got 1"),
+        ([[], 0], OWN, "got an empty list; write null"),
+    ],
+)
+def test_refuses_class_maps_that_do_not_fit(
+    class_map: list[int | str], own: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"class_map: .*{message}"):
+        resolve_class_map(class_map, own, ("sky", "sea"))

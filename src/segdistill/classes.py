@@ -4,6 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from segdistill.checks import nearest
+
+ClassMap = tuple[int | tuple[int, ...] | None, ...]
+"""For each class of the data, a network's: its number, several that are added, or none."""
+
+NamedClassMap = Sequence[int | str | Sequence[int | str] | None]
+"""The same as a config has it: also by name."""
+
 
 def match_classes(file_names: Sequence[str], data_names: Sequence[str]) -> tuple[int, ...]:
     """Return, for each class of the data, its number in the file, by name.
@@ -31,6 +39,59 @@ def match_classes(file_names: Sequence[str], data_names: Sequence[str]) -> tuple
             f"{_some(file_names)}; name the file's class for each of the data's in class_map"
         )
     return tuple(places[name] for name in wanted)
+
+
+def resolve_class_map(
+    class_map: NamedClassMap, file_names: Sequence[str], data_names: Sequence[str]
+) -> ClassMap:
+    """Return a class map in numbers.
+
+    Args:
+        class_map: as a config has it.
+        file_names: of the network's own classes, in the order of its logits; none where nobody
+            knows them.
+        data_names: of the dataset, in the order of its ids; none where nobody knows them.
+
+    Raises:
+        ValueError: it has not one entry for each class of the data, or names a class that the
+            network does not have, or nobody knows its names.
+    """
+    if data_names and len(class_map) != len(data_names):
+        raise ValueError(
+            f"class_map: expected an entry for each of the {len(data_names)} classes of the data "
+            f"({_some(data_names)}), got {len(class_map)}; null stands for one that the network "
+            "lacks"
+        )
+    return tuple(
+        _numbers(entry, file_names)
+        if isinstance(entry, list | tuple)
+        else _number(entry, file_names)
+        for entry in class_map
+    )
+
+
+def _numbers(entries: Sequence[int | str], file_names: Sequence[str]) -> tuple[int, ...]:
+    numbers = [_number(entry, file_names) for entry in entries]
+    if not numbers:
+        raise ValueError("class_map: expected a class or null, got an empty list; write null")
+    return tuple(number for number in numbers if number is not None)
+
+
+def _number(entry: object, file_names: Sequence[str]) -> int | None:
+    if entry is None or isinstance(entry, int):
+        return entry
+    name = str(entry)
+    if not file_names:
+        raise ValueError(
+            f"class_map: expected numbers of the network's classes, got '{name}', and nothing says "
+            "what its classes are called; write its number, from 0"
+        )
+    places = _places(file_names)
+    if _plain(name) not in places:
+        raise ValueError(
+            f"class_map: expected a class of the network, got '{name}'; {nearest(name, file_names)}"
+        )
+    return places[_plain(name)]
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:

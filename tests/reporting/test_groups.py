@@ -7,6 +7,7 @@ import pytest
 from segdistill.reporting.groups import color_of, group, panels
 from segdistill.reporting.runs import read_runs
 from segdistill.reporting.studies import read_study, study_groups
+from segdistill.runs.identity import Identity, write_identity
 
 from .folders import make_cohort, make_run, make_study
 from .sections.test_verdict import study as seeded
@@ -162,3 +163,30 @@ def test_a_mean_is_over_all_runs_or_there_is_none(tmp_path: Path) -> None:
     assert own.summary.mean_of("seconds") == 612.4
     assert own.summary.best_mean == pytest.approx(0.404)
     assert own.deviation == pytest.approx(0.0, abs=1e-9)
+
+
+def test_teachers_are_told_apart_by_their_contents_where_all_runs_know_them(
+    tmp_path: Path,
+) -> None:
+    def make(name: str, seed: int, weights: str, digest: str | None) -> Path:
+        settings = {"teacher": {"network": "fcn", "weights": weights}}
+        run = make_run(
+            tmp_path / name, name="kl", losses=["pixelwise_kl"], seed=seed, settings=settings
+        )
+        if digest is not None:
+            write_identity(run, Identity(contents={"teacher.weights": digest}))
+        return run
+
+    moved = [make("a", 0, "a/t.safetensors", "1" * 64), make("b", 1, "b/t.safetensors", "1" * 64)]
+    assert [one.seeds for one in group(read_runs(moved))] == [2]
+    replaced = [*moved, make("c", 2, "b/t.safetensors", "2" * 64)]
+    assert [one.seeds for one in group(read_runs(replaced))] == [2, 1]
+    older = [make("d", 0, "t.safetensors", None), make("e", 1, "t.safetensors", "1" * 64)]
+    assert [one.seeds for one in group(read_runs(older))] == [2]
+
+
+def test_an_extended_run_is_no_seed_of_those_that_had_all_steps(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(seed), name="plain", seed=seed) for seed in range(2)]
+    for run, extended in zip(runs, ((6,), ()), strict=True):
+        write_identity(run, Identity(extended=extended))
+    assert [one.seeds for one in group(read_runs(runs))] == [1, 1]

@@ -11,6 +11,7 @@ import pytest
 
 from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError
+from segdistill.models import build_network, save_network
 from segdistill.runs.layout import RESULT
 from segdistill.runs.result import read_failure, read_result
 from segdistill.runs.study import (
@@ -163,7 +164,8 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
     run_study(study, tmp_path / "study")
     with pytest.raises(RunFolderError, match="a study that has begun; go on with --resume"):
         run_study(study, tmp_path / "study")
-    with pytest.raises(RunFolderError, match="got another in it"):
+    words = r"got one of other: seeds \[0, 1\] \(now \[5\]\); set them back"
+    with pytest.raises(RunFolderError, match=words):
         run_study(small("seeds=[5]", "search.trials=0"), tmp_path / "study", resume=True)
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.jpg").touch()
@@ -227,3 +229,26 @@ def test_progress_counts_all_trials_of_the_study(small: Make, tmp_path: Path) ->
     run_study(small(), tmp_path, tell=said.append)
     counted = [(e.done, e.total) for e in said if isinstance(e, Progress) and "trials" in e.stage]
     assert counted == [(1, 2), (2, 2)]
+
+
+def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
+    small: Make, tmp_path: Path
+) -> None:
+    section = small().pairs["student"].teacher
+    file = tmp_path / "t.safetensors"
+
+    def write_teacher(seed: int) -> None:
+        save_network(file, build_network(section, classes=11, seed=seed), {})
+
+    write_teacher(0)
+    study = small("search.trials=0", "seeds=1", f"teacher.weights={file}")
+    run_study(study, tmp_path / "study")
+    run_study(
+        small("search.trials=0", "seeds=1", f"teacher.weights={tmp_path}/./t.safetensors"),
+        tmp_path / "study",
+        resume=True,
+    )
+    write_teacher(1)
+    words = r"by SHA-256: pairs\.student\.teacher\.weights [0-9a-f]{12} \(now"
+    with pytest.raises(RunFolderError, match=words):
+        run_study(study, tmp_path / "study", resume=True)

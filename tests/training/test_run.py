@@ -284,8 +284,9 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_pa
 
 def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Path) -> None:
     run_cohort({"": small("training.steps=1")}, tmp_path / "run")
-    with pytest.raises(RunFolderError, match=r"got another run .* choose another folder"):
-        run_cohort({"": small("training.steps=2")}, tmp_path / "run", resume=True)
+    words = r"got one of other: training\.lr 0\.02 \(now 0\.01\); .* choose another folder"
+    with pytest.raises(RunFolderError, match=words):
+        run_cohort({"": small("training.steps=1", "training.lr=0.01")}, tmp_path / "run")
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "cat.jpg").touch()
     with pytest.raises(RunFolderError, match=r"got cat\.jpg in it; choose another"):

@@ -14,6 +14,7 @@ class TaskLoss:
         about: one sentence.
         source: paper.
         settings: keys of ``training.task`` that are its own.
+        resizes: it takes logits at their own stride and resizes them itself.
         smooths: it takes ``training.label_smoothing``.
         whole_batch: it looks at all positions of the batch at once, which therefore cannot be
             computed in parts.
@@ -23,6 +24,7 @@ class TaskLoss:
     about: str
     source: str
     settings: tuple[str, ...] = ()
+    resizes: bool = False
     smooths: bool = False
     whole_batch: bool = False
 
@@ -32,6 +34,7 @@ TASK_LOSSES: dict[str, TaskLoss] = {
         target="cross_entropy:cross_entropy",
         about="Mean cross-entropy over labelled positions.",
         source="",
+        resizes=True,
         smooths=True,
     ),
     "focal": TaskLoss(

@@ -19,6 +19,7 @@ from segdistill.config.sections import (
     UnlabelledConfig,
 )
 from segdistill.config.studies import (
+    CHANGES_NO_RUN,
     MOST_SEEDS,
     PLAIN,
     EngineConfig,
@@ -34,6 +35,7 @@ from segdistill.config.trees import check_name, cohort, merge, override, parse_t
 from segdistill.yaml_text import load_yaml
 
 __all__ = [
+    "CHANGES_NO_RUN",
     "MOST_SEEDS",
     "PLAIN",
     "DataConfig",

@@ -99,6 +99,12 @@ def _nearest_backbone(name: str) -> str:
 def _check_whole(config: RunConfig) -> None:
     if config.distill and config.teacher is None:
         raise ConfigError("distill: expected a section 'teacher' beside it, got none")
+    student = config.student
+    if student.class_map is not None and "class_map" not in student.setting_names:
+        raise ConfigError(
+            f"student.class_map: expected none, since a student {student.network} learns the "
+            f"data's classes, got {list(student.class_map)}; leave it out"
+        )
     low, high = config.data.scale
     if low > high:
         raise ConfigError(f"data.scale: expected [low, high], got [{low}, {high}]")

@@ -23,7 +23,13 @@ from segdistill.catalogue.losses import LOSSES, Loss
 from segdistill.catalogue.networks import NETWORKS, SOURCES
 from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
-from segdistill.config.sections import LossConfig, NamedSection, Section, UnlabelledConfig
+from segdistill.config.sections import (
+    LossConfig,
+    NamedSection,
+    NetworkConfig,
+    Section,
+    UnlabelledConfig,
+)
 
 Row = Entry | Loss | Dataset
 
@@ -63,6 +69,8 @@ def row_model(section: type[NamedSection], row: str) -> type[NamedSection]:
         labels = {} if issubclass(section, UnlabelledConfig) else label_settings(row)
         taken |= {**image_settings(row), **labels}
         later = tuple(key for key in later_settings(row) if key in taken)
+    if issubclass(section, NetworkConfig) and "class_map" not in taken:
+        later = ("class_map",)
     fields |= {key: _as_field(setting) for key, setting in taken.items()}
     model = create_model(section.__name__, __base__=section, __doc__=found.about, **fields)
     model.setting_names = tuple(taken)

@@ -29,6 +29,9 @@ Tree = dict[str, Any]
 Count = Annotated[int, Field(ge=1)]
 """How many there are of something that must not be missing."""
 
+Natural = Annotated[int, Field(ge=0)]
+"""A number that counts from 0."""
+
 _IMAGES: dict[str, JsonValue] = {"unit": "images"}
 _PIXELS: dict[str, JsonValue] = {"unit": "px"}
 _STEPS: dict[str, JsonValue] = {"unit": "steps"}
@@ -170,6 +173,10 @@ class DataConfig(NamedSection):
     )
 
 
+ClassMap = tuple[Natural | str | tuple[Natural | str, ...] | None, ...]
+"""For each class of the dataset, that of a network, by number or name."""
+
+
 class NetworkConfig(NamedSection):
     """A teacher or a student."""
 
@@ -184,6 +191,12 @@ class NetworkConfig(NamedSection):
     )
     taps: dict[str, str] = Field(
         {}, description="names for inner maps: tap name to module path (segdistill list taps)"
+    )
+    class_map: ClassMap | None = Field(
+        None,
+        description="of a teacher, its class for each class of the dataset: its number or name, "
+        "several whose probabilities are added, or null for one that it lacks; null: they are "
+        "the same",
     )
 
 
@@ -393,12 +406,18 @@ class RunConfig(Section):
         return tree
 
     def hash(self) -> str:
-        """Return 12 hexadecimal digits of all that changes the result of the run."""
+        """Return 12 hexadecimal digits of all that changes the result of the run.
+
+        Places count here and contents do not; whether a run goes on is decided by
+        :func:`segdistill.config.identity.identity_of`.
+        """
         tree = self.tree()
         for section, key in _RESULT_DOES_NOT_DEPEND_ON:
             tree[section].pop(key)
-        for key in self.data.left_out():
-            tree["data"].pop(key)
+        for name in ("data", "teacher", "student"):
+            named: NamedSection | None = getattr(self, name)
+            for key in named.left_out() if named is not None else ():
+                tree[name].pop(key)
         for key in _LATER_IN_TRAINING:
             if getattr(self.training, key) == TrainingConfig.model_fields[key].default:
                 tree["training"].pop(key)

@@ -80,6 +80,13 @@ def name_of(dataset: SegDataset, index: int) -> str:
     return dataset.names[index] if isinstance(dataset, TiledDataset) else dataset[index].name
 
 
+def file_names(dataset: SegDataset) -> list[str] | None:
+    """Return the names of all samples, None where there are no files that have them."""
+    if not isinstance(_whole(dataset), FileDataset | TiledDataset):
+        return None
+    return [name_of(dataset, index) for index in range(len(dataset))]
+
+
 def files_of(dataset: SegDataset, index: int) -> list[Path]:
     """Return the image and mask file of one sample, none where it has no files of its own."""
     dataset, index = _source(dataset, index)

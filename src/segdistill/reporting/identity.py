@@ -42,7 +42,9 @@ def conditions(run: Run) -> dict[str, Any]:
         for key, value in (run.settings.get(section) or {}).items():
             if key not in left_out:
                 found[f"{section}.{key}"] = value
-    return found
+    if run.extended:
+        found["training.extended"] = list(run.extended)
+    return found | _contents(run, "data") | _contents(run, "student")
 
 
 def method(run: Run) -> dict[str, Any]:
@@ -54,7 +56,17 @@ def method(run: Run) -> dict[str, Any]:
     if not terms:
         return {"distill": run.method, "name": "" if run.settings else run.result.name}
     teacher = run.settings.get("teacher") or {}
-    return {"distill": terms} | {f"teacher.{key}": value for key, value in teacher.items()}
+    named = {f"teacher.{key}": value for key, value in teacher.items()}
+    return {"distill": terms} | named | _contents(run, "teacher")
+
+
+def _contents(run: Run, section: str) -> dict[str, str]:
+    """Return what is known of a section's files: one content is one file, wherever it lies."""
+    return {
+        path.replace(".network", ".source"): f"sha256 {digest[:12]}"
+        for path, digest in run.contents.items()
+        if path.startswith(f"{section}.")
+    }
 
 
 def measured(run: Run) -> dict[str, Any]:

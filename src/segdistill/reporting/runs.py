@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from segdistill.errors import RunFolderError
 from segdistill.runs.confusion import Confusion, read_confusion
 from segdistill.runs.environment import Environment, read_environment
+from segdistill.runs.identity import read_identity
 from segdistill.runs.metrics import Line, read_metrics
 from segdistill.runs.pictures import Kind, find_pictures
 from segdistill.runs.result import Result, read_result
@@ -33,6 +34,9 @@ class Run:
         settings: the same, parsed.
         environment: the machine and the libraries.
         pictures: files of the predictions that were kept, by image and kind.
+        contents: SHA-256 of the files that its config names, by key; none where a run of the
+            report does not know its own.
+        extended: numbers of steps at which it had ended before it was given more.
     """
 
     folder: Path
@@ -45,6 +49,8 @@ class Run:
     settings: Mapping[str, Any]
     environment: Environment
     pictures: Mapping[str, Mapping[Kind, Path]]
+    contents: Mapping[str, str] = field(default_factory=dict)
+    extended: tuple[int, ...] = ()
 
     @property
     def method(self) -> str:
@@ -86,6 +92,8 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     settings = [read_settings(folder) if has_settings(folder) else {} for folder in folders]
     teachers = [tree.get("teacher") for tree in settings]
     weights = [Path(tree["weights"]) for tree in teachers if tree and tree.get("weights")]
+    identities = [read_identity(folder) for folder in folders]
+    known = all(identities)
     learnt_from = {run_of(file).resolve() for file in weights}
     runs = [
         Run(
@@ -99,8 +107,10 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
             settings=settings[place],
             environment=read_environment(folder),
             pictures=find_pictures(folder),
+            contents=identity.contents if identity is not None and known else {},
+            extended=identity.extended if identity is not None else (),
         )
-        for place, folder in enumerate(folders)
+        for place, (folder, identity) in enumerate(zip(folders, identities, strict=True))
     ]
     return sorted(runs, key=lambda run: not run.teacher)
 

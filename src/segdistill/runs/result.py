@@ -15,7 +15,15 @@ from segdistill.runs.documents import (
     write_document,
     write_tree,
 )
-from segdistill.runs.layout import COST, FAILED, PRUNED, RESULT
+from segdistill.runs.layout import (
+    CONFUSION_PICTURE,
+    COST,
+    FAILED,
+    METRICS_PICTURE,
+    PRUNED,
+    REPORT,
+    RESULT,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,6 +194,15 @@ def write_result(run: Path, result: Result) -> None:
     write_tree(run / RESULT, values)
     if result.cost is not None:
         write_cost(run, result.cost)
+
+
+def remove_result(run: Path) -> None:
+    """Delete the result of a run that goes on, and the pictures and page made of it.
+
+    The student stays until the run has another.
+    """
+    for name in (REPORT, METRICS_PICTURE, CONFUSION_PICTURE, RESULT):
+        (run / name).unlink(missing_ok=True)
 
 
 def read_result(run: Path) -> Result:

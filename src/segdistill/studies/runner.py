@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from segdistill.catalogue import tables
-from segdistill.config import StudyConfig
-from segdistill.errors import RunFolderError
+from segdistill.config import StudyConfig, check_study
+from segdistill.config.identity import differing, identity_of_study, in_words
+from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.checkpoint import keep_checkpoints
+from segdistill.runs.identity import Identity, read_identity, write_identity
 from segdistill.runs.result import find_end
 from segdistill.runs.study import (
     Choice,
@@ -35,8 +38,10 @@ from segdistill.studies.runs import base_config
 from segdistill.studies.search import check_runs, suggest_round
 from segdistill.studies.trials import best_trial
 from segdistill.studies.work import limit_threads
+from segdistill.training.contents import contents_of
 from segdistill.training.events import Note, Progress, Tell, silent
 from segdistill.training.measure import measure_cohort
+from segdistill.training.resume import check_contents
 
 ENGINES = {"local": "local:run_local", "ray": "cluster:run_ray"}
 """Where cohorts run, by the name in a study file."""
@@ -78,6 +83,7 @@ def run_study(
     tell(Note(summarize(plan)))
     if dry_run:
         return
+    write_identity(out, Identity(contents=_contents(study)))
     _search(study, out, costs, tell)
     chosen = choose(study, out)
     jobs = []
@@ -94,14 +100,31 @@ def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
     begun = has_begun(out)
     if out.exists() and not is_study(out) and any(out.iterdir()):
         raise RunFolderError(f"{out}: expected a new or empty folder; choose another with --out")
-    if begun and read_plan(out).hash != study.hash():
+    if not begun:
+        return
+    if read_plan(out).hash != study.hash() and not _same(study, out):
+        changed = differing(_identity_in(out), identity_of_study(study))
         raise RunFolderError(
-            f"{out}: expected the study {study.hash()}, got another in it; choose another folder"
+            f"{out}: expected the study of the same settings, got one of other: "
+            f"{in_words(changed) or 'another plan'}; set them back, or choose another folder"
         )
-    if begun and not resume:
+    known = read_identity(out)
+    if known is not None:
+        check_contents(out, known.contents, _contents(study))
+    if not resume:
         raise RunFolderError(
             f"{out}: expected a new folder, got a study that has begun; go on with --resume"
         )
+
+
+def _contents(study: StudyConfig) -> dict[str, str]:
+    """Return the SHA-256 of the files of each pair, by the key that names them."""
+    method = next(method for method in study.methods if study.methods[method].distill)
+    return {
+        f"pairs.{pair}.{key}": digest
+        for pair in study.pairs
+        for key, digest in contents_of(base_config(study, pair, method)).items()
+    }
 
 
 def _measure(study: StudyConfig, out: Path, tell: Tell) -> Costs:
@@ -130,11 +153,19 @@ def _at_once(study: StudyConfig) -> int:
 
 
 def _same(study: StudyConfig, out: Path) -> bool:
-    """Return whether a folder holds this study, whatever its engine."""
-    if not is_study(out):
-        return False
-    own, other = study.tree(), read_study_settings(out)
-    return {**own, "engine": None} == {**other, "engine": None}
+    """Return whether a folder holds this study, whatever its engine and wherever its files."""
+    return is_study(out) and _identity_in(out) == identity_of_study(study)
+
+
+def _identity_in(out: Path) -> dict[str, Any]:
+    """Return the identity of the study in a folder."""
+    try:
+        return identity_of_study(check_study(read_study_settings(out)))
+    except ConfigError as error:
+        raise RunFolderError(
+            f"{out}: expected a study that this release reads, got one of another: {error}; choose "
+            "another folder with --out"
+        ) from None
 
 
 def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:

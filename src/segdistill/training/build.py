@@ -15,7 +15,7 @@ from segdistill.data.carving import HOLDOUT, Subset, carve
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.rare import count_pixels
 from segdistill.errors import CheckpointError, DataError
-from segdistill.models import build_network
+from segdistill.models import Adapter, build_network
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import describe
 from segdistill.runs.student import Student, write_student
@@ -200,6 +200,10 @@ def save_student(file: Path, network: nn.Module, config: RunConfig, classes: Cla
     section = config.tree()["student"] | {"weights": None, "backbone_weights": None}
     if "pretrained" in section:
         section["pretrained"] = False
+    if section["class_map"] is None:
+        del section["class_map"]
+    elif isinstance(network, Adapter):  # by number: the file's classes are the data's now
+        section["class_map"] = network.class_map
     student = Student(section, classes.names, classes.colors, config.hash())
     write_student(file, network, student)
 

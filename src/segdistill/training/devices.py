@@ -16,6 +16,7 @@ from segdistill.config import RunConfig
 from segdistill.config.checking import check_precision
 from segdistill.errors import ConfigError
 from segdistill.runs.environment import Environment
+from segdistill.threads import choose_threads
 
 
 def build_fabric(config: RunConfig) -> Fabric:
@@ -33,6 +34,7 @@ def build_fabric(config: RunConfig) -> Fabric:
     cuda = training.device != "cpu" and torch.cuda.is_available()
     if not cuda:
         check_precision(training.precision)
+    torch.set_num_threads(choose_threads(torch.get_num_threads()))
     if cuda and training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)

@@ -17,6 +17,7 @@ from segdistill.losses import Projector, resize_like
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
+from segdistill.upsampling import argmax_at
 
 
 class TaskLoss(nn.Module):
@@ -80,7 +81,8 @@ class TaskLoss(nn.Module):
             logits ``(N, K, h, w)``; labels ``(N, H, W)``; result ``()``.
         """
         labels, whole = self._taught(labels), self._taught(labels if whole is None else whole)
-        logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
+        if not self.row.resizes:
+            logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
         settings: dict[str, Any] = {key: getattr(self.config, key) for key in self.row.settings}
         if self.row.smooths:
             settings["smoothing"] = self.smoothing
@@ -140,7 +142,7 @@ def with_teacher_labels(batch: Batch, logits: Tensor) -> Batch:
         logits ``(N, K, h, w)``.
     """
     size = batch.labels.shape[-2:]
-    predicted = F.interpolate(logits.float(), size=size, mode="bilinear").argmax(dim=1)
+    predicted = argmax_at(logits.float(), (size[0], size[1])).to(batch.labels.dtype)
     predicted = predicted.masked_fill(~batch.valid, IGNORE_INDEX)
     without = _without_labels(batch)
     return batch._replace(labels=torch.where(without, predicted, batch.labels))

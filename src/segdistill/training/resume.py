@@ -2,57 +2,160 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from segdistill.config import RunConfig
-from segdistill.errors import CheckpointError, RunFolderError
+from segdistill.config import RunConfig, check
+from segdistill.config.identity import STEPS, differing, identity_of, in_words, other_settings
+from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.files import inside
 from segdistill.runs.checkpoint import checkpoint_file, find_checkpoints, load_checkpoint
-from segdistill.runs.environment import read_environment, write_environment
-from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT
-from segdistill.runs.result import find_end
-from segdistill.runs.settings import has_settings, write_settings
+from segdistill.runs.environment import write_environment
+from segdistill.runs.identity import Identity, read_identity, write_identity
+from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT, IDENTITY, SETTINGS
+from segdistill.runs.result import find_end, remove_result
+from segdistill.runs.settings import has_settings, read_settings, write_settings
+from segdistill.training.contents import contents_of, names_of_images
 from segdistill.training.devices import describe_machine
-from segdistill.training.events import Note, Tell
+from segdistill.training.events import Note, Tell, silent
+from segdistill.training.optim import learning_rate
+from segdistill.types import SegDataset
 
 
-def check_folder(run: Path, config: RunConfig, *, resume: bool) -> None:
+def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = silent) -> bool:
     """Refuse a folder that holds anything but this run, interrupted or finished.
 
+    A run is the same where its identity is (:func:`segdistill.config.identity.identity_of`) and
+    the contents of its files are: data that moved, another device or another evaluation are no
+    other run. One of fewer steps is extended by ``resume``.
+
+    Args:
+        run: the folder.
+        config: what is to be trained in it.
+        resume: go on with an interrupted run, or with a finished one that gets more steps.
+        tell: hears what changed all the same.
+
+    Returns:
+        Whether there is something to train: False for a finished run.
+
     Raises:
-        RunFolderError: it holds other files, another run, or an unfinished one that was not
-            to be resumed.
+        RunFolderError: it holds other files, another run (its keys and values are named), one
+            whose files were replaced since, or an unfinished one that was not to be resumed.
     """
     if not run.exists():
-        return
+        return True
     if not has_settings(run):
-        # A run killed while it made its folder leaves these, and files half written.
-        begun = {CHECKPOINTS, ENVIRONMENT}
-        entries = {entry.name for entry in run.iterdir() if not entry.name.endswith(".tmp")}
-        names = sorted(entries - begun)
-        if not names:
-            return
+        _check_unbegun(run)
+        return True
+    before, end = _read_config(run), find_end(run)
+    changed = differing(identity_of(before), identity_of(config))
+    steps = changed.pop(STEPS, None)
+    raised = steps is not None and steps[1] > steps[0]
+    more = raised and end in (None, "done")  # one that failed or was pruned is not tried again
+    if steps is not None and not raised:
+        changed[STEPS] = steps
+    if changed:
         raise RunFolderError(
-            f"{run}: expected a new or empty folder, got {', '.join(names[:3])} in it; "
-            "choose another with --out"
+            f"{run}: expected the run of the same settings, got one of other: "
+            f"{in_words(changed)}; set them back, or choose another folder with --out"
         )
-    other = read_environment(run).config_hash
-    if other != config.hash():
+    known = read_identity(run)
+    if known is not None:
+        check_contents(run, known.contents, contents_of(config))
+    if more and not resume:
         raise RunFolderError(
-            f"{run}: expected the run {config.hash()}, got another run {other} in it; "
-            "choose another folder with --out"
+            f"{run}: expected a new folder, got this run with {STEPS} {before.training.steps} "
+            f"(now {config.training.steps}); extend it with --resume, or choose another folder "
+            "with --out"
         )
-    if not resume and find_end(run) is None:
+    if end is None and not resume:
         raise RunFolderError(
             f"{run}: expected a new folder, got an unfinished run; "
             "go on with --resume, or choose another folder with --out"
         )
+    if end is not None and not more:
+        _tell_unused(run, before, config, tell)
+        return False
+    if known is None:
+        tell(
+            Note(
+                f"{run}: begun by an older segdistill, which kept no hashes of files; weights "
+                "and code are taken to be those that it began with"
+            )
+        )
+    others = {
+        path: values
+        for path, values in other_settings(before, config).items()
+        if path != STEPS and not path.startswith("evaluation.")
+    }
+    if others:
+        tell(Note(f"{run}: the same run with another {in_words(others)}"))
+    if more:
+        tell(Note(_extension(run, before, config)))
+    return True
 
 
-def make_folder(run: Path, config: RunConfig) -> None:
-    """Make the folder with the resolved config, its hash and the machine."""
+def check_data(run: Path, train: SegDataset) -> None:
+    """Refuse data whose classes or training images are not those that a run began with.
+
+    Raises:
+        RunFolderError: they are others; both are named.
+    """
+    known = read_identity(run)
+    if known is None or known.classes is None:
+        return
+    names = tuple(train.classes.names)
+    if known.classes != names:
+        raise RunFolderError(
+            f"{run}: expected the classes that the run began with ({', '.join(known.classes)}), "
+            f"got {', '.join(names)}; restore their order, or choose another folder with --out"
+        )
+    check_contents(run, known.contents, names_of_images(train))
+
+
+def check_contents(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
+    """Refuse files that were replaced since a run or study began.
+
+    Args:
+        folder: of the run or study.
+        before: SHA-256 by key, as they were.
+        now: as they are; keys that were not known before are not compared.
+
+    Raises:
+        RunFolderError: names the keys, and both hashes.
+    """
+    replaced = [key for key, digest in now.items() if before.get(key, digest) != digest]
+    if replaced:
+        words = [f"{key} {before[key][:12]} (now {now[key][:12]})" for key in replaced]
+        raise RunFolderError(
+            f"{folder}: expected the contents that it began with, got others, by SHA-256: "
+            f"{', '.join(words)}; restore them, or choose another folder with --out"
+        )
+
+
+def make_folder(run: Path, config: RunConfig, train: SegDataset | None = None) -> None:
+    """Make the folder with the resolved config, its hash, its identity and the machine.
+
+    Args:
+        run: the folder; one that is extended loses its result, which comes again at the end.
+        config: of the run.
+        train: what it is trained on, where that was opened.
+    """
     inside(run, CHECKPOINTS).mkdir(parents=True, exist_ok=True)
+    known = read_identity(run) or Identity()
+    extended = known.extended
+    if has_settings(run) and max(find_checkpoints(run), default=0):
+        steps = _read_config(run).training.steps
+        if config.training.steps > steps:
+            extended = tuple(dict.fromkeys((*extended, steps)))
+            remove_result(run)
+    contents = {**known.contents, **contents_of(config)}
+    classes = known.classes
+    if train is not None:
+        contents |= names_of_images(train)
+        classes = tuple(train.classes.names)
+    write_identity(run, Identity(contents=contents, classes=classes, extended=extended))
     write_environment(run, describe_machine(config.hash()))
     write_settings(run, config.tree())
 
@@ -72,3 +175,53 @@ def find_start(runs: list[Path], tell: Tell) -> tuple[int, list[dict[str, Any]]]
         return step, states
     tell(Note("no whole checkpoint to resume from; starting at step 0"))
     return 0, []
+
+
+def _check_unbegun(run: Path) -> None:
+    # A run killed while it made its folder leaves these, and files half written.
+    begun = {CHECKPOINTS, ENVIRONMENT, IDENTITY}
+    entries = {entry.name for entry in run.iterdir() if not entry.name.endswith(".tmp")}
+    names = sorted(entries - begun)
+    if names:
+        raise RunFolderError(
+            f"{run}: expected a new or empty folder, got {', '.join(names[:3])} in it; "
+            "choose another with --out"
+        )
+
+
+def _read_config(run: Path) -> RunConfig:
+    """Return the config of a run folder; one of an older release has today's defaults."""
+    try:
+        return check(read_settings(run))
+    except ConfigError as error:
+        raise RunFolderError(
+            f"{run}: expected a {SETTINGS} that this release reads, got one of another: {error}; "
+            "choose another folder with --out"
+        ) from None
+
+
+def _tell_unused(run: Path, before: RunConfig, config: RunConfig, tell: Tell) -> None:
+    """Say which changed settings a finished run has no use for."""
+    scored = {
+        path: values
+        for path, values in other_settings(before, config).items()
+        if path.startswith("evaluation.")
+    }
+    if scored:
+        tell(
+            Note(
+                f"{run}: finished and scored with another {in_words(scored)}; score it again with "
+                "segdistill evaluate"
+            )
+        )
+
+
+def _extension(run: Path, before: RunConfig, config: RunConfig) -> str:
+    old, new = before.training.steps, config.training.steps
+    step = max(find_checkpoints(run), default=0)
+    rates = [learning_rate(min(step, c.training.steps), c.training) for c in (before, config)]
+    return (
+        f"{run}: extended from {old} to {new} steps; from step {step} on the learning rate is that "
+        f"of a run of {new} (there {rates[1]:.3g}, before {rates[0]:.3g}), so it ends elsewhere "
+        f"than a run that had {new} from the start"
+    )

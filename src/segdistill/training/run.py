@@ -14,7 +14,6 @@ from segdistill.errors import ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
-from segdistill.runs.result import find_end
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
 from segdistill.training.cohort import fit, stop, to_float
@@ -24,7 +23,7 @@ from segdistill.training.finish import finish, save_weights
 from segdistill.training.hooks import Hooks, Prune, never
 from segdistill.training.interrupts import interruptible
 from segdistill.training.learner import Learner
-from segdistill.training.resume import check_folder, find_start, make_folder
+from segdistill.training.resume import check_data, check_folder, find_start, make_folder
 from segdistill.training.runlog import RunLog, build_loggers
 from segdistill.training.sharing import shared
 
@@ -68,9 +67,11 @@ def run_cohort(
     """
     first = _shared(configs)
     folders = {name: inside(out, name) if name else out for name in configs}
-    for name, config in configs.items():
-        check_folder(folders[name], config, resume=resume)
-    configs = {name: config for name, config in configs.items() if not find_end(folders[name])}
+    configs = {
+        name: config
+        for name, config in configs.items()
+        if check_folder(folders[name], config, resume=resume, tell=tell)
+    }
     if not configs:
         tell(Note(f"{out}: this run is finished; nothing to do"))
         return list(folders.values())
@@ -79,6 +80,8 @@ def run_cohort(
     fabric = build_fabric(first)
     reset_peak(fabric.device)
     data = build_data(first)
+    for name in configs:
+        check_data(folders[name], data.train)
     if not resume:
         check_sample(first, data)
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
@@ -88,7 +91,7 @@ def run_cohort(
         start, states = find_start([folders[name] for name in configs], tell)
     runs = []
     for learner, config in zip(learners, configs.values(), strict=True):
-        runs.append(_open_run(learner, config, folders[learner.name], start, fabric))
+        runs.append(_open_run(learner, config, folders[learner.name], start, data, fabric))
     for run, state in zip(runs, states, strict=False):
         run.restore(state)
         fabric.strategy.precision.load_state_dict(state["precision"])
@@ -138,11 +141,11 @@ def check_sample(config: RunConfig, data: Data) -> None:
 
 
 def _open_run(
-    learner: Learner, config: RunConfig, folder: Path, start: int, fabric: Fabric
+    learner: Learner, config: RunConfig, folder: Path, start: int, data: Data, fabric: Fabric
 ) -> ActiveRun:
     """Make the run's folder and open its log."""
     if fabric.is_global_zero:
-        make_folder(folder, config)
+        make_folder(folder, config, data.train)
     fabric.barrier()
     loggers = build_loggers(folder, start=start, tensorboard=config.training.tensorboard)
     return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
@@ -159,7 +162,9 @@ def prepare_cohort(
     section = next(iter(configs.values())).teacher
     unread = section is not None and section.weights is None
     if teacher and section and unread and not section.network.startswith("file:"):
-        tell(Note("teacher: no weights were given, so it knows what its own library loads"))
+        ours = ":" not in section.network
+        known = "is random, or its head is; set teacher.weights" if ours else "knows what it loads"
+        tell(Note(f"teacher: no weights were given, so it {known}"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
             if term.inserted:

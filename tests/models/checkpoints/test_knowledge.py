@@ -149,3 +149,17 @@ def test_a_class_map_is_the_last_word(tmp_path: Path) -> None:
     settings = LRASPP | {"weights": path, "class_map": [2, 2, 0]}
     built = build_network(settings, classes=3, class_names=["vehicle", "bus", "street"])
     assert_close(logits(built), logits(network)[:, [2, 2, 0]])
+
+
+def test_a_teacher_of_ours_is_mapped_by_name_merged_and_lacking(tmp_path: Path) -> None:
+    path, network = saved(tmp_path, FCN, NAMES)
+    class_map = ["car", ["road", "sky"], None, 1]
+    settings = FCN | {"weights": path, "class_map": class_map}
+    built = build_network(settings, classes=4, class_names=["vehicle", "rest", "tree", "air"])
+    own, mapped = logits(network), logits(built)
+    assert_close(mapped[:, 0], own[:, NAMES.index("car")])
+    places = [NAMES.index("road"), NAMES.index("sky")]
+    assert_close(mapped[:, 1], own[:, places].exp().sum(dim=1).log())
+    assert (mapped[:, 2] < own.amin(dim=1)).all()
+    assert_close(mapped[:, 3], own[:, 1])
+    assert {"backbone", "head", "logits"} <= set(built.taps)

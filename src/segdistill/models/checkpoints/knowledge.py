@@ -89,7 +89,7 @@ def _class_part(
     network: nn.Module, checkpoint: Checkpoint, request: Request, prefix: str
 ) -> ClassPart:
     """Compare class names; a class map of the config is the last word."""
-    mapped = isinstance(network, Adapter) and network.class_map is not None
+    mapped = request.settings.get("class_map") is not None
     if mapped or not checkpoint.classes or not request.class_names:
         return ClassPart()
     try:

@@ -13,9 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import nearest
+from segdistill.classes import ClassMap
 from segdistill.models.inputs import check_images
 from segdistill.models.taps import as_map
 from segdistill.types import SegOutput
+
+_BELOW = 10.0
+"""How far below all others the logit of a class lies that the network lacks: 5e-5 of the
+probability of the least likely one."""
 
 
 class Adapter(nn.Module):
@@ -33,7 +38,9 @@ class Adapter(nn.Module):
         mean: of the normalisation, RGB in [0, 1]; None where the network normalises.
         std: standard deviation in the same scale.
         divisor: images are padded at the right and at the bottom until it divides their sides.
-        class_map: for each class of the dataset, that of the network; None where they are equal.
+        class_map: for each class of the dataset, the network's: its number, several numbers
+            whose probabilities are added, or None for a class that the network lacks; None
+            alone where they are equal.
         taps: tap name to module path inside the network.
 
     Shape:
@@ -47,7 +54,6 @@ class Adapter(nn.Module):
 
     mean: Tensor | None
     std: Tensor | None
-    class_map: Tensor | None
 
     def __init__(
         self,
@@ -58,11 +64,12 @@ class Adapter(nn.Module):
         mean: Sequence[float] | None = None,
         std: Sequence[float] | None = None,
         divisor: int = 1,
-        class_map: Sequence[int] | None = None,
+        class_map: ClassMap | None = None,
         taps: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        if class_map is not None and (len(class_map) != classes or min(class_map) < 0):
+        used = used_classes(class_map or ())
+        if class_map is not None and (len(class_map) != classes or min(used, default=0) < 0):
             raise ValueError(
                 f"Adapter: expected a class_map with one class of the network for each of the "
                 f"{classes} classes, got {list(class_map)}"
@@ -73,9 +80,8 @@ class Adapter(nn.Module):
         self.classes, self.output, self.divisor = classes, output, divisor
         self.register_buffer("mean", None if mean is None else _rgb(mean), persistent=False)
         self.register_buffer("std", None if std is None else _rgb(std), persistent=False)
-        self.highest = max(class_map or [0])
-        chosen = None if class_map is None else torch.tensor(list(class_map))
-        self.register_buffer("class_map", chosen, persistent=False)
+        self.highest = max(used, default=0)
+        self.class_map = class_map
         self.paths: dict[str, str] = {}
         self.taps = {"logits": "logits"}
         self.logits = nn.Identity()
@@ -146,7 +152,7 @@ class Adapter(nn.Module):
                     f"names, got {logits.shape[1]} classes from {type(self.network).__name__}; "
                     "its first class is 0"
                 )
-            logits = logits.index_select(1, self.class_map)
+            logits = self._mapped(logits, self.class_map)
         if logits.shape[1] != self.classes:
             raise ValueError(
                 f"Adapter: expected logits of {self.classes} classes, got {logits.shape[1]} from "
@@ -154,6 +160,19 @@ class Adapter(nn.Module):
                 "dataset's in class_map, or build it with as many classes"
             )
         return _cut(logits, size, padded) if self.divisor > 1 else logits
+
+    def _mapped(self, logits: Tensor, class_map: ClassMap) -> Tensor:
+        """Put the network's classes into the order of the class map."""
+        lacking = logits.amin(dim=1) - _BELOW if None in class_map else logits
+        chosen = []
+        for entry in class_map:
+            if entry is None:
+                chosen.append(lacking)
+            elif isinstance(entry, int):
+                chosen.append(logits[:, entry])
+            else:  # the logarithm of the sum of their probabilities, up to a constant
+                chosen.append(logits[:, list(entry)].logsumexp(dim=1))
+        return torch.stack(chosen, dim=1)
 
     @contextmanager
     def _tapped(self, size: tuple[int, int], padded: tuple[int, int]) -> Iterator[None]:
@@ -177,6 +196,15 @@ class Adapter(nn.Module):
         finally:
             for handle in handles:
                 handle.remove()
+
+
+def used_classes(class_map: ClassMap) -> tuple[int, ...]:
+    """Return the network's classes that a class map names, each time it does."""
+    used: list[int] = []
+    for entry in class_map:
+        if entry is not None:
+            used.extend(entry if isinstance(entry, tuple) else (entry,))
+    return tuple(used)
 
 
 def _raised_at(error: BaseException) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import nn
 
+from segdistill.classes import ClassMap
 from segdistill.errors import ConfigError
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.foreign.sources import library
@@ -24,7 +25,7 @@ def from_huggingface(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     divisor: int = 1,
-    class_map: tuple[int, ...] | None = None,
+    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return the network of a Hugging Face folder on this machine; see :class:`Adapter`.
 

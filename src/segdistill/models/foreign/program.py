@@ -14,6 +14,7 @@ from zipfile import BadZipFile
 import torch
 from torch import Tensor, nn
 
+from segdistill.classes import ClassMap
 from segdistill.errors import CheckpointError
 from segdistill.models.checkpoints.pickles import UNREADABLE
 from segdistill.models.foreign.adapter import Adapter
@@ -28,7 +29,7 @@ def from_file(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     divisor: int = 1,
-    class_map: tuple[int, ...] | None = None,
+    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return a TorchScript or ``torch.export`` (.pt2) file as a teacher; see :class:`Adapter`.
 

@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from segdistill.checks import nearest
+from segdistill.classes import ClassMap
 from segdistill.errors import ConfigError
 from segdistill.models.backbone import any_size, backbone_names
 from segdistill.models.checkpoints.pretrained import (
@@ -18,7 +19,7 @@ from segdistill.models.checkpoints.pretrained import (
     timm_arguments,
     url_file,
 )
-from segdistill.models.foreign.adapter import Adapter
+from segdistill.models.foreign.adapter import Adapter, used_classes
 
 
 def from_import(
@@ -29,7 +30,7 @@ def from_import(
     mean: tuple[float, float, float] | None = None,
     std: tuple[float, float, float] | None = None,
     divisor: int = 1,
-    class_map: tuple[int, ...] | None = None,
+    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return what a function or class of your own code builds; see :class:`Adapter`.
 
@@ -105,7 +106,7 @@ def from_smp(
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
     std: tuple[float, float, float] = (0.229, 0.224, 0.225),
     divisor: int = 32,
-    class_map: tuple[int, ...] | None = None,
+    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return a network of segmentation-models-pytorch; see :class:`Adapter`.
 
@@ -135,7 +136,7 @@ def from_smp(
         )
     settings: dict[str, object] = {
         "encoder_weights": "imagenet" if pretrained else None,
-        "classes": classes if class_map is None else max(class_map) + 1,
+        "classes": classes if class_map is None else max(used_classes(class_map), default=0) + 1,
         **(args or {}),
     }
     network = _smp_network(smp, name.lower(), settings)
@@ -216,7 +217,7 @@ def from_torchvision(
     pretrained: bool = False,
     mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
     std: tuple[float, float, float] = (0.229, 0.224, 0.225),
-    class_map: tuple[int, ...] | None = None,
+    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return a segmentation network of torchvision; see :class:`Adapter`.
 
@@ -244,7 +245,9 @@ def from_torchvision(
     settings: dict[str, object] = {
         "weights": None,
         "weights_backbone": "DEFAULT" if pretrained else None,
-        "num_classes": classes if class_map is None else max(class_map) + 1,
+        "num_classes": classes
+        if class_map is None
+        else max(used_classes(class_map), default=0) + 1,
         **(args or {}),
     }
     builder: Callable[..., nn.Module] = models.get_model_builder(name)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor
-from torch.nn import functional as F
 
+from segdistill.losses import upsampled_cross_entropy
 from segdistill.losses.maths.gather import processes, share_of_count, sum_over_processes
 from segdistill.types import IGNORE_INDEX
 
@@ -22,28 +22,26 @@ def cross_entropy(
     .. math:: L = \frac{\sum_p w_{y_p} (-\log \sigma(z_p)_{y_p})}{\sum_{p} w_{y_p}}
 
     Args:
-        logits: :math:`z`, at the size of the labels.
+        logits: :math:`z` once they are resized to the labels, a tile at a time.
         labels: :math:`y`, int64, 255 where a position has no class.
         whole: the labels of this process's whole batch, over which the divisor is summed.
         weights: :math:`w`, by class; None stands for 1.
         smoothing: label smoothing, as in :func:`torch.nn.functional.cross_entropy`.
 
     Shape:
-        logits ``(N, K, H, W)``; labels ``(N, H, W)``; whole ``(M, H, W)``; weights ``(K,)``;
+        logits ``(N, K, h, w)``; labels ``(N, H, W)``; whole ``(M, H, W)``; weights ``(K,)``;
         result ``()``.
 
     Returns:
         The loss in nats; 0 with a graph where no position is labelled.
     """
-    total = F.cross_entropy(
+    return upsampled_cross_entropy(
         logits,
         labels,
         weight=weights,
-        ignore_index=IGNORE_INDEX,
         label_smoothing=smoothing,
-        reduction="sum",
+        divisor=count_labelled(whole, weights),
     )
-    return total / count_labelled(whole, weights)
 
 
 def count_labelled(labels: Tensor, weights: Tensor | None) -> Tensor:

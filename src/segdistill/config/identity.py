@@ -1,0 +1,153 @@
+"""Identity: the settings that change the weights of a run, and in what two configs differ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+from segdistill.config.checking import check_named
+from segdistill.config.mistakes import validate
+from segdistill.config.sections import (
+    DataConfig,
+    EvaluationConfig,
+    NamedSection,
+    NetworkConfig,
+    RunConfig,
+    Section,
+    TrainingConfig,
+    Tree,
+)
+from segdistill.config.studies import StudyConfig
+
+STEPS = "training.steps"
+"""The one setting of an identity that a run may outgrow: with more steps it is extended."""
+
+Settings = Mapping[str, Any]
+"""Settings by path, such as ``training.lr``."""
+
+_DATA = {"workers", "on_error"}
+_TRAINING = {
+    "device",
+    "devices",
+    "deterministic",
+    "evaluate_every",
+    "checkpoint_every",
+    "log_every",
+    "tensorboard",
+}
+_FILES = {"weights", "backbone_weights"}
+_IN_FILES = ("hf", "file")  # networks whose name is a place
+
+
+def identity_of(config: RunConfig) -> dict[str, Any]:
+    """Return the settings, by path, that change the weights of a run.
+
+    Left out are places (of data and of files, whose contents count instead), the machine, how
+    often something is saved, logged or scored, and evaluation. A plain student has no teacher,
+    whichever its config names.
+    """
+    sections: Tree = {
+        "data": _data(config.data),
+        "student": _network(config.student),
+        "distill": [term.model_dump(mode="json") for term in config.distill],
+        "training": _training(config.training),
+    }
+    if config.teacher is not None and config.distill:
+        sections["teacher"] = _network(config.teacher)
+    return _flat(sections)
+
+
+def identity_of_study(study: StudyConfig) -> dict[str, Any]:
+    """Return the settings, by path, that change the results of a study.
+
+    As :func:`identity_of`, but scores are results here, so evaluation counts.
+    """
+    tree = study.tree()
+    evaluation = _tree(validate(EvaluationConfig, study.evaluation, "evaluation"))
+    sections = {
+        **{key: tree[key] for key in ("methods", "search", "seeds", "match")},
+        "data": _data(check_named(DataConfig, study.data, "data")),
+        "training": _training(validate(TrainingConfig, study.training, "training")),
+        "evaluation": {key: value for key, value in evaluation.items() if key != "pictures"},
+        "pairs": {
+            name: {
+                role: {key: value for key, value in network.items() if key not in _FILES}
+                for role, network in pair.items()
+            }
+            for name, pair in tree["pairs"].items()
+        },
+    }
+    return _flat(sections)
+
+
+def differing(before: Settings, now: Settings) -> dict[str, tuple[Any, Any]]:
+    """Return the paths at which settings differ, with both values; None where one has none."""
+    paths = dict.fromkeys((*before, *now))
+    values = {path: (before.get(path), now.get(path)) for path in paths}
+    return {path: (old, new) for path, (old, new) in values.items() if old != new}
+
+
+def other_settings(before: RunConfig, now: RunConfig) -> dict[str, tuple[Any, Any]]:
+    """Return what two configs of the same identity differ in all the same."""
+    return differing(_flat(before.tree()), _flat(now.tree()))
+
+
+def in_words(differences: Mapping[str, tuple[Any, Any]], most: int = 3) -> str:
+    """Return differences as messages have them: ``training.lr 0.02 (now 0.01)``."""
+    words = [f"{path} {_word(old)} (now {_word(new)})" for path, (old, new) in differences.items()]
+    rest = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + rest
+
+
+def _data(data: DataConfig) -> Tree:
+    tree = {key: value for key, value in _tree(data).items() if key not in _DATA}
+    tree |= _places(data)
+    if data.unlabelled is not None:
+        tree["unlabelled"] = _tree(data.unlabelled) | _places(data.unlabelled)
+    return tree
+
+
+def _network(section: NetworkConfig) -> Tree:
+    tree = {key: value for key, value in _tree(section).items() if key not in _FILES}
+    source, colon, _ = section.network.partition(":")
+    if colon and source in _IN_FILES:
+        tree["network"] = source + colon
+    return tree
+
+
+def _training(training: TrainingConfig) -> Tree:
+    return {key: value for key, value in _tree(training).items() if key not in _TRAINING}
+
+
+def _places(section: NamedSection) -> Tree:
+    """Return the keys of a section that are paths; whether there is one counts, not where."""
+    fields = type(section).model_fields
+    return {
+        key: None if getattr(section, key) is None else "a path"
+        for key, field in fields.items()
+        if Path in (field.annotation, *get_args(field.annotation))
+    }
+
+
+def _tree(section: Section) -> Tree:
+    tree: Tree = section.model_dump(mode="json")
+    return tree
+
+
+def _flat(tree: Mapping[str, Any] | list[Any], above: str = "") -> dict[str, Any]:
+    """Return a tree's values by path; lists of sections have their places in it."""
+    flat: dict[str, Any] = {}
+    entries = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
+    for key, value in entries:
+        path = f"{above}{key}"
+        sections = isinstance(value, list) and any(isinstance(entry, dict) for entry in value)
+        if (isinstance(value, dict) and value) or sections:
+            flat |= _flat(value, f"{path}.")
+        else:
+            flat[path] = value
+    return flat
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None or value in ([], {}) else str(value)

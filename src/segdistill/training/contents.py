@@ -1,0 +1,103 @@
+"""Contents of what a config names by its place: files are known by their SHA-256."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from segdistill.config import NetworkConfig, RunConfig
+from segdistill.data.parts import file_names
+from segdistill.models.checkpoints.locating import weight_file
+from segdistill.trust import CODE, PROGRAM
+from segdistill.types import SegDataset
+
+_FOLDER = "hf:"
+_OF_FOLDER = ("*.safetensors", "config.json", "preprocessor_config.json", "processor_config.json")
+
+
+def contents_of(config: RunConfig) -> dict[str, str]:
+    """Return the SHA-256 of every file that a run's weights depend on, by the key that names it.
+
+    These are weights, folders of networks, compiled programs, and the source file of the module
+    that an ``import:`` network names; modules that this one imports are not followed. The
+    teacher's count where something is distilled. A file is read once for all runs of a process.
+
+    Raises:
+        FileNotFoundError, CheckpointError: a file of weights is not there.
+    """
+    teacher = config.teacher if config.distill else None
+    contents: dict[str, str] = {}
+    for role, section in (("teacher", teacher), ("student", config.student)):
+        if section is not None:
+            contents |= {f"{role}.{key}": digest for key, digest in _of_network(section).items()}
+    return contents
+
+
+def names_of_images(dataset: SegDataset) -> dict[str, str]:
+    """Return the SHA-256 of the names of the training images, where files have them."""
+    names = file_names(dataset)
+    if names is None:
+        return {}
+    return {"data.images": hashlib.sha256("\n".join(names).encode()).hexdigest()}
+
+
+def _of_network(section: NetworkConfig) -> dict[str, str]:
+    contents = {}
+    for key in ("weights", "backbone_weights"):
+        source = getattr(section, key)
+        if source is not None:
+            contents[key] = _digest(_with_shards(weight_file(str(source))))
+    files = _files_of_name(section.network)
+    if files:
+        contents["network"] = _digest(files)
+    return contents
+
+
+def _files_of_name(network: str) -> list[Path]:
+    """Return the files behind a network that is named by a place."""
+    if network.startswith(_FOLDER):
+        folder = Path(network.removeprefix(_FOLDER))
+        return [file for pattern in _OF_FOLDER for file in sorted(folder.glob(pattern))]
+    if network.startswith(PROGRAM):
+        return [file for file in (Path(network.removeprefix(PROGRAM)),) if file.is_file()]
+    if network.startswith(CODE):
+        return _source(network.removeprefix(CODE).partition(":")[0])
+    return []
+
+
+def _source(module: str) -> list[Path]:
+    """Return the file of a module; building the network tells what is wrong with one."""
+    try:
+        spec = find_spec(module)
+    except (ImportError, ValueError):
+        return []
+    origin = Path(spec.origin) if spec is not None and spec.origin else None
+    return [origin] if origin is not None and origin.is_file() else []
+
+
+def _with_shards(file: Path) -> list[Path]:
+    if not file.name.endswith(".index.json"):
+        return [file]
+    shards = json.loads(file.read_text(encoding="utf-8")).get("weight_map", {}).values()
+    return [file, *sorted({file.parent / str(shard) for shard in shards})]
+
+
+def _digest(files: list[Path]) -> str:
+    digests = [_digest_file(file, *_version(file)) for file in files]
+    if len(digests) == 1:
+        return digests[0]
+    return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def _version(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_size, status.st_mtime_ns
+
+
+@lru_cache(maxsize=256)
+def _digest_file(file: Path, _size: int, _changed: int) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
