@@ -88,6 +88,7 @@ class _Memory:
         self.data = data
         self.batches = [data.stream.batch(k) for k in range(count)]
         self.stream = self
+        self.batch_size, self.unlabelled = data.stream.batch_size, data.stream.unlabelled
 
     def batch(self, k: int) -> object:
         return self.batches[k % len(self.batches)]

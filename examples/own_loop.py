@@ -3,12 +3,12 @@
 python examples/own_loop.py
 """
 
+from segdistill.data import build_dataset  # isort: skip  (before torch: its threads then sleep)
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader
 
-from segdistill.data import build_dataset
 from segdistill.losses import channelwise_kl, resize_like
 
 CLASSES = 11

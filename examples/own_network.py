@@ -6,10 +6,10 @@ python examples/own_network.py [FOLDER]
 import sys
 from pathlib import Path
 
+import segdistill  # isort: skip  (before torch, whose threads then sleep while they wait)
 import torch
 from torch import nn
 
-import segdistill
 from segdistill.runs.result import read_result
 from segdistill.runs.student import student_file
 

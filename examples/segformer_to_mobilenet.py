@@ -10,9 +10,9 @@ names its class for each of ours where the order differs.
 import sys
 from pathlib import Path
 
+import segdistill  # isort: skip  (before torch, whose threads then sleep while they wait)
 from transformers import SegformerConfig, SegformerForSemanticSegmentation, set_seed
 
-import segdistill
 from segdistill.runs.result import read_result
 from segdistill.runs.student import student_file
 

@@ -19,8 +19,10 @@ BASE = {
     "network_state",
     "runs",
     "seeding",
+    "threads",
     "trust",
     "types",
+    "upsampling",
     "yaml_text",
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {

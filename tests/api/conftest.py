@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.api.training_runs import train
+from segdistill.api.train import train
 
 TINY = """\
 data:

@@ -7,9 +7,11 @@ import pytest
 import torch
 from PIL import Image
 
-from segdistill.api.saved import load_student
-from segdistill.api.scoring import evaluate, predict
-from segdistill.api.training_runs import distill, train
+from segdistill.api.distill import distill
+from segdistill.api.evaluate import evaluate
+from segdistill.api.load import load_student
+from segdistill.api.predict import predict
+from segdistill.api.train import train
 from segdistill.config.loading import load_configs
 from segdistill.errors import CheckpointError
 from segdistill.models import build_network

@@ -1,16 +1,14 @@
 """The whole command line: help, exit codes, one-line errors, no torch before it is needed."""
 
+import os
 import resource
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-import typer
 
-import segdistill.cli as command_line
 from segdistill.catalogue.commands import COMMANDS
-from segdistill.errors import ConfigError, DataError, RunFolderError
 
 from .conftest import TINY, Cli
 
@@ -90,8 +88,13 @@ def test_a_config_error_comes_before_torch_and_before_any_folder(
     ("words", "code", "message"),
     [
         (["nonsense"], 2, "No such command 'nonsense'"),
-        (["train"], 2, "Missing argument"),
+        (["distil"], 2, "Did you mean 'distill'"),
+        (["list", "loses"], 2, "Did you mean 'losses'"),
+        (["train"], 2, "Missing argument 'config'; see segdistill train --help"),
         (["train", "tiny.yaml", "--outt", "x"], 2, "No such option"),
+        (["bench", "cost", "x.yaml", "--counter", "tork"], 2, "did you mean 'torch'?; see segd"),
+        (["bench", "latency", "x.yaml", "--passes", "0"], 2, "--passes"),
+        (["study", "x.yaml", "--engine", "rey"], 2, "--engine: there is no 'rey'; did you mean"),
         (["train", "none.yaml"], 2, "none.yaml: expected a config file, got No such file"),
         (["train", "camvid/techer"], 2, "did you mean 'camvid/teacher'?"),
         (["train", "camvid/teacher"], 1, "camvid: expected train and trainannot"),
@@ -117,38 +120,22 @@ def test_what_cannot_be_done_is_answered_in_one_line(
     done = cli(*words)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
-    assert "Traceback" not in done.err
+    assert done.err.count("\n") == 1
     assert not Path("runs").exists()
 
 
-@pytest.mark.parametrize(
-    ("error", "code"),
-    [
-        (ConfigError("a"), 2),
-        (RunFolderError("a"), 2),
-        (DataError("a"), 1),
-        (ValueError("a"), 1),
-        (FileNotFoundError("a"), 1),
-        (ModuleNotFoundError("a"), 1),
-        (KeyboardInterrupt("a"), 130),
-    ],
-    ids=lambda value: type(value).__name__,
-)
-def test_each_error_has_its_exit_code(
-    error: BaseException, code: int, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def fail() -> None:
-        raise error
-
-    with pytest.raises(typer.Exit) as stopped:
-        command_line._guarded(fail)()
-    assert stopped.value.exit_code == code
-    assert capsys.readouterr() == ("", "segdistill: a\n")
-
-
-def test_an_error_that_nobody_foresaw_keeps_its_traceback() -> None:
-    def fail() -> None:
-        raise KeyError("bug")
-
-    with pytest.raises(KeyError):
-        command_line._guarded(fail)()
+def test_words_are_completed_by_a_shell() -> None:
+    asked = {"_SEGDISTILL_COMPLETE": "complete_bash", "COMP_CWORD": "1"}
+    code = "import sys; sys.argv[0] = 'segdistill'; from segdistill.cli import main; main()"
+    for line, word, expected in (
+        ("segdistill dis", "1", "distill"),
+        ("segdistill export run --format on", "4", "onnx"),
+    ):
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            env={**os.environ, **asked, "COMP_WORDS": line, "COMP_CWORD": word},
+            check=False,
+        )
+        assert done.stdout.split() == [expected], done.stderr

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.api import delivery
+from segdistill.api import export as module
+from segdistill.delivery import onnx, parity
 from segdistill.files import LEDGER, write_whole
 
 from .conftest import Cli, Trained
@@ -30,9 +31,9 @@ def test_a_student_is_written_and_compared_at_four_sizes(
 def test_a_file_that_disagrees_is_not_kept(
     trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    far = delivery.Parity((48, 64), 0.5, 0.9)
-    monkeypatch.setattr(delivery, "export_onnx", lambda _network, file, _size: file.touch())
-    monkeypatch.setattr(delivery, "compare_onnx", lambda *_words: [far])
+    far = parity.Parity((48, 64), 0.5, 0.9)
+    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
+    monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [far])
     done = cli("export", trained.run, "--out", "out/a.onnx")
     assert (done.code, done.out) == (1, "")
     assert "got logits that differ by 0.5 and 90.00 % equal classes at 48x64" in done.err
@@ -42,9 +43,9 @@ def test_a_file_that_disagrees_is_not_kept(
 def test_a_missing_package_is_named_with_what_to_install(
     trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = delivery.find_spec
+    find = module.find_spec
     monkeypatch.setattr(
-        delivery, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
+        module, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
     )
     done = cli("export", trained.run)
     assert (done.code, done.out) == (2, "")
@@ -54,7 +55,7 @@ def test_a_missing_package_is_named_with_what_to_install(
 def test_an_unknown_format_is_refused(trained: Trained, cli: Cli) -> None:
     done = cli("export", trained.run, "--format", "onx")
     assert done.code == 2
-    assert "there is no format 'onx'; did you mean 'onnx'?" in done.err
+    assert "--format: there is no 'onx'; did you mean 'onnx'?" in done.err
 
 
 def test_never_writes_over_weights_or_a_foreign_file(
@@ -75,9 +76,9 @@ def test_never_writes_over_weights_or_a_foreign_file(
 def test_a_file_that_was_exported_may_be_exported_again(
     trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    near = delivery.Parity((48, 64), 0.0, 1.0)
-    monkeypatch.setattr(delivery, "export_onnx", lambda _network, file, _size: file.touch())
-    monkeypatch.setattr(delivery, "compare_onnx", lambda *_words: [near])
+    near = parity.Parity((48, 64), 0.0, 1.0)
+    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
+    monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [near])
     write_whole(tmp_path / "a.onnx", "an older one", made_by="export")
     assert cli("export", trained.run, "--out", "a.onnx").code == 0
     assert (tmp_path / "a.onnx").read_bytes() == b""

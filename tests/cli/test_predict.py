@@ -66,7 +66,11 @@ def test_refuses_what_it_cannot_predict_on(trained: Trained, cli: Cli, tmp_path:
         ([folder], 1, "expected one image for each name"),
         ([tmp_path / "none"], 1, "expected an image or a folder at"),
         ([tmp_path], 1, "expected images, got none in"),
-        ([folder / "a.png", "--format", "pdf"], 2, "expected a format out of cityscapes, ade20k"),
+        (
+            [folder / "a.png", "--format", "pdf"],
+            2,
+            "there is no 'pdf'; choose one of: ade20k",
+        ),
         ([folder / "a.png", "--format", "voc"], 1, "expected 21 classes for the format voc"),
     ):
         done = cli("predict", trained.run, *words)

@@ -1,6 +1,8 @@
-"""The table of results: a column a run, what is missing as a dash."""
+"""The table of results: a column per run, what is missing as a dash."""
 
-from segdistill.cli.results import table
+import pytest
+
+from segdistill.cli.results import print_results
 
 
 def result(name: str, miou: float, **more: object) -> dict[str, object]:
@@ -8,9 +10,9 @@ def result(name: str, miou: float, **more: object) -> dict[str, object]:
             **more}  # fmt: skip
 
 
-def test_a_column_a_run_and_a_row_a_score() -> None:
-    shown = table([result("plain", 0.25, params_m=1.5), result("kl", 0.5)])
-    assert shown.splitlines() == [
+def test_a_column_a_run_and_a_row_a_score(capsys: pytest.CaptureFixture[str]) -> None:
+    print_results([result("plain", 0.25, params_m=1.5), result("kl", 0.5)])
+    assert capsys.readouterr().out.splitlines() == [
         "              plain     kl",
         "--------------------------",
         "mIoU %        25.00  50.00",
@@ -20,6 +22,7 @@ def test_a_column_a_run_and_a_row_a_score() -> None:
     ]
 
 
-def test_classes_that_nothing_has_are_named() -> None:
-    shown = table([result("plain", 0.25, absent_classes=["sky"])])
-    assert shown.endswith("absent from truth and prediction, left out of mIoU: sky")
+def test_classes_that_nothing_has_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    print_results([result("plain", 0.25, absent_classes=["sky"])])
+    shown = capsys.readouterr().out
+    assert shown.endswith("absent from truth and prediction, left out of mIoU: sky\n")

@@ -28,7 +28,7 @@ def test_a_run_goes_to_the_recipes_next_free_folder(trained: Trained, cli: Cli) 
 def test_results_are_on_stdout_and_progress_on_stderr(trained: Trained) -> None:
     out, err = trained.done.out, trained.done.err
     assert out.splitlines()[0].split() == ["plain", "kl"]
-    for label in ("mIoU %", "parameters M", "GFLOPs an image", "IoU road"):
+    for label in ("mIoU %", "parameters M", "GFLOPs per image", "IoU road"):
         assert any(line.startswith(label) for line in out.splitlines()), label
     assert "training plain kl: 4/4" in err
     assert "kl: step 4: val mIoU" in err

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from segdistill.api import studies
-from segdistill.cli.study import cost_line, study, table
+from segdistill.api import study as module
+from segdistill.cli.study import cost_line, print_pair, study
 
 FILE = """
 data: {dataset: scenes, batch_size: 4, crop: [32, 48]}
@@ -59,11 +59,11 @@ def _method(**changes: Any) -> dict[str, Any]:
     return found | {"search_error": None} | changes
 
 
-def test_what_failed_stands_below_the_table() -> None:
+def test_what_failed_stands_below_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     lost = _method(mean=None, search_error="expected a finite loss")
     some = _method(failed={"3": "CUDA out of memory"})
-    lines = table({"methods": {"plain": _method(), "kl": some, "lad": lost}}).splitlines()
-    assert lines[-2:] == [
+    print_pair({"methods": {"plain": _method(), "kl": some, "lad": lost}})
+    assert capsys.readouterr().out.splitlines()[-2:] == [
         "failed: kl, seed 3: CUDA out of memory",
         "failed: lad, every trial: expected a finite loss",
     ]
@@ -84,7 +84,7 @@ def test_an_interrupt_without_words_says_so_and_how_to_go_on(
         raise KeyboardInterrupt
 
     (tmp_path / "my.yaml").write_text(FILE)
-    monkeypatch.setattr(studies, "study", stop)
+    monkeypatch.setattr(module, "study", stop)
     with pytest.raises(
         KeyboardInterrupt, match=r"^interrupted\nnext: segdistill study .*--resume$"
     ):

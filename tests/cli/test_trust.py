@@ -12,9 +12,10 @@ import yaml
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from segdistill.api.delivery import list_taps
-from segdistill.api.scoring import evaluate, predict
-from segdistill.api.training_runs import distill
+from segdistill.api.distill import distill
+from segdistill.api.evaluate import evaluate
+from segdistill.api.predict import predict
+from segdistill.api.taps import taps
 
 from .conftest import Cli, Trained
 
@@ -116,7 +117,7 @@ def test_a_strangers_file_runs_nothing(words: list[str], strangers: Cli) -> None
 
 
 def test_a_run_that_is_completed_after_a_resume_is_a_file_as_any_other(strangers: Cli) -> None:
-    from segdistill.api.training_runs import complete
+    from segdistill.api.complete import complete
     from segdistill.errors import ConfigError
 
     result = json.loads(Path(RUN, "result.json").read_text())
@@ -190,7 +191,7 @@ def test_own_code_is_named_once_and_trusted_by_name_after(
     result = evaluate("own", trust=("import:my_nets:build",))
     assert result.images == 3
     words = ["teacher={weights: own/model.safetensors}"]
-    assert "teacher" in list_taps("tiny.yaml", overrides=words, trust=("import:my_nets:build",))
+    assert "teacher" in taps("tiny.yaml", overrides=words, trust=("import:my_nets:build",))
 
 
 def test_a_program_is_trusted_in_so_many_words(cli: Cli) -> None:

@@ -177,3 +177,21 @@ def test_the_encoder_does_not_see_what_is_padded() -> None:
     cropped = module(student[..., :3], teacher[..., :6])
     for part, value in cropped.items():
         assert_close(value, expected[part])  # no batch norm in training: as if cut off
+
+
+def test_padding_does_not_count_in_the_stage_before_training() -> None:
+    def valid(step: int) -> Tensor:
+        positions = torch.ones(4, 8, 10, dtype=torch.bool)
+        positions[:, :, 6:] = False
+        return positions
+
+    def spoilt(step: int) -> Tensor:
+        return features(step).masked_fill(~valid(step)[:, None], 50.0)
+
+    losses: list[list[float]] = [[], []]
+    for seen, made in zip(losses, (features, spoilt), strict=True):
+        module = build()
+        module.prepare(
+            made, 3, valid=valid, progress=lambda step, x, seen=seen: seen.append(x.item())
+        )  # type: ignore[misc]
+    assert_close(losses[0], losses[1])

@@ -1,6 +1,8 @@
 """Inference: views are undone exactly, windows cover everything, nothing is padded."""
 
 from itertools import pairwise
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -8,7 +10,8 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from segdistill.scoring.inference import _spans, predict, predict_logits
+from segdistill import upsampling
+from segdistill.scoring.inference import _spans, predict, predict_ids, predict_logits
 
 from .networks import Pixelwise, Strided
 
@@ -98,6 +101,66 @@ def test_windows_cover_the_side_and_keep_the_overlap(overlap: float) -> None:
             assert spans[-1][1] == length
             for (_, end), (start, _) in pairwise(spans):
                 assert end - start >= int(window * overlap)
+
+
+def literal_ids(network: Strided, x: Tensor, size: tuple[int, int], **views: Any) -> Tensor:
+    """The classes by maps of full size, view by view and window by window."""
+    total = torch.zeros(1)
+    for scale in views["scales"]:
+        shape = (round(scale * x.shape[2]), round(scale * x.shape[3]))
+        scaled = F.interpolate(x, shape, mode="bilinear", antialias=scale < 1)
+        for mirrored in (False, True) if views["flip"] else (False,):
+            view = scaled.flip(-1) if mirrored else scaled
+            if views["window"] is None:
+                values = predict_logits(network, view, size=size).softmax(dim=1)
+            else:
+                values, cover = torch.zeros(len(x), 3, *shape), torch.zeros(shape)
+                for top, bottom in _spans(shape[0], views["window"][0], 1 / 3):
+                    for left, right in _spans(shape[1], views["window"][1], 1 / 3):
+                        part = view[..., top:bottom, left:right]
+                        values[..., top:bottom, left:right] += predict_logits(
+                            network, part
+                        ).softmax(dim=1)
+                        cover[top:bottom, left:right] += 1
+                values = F.interpolate(values / cover, size, mode="bilinear")
+            total = total + (values.flip(-1) if mirrored else values)
+    return total.max(dim=1).indices
+
+
+@pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0, 1.3)])
+@pytest.mark.parametrize("flip", [False, True])
+@pytest.mark.parametrize("window", [None, (13, 16)])
+@pytest.mark.parametrize("size", [(24, 37), (53, 29)])
+@torch.no_grad()
+def test_classes_are_those_of_probabilities_of_full_size(
+    monkeypatch: pytest.MonkeyPatch,
+    scales: tuple[float, ...],
+    flip: bool,
+    window: tuple[int, int] | None,
+    size: tuple[int, int],
+) -> None:
+    monkeypatch.setattr(upsampling, "_VALUES", 500)  # several tiles
+    network, x = Strided().eval(), images()
+    views: dict[str, Any] = {"scales": scales, "flip": flip, "window": window}
+    ids, classes = predict_ids(network, x, size=size, **views)
+    assert (ids.dtype, classes) == (torch.uint8, 3)
+    assert torch.equal(ids.long(), literal_ids(network, x, size, **views))
+    assert torch.equal(ids.long(), predict(network, x, size=size, **views).argmax(dim=1))
+
+
+@torch.no_grad()
+def test_each_window_is_predicted_once_and_forgotten_below_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upsampling, "_VALUES", 500)
+    network = Pixelwise().eval()
+    kept: list[int] = []
+    network.register_forward_pre_hook(lambda *_: kept.append(len(alive)))
+    alive: WeakSet[Tensor] = WeakSet()
+    network.norm.register_forward_hook(lambda _module, _inputs, logits: alive.add(logits))
+    predict_ids(network, images(96, 24), window=(8, 8), overlap=0.0)
+    assert len(network.seen) == 12 * 3
+    assert max(kept) <= 3 * 3, "three rows of windows at most, out of twelve"
 
 
 @torch.no_grad()

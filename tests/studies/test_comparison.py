@@ -31,9 +31,9 @@ def test_equal_scores_have_no_difference() -> None:
 def test_several_methods_are_corrected_together() -> None:
     found = compare_all({"kl": KL, "same": PLAIN}, PLAIN)
     assert found["kl"].p == 2 / 64
-    assert found["kl"].p_holm == found["kl"].smallest_p == 4 / 64
-    assert not found["kl"].claims()
-    assert compare(KL, PLAIN).claims()
+    assert found["kl"].p_joint == found["kl"].smallest_p == 2 / 64
+    assert found["kl"].p_holm == 4 / 64, "Holm could not have claimed it"
+    assert found["kl"].claims()
 
 
 @given(scores, st.integers(0, 1000))
@@ -45,7 +45,7 @@ def test_swapping_two_methods_swaps_the_result(method: list[float], seed: int) -
     assert one.difference.low == pytest.approx(-other.difference.high, abs=1e-9)
     assert one.p == other.p
     assert one.improvement == pytest.approx(1 - other.improvement)
-    assert one.claims() == other.claims()
+    assert (one.p_joint, one.claims()) == (other.p_joint, other.claims())
 
 
 def test_the_order_of_the_seeds_does_not_matter() -> None:
@@ -71,11 +71,22 @@ def test_refuses_scores_that_are_no_pairs() -> None:
         compare([math.nan], [0.1])
 
 
+def test_equal_within_a_margin_needs_the_whole_interval_and_enough_seeds() -> None:
+    near = [base + change for base, change in zip(PLAIN, (1e-3, -1e-3) * 3, strict=True)]
+    found = compare(near, PLAIN)
+    reach = max(-found.simultaneous.low, found.simultaneous.high)
+    assert 0 < reach < 0.005
+    assert found.equals(0.005)
+    assert not found.equals(reach)
+    assert not found.equals(0.0)
+    assert not compare(near[:5], PLAIN[:5]).equals(0.5), "five seeds could not have differed"
+
+
 def test_the_least_p_is_never_above_the_p_of_a_method_that_lost_seeds() -> None:
     baseline = dict.fromkeys(range(8), 0.3)
     whole = {seed: 0.4 + 0.001 * seed for seed in range(8)}
     short = {seed: whole[seed] for seed in range(6)}
     found = compare_by_seed({"whole": whole, "short": short}, baseline)
-    # Every difference is above 0, so both ps are the least: 2/2^8 twice, and 2/2^6 once.
-    assert (found["whole"].p_holm, found["short"].p_holm) == (2 * 2 / 256, 2 / 64)
-    assert (found["whole"].smallest_p, found["short"].smallest_p) == (2 * 2 / 256, 2 / 64)
+    # Every difference is above 0, so both ps are the least of their seeds.
+    assert (found["whole"].p_joint, found["short"].p_joint) == (2 / 256, 2 / 64)
+    assert (found["whole"].smallest_p, found["short"].smallest_p) == (2 / 256, 2 / 64)

@@ -79,6 +79,17 @@ def test_a_study_killed_anywhere_ends_as_if_it_had_not_been(small: Make, tmp_pat
     assert findings(tmp_path / "killed") == expected
 
 
+def test_a_method_with_a_stage_before_training_is_studied_like_any_other(
+    small: Make, tmp_path: Path
+) -> None:
+    staged = {"distill": [{"loss": "knowledge_adaptation", "adapter_layers": 1}], "space": {}}
+    run_study(small("search.trials=1", "seeds=1", methods={"ka": staged}), tmp_path)
+    (cost,) = read_measured(tmp_path).values()
+    assert cost.learners["ka"].prepare_seconds > 0
+    results = [read_result(run.folder) for run in find_final_runs(tmp_path) if run.method == "ka"]
+    assert [(result.prepare_seconds or 0.0) > 0 for result in results] == [True]
+
+
 def test_nothing_that_ended_is_run_again(small: Make, tmp_path: Path) -> None:
     study = small("search.trials=0")
     run_study(study, tmp_path / "study")

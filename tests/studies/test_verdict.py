@@ -1,13 +1,12 @@
 """The sentence about a method: never "better" where the interval contains 0."""
 
 import re
-from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from segdistill.studies.comparison import compare
-from segdistill.studies.verdict import points, verdict
+from segdistill.studies.verdict import points, verdict, word
 
 PLAIN = [0.30, 0.31, 0.32, 0.33, 0.34, 0.35, 0.36, 0.37]
 
@@ -38,13 +37,28 @@ def test_says_that_one_seed_or_few_seeds_prove_nothing() -> None:
     one = verdict("kl", "plain", compare([0.4], [0.3]))
     assert "+10.0 mIoU points against plain on one seed, which cannot tell" in one
     few = verdict("kl", "plain", compare([0.40, 0.41, 0.42], [0.30, 0.31, 0.321]))
-    assert "no proof yet: so few seeds cannot give a p below 0.25" in few
+    assert few.startswith("No difference between kl and plain was shown: +10.0 mIoU points")
+    assert few.endswith("; so few seeds cannot give a p below 0.25.")
 
 
-def test_says_where_the_correction_took_the_claim() -> None:
-    found = compare(shifted(*[0.02] * 7, 0.021), PLAIN)
-    text = verdict("kl", "plain", replace(found, p_holm=0.0625))
-    assert "p = 0.062), no proof yet: p does not reach 0.05" in text
+def test_says_that_two_are_equal_within_the_margin() -> None:
+    found = compare(shifted(*[0.001, -0.001] * 4), PLAIN)
+    text = verdict("kl", "plain", found)
+    assert text.startswith("kl and plain are equal within ±0.5 points: 0.0 mIoU points (95 %")
+    assert word(found) == "equal"
+    assert word(found, margin=0.0005) == "no difference shown"
+    small = compare(shifted(*[0.001, 0.0012] * 4), PLAIN)
+    assert "is better than plain" in verdict("kl", "plain", small)
+    assert verdict("kl", "plain", small).endswith("and the difference is within ±0.5 points.")
+
+
+def test_explains_a_mean_that_most_pairs_of_runs_contradict() -> None:
+    lucky = compare(shifted(0.3, *[-0.02] * 7), PLAIN)
+    text = verdict("kl", "plain", lucky)
+    assert "No difference" in text
+    assert "A run of kl beats a run of plain in only" in text
+    assert "a few large differences carry the mean" in text
+    assert "few large" not in verdict("kl", "plain", compare(shifted(*[0.02] * 8), PLAIN))
 
 
 @given(st.lists(st.floats(-0.05, 0.05), min_size=1, max_size=8))
@@ -52,7 +66,7 @@ def test_never_says_better_where_the_interval_contains_zero(gains: list[float]) 
     baseline = PLAIN[: len(gains)]
     found = compare([base + gain for base, gain in zip(baseline, gains, strict=True)], baseline)
     said = re.search(r"\b(better|worse)\b", verdict("kl", "plain", found))
-    if not found.difference.excludes_zero() or found.p_holm > 0.05:
+    if not found.simultaneous.excludes_zero() or found.p_joint > 0.05:
         assert said is None
     else:
         assert said is not None

@@ -38,7 +38,7 @@ def step(built: Objective, critics: Adversaries, rate: float) -> float:
     labels = torch.zeros(2, 8, 8, dtype=torch.int64)
     batch = Batch(torch.zeros(2, 3, 8, 8, dtype=torch.uint8), labels, labels == 0)
     built.terms["holistic"](student, teacher, batch)
-    critics.backward(Fabric(accelerator="cpu"), part=0, parts=1)
+    critics.backward(Fabric(accelerator="cpu"), share=1.0, first=True, last=True)
     return critics.update(rate)["holistic.critic"]
 
 

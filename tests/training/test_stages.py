@@ -10,11 +10,13 @@ import torch
 
 from segdistill.config import RunConfig
 from segdistill.runs.checkpoint import find_checkpoints, load_checkpoint
-from segdistill.runs.metrics import read_metrics, train_lines
+from segdistill.runs.metrics import prepare_lines, read_metrics, train_lines
 from segdistill.runs.result import read_result
 from segdistill.runs.student import student_file
 from segdistill.training.build import build_cohort, build_data
+from segdistill.training.dry import try_cohort
 from segdistill.training.events import Event, Progress
+from segdistill.training.measure import measure_cohort
 from segdistill.training.run import run_cohort
 
 Make = Callable[..., RunConfig]
@@ -88,11 +90,41 @@ def test_the_first_stage_is_run_counted_saved_and_resumed_to_the_same_bits(
     result = read_result(tmp_path / "whole")
     assert result.seconds is not None
     assert 0 < (result.prepare_seconds or 0.0) < result.seconds
+    lines = prepare_lines(read_metrics(tmp_path / "whole"))
+    assert [line.step for line in lines] == [1, 2]
+    assert all(0 < line.loss < float("inf") for line in lines)
     with pytest.raises(KeyboardInterrupt, match="stopped while preparing; go on with --resume"):
         run_cohort({"": config}, tmp_path / "cut", tell=interrupt_at("preparing", 1))
     assert list(find_checkpoints(tmp_path / "cut")) == [0]
     run_cohort({"": config}, tmp_path / "cut", resume=True)
     assert_same_bits(tmp_path / "whole", tmp_path / "cut")
+    resumed = prepare_lines(read_metrics(tmp_path / "cut"))
+    assert [(line.step, line.loss) for line in resumed] == [(x.step, x.loss) for x in lines]
+
+
+def test_a_dry_run_and_a_measurement_go_through_the_first_stage(small: Make) -> None:
+    config, said = small(distill=[STAGED]), list[Event]()
+    try_cohort({"": config}, tell=said.append)
+    text = " ".join(str(event) for event in said)
+    assert "first loss of the stage before training" in text
+    assert "knowledge_adaptation.adapt" in text
+    cost = measure_cohort({"ka": config, "plain": small(distill=[])}, steps=1)
+    assert cost.learners["ka"].prepare_seconds > 0
+    assert cost.learners["plain"].prepare_seconds == 0
+
+
+def test_the_total_that_is_told_is_the_loss_that_is_logged(small: Make, tmp_path: Path) -> None:
+    told = list[Progress]()
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Progress) and event.stage.startswith("training"):
+            told.append(event)
+
+    (run,) = run_cohort({"": small("training.log_every=1", distill=[CRITIC])}, tmp_path, tell=tell)
+    lines = train_lines(read_metrics(run))
+    assert [event.losses[""] for event in told] == [line.loss for line in lines]
+    critics = [line.parts["holistic.critic"] for line in lines]
+    assert [event.losses["holistic.critic"] for event in told] == critics
 
 
 def test_what_a_loss_learns_is_not_in_the_student(small: Make, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segdistill.api.places import find_run
+from segdistill.api.folders import find_run
 from segdistill.config import PLAIN, RunConfig
 from segdistill.errors import RunFolderError
 from segdistill.runs.result import Result, find_results, has_result, read_result

@@ -1,53 +1,42 @@
-"""The commands of ``segdistill``: where each is, in the order of the overview."""
+"""The commands of ``segdistill``, in the order of the overview.
+
+Each is a file of ``segdistill.cli`` and a function in it, named as the words that one types:
+``bench cost`` is ``bench_cost.py`` with ``bench_cost``. Help, arguments and options are those of
+the function, which imports nothing heavy before it runs.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Command:
-    """One row of ``COMMANDS``.
-
-    Its help, arguments and options are those of the function, which imports nothing heavy
-    before it runs.
-
-    Attributes:
-        target: ``"module:function"`` in ``segdistill.cli``.
-    """
-
-    target: str
-
-
-COMMANDS: dict[str, Command] = {
-    "demo": Command("demo:demo"),
-    "train": Command("train:train"),
-    "distill": Command("distill:distill"),
-    "evaluate": Command("evaluate:evaluate"),
-    "predict": Command("predict:predict"),
-    "study": Command("study:study"),
-    "analyse": Command("analyse:analyse"),
-    "report": Command("report:report"),
-    "export": Command("export:export"),
-    "init": Command("init:init"),
-    "convert": Command("convert:convert"),
-    "check": Command("check:check"),
-    "pack": Command("pack:pack"),
-    "bench cost": Command("bench:cost"),
-    "bench latency": Command("bench:latency"),
-    "list losses": Command("listing:losses"),
-    "list networks": Command("listing:networks"),
-    "list backbones": Command("listing:backbones"),
-    "list heads": Command("listing:heads"),
-    "list datasets": Command("listing:datasets"),
-    "list analyses": Command("listing:analyses"),
-    "list formats": Command("listing:formats"),
-    "list conversions": Command("listing:conversions"),
-    "list taps": Command("listing:taps"),
-    "recipes list": Command("recipes:list_recipes"),
-    "recipes copy": Command("recipes:copy_recipe"),
-    "recipes schema": Command("recipes:schema"),
-}
+COMMANDS: tuple[str, ...] = (
+    "demo",
+    "train",
+    "distill",
+    "evaluate",
+    "predict",
+    "study",
+    "verify",
+    "analyse",
+    "report",
+    "export",
+    "init",
+    "convert",
+    "check",
+    "pack",
+    "bench cost",
+    "bench latency",
+    "list losses",
+    "list networks",
+    "list backbones",
+    "list heads",
+    "list datasets",
+    "list analyses",
+    "list formats",
+    "list conversions",
+    "list taps",
+    "recipes list",
+    "recipes copy",
+    "recipes schema",
+)
 """Commands by their words: of two words the first is a group."""
 
 GROUPS: dict[str, str] = {
@@ -56,3 +45,9 @@ GROUPS: dict[str, str] = {
     "recipes": "Run files that ship with segdistill.",
 }
 """What each group of commands is about."""
+
+
+def target(words: str) -> str:
+    """Return ``"module:function"`` in ``segdistill.cli`` of a command."""
+    name = words.replace(" ", "_")
+    return f"{name}:{name}"

@@ -12,13 +12,18 @@ from segdistill.catalogue.tables import Entry
 class Format(Entry):
     """One row of ``FORMATS``.
 
+    ``target`` writes a network: ``target(network, file, size)``.
+
     Attributes:
+        compare: ``"module:function"`` in ``segdistill.delivery`` that runs the file beside the
+            network: ``compare(network, file, sizes)`` returns a ``Parity`` per size.
         suffix: how the file's name ends.
         extra: what ``pip install 'segdistill[...]'`` has to name.
         packages: what writing and proving the file imports.
         source: where the format is defined.
     """
 
+    compare: str = ""
     suffix: str = ""
     extra: str = ""
     packages: tuple[str, ...] = ()
@@ -34,6 +39,7 @@ FORMATS: dict[str, Format] = {
             "opset": Setting(int, 18, "version of ONNX's operators", at_least=18),
         },
         given=("network", "path", "size"),
+        compare="parity:compare_onnx",
         suffix=".onnx",
         extra="export",
         packages=("onnx", "onnxscript", "onnxruntime"),

@@ -8,6 +8,9 @@ from typing import Literal
 
 from segdistill.catalogue.settings import Setting
 
+MeanOver = Literal["positions", "labelled", "images", "neighbours", "all"]
+"""What a loss can be a mean over; see :class:`Loss`."""
+
 
 @dataclass(frozen=True)
 class Loss:
@@ -28,6 +31,10 @@ class Loss:
         uses_labels: it reads the labels of that batch.
         whole_batch: its meaning depends on all images of the batch at once, so that the batch
             cannot be split into parts that are accumulated.
+        mean_over: what the loss is a mean over, by part where it has parts that differ: valid
+            ``positions``, ``labelled`` ones, ``images`` with a valid position, images with a
+            valid pair of ``neighbours``, or ``all`` images. The parts of an accumulated batch
+            are weighted by it.
         settings: what a config may write beside those keys, in the order of the constructor.
         given: constructor parameters that the objective fills in, out of
             ``student_channels``, ``teacher_channels``, ``classes``, ``seed``.
@@ -48,6 +55,7 @@ class Loss:
     uses_batch: bool = False
     uses_labels: bool = False
     whole_batch: bool = False
+    mean_over: MeanOver | Mapping[str, MeanOver] = "positions"
     settings: Mapping[str, Setting] = field(default_factory=dict)
     given: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
@@ -133,6 +141,7 @@ LOSSES: dict[str, Loss] = {
         source="Shu et al., ICCV 2021, arXiv:2011.13256",
         tap="logits",
         weight=3.0,
+        mean_over="images",
         settings={"temperature": _temperature(4.0, "Shu et al., ICCV 2021")},
     ),
     "decoupled_kl": Loss(
@@ -141,6 +150,7 @@ LOSSES: dict[str, Loss] = {
         source="Zhao et al., CVPR 2022, arXiv:2203.08679",
         tap="logits",
         weight=1.0,
+        mean_over="labelled",
         uses_batch=True,
         uses_labels=True,
         settings={
@@ -176,6 +186,7 @@ LOSSES: dict[str, Loss] = {
         source="Liu et al., CVPR 2019, Eq. 3",
         tap="logits",
         weight=0.1,
+        mean_over="all",
         uses_batch=True,
         given=("classes", "seed"),
         adversarial=True,
@@ -275,6 +286,7 @@ LOSSES: dict[str, Loss] = {
         source="Liu et al., WACV 2024, Eq. 4",
         tap="backbone",
         weight=1.0,
+        mean_over="images",
         project="conv_bn_relu",
     ),
     "layer_angular": Loss(
@@ -283,6 +295,7 @@ LOSSES: dict[str, Loss] = {
         source="Liu et al., WACV 2024, Eq. 5",
         tap="backbone",
         weight=10.0,
+        mean_over="images",
         project="conv_bn_relu",
     ),
     "channel_angular": Loss(
@@ -291,6 +304,7 @@ LOSSES: dict[str, Loss] = {
         source="Liu et al., WACV 2024, Eq. 7",
         tap="backbone",
         weight=10.0,
+        mean_over="images",
         project="conv_bn_relu",
     ),
     "point_angular": Loss(
@@ -333,6 +347,7 @@ LOSSES: dict[str, Loss] = {
         source="He et al., CVPR 2019",
         tap="head",
         weight=1.0,
+        mean_over={"adapt": "positions", "affinity": "images"},
         align="none",
         given=("student_channels", "teacher_channels"),
         parts=("adapt", "affinity"),
@@ -361,6 +376,7 @@ LOSSES: dict[str, Loss] = {
         source="He et al., CVPR 2019, Eqs. 3 and 4, and Table 1",
         tap="head",
         weight=1.0,
+        mean_over="images",
         widths="any",
     ),
     "pairwise_similarity": Loss(
@@ -369,6 +385,7 @@ LOSSES: dict[str, Loss] = {
         source="Liu et al., CVPR 2019, Eq. 2",
         tap="head",
         weight=10.0,
+        mean_over="images",
         widths="any",
         settings={
             "pool": Setting(
@@ -387,6 +404,7 @@ LOSSES: dict[str, Loss] = {
         source="Xie et al., BMVC 2018, arXiv:1810.08476",
         tap="head",
         weight=1.0,
+        mean_over="neighbours",
         widths="any",
     ),
     "intra_class_variation": Loss(
@@ -395,6 +413,7 @@ LOSSES: dict[str, Loss] = {
         source="Wang et al., ECCV 2020",
         tap="head",
         weight=50.0,
+        mean_over="labelled",
         widths="any",
         uses_batch=True,
         uses_labels=True,

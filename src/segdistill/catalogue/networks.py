@@ -89,6 +89,49 @@ HEADS: dict[str, Entry] = {
         settings={"width": _width(128, "width of the deep part", "Howard et al., ICCV 2019")},
         given=("features",),
     ),
+    "fpn": Entry(
+        target="heads.fpn:FeaturePyramid",
+        about="A feature pyramid whose maps are added at stride 4 (Panoptic FPN).",
+        settings={
+            "pyramid": _width(256, "width of the pyramid's maps", "Kirillov et al., CVPR 2019"),
+            "width": _width(
+                128, "width of the towers and of the head's map", "Kirillov et al., CVPR 2019"
+            ),
+            "smooth": Setting(
+                bool,
+                True,
+                "filter each map of the pyramid with a 3x3 convolution, as the paper does; "
+                "without them the head is lighter",
+                source="Lin et al., CVPR 2017",
+            ),
+            "separable": _SEPARABLE,
+        },
+        given=("features",),
+    ),
+    "uper": Entry(
+        target="heads.uper:UnifiedPerceptual",
+        about="Pyramid pooling and a feature pyramid, fused at stride 4 (UPerNet).",
+        settings={
+            "width": _width(512, "width of every map of the head", "Xiao et al., ECCV 2018"),
+            "bins": Setting(
+                tuple[int, ...],
+                (1, 2, 3, 6),
+                "cells per side of each grid that the last map is averaged over",
+                at_least=1,
+                source="Xiao et al., ECCV 2018",
+            ),
+            "separable": _SEPARABLE,
+        },
+        given=("features",),
+    ),
+    "segformer_mlp": Entry(
+        target="heads.segformer_mlp:AllMlp",
+        about="A linear layer per map, all mixed at stride 4 (SegFormer).",
+        settings={
+            "width": _width(256, "width of every map of the head", "Xie et al., NeurIPS 2021")
+        },
+        given=("features",),
+    ),
 }
 
 _PRETRAINED = Setting(
@@ -131,6 +174,29 @@ def _on_backbone(
         ),
         "pretrained": _PRETRAINED,
     }
+
+
+def _variant(names: Any, default: str, what: str) -> Setting:
+    return Setting(names, default, f"size of the network; {what}")
+
+
+def _dropout(default: float, source: str = "") -> Setting:
+    return Setting(
+        float,
+        default,
+        "share of the values dropped before the classifier in training",
+        at_least=0.0,
+        below=1.0,
+        source=source,
+    )
+
+
+def _train_only(where: str) -> Setting:
+    return Setting(
+        bool,
+        True,
+        f"train a second classifier on {where}; it is not in the result",
+    )
 
 
 _REPEATS = Setting(
@@ -189,6 +255,115 @@ NETWORKS: dict[str, Entry] = {
         target="networks.mobilenetv2plus:mobilenetv2plus",
         about="MobileNetV2Plus: every stage of a dilated MobileNetV2, ASPP and a shallow skip.",
         settings={"pretrained": _PRETRAINED},
+        given=_CLASSES,
+    ),
+    "fpn": Entry(
+        target="networks.fpn:fpn",
+        about="Semantic FPN: a feature pyramid on any backbone, logits at stride 4.",
+        settings=_on_backbone("resnet50", 32, HEADS["fpn"].settings),
+        given=_CLASSES,
+    ),
+    "upernet": Entry(
+        target="networks.upernet:upernet",
+        about="UPerNet: pyramid pooling and a feature pyramid on any backbone, stride 4.",
+        settings=_on_backbone("convnext_tiny", 32, HEADS["uper"].settings),
+        given=_CLASSES,
+    ),
+    "segformer": Entry(
+        target="networks.segformer:segformer",
+        about="SegFormer: the all-MLP decoder on mit_b0, mit_b1 or any backbone, stride 4.",
+        settings={
+            **_on_backbone("mit_b0", 32, HEADS["segformer_mlp"].settings),
+            "backbone": Setting(
+                str,
+                "mit_b0",
+                "mit_b0 or mit_b1, SegFormer's own, which start from scratch (their published "
+                "weights are NVIDIA's, for non-commercial use); or a name of segdistill list "
+                "backbones",
+                source="Xie et al., NeurIPS 2021",
+            ),
+        },
+        given=_CLASSES,
+    ),
+    "pidnet": Entry(
+        target="networks.pidnet:pidnet",
+        about="PIDNet: branches for detail, context and boundaries; from scratch.",
+        settings={
+            "variant": _variant(
+                Literal["small", "medium"],
+                "small",
+                "from scratch: the files of XuJiacong/PIDNet (MIT licence) have other names",
+            ),
+            "dropout": _dropout(0.0),
+            "auxiliary": _train_only("the detail branch"),
+        },
+        given=_CLASSES,
+    ),
+    "ddrnet": Entry(
+        target="networks.ddrnet:ddrnet",
+        about="DDRNet: a fine and a coarse branch that exchange maps; from scratch.",
+        settings={
+            "variant": _variant(
+                Literal["23_slim", "23"],
+                "23_slim",
+                "from scratch: the files of ydhongHIT/DDRNet (MIT licence) have other names",
+            ),
+            "dropout": _dropout(0.0),
+            "auxiliary": _train_only("the fine branch"),
+        },
+        given=_CLASSES,
+    ),
+    "stdc": Entry(
+        target="networks.stdc:stdc",
+        about="STDC-Seg: dense modules with BiSeNet's head; from scratch.",
+        settings={
+            "variant": _variant(
+                Literal["stdc1", "stdc2"],
+                "stdc1",
+                "from scratch: the files of MichaelFan01/STDC-Seg (MIT licence) have other names",
+            ),
+            "dropout": _dropout(0.0),
+            "auxiliary": _train_only("the backbone's map of stride 16"),
+        },
+        given=_CLASSES,
+    ),
+    "pp_liteseg": Entry(
+        target="networks.pp_liteseg:pp_liteseg",
+        about="PP-LiteSeg: STDC's backbone with a light decoder; from scratch.",
+        settings={
+            "variant": _variant(
+                Literal["tiny", "base"],
+                "tiny",
+                "from scratch: PaddlePaddle/PaddleSeg's files (Apache-2.0) are not torch's",
+            ),
+            "dropout": _dropout(0.0),
+            "auxiliary": _train_only("the backbone's map of stride 16"),
+        },
+        given=_CLASSES,
+    ),
+    "bisenetv2": Entry(
+        target="networks.bisenetv2:bisenetv2",
+        about="BiSeNetV2: a branch for detail and one for semantics; from scratch.",
+        settings={
+            "width": _width(1024, "width of the head's map", "CoinCheung/BiSeNet"),
+            "dropout": _dropout(0.1, "CoinCheung/BiSeNet"),
+            "auxiliary": _train_only("the semantic branch at stride 16"),
+        },
+        given=_CLASSES,
+    ),
+    "fast_scnn": Entry(
+        target="networks.fast_scnn:fast_scnn",
+        about="Fast-SCNN: one shared beginning, a coarse path and a skip; from scratch.",
+        settings={
+            "dropout": _dropout(0.1),
+            "auxiliary": _train_only("the shared beginning"),
+        },
+        given=_CLASSES,
+    ),
+    "regseg": Entry(
+        target="networks.regseg:regseg",
+        about="RegSeg: a thin network of large dilations, logits at stride 4; from scratch.",
+        settings={"dropout": _dropout(0.0)},
         given=_CLASSES,
     ),
 }

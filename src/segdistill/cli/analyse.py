@@ -42,11 +42,11 @@ def analyse(
         raise ConfigError("analyse: expected a study, a cohort or a run folder, got none")
     source = sources[0] if len(sources) == 1 else sources
     find_compared(source, overrides=words, trust=trust or ())
-    from segdistill.api import analyses
+    from segdistill.api.analyse import analyse as verb
     from segdistill.cli.progress import display
 
     with display() as tell:
-        written = analyses.analyse(source, out, overrides=words, trust=trust or (), tell=tell)
+        written = verb(source, out, overrides=words, trust=trust or (), tell=tell)
     if json:
         print(dumps([str(file) for file in written]))
         return

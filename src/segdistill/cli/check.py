@@ -19,10 +19,11 @@ def check(
     config: Config,
     overrides: Overrides = None,
     data: Annotated[
-        bool, typer.Option("--data", help="Describe the data instead: sizes, classes, doubles.")
+        bool, typer.Option("--data", help="Describe the data instead: sizes, classes, duplicates.")
     ] = False,
     sheet: Annotated[
-        Path | None, typer.Option("--sheet", help="With --data: picture of images and masks.")
+        Path | None,
+        typer.Option("--sheet", help="With --data: write a picture of images with their masks."),
     ] = None,
     trust: Trust = None,
     json: Json = False,
@@ -37,21 +38,21 @@ def check(
     if (sheet is not None or json) and not data:
         raise ConfigError("check: expected --data beside --sheet and --json; add it")
     checked = check_config(config, overrides, trust)
-    from segdistill.api import trial
+    from segdistill.api import check as api
     from segdistill.cli.progress import display
 
     words = overrides or []
     if not data:
         with display() as tell:
-            learners = trial.check(checked, tell=tell)
+            learners = api.check(checked, tell=tell)
         verb = "distill" if any(learner.distill for learner in learners.values()) else "train"
         print(f"all checks passed; next: {shlex.join(['segdistill', verb, config, *words])}")
         return
     with display() as tell:
-        report = trial.check_data(checked, tell=tell)
+        report = api.check_data(checked, tell=tell)
     _print_report(report, as_json=json)
     if sheet is not None:
-        trial.draw_sheet(checked, sheet)
+        api.draw_sheet(checked, sheet)
         if not json:
             print(f"{sheet} written")
     if report.faults:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from segdistill.catalogue.conversions import CONVERSIONS
 from segdistill.cli.words import Json
 
 if TYPE_CHECKING:
     from segdistill.api.convert import Conversion
+
+    Export = str
+else:
+    Export = Literal[tuple(CONVERSIONS)]
 
 _NAMED = 10
 
@@ -20,28 +25,29 @@ def convert(
     source: Annotated[Path, typer.Argument(help="Folder of the export.")],
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
     kind: Annotated[
-        str | None,
-        typer.Option("--from", help="Its format: segdistill list conversions."),
+        Export | None,
+        typer.Option("--from", help="Its format, recognised by its files if left out."),
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option("--background", help="Class of pixels that nobody labelled; else no class."),
+        typer.Option("--background", help="Class to make of pixels that nobody labelled."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Convert an export of an annotation tool into images, masks and classes.txt.
+    """Make a plain folder of what an annotation tool exported.
 
-    Read are CVAT, labelme, Label Studio, Roboflow, Supervisely, COCO, COCO panoptic, Kaggle's
-    CamVid, trees like Pascal VOC's, Parquet of the Hugging Face hub, and any images with masks.
-    What cannot be read is named at the end, and the exit code is 1.
+    The folder has images, masks and classes.txt. Read are CVAT, labelme, Label Studio, Roboflow,
+    Supervisely, COCO, COCO panoptic, Kaggle's CamVid, trees like Pascal VOC's, Parquet of the
+    Hugging Face hub, and any images with masks. What cannot be read is named at the end, and the
+    exit code is 1.
 
     Example: segdistill convert export --out own
     """
-    from segdistill.api import convert as verb
+    from segdistill.api.convert import convert as verb
     from segdistill.cli.progress import display
 
     with display() as tell:
-        made = verb.convert(source, out, format=kind, background=background, tell=tell)
+        made = verb(source, out, format=kind, background=background, tell=tell)
     if json:
         from json import dumps
 
@@ -61,9 +67,9 @@ def _print(made: Conversion, out: Path) -> None:
     print(f"{out}: {images or 'no'} images")
     total = max(1, sum(written.pixels.values()) + written.ignored_pixels)
     width = max(map(len, [*written.pixels, "no class"]))
-    for place, (name, pixels) in enumerate(written.pixels.items()):
-        color = "#{:02x}{:02x}{:02x}".format(*written.classes.colors[place])
-        print(f"  {place:3} {name.ljust(width)} {color} {100 * pixels / total:6.2f} % of pixels")
+    for index, (name, pixels) in enumerate(written.pixels.items()):
+        color = "#{:02x}{:02x}{:02x}".format(*written.classes.colors[index])
+        print(f"  {index:3} {name.ljust(width)} {color} {100 * pixels / total:6.2f} % of pixels")
     print(f"  255 {'no class'.ljust(width)}         {100 * written.ignored_pixels / total:6.2f} %")
     for what, count in written.counts.items():
         print(f"{count} {what}")

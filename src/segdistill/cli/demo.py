@@ -22,13 +22,13 @@ def demo(
     Example: segdistill demo --out demo
     """
     check_config("scenes/students", overrides)
-    from segdistill.api import showcase
+    from segdistill.api.demo import demo as verb
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
 
     with display() as tell:
         try:
-            shown = showcase.demo(out, overrides=overrides or (), tell=tell)
+            shown = verb(out, overrides=overrides or (), tell=tell)
         except KeyboardInterrupt:
             raise KeyboardInterrupt("stopped; the same command goes on from here") from None
     print_runs(shown.runs, as_json=False)

@@ -13,9 +13,15 @@ from segdistill.errors import ConfigError
 def evaluate(
     run: Run,
     overrides: Overrides = None,
-    split: Annotated[str | None, typer.Option(help="Split of the run's dataset.")] = None,
-    scales: Annotated[str | None, typer.Option(help="Scales to average, as 0.5,1.0,1.5.")] = None,
-    flip: Annotated[bool | None, typer.Option("--flip/--no-flip", help="Average mirrored.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Split of the run's dataset; the run's own if left out.")
+    ] = None,
+    scales: Annotated[
+        str | None, typer.Option(help="Scales to average over, as in 0.5,1.0,1.5.")
+    ] = None,
+    flip: Annotated[
+        bool | None, typer.Option("--flip/--no-flip", help="Also average the mirrored image.")
+    ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -25,16 +31,16 @@ def evaluate(
     """
     from json import dumps
 
-    from segdistill.api.places import check_run
+    from segdistill.api.folders import check_run
 
     views = None if scales is None else _parse_scales(scales)
     checked = check_run(run, overrides or (), trust or ())
-    from segdistill.api import scoring
+    from segdistill.api.evaluate import evaluate as verb
     from segdistill.cli.progress import display
-    from segdistill.cli.results import table
+    from segdistill.cli.results import print_results
 
     with display() as tell:
-        result = scoring.evaluate(checked, split=split, scales=views, flip=flip, tell=tell)
+        result = verb(checked, split=split, scales=views, flip=flip, tell=tell)
     settings = checked.config.evaluation
     values = result.as_dict() | {
         "name": checked.files.name,
@@ -46,7 +52,7 @@ def evaluate(
     if json:
         print(dumps(values))
         return
-    print(table([values | {"seconds": None}]))
+    print_results([values | {"seconds": None}])
     print(f"{result.images} images of {values['split']} in {result.seconds:.1f} s")
     print(f"next: segdistill predict {run} IMAGES, or segdistill export {run}")
 

@@ -3,51 +3,59 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from segdistill.catalogue.formats import FORMATS
 from segdistill.cli.words import Json, Run, Trust, parse_size
-from segdistill.errors import ConfigError
+
+if TYPE_CHECKING:
+    Format = str
+else:
+    Format = Literal[tuple(FORMATS)]
 
 
 def export(
     run: Run,
-    kind: Annotated[str, typer.Option("--format", help=f"One of: {', '.join(FORMATS)}.")] = "onnx",
+    kind: Annotated[
+        Format, typer.Option("--format", help="Of the file: segdistill list formats.")
+    ] = "onnx",
     out: Annotated[
-        Path | None, typer.Option("--out", help="File; student.onnx in the run folder.")
+        Path | None,
+        typer.Option("--out", help="File to write; student.* in the run folder by default."),
     ] = None,
     size: Annotated[
-        str | None, typer.Option(help="Image to trace with, as 512x1024; others run too.")
+        str | None,
+        typer.Option(help="Size to trace with, as in 512x1024; the file runs at others too."),
     ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Write a student as ONNX, compared with its network.
+    """Write a student for other programs, compared with its network.
 
     Example: segdistill export runs/student-1 --format onnx --out student.onnx
     """
     from dataclasses import asdict
     from json import dumps
 
-    from segdistill.api.places import find_run
-    from segdistill.checks import nearest
+    from segdistill.api.folders import find_run
 
-    if kind not in FORMATS:
-        raise ConfigError(f"--format: there is no format '{kind}'; {nearest(kind, FORMATS)}")
     traced = None if size is None else parse_size(size)
     find_run(run)
-    from segdistill.api import delivery
+    from segdistill.api.export import export as verb
 
-    made = delivery.export(run, out, size=traced, trust=trust or ())
+    made = verb(run, out, format=kind, size=traced, trust=trust or ())
     if json:
-        print(dumps({"file": str(made.file), "parity": [asdict(one) for one in made.parity]}))
+        print(
+            dumps({"file": str(made.file), "parity": [asdict(at_size) for at_size in made.parity]})
+        )
         return
     print(f"{made.file} written, {made.file.stat().st_size / 2**20:.2f} MiB; against the network:")
-    for one in made.parity:
+    for at_size in made.parity:
         print(
-            f"  {one.size[0]}x{one.size[1]}: logits within {one.largest_difference:.2g}, "
-            f"{100 * one.agreement:.3f} % of the classes equal"
+            f"  {at_size.size[0]}x{at_size.size[1]}: logits within "
+            f"{at_size.largest_difference:.2g}, "
+            f"{100 * at_size.agreement:.3f} % of the pixels in the same class"
         )
     print(f"next: segdistill bench latency {run}")

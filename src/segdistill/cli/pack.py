@@ -19,14 +19,14 @@ def pack(
         typer.Argument(help="Its settings, as in root=camvid.", metavar="KEY=VALUE"),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("packed"),
-    splits: Annotated[str, typer.Option(help="Splits to pack.")] = "train,val",
+    splits: Annotated[str, typer.Option(help="Splits to pack, with commas between.")] = "train,val",
     compress: Annotated[
         bool, typer.Option("--compress", help="Lossless tiles: half the disk, slower crops.")
     ] = False,
 ) -> None:
     """Write a copy of a dataset that crops read fast.
 
-    It takes 4 bytes a pixel on the disk, and the place of the original as data.root.
+    The copy takes 4 bytes per pixel on disk; name it as data.root in place of the original.
 
     Example: segdistill pack cityscapes root=cityscapes --out packed/cityscapes
     """
@@ -34,11 +34,11 @@ def pack(
 
     if dataset not in DATASETS:
         raise ConfigError(f"pack: there is no dataset '{dataset}'; {nearest(dataset, DATASETS)}")
-    from segdistill.api import packed
+    from segdistill.api.pack import pack as verb
     from segdistill.cli.progress import display
 
     with display() as tell:
-        packed.pack(
+        verb(
             dataset,
             out,
             splits=splits.split(","),

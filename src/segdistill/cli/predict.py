@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
+from segdistill.catalogue.predictions import Format
 from segdistill.cli.words import Json, Run, Trust
-
-if TYPE_CHECKING:
-    from segdistill.data.submission import Format
 
 
 def predict(
@@ -20,9 +18,11 @@ def predict(
         typer.Argument(help="Image files, folders of them, or KEY=VALUE on the run's config."),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("predictions"),
-    split: Annotated[str | None, typer.Option(help="A split of the run's dataset instead.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="A split of the run's dataset, in place of images.")
+    ] = None,
     kind: Annotated[
-        str, typer.Option("--format", help="color, overlay, cityscapes, ade20k or voc.")
+        Format, typer.Option("--format", help="Pictures, or what a test server takes.")
     ] = "color",
     recursive: Annotated[
         bool, typer.Option("--recursive", help="Also search the folders inside folders.")
@@ -40,23 +40,23 @@ def predict(
     """
     from json import dumps
 
-    from segdistill.api.places import CheckedRun, check_run, find_run
+    from segdistill.api.folders import CheckedRun, check_run, find_run
 
     words = [word for word in images or () if "=" in word and not Path(word).exists()]
     sources = [Path(word) for word in images or () if word not in words]
     checked: Path | CheckedRun = run
     if find_run(run).has_config or words:
         checked = check_run(run, words, trust or ())
-    from segdistill.api import scoring
+    from segdistill.api.predict import predict as verb
     from segdistill.cli.progress import display
 
     with display() as tell:
-        written = scoring.predict(
+        written = verb(
             checked,
             sources,
             out,
             split=split,
-            kind=cast("Format", kind),
+            kind=kind,
             recursive=recursive,
             trust=trust or (),
             tell=tell,

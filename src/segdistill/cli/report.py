@@ -13,7 +13,8 @@ def report(
         list[Path], typer.Argument(help="A study folder, run folders, or a folder of them.")
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="File; report.html in the folder.")
+        Path | None,
+        typer.Option("--out", help="File to write; report.html in the folder by default."),
     ] = None,
 ) -> None:
     """Write one HTML page that compares runs, or a study.
@@ -23,30 +24,11 @@ def report(
 
     Example: segdistill report runs/camvid-students
     """
-    from segdistill.errors import RunFolderError
-    from segdistill.reporting.page import write_report
-    from segdistill.reporting.study_page import write_study_report
-    from segdistill.runs.layout import REPORT
-    from segdistill.runs.result import find_results
-    from segdistill.runs.study import is_study
+    from segdistill.api.report import report as verb
 
-    if any(is_study(folder) for folder in folders):
-        if len(folders) > 1:
-            raise RunFolderError(
-                f"report: expected one study or run folders, got {len(folders)} folders with a "
-                "study among them; report each by itself"
-            )
-        page, *tables = write_study_report(folders[0], out=out)
-        names = " and ".join(file.name for file in tables)
-        print(f"{page} written, {names} next to it; open it in a browser")
-        return
-    runs: dict[Path, Path] = {}
-    for folder in folders:
-        inside = find_results(folder)
-        if not inside:
-            raise RunFolderError(f"{folder}: expected a finished run in it, got none")
-        runs |= {run.resolve(): run for run in inside}
-    file = out or folders[0] / REPORT
-    title = folders[0].resolve().name
-    write_report([*runs.values()], file, title=title, folder=folders[0])
-    print(f"{file} written, {len(runs)} runs; open it in a browser")
+    made = verb(folders, out)
+    if made.tables:
+        names = " and ".join(file.name for file in made.tables)
+        print(f"{made.page} written, {names} next to it; open it in a browser")
+    else:
+        print(f"{made.page} written, {made.runs} runs; open it in a browser")

@@ -24,13 +24,15 @@ def run(
 ) -> None:
     """Call a verb with progress, then print results and what to type next."""
     checked = check_config(config, overrides, trust)
-    from segdistill.api import places, training_runs
+    from segdistill.api.distill import distill
+    from segdistill.api.folders import choose_folder
+    from segdistill.api.train import train
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
 
     words = overrides or []
-    call = training_runs.train if verb == "train" else training_runs.distill
-    folder = places.choose_folder(config, out, resume=resume)
+    call = train if verb == "train" else distill
+    folder = choose_folder(config, out, resume=resume)
     with display() as tell:
         try:
             runs = call(checked, folder, resume=resume, tell=tell)
@@ -45,7 +47,7 @@ def run(
         return
     print(f"\nreport: {folder / REPORT}")
     # Own code in the student: these commands read its name out of the run's files.
-    code = dict.fromkeys(named([each.student.network for each in checked.learners.values()]))
+    code = dict.fromkeys(named([learner.student.network for learner in checked.learners.values()]))
     trusting = "".join(f" {shlex.quote(word)}" for word in trust_words(code))
     if verb == "train" and len(runs) == 1:
         print(

@@ -4,25 +4,31 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
+from segdistill.cli.tables import print_table
 from segdistill.cli.words import Json, Overrides, Trust, trust_words
 from segdistill.runs.layout import REPORT
 from segdistill.runs.study import plan_file
+
+_COLUMNS = ("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "verdict")
 
 
 def study(
     file: Annotated[str, typer.Argument(help="A YAML study file, or the name of a packaged one.")],
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the study.")] = Path("study"),
-    engine: Annotated[str | None, typer.Option("--engine", help="local or ray.")] = None,
+    engine: Annotated[
+        Literal["local", "ray"] | None,
+        typer.Option("--engine", help="Where cohorts run: this machine, or a Ray cluster."),
+    ] = None,
     address: Annotated[
-        str | None, typer.Option("--address", help="Of a Ray cluster; else one is started here.")
+        str | None, typer.Option("--address", help="Of the Ray cluster; else one is started here.")
     ] = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", help="Local cohorts at once.")
+        int | None, typer.Option("--processes", help="Cohorts at a time, on this machine.")
     ] = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write the plan and its cost, and stop.")
@@ -45,12 +51,12 @@ def study(
 
     checked = load_study(file, words, trust=trust or ())
     check_runs(checked)  # a mistake is answered before torch is loaded
-    from segdistill.api import studies
+    from segdistill.api.study import study as verb
     from segdistill.cli.progress import display
 
     with display() as tell:
         try:
-            found = studies.study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
+            results = verb(checked, out, dry_run=dry_run, resume=resume, tell=tell)
         except KeyboardInterrupt as stopped:
             again = ["segdistill", "study", file, *words, "--out", str(out), "--resume"]
             again += trust_words(trust)
@@ -60,44 +66,46 @@ def study(
     if json:
         from json import dumps
 
-        print(dumps(found))
+        print(dumps(results))
     elif dry_run:
         print(f"plan: {plan_file(out)}")
         again = ["segdistill", "study", file, *words, "--out", str(out), *trust_words(trust)]
         print(f"next: {shlex.join(again)}")
     else:
-        for pair, values in found["pairs"].items():
-            print(f"{pair}\n{table(values)}\n")
-        print(cost_line(found["cost"]))
+        for pair, compared in results["pairs"].items():
+            print(pair)
+            print_pair(compared)
+            print()
+        print(cost_line(results["cost"]))
         print(f"report: {out / REPORT}")
 
 
-def table(pair: dict[str, Any]) -> str:
-    """Return one line a method: scores, difference to plain with its interval, p."""
-    rows = [("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "least p")]
+def print_pair(pair: dict[str, Any]) -> None:
+    """Print one row per method: scores, difference to plain, p, verdict; and what failed."""
     methods = pair["methods"]
-    for name, found in methods.items():
-        against = found["against_plain"]
-        row = [name, _percent(found["mean"]), _percent(found["deviation"])]
-        if against is None:
-            row += ["-"] * 4
-        else:
-            ends = against["difference"]
-            row.append(f"{100 * ends['estimate']:+.2f}")
-            known = ends["low"] is not None
-            row.append(f"{100 * ends['low']:+.2f} to {100 * ends['high']:+.2f}" if known else "-")
-            row += [f"{against['p_holm']:.2g}", f"{against['smallest_p']:.2g}"]
-        rows.append(tuple(row))
-    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(w) if not i else cell.rjust(w) for i, (cell, w) in enumerate(pairs))
-        for pairs in ([*zip(row, widths, strict=True)] for row in rows)
+    print_table(_COLUMNS, [_cells(name, method) for name, method in methods.items()])
+    for name, method in methods.items():
+        for seed, error in method["failed"].items():
+            print(f"failed: {name}, seed {seed}: {error}")
+    for name, method in methods.items():
+        if method["search_error"]:
+            print(f"failed: {name}, every trial: {method['search_error']}")
+
+
+def _cells(name: str, method: dict[str, Any]) -> list[str]:
+    cells = [name, _percent(method["mean"]), _percent(method["deviation"])]
+    against = method["against_plain"]
+    if against is None:
+        return [*cells, "-", "-", "-", "-"]
+    ends = against["simultaneous"]
+    known = ends["low"] is not None
+    return [
+        *cells,
+        f"{100 * ends['estimate']:+.2f}",
+        f"{100 * ends['low']:+.2f} to {100 * ends['high']:+.2f}" if known else "-",
+        f"{against['p_joint']:.2g}",
+        against["verdict"],
     ]
-    failed = [f"{m}, seed {s}: {e}" for m, v in methods.items() for s, e in v["failed"].items()]
-    failed += [
-        f"{m}, every trial: {v['search_error']}" for m, v in methods.items() if v["search_error"]
-    ]
-    return "\n".join([*lines, *(f"failed: {line}" for line in failed)])
 
 
 def cost_line(cost: dict[str, float]) -> str:

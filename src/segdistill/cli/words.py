@@ -26,12 +26,12 @@ Trust = Annotated[
     typer.Option(
         "--trust",
         help="Code that a file names and you allow: import:package.module:function or file:PATH; "
-        "can be repeated.",
+        "may be given several times.",
         metavar="TARGET",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Size = Annotated[str, typer.Option("--size", help="Height and width of the image.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Size = Annotated[str, typer.Option("--size", help="Height and width of the image, in pixels.")]
 
 
 def trust_words(targets: Iterable[str] | None) -> list[str]:

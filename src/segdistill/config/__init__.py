@@ -13,11 +13,13 @@ from segdistill.config.sections import (
     NetworkConfig,
     RunConfig,
     Section,
+    TaskConfig,
     TrainingConfig,
     Tree,
     UnlabelledConfig,
 )
 from segdistill.config.studies import (
+    CHANGES_NO_RUN,
     MOST_SEEDS,
     PLAIN,
     EngineConfig,
@@ -33,6 +35,7 @@ from segdistill.config.trees import check_name, cohort, merge, override, parse_t
 from segdistill.yaml_text import load_yaml
 
 __all__ = [
+    "CHANGES_NO_RUN",
     "MOST_SEEDS",
     "PLAIN",
     "DataConfig",
@@ -49,6 +52,7 @@ __all__ = [
     "Section",
     "Space",
     "StudyConfig",
+    "TaskConfig",
     "TrainingConfig",
     "Tree",
     "UnlabelledConfig",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
+from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.checks import nearest
 from segdistill.config.mistakes import expected, shown, validate
 from segdistill.config.rows import TABLES, row_model, row_name
@@ -14,6 +16,8 @@ from segdistill.config.sections import (
     NamedSection,
     NetworkConfig,
     RunConfig,
+    TaskConfig,
+    TrainingConfig,
     Tree,
     UnlabelledConfig,
 )
@@ -119,4 +123,54 @@ def _check_whole(config: RunConfig) -> None:
         raise ConfigError(
             f"training.accumulate: expected batch_size {config.data.batch_size} to divide into "
             f"{parts} parts on {config.training.devices} devices"
+        )
+    for place, term in enumerate(config.distill):
+        if parts > 1 and LOSSES[term.loss].whole_batch:
+            raise ConfigError(
+                f"distill.{place}.loss: expected a loss that a batch in parts has, got "
+                f"{term.loss}, which compares all images of the batch at once; "
+                "set training.accumulate=1, or use more devices"
+            )
+    _check_training(config.training)
+    if config.training.device == "cpu":
+        check_precision(config.training.precision)
+
+
+def _check_training(training: TrainingConfig) -> None:
+    if training.schedule == "step" and training.step_every is None:
+        raise ConfigError(
+            "training.step_every: expected a number of steps for schedule step, got none"
+        )
+    task = training.task
+    row = TASK_LOSSES[task.loss]
+    if row.whole_batch and training.accumulate > 1:
+        raise ConfigError(
+            f"training.task.loss: expected a loss that a batch in parts has, got {task.loss}, "
+            "which looks at all positions of the batch at once; set training.accumulate=1, or use "
+            "more devices"
+        )
+    for name, other in TASK_LOSSES.items():
+        for key in other.settings:
+            default = TaskConfig.model_fields[key].default
+            if getattr(task, key) != default and key not in row.settings:
+                raise ConfigError(
+                    f"training.task.{key}: expected it beside loss {name}, got {task.loss}"
+                )
+    if training.label_smoothing and not row.smooths:
+        raise ConfigError(
+            "training.label_smoothing: expected it beside training.task.loss cross_entropy, got "
+            f"{task.loss}"
+        )
+
+
+def check_precision(precision: str) -> None:
+    """Refuse a number format that a CPU has not.
+
+    Raises:
+        ConfigError: it is 16-mixed, in place of which libraries take bf16 and say nothing.
+    """
+    if precision == "16-mixed":
+        raise ConfigError(
+            "training.precision: expected 32-true or bf16-mixed on a CPU, got 16-mixed; "
+            "set training.precision=bf16-mixed"
         )

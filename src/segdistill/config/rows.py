@@ -89,9 +89,12 @@ def as_setting(field: FieldInfo) -> Setting:
     annotation = field.annotation
     if field.metadata:
         annotation = Annotated[annotation, *field.metadata]  # type: ignore[assignment]
+    default = REQUIRED if field.is_required() else field.get_default(call_default_factory=True)
+    if isinstance(default, Section):
+        default = default.model_dump(mode="json")
     return Setting(
         annotation,
-        REQUIRED if field.is_required() else field.get_default(call_default_factory=True),
+        default,
         field.description or "",
         unit=str(extra.get("unit", "")),
         source=str(extra.get("source", "")),

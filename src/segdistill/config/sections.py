@@ -12,6 +12,8 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
+    NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     SerializeAsAny,
     ValidationInfo,
@@ -224,25 +226,78 @@ class LossConfig(NamedSection):
     )
 
 
+class TaskConfig(Section):
+    """The loss of the task: of the student's logits against the labels."""
+
+    loss: Literal["cross_entropy", "focal", "ohem"] = Field(
+        "cross_entropy", description="loss of the logits against the labels"
+    )
+    class_weights: Literal["balanced"] | tuple[NonNegativeFloat, ...] | None = Field(
+        None,
+        description="weight of each class; balanced: positions in all divided by classes times "
+        "the class's positions, counted over the training set; null: all 1",
+    )
+    ignore: tuple[NonNegativeInt, ...] = Field(
+        (), description="class ids that the task loss leaves out; they are scored all the same"
+    )
+    threshold: float = Field(
+        0.7,
+        gt=0.0,
+        lt=1.0,
+        description="ohem leaves out positions whose class is more probable than this",
+        json_schema_extra={"source": "OHEMPixelSampler of mmsegmentation"},
+    )
+    min_kept: Count = Field(
+        100000,
+        description="ohem keeps at least as many of the hardest positions per image",
+        json_schema_extra={"unit": "positions", "source": "OHEMPixelSampler of mmsegmentation"},
+    )
+    gamma: float = Field(
+        2.0,
+        ge=0.0,
+        description="focal multiplies the loss of a position by (1 - p)^gamma, p of its class",
+        json_schema_extra={"source": "Lin et al., ICCV 2017"},
+    )
+
+
 class TrainingConfig(Section):
     """How a learner is optimised."""
 
     steps: Count = Field(description="number of optimiser steps", json_schema_extra=_STEPS)
-    optimizer: Literal["sgd", "adamw"] = Field("sgd", description="optimiser of the student")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(
+        "sgd", description="optimiser of the student"
+    )
     lr: PositiveFloat = Field(0.01, description="learning rate after the warm-up")
     momentum: float = Field(
-        0.9, ge=0.0, lt=1.0, description="momentum of optimizer sgd; adamw does not read it"
+        0.9, ge=0.0, lt=1.0, description="momentum of optimizer sgd; the others do not read it"
     )
     weight_decay: float = Field(
-        5e-4, ge=0.0, description="weight decay: L2 in sgd, decoupled in adamw"
+        5e-4, ge=0.0, description="weight decay: L2 in sgd and adam, decoupled in adamw"
     )
     decay_norms_and_biases: bool = Field(
         True, description="apply weight_decay to normalisation layers and biases too"
     )
-    schedule: Literal["poly", "cosine", "constant"] = Field(
+    schedule: Literal["poly", "cosine", "step", "constant"] = Field(
         "poly", description="how the learning rate falls after the warm-up"
     )
     power: PositiveFloat = Field(0.9, description="exponent of schedule poly")
+    step_every: Count | None = Field(
+        None,
+        description="steps after which schedule step multiplies the rate by step_factor, again "
+        "and again",
+        json_schema_extra=_STEPS,
+    )
+    step_factor: float = Field(0.1, gt=0.0, lt=1.0, description="factor of schedule step")
+    lr_scale: dict[str, PositiveFloat] = Field(
+        {},
+        description="factors of the learning rate by tap or module path of the student, such as "
+        "{head: 10}; of two that fit the longer counts",
+    )
+    freeze: tuple[str, ...] = Field(
+        (),
+        description="taps or module paths of the student that are not trained, such as "
+        "[backbone]; their batch norm stays as it is",
+    )
     warmup_steps: int = Field(
         0,
         ge=0,
@@ -255,7 +310,7 @@ class TrainingConfig(Section):
     accumulate: Count = Field(
         1,
         description="parts that a batch is computed in, one after the other, to save memory; "
-        "must divide batch_size",
+        "must divide batch_size; batch norm sees one part at a time",
         json_schema_extra={"unit": "parts"},
     )
     ema: float | None = Field(
@@ -265,8 +320,14 @@ class TrainingConfig(Section):
         description="decay per step of a running average of the weights, which is then the "
         "result; null: no average",
     )
+    task: TaskConfig = Field(
+        TaskConfig(),
+        description="loss of the logits against the labels: cross_entropy, focal (gamma) or ohem "
+        "(threshold, min_kept), with class_weights (one for each class, or balanced) and ids to "
+        "ignore",
+    )
     auxiliary_weight: float = Field(
-        0.4, ge=0.0, description="weight of the auxiliary head's cross-entropy"
+        0.4, ge=0.0, description="weight of the auxiliary head's task loss"
     )
     label_smoothing: float = Field(
         0.0, ge=0.0, lt=1.0, description="label smoothing of the cross-entropy"
@@ -281,6 +342,11 @@ class TrainingConfig(Section):
         1,
         description="processes that share a batch, one device each",
         json_schema_extra={"unit": "devices"},
+    )
+    sync_batchnorm: bool = Field(
+        True,
+        description="with several devices, let batch norm see the batch of all; false: each its "
+        "own part",
     )
     deterministic: bool = Field(
         False, description="make runs on a GPU bit-identical, which is slower"
@@ -352,6 +418,9 @@ class RunConfig(Section):
             named: NamedSection | None = getattr(self, name)
             for key in named.left_out() if named is not None else ():
                 tree[name].pop(key)
+        for key in _LATER_IN_TRAINING:
+            if getattr(self.training, key) == TrainingConfig.model_fields[key].default:
+                tree["training"].pop(key)
         if self.data.unlabelled is not None:
             for key in self.data.unlabelled.left_out():
                 tree["data"]["unlabelled"].pop(key)
@@ -366,3 +435,6 @@ _RESULT_DOES_NOT_DEPEND_ON = (
     ("training", "tensorboard"),
     ("evaluation", "pictures"),
 )
+
+# Keys that came after runs had been recorded: left out of the hash at their default.
+_LATER_IN_TRAINING = ("sync_batchnorm", "step_every", "step_factor", "lr_scale", "freeze", "task")

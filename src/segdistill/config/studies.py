@@ -34,6 +34,10 @@ MOST_SEEDS = 40
 """As many as the exact test over seeds can take."""
 
 
+CHANGES_NO_RUN = ("engine", "equivalence")
+"""Keys of a study file that change where it runs, or what is said of its runs."""
+
+
 class Range(Section):
     """An interval that a setting is drawn from."""
 
@@ -172,6 +176,13 @@ class StudyConfig(Section):
         description="what every method gets alike: optimiser steps, or the seconds that the "
         "plain student took",
     )
+    equivalence: float = Field(
+        0.5,
+        ge=0.0,
+        description="largest difference that does not matter: a method whose interval lies within "
+        "it is called equal to plain; changes no run",
+        json_schema_extra={"unit": "mIoU points"},
+    )
     engine: EngineConfig = EngineConfig()
     trust: tuple[str, ...] = Field((), exclude=True, description=TRUST)
 
@@ -181,8 +192,8 @@ class StudyConfig(Section):
         return tree
 
     def hash(self) -> str:
-        """Return 12 hexadecimal digits of all that changes the results of the study."""
-        tree = {key: value for key, value in self.tree().items() if key != "engine"}
+        """Return 12 hexadecimal digits of all that changes the runs of the study."""
+        tree = {key: own for key, own in self.tree().items() if key not in CHANGES_NO_RUN}
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 

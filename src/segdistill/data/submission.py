@@ -3,27 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import Literal
 
 import numpy as np
 from PIL import Image
 
+from segdistill.catalogue.predictions import FORMATS, Format
 from segdistill.data.files.palettes import voc_colors
 from segdistill.data.formats.cityscapes import LABEL_IDS
 from segdistill.data.pictures import colorize, write_image, write_picture
 from segdistill.files import inside
 from segdistill.types import Classes
-
-Format = Literal["cityscapes", "ade20k", "voc", "color", "overlay"]
-
-FORMATS: dict[str, str] = {
-    "cityscapes": "PNG of label ids, <city>_<sequence>_<frame>.png in one folder",
-    "ade20k": "PNG of 1 to 150, named as the image, in one folder",
-    "voc": "palette PNG of 0 to 20, named as the image, in one folder",
-    "color": "PNG in the classes' colours",
-    "overlay": "JPEG of the image with the classes' colours over it",
-}
-"""What a prediction is written as, by the name that a command takes."""
 
 _CLASSES = {"cityscapes": 19, "ade20k": 150, "voc": 21}
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.maths.gather import draw_uniform
+from segdistill.losses.maths.part import ends_step
 from segdistill.losses.maths.positions import leave_out, valid_at
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.modules.critic import Critic
@@ -257,7 +258,8 @@ class Holistic(nn.Module):
         """Return the weighted loss of the critic on both maps, for its optimiser."""
         # A function of the step: new points each time, and the same ones in a resumed run.
         seed = derive(self.seed, "critic", self.steps.value)
-        self.steps.value += 1
+        if ends_step():
+            self.steps.value += 1
         ours, theirs = (self._seen(x.detach(), batch) for x in (student, teacher))
         if self.hinge:
             loss = hinge_critic_loss(self.critic, ours, theirs, batch.images)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from segdistill.checks import check_batches, check_positive
 from segdistill.losses.adaptation import adaptation, check_orders
 from segdistill.losses.affinity import affinity
-from segdistill.losses.maths.positions import valid_at
+from segdistill.losses.maths.positions import resize_valid, valid_at
 from segdistill.losses.maths.precision import full_precision
 from segdistill.losses.modules.autoencoder import (
     Autoencoder,
@@ -90,6 +90,7 @@ class KnowledgeAdaptation(nn.Module):
         features: Callable[[int], Tensor],
         steps: int,
         *,
+        valid: Callable[[int], Tensor] | None = None,
         progress: Callable[[int, Tensor], None] | None = None,
         learning_rate: float = 0.1,
         weight_decay: float = 1e-4,
@@ -105,6 +106,8 @@ class KnowledgeAdaptation(nn.Module):
             features: from a step, counted from 0, to the teacher's map of its batch; the same
                 for the same step.
             steps: of training; those of one epoch in the paper.
+            valid: from the same step to True where a position of its batch is not padding, bool
+                ``(N, H', W')`` of any size; None counts every position.
             progress: called after each step with the number of steps done and the loss; it
                 may save the ``state_dict``, and may raise to interrupt.
             learning_rate: of SGD; 0.1 in the paper.
@@ -121,7 +124,9 @@ class KnowledgeAdaptation(nn.Module):
         try:
             while self.prepared.value < steps:
                 with torch.enable_grad():
-                    loss = self._reconstruction(features(self.prepared.value))
+                    step = self.prepared.value
+                    counted = None if valid is None else valid(step)
+                    loss = self._reconstruction(features(step), counted)
                 optimizer.zero_grad()
                 loss.backward()  # type: ignore[no-untyped-call]
                 optimizer.step()
@@ -163,16 +168,18 @@ class KnowledgeAdaptation(nn.Module):
             "affinity": self.affinity_weight * affinity(related, encoded, valid=valid),
         }
 
-    def _reconstruction(self, features: Tensor) -> Tensor:
+    def _reconstruction(self, features: Tensor, valid: Tensor | None) -> Tensor:
         if features.ndim != 4 or features.shape[1] != self.channels[1]:
             raise ValueError(
                 f"KnowledgeAdaptation: expected features (N, {self.channels[1]}, H, W), got "
                 f"{tuple(features.shape)}; build the loss for this teacher"
             )
         (features,) = full_precision(features.detach())
-        code = self.autoencoder.encode(features)
-        decoded = self.autoencoder.decode(code, features.shape[2:])
-        return autoencoder_loss(features, code, decoded)
+        code = self.autoencoder.encode(features, valid)
+        decoded = self.autoencoder.decode(code, features.shape[2:], valid)
+        if valid is not None:
+            valid = resize_valid(valid, features.shape[2:])
+        return autoencoder_loss(features, code, decoded, valid=valid)
 
 
 def _adapter(student: int, teacher: int, layers: int) -> nn.Sequential:

@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 
 from segdistill.checks import check_same_maps
-from segdistill.losses.maths.directions import squared_distance
 from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
+from segdistill.losses.maths.whole_maps import direction_distances
 from segdistill.types import Batch
 
 
@@ -24,8 +24,8 @@ def layer_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
     teacher. Half-precision maps are compared in float32.
 
     Use it on the last backbone stage where feature scales of teacher and student differ: the
-    weight need not be found anew. It needs three maps of memory beyond its inputs for two images
-    (half a map more with ``valid``), two for many. It is not twice differentiable.
+    weight need not be found anew. It needs one map of memory beyond its inputs. It is not twice
+    differentiable.
 
     Args:
         student: features of the student, :math:`x`.
@@ -50,8 +50,7 @@ def layer_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
     """
     check_same_maps("layer_angular", student=student, teacher=teacher)
     check_valid("layer_angular", valid, student)
-    total = squared_distance(student, teacher, vector=(1, 2, 3), parts=0, valid=valid)
-    return total / count_images(student, valid)
+    return direction_distances(student, teacher, valid).sum() / count_images(student, valid)
 
 
 class LayerAngular(nn.Module):

@@ -59,7 +59,7 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
     check_valid("local_similarity", valid, student)
     everywhere = torch.ones_like(student[:, :1], dtype=torch.bool)
     counted = everywhere if valid is None else valid[:, None]
-    pairs = torch.stack([_both(counted, *offset).sum(dim=(1, 2, 3)) for offset in _OFFSETS]).sum(0)
+    pairs = count_pairs(counted)
     shares = 1 / pairs.clamp_min(1)[:, None, None, None]
     images = len(student) if valid is None else share_of_count((pairs > 0).sum())
 
@@ -75,6 +75,16 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
         return total
 
     return sum_over_blocks(difference, student, teacher, shares, dim=0, valid=valid) / images
+
+
+def count_pairs(valid: Tensor) -> Tensor:
+    """Return the pairs of neighbours in each image that both count, int64 ``(N,)``.
+
+    Args:
+        valid: True where a position counts, bool ``(N, 1, H, W)``.
+    """
+    by_offset = [_both(valid, *offset).sum(dim=(1, 2, 3)) for offset in _OFFSETS]
+    return torch.stack(by_offset).sum(dim=0)
 
 
 class LocalSimilarity(nn.Module):

@@ -1,13 +1,11 @@
 """Magnitude distillation (MD): match the length of the whole map and nothing else."""
 
-import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_same_maps
-from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
-from segdistill.losses.maths.unit import length
+from segdistill.losses.maths.whole_maps import lengths
 from segdistill.types import Batch
 
 
@@ -21,7 +19,7 @@ def magnitude(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
     show that this half does not help. No gradient reaches the teacher, and none a map of
     zeros. Half-precision maps are compared in float32.
 
-    It needs two maps of memory beyond its inputs. It is not twice differentiable.
+    It needs one map of memory beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
@@ -47,15 +45,9 @@ def magnitude(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
     check_same_maps("magnitude", student=student, teacher=teacher)
     check_valid("magnitude", valid, student)
 
-    everywhere = torch.ones_like(student[:, 0], dtype=torch.bool)
-    positions = (everywhere if valid is None else valid).sum(dim=(1, 2)).clamp_min(1)
-
-    def difference(student: Tensor, teacher: Tensor, positions: Tensor) -> Tensor:
-        every = (1, 2, 3)
-        squares = (length(teacher, dim=every) - length(student, dim=every)).square()
-        return (squares.flatten() / positions).sum()
-
-    total = sum_over_blocks(difference, student, teacher, positions, dim=0, valid=valid)
+    positions = student[0, 0].numel() if valid is None else valid.sum(dim=(1, 2)).clamp_min(1)
+    difference = lengths(teacher.detach(), valid) - lengths(student, valid)
+    total = (difference.square() / positions).sum()
     return total / (count_images(student, valid) * student.shape[1])
 
 

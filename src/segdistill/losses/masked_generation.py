@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from segdistill.checks import check_maps
 from segdistill.losses.feature_mse import feature_mse
 from segdistill.losses.maths.gather import draw_uniform
+from segdistill.losses.maths.part import ends_step
 from segdistill.losses.maths.positions import leave_out, valid_at
 from segdistill.losses.modules.projector import Projector, check_widths
 from segdistill.losses.modules.steps import StepCount
@@ -78,7 +79,7 @@ class MaskedGeneration(nn.Module):
         maps = maps * self._mask(maps)
         for layer in self.generate:
             maps = layer(leave_out(maps, valid))
-        if self.training:
+        if self.training and ends_step():
             self.steps.value += 1
         return feature_mse(maps, teacher, valid=valid)
 

@@ -1,12 +1,11 @@
 """Pixel-wise distillation: match the class distribution of every pixel."""
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
-from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
+from segdistill.losses.maths.positions import check_valid, valid_at
 from segdistill.losses.maths.precision import without_autocast
+from segdistill.losses.upsampled_kl import upsampled_kl
 from segdistill.types import Batch
 
 
@@ -57,13 +56,8 @@ def pixelwise_kl(
     check_positive("pixelwise_kl", temperature=temperature)
     check_valid("pixelwise_kl", valid, student)
 
-    def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-        log_s = F.log_softmax(student / temperature, dim=1)
-        log_t = F.log_softmax(teacher / temperature, dim=1)
-        return F.kl_div(log_s, log_t, reduction="sum", log_target=True)
-
-    total = sum_over_blocks(divergence, student, teacher, dim=2, valid=valid)
-    return total * temperature**2 / count_positions(student, valid)
+    size = (student.shape[2], student.shape[3])
+    return upsampled_kl(student, teacher, size=size, temperature=temperature, valid=valid)
 
 
 class PixelwiseKL(nn.Module):

@@ -71,7 +71,7 @@ def group(runs: Sequence[Run]) -> list[Group]:
 
     Runs belong together where everything but the seeds is the same: data recipe, student, terms,
     teacher and training. A method is compared with the plain student of the same data, network
-    and training, scored on the same images; p is corrected by Holm over those methods.
+    and training, scored on the same images; those methods are tested jointly.
 
     Args:
         runs: as :func:`segdistill.reporting.runs.read_runs` returns them.

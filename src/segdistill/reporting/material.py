@@ -9,6 +9,7 @@ from pathlib import Path
 from segdistill.reporting.groups import Group, color_of, panels
 from segdistill.reporting.runs import Run
 from segdistill.reporting.studies import Study
+from segdistill.studies.verdict import MARGIN
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,12 @@ class Material:
     def runs(self) -> list[Run]:
         """Every run of the page."""
         return [run for group in self.groups for run in group.runs]
+
+    @property
+    def margin(self) -> float:
+        """Largest difference of mIoU that does not matter, a fraction."""
+        settings = {} if self.study is None else self.study.settings
+        return float(settings.get("equivalence", 100 * MARGIN)) / 100
 
     @property
     def students(self) -> list[Group]:

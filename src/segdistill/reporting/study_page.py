@@ -37,7 +37,9 @@ def write_study_report(folder: Path, *, out: Path | None = None) -> list[Path]:
     several = len(study.pairs) > 1
     failed = Counter((one.pair if several else "", one.method) for one in study.failures)
     write_whole(page, render(material, title=folder.resolve().name), made_by="report")
-    write_whole(tables[0], results_csv(material.groups, failed=failed), made_by="report")
+    write_whole(
+        tables[0], results_csv(material.groups, failed, margin=material.margin), made_by="report"
+    )
     write_whole(tables[1], results_tex(material.groups), made_by="report")
     return files
 

@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from segdistill.reporting.groups import Group, panels
+from segdistill.studies.verdict import MARGIN, word
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -31,20 +32,31 @@ _COLUMNS = (
     "difference_high",
     "confidence",
     "p",
-    "p_holm",
+    "simultaneous_low",
+    "simultaneous_high",
+    "p_joint",
     "smallest_p",
+    "p_holm",
+    "verdict",
+    "group",
     "probability_of_improvement",
     *_STUDENT_COSTS,
     *_TRAINING_COSTS,
 )
 
 
-def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | None = None) -> str:
+def results_csv(
+    groups: Sequence[Group],
+    failed: dict[tuple[str, str], int] | None = None,
+    *,
+    margin: float = MARGIN,
+) -> str:
     """Return a row per group, fractions and SI units, empty where a number is not known.
 
     Args:
         groups: with their comparisons.
         failed: how many runs failed, by pair and method.
+        margin: within which methods are called equal, a fraction.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n", restval="")
@@ -58,6 +70,7 @@ def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | No
             "miou_mean": one.miou,
             "miou_sd": one.deviation,
             "best_on_the_way_mean": one.summary.best_mean,
+            "group": one.summary.letters,
         }
         comparison = one.comparison
         if comparison is not None:
@@ -69,8 +82,12 @@ def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | No
                 "difference_high": comparison.difference.high if several else "",
                 "confidence": comparison.difference.confidence if several else "",
                 "p": comparison.p,
-                "p_holm": comparison.p_holm,
+                "simultaneous_low": comparison.simultaneous.low if several else "",
+                "simultaneous_high": comparison.simultaneous.high if several else "",
+                "p_joint": comparison.p_joint,
                 "smallest_p": comparison.smallest_p,
+                "p_holm": comparison.p_holm,
+                "verdict": word(comparison, margin=margin),
                 "probability_of_improvement": comparison.improvement,
             }
         row |= {key: one.summary.mean_of(key) for key in _STUDENT_COSTS}
@@ -83,7 +100,8 @@ def results_csv(groups: Sequence[Group], failed: dict[tuple[str, str], int] | No
 def results_tex(groups: Sequence[Group]) -> str:
     """Return a ``tabular`` that any LaTeX sets; with booktabs its rules are better.
 
-    mIoU in percent, differences in points with their 95 % interval, p corrected by Holm.
+    mIoU in percent, differences in points with 95 % intervals that hold together,
+    family-wise p of the joint test.
     """
     lines = [
         "% Made by segdistill from the files of the run folders; needs no package.",
@@ -92,7 +110,7 @@ def results_tex(groups: Sequence[Group]) -> str:
         r"\providecommand{\bottomrule}{\hline}",
         r"\begin{tabular}{lrrrrrr}",
         r"\toprule",
-        r"method & mIoU, \% & difference [95\,\% interval] & $p$ (Holm) & params, M & GFLOPs "
+        r"method & mIoU, \% & difference [95\,\% interval] & $p$ (joint) & params, M & GFLOPs "
         r"& latency, ms \\",
     ]
     for pair, members in panels(groups).items():
@@ -114,9 +132,12 @@ def _cells(one: Group) -> list[str]:
         score += rf" $\pm$ {100 * one.deviation:.2f}"
     comparison, difference, p = one.comparison, "--", "--"
     if comparison is not None:
-        difference, p = f"${100 * comparison.difference.estimate:+.2f}$", f"{comparison.p_holm:.3g}"
+        difference, p = (
+            f"${100 * comparison.difference.estimate:+.2f}$",
+            f"{comparison.p_joint:.3g}",
+        )
         if comparison.seeds > 1:
-            low, high = 100 * comparison.difference.low, 100 * comparison.difference.high
+            low, high = 100 * comparison.simultaneous.low, 100 * comparison.simultaneous.high
             difference += f" [${low:+.2f}$, ${high:+.2f}$]"
     costs = [one.summary.mean_of(key) for key in _STUDENT_COSTS]
     known = ["--" if value is None else f"{value:.2f}" for value in costs]

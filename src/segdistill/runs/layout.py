@@ -23,7 +23,7 @@ METRICS_PICTURE = "results.png"
 CONFUSION_PICTURE = "confusion_matrix.png"
 LOGS = "logs"
 TENSORBOARD = "tensorboard"
-ONNX = "student.onnx"
+EXPORT = "student"  # and the suffix of its format
 
 # A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD.
 STUDY = "study.yaml"

@@ -36,6 +36,22 @@ class TrainLine:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PrepareLine:
+    """Loss of the stage before training that some losses have.
+
+    Attributes:
+        step: steps of that stage finished; the training's own are counted apart.
+        loss: of the last of them.
+        seconds: that the stage took so far.
+    """
+
+    kind: Literal["prepare"] = "prepare"
+    step: int
+    loss: float
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class EvaluationLine:
     """Scores after a step, fractions."""
 
@@ -46,7 +62,7 @@ class EvaluationLine:
     pixel_accuracy: float
 
 
-Line = TrainLine | EvaluationLine
+Line = TrainLine | EvaluationLine | PrepareLine
 _Line = Annotated[Line, Field(discriminator="kind")]
 
 
@@ -66,9 +82,14 @@ def read_metrics(run: Path) -> list[Line]:
 
 
 def keep_metrics(run: Path, step: int) -> None:
-    """Take away the lines of steps after this one, which a killed run left."""
+    """Take away the lines of steps after this one, which a killed run left.
+
+    Those of the stage before training stay: it is over, or goes on to the same numbers.
+    """
     if (run / METRICS).exists():
-        write_lines(run / METRICS, [line for line in read_metrics(run) if line.step <= step])
+        lines = read_metrics(run)
+        kept = [line for line in lines if isinstance(line, PrepareLine) or line.step <= step]
+        write_lines(run / METRICS, kept)
 
 
 def train_lines(lines: Sequence[Line]) -> list[TrainLine]:
@@ -79,3 +100,8 @@ def train_lines(lines: Sequence[Line]) -> list[TrainLine]:
 def evaluation_lines(lines: Sequence[Line]) -> list[EvaluationLine]:
     """Return the lines with scores."""
     return [line for line in lines if isinstance(line, EvaluationLine)]
+
+
+def prepare_lines(lines: Sequence[Line]) -> list[PrepareLine]:
+    """Return the lines of the stage before training."""
+    return [line for line in lines if isinstance(line, PrepareLine)]

@@ -111,11 +111,13 @@ class LearnerCost:
         seconds: of its own step.
         kept_mib: memory that it holds between steps; None where the system does not tell.
         peak_mib: memory that it takes during its step, ``kept_mib`` and teacher included.
+        prepare_seconds: of its whole stage before training, 0 where it has none.
     """
 
     seconds: float
     kept_mib: float | None
     peak_mib: float | None
+    prepare_seconds: float = 0.0
 
 
 @dataclass(frozen=True)

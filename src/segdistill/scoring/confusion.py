@@ -7,6 +7,7 @@ from torch import Tensor
 
 from segdistill.types import IGNORE_INDEX
 
+_POSITIONS = 2**20
 _INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)
 
 
@@ -40,19 +41,22 @@ def image_confusions(
             f"image_confusions: expected labels (N, H, W), got {tuple(labels.shape)}; "
             "add a batch axis with labels[None]"
         )
-    images = labels.shape[0]
-    if labels.numel() == 0:
-        return torch.zeros(images, classes, classes, dtype=torch.int64, device=labels.device)
-    rows, columns = labels.to(torch.int64), prediction.to(torch.int64)
-    ignored = rows == ignore_index
-    _check_ids("labels", rows[~ignored], classes, f" or {ignore_index}")
-    _check_ids("prediction", columns, classes, "")
-    # Ignored positions go to one more row, which is dropped, so that the images stay aligned.
-    rows = torch.where(ignored, classes, rows)
-    first = torch.arange(images, device=rows.device).reshape(-1, 1, 1) * (classes + 1)
-    cells = ((first + rows) * classes + columns).flatten()
-    counts = torch.bincount(cells, minlength=images * (classes + 1) * classes)
-    return counts.reshape(images, classes + 1, classes)[:, :classes].contiguous()
+    cells = torch.int32 if classes * (classes + 1) < 2**31 else torch.int64
+    counts = labels.new_zeros(len(labels), classes + 1, classes, dtype=torch.int64)
+    for image, ids, truth in zip(counts, prediction, labels, strict=True):
+        for columns, rows in zip(ids.split(_rows_of(ids)), truth.split(_rows_of(ids)), strict=True):
+            ignored = rows == ignore_index
+            _check_ids("labels", rows.masked_fill(ignored, 0), classes, f" or {ignore_index}")
+            _check_ids("prediction", columns, classes, "")
+            # Ignored positions go to one more row, which is dropped.
+            cell = rows.to(cells).masked_fill_(ignored, classes).mul_(classes).add_(columns)
+            image += torch.bincount(cell.flatten(), minlength=image.numel()).view_as(image)
+    return counts[:, :classes].contiguous()
+
+
+def _rows_of(ids: Tensor) -> int:
+    """Return how many rows are counted at once: memory does not grow with the image."""
+    return max(_POSITIONS // max(ids.shape[1], 1), 1)
 
 
 class ConfusionMatrix:
@@ -118,10 +122,12 @@ def _check(prediction: Tensor, labels: Tensor) -> None:
 
 
 def _check_ids(name: str, ids: Tensor, classes: int, also: str) -> None:
-    wrong = ids[(ids < 0) | (ids >= classes)]
-    if wrong.numel() > 0:
-        value = int(wrong[0])
+    if ids.numel() == 0:
+        return
+    lowest, highest = torch.stack(torch.aminmax(ids)).tolist()
+    if lowest < 0 or highest >= classes:
+        value = lowest if lowest < 0 else highest
         raise ValueError(
             f"image_confusions: expected {name} from 0 to {classes - 1}{also}, got {value} at "
-            f"{int((wrong == value).sum())} positions; map the ids to the {classes} classes first"
+            f"{int((ids == value).sum())} positions; map the ids to the {classes} classes first"
         )

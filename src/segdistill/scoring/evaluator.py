@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from segdistill.errors import DataError
 from segdistill.network_state import device_of, evaluating
 from segdistill.scoring.confusion import ConfusionMatrix
-from segdistill.scoring.inference import predict, predict_logits
+from segdistill.scoring.inference import predict_ids
 from segdistill.scoring.reading import read_batches, stack
 from segdistill.scoring.scores import Scores, score
 from segdistill.types import Classes, Sample, SegDataset
@@ -106,25 +106,21 @@ def evaluate(
     started = time.perf_counter()
     device = torch.device(device) if device is not None else device_of(network)
     dtype = _AUTOCAST[precision]
-    plain = tuple(scales) == (1.0,) and not flip and window is None
     matrix = ConfusionMatrix(len(dataset.classes), per_image=keep_images)
     names: list[str] = []
 
-    def predict_ids(images: Tensor, size: tuple[int, int]) -> Tensor:
+    def classify(images: Tensor, size: tuple[int, int]) -> Tensor:
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
-            if plain:  # softmax keeps the order of the classes: one view needs none
-                values = predict_logits(network, images, size=size)
-            else:
-                values = predict(
-                    network, images, scales=scales, flip=flip, window=window, size=size
-                )
-        _check_classes(values, dataset.classes)
-        return values.max(dim=1).indices  # four times as fast as argmax on a CPU
+            ids, count = predict_ids(
+                network, images, scales=scales, flip=flip, window=window, size=size
+            )
+        _check_classes(count, dataset.classes)
+        return ids
 
     with torch.inference_mode(), evaluating(network.to(device)):
         for samples in read_batches(dataset, workers=workers, batch_size=batch_size):
             images, labels = stack(samples, device)
-            prediction = predict_ids(images, (labels.shape[-2], labels.shape[-1]))
+            prediction = classify(images, (labels.shape[-2], labels.shape[-1]))
             matrix.update(prediction, labels)
             if on_image is not None:
                 ids = prediction.to(torch.uint8).cpu().numpy()
@@ -143,9 +139,9 @@ def evaluate(
     )
 
 
-def _check_classes(values: Tensor, classes: Classes) -> None:
-    if values.shape[1] != len(classes):
+def _check_classes(count: int, classes: Classes) -> None:
+    if count != len(classes):
         raise ValueError(
             f"evaluate: expected logits of {len(classes)} classes, those of the dataset, got "
-            f"{values.shape[1]}; build the network with classes={len(classes)}"
+            f"{count}; build the network with classes={len(classes)}"
         )

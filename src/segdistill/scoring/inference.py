@@ -1,15 +1,21 @@
-"""Predictions at full size: whole images, several scales, mirrored, by sliding window."""
+"""Predictions at full size: whole images, several scales, mirrored, by sliding window.
+
+Logits stay at the network's stride. Probabilities of full size are made tile by tile, added up
+over the views and, where only the classes are asked for, gone with their tile.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_positive
+from segdistill.upsampling import Resizing, Tile, argmax_at, new_ids, tiles
 
 
 def predict_logits(
@@ -29,14 +35,9 @@ def predict_logits(
     Raises:
         ValueError: the images are not ``(N, 3, H, W)``, or a logit is nan or infinite.
     """
-    images = _as_float(images)
+    _check_images(images)
+    logits = _strided_logits(network, images)
     height, width = size or (images.shape[-2], images.shape[-1])
-    logits: Tensor = network(images).logits.float()
-    if not logits.isfinite().all():
-        raise ValueError(
-            "predict: expected finite logits, got nan or infinite ones; "
-            "the network has diverged, or 16-mixed overflowed: try 32-true"
-        )
     if logits.shape[-2:] == (height, width):
         return logits
     return F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
@@ -82,28 +83,191 @@ def predict(
         ValueError: no scale, or one not above 0; an empty window; an overlap outside [0, 1);
             or as :func:`predict_logits`.
     """
-    _check_views(scales, window, overlap)
-    images = _as_float(images)
-    height, width = size or (images.shape[-2], images.shape[-1])
+    _check_views(images, scales, window, overlap)
+    size = size or (images.shape[-2], images.shape[-1])
+    views = list(_open_views(network, images, scales, flip, window, overlap, size))
     total: Tensor | None = None
-    for view, mirrored in _views(images, scales, flip):
-        if window is None:
-            probabilities = predict_logits(network, view, size=(height, width)).softmax(dim=1)
-        else:
-            probabilities = _slide(network, view, window, overlap)
-            if probabilities.shape[-2:] != (height, width):
-                probabilities = F.interpolate(
-                    probabilities, (height, width), mode="bilinear", align_corners=False
-                )
-        if mirrored:
-            probabilities = probabilities.flip(-1)
-        total = probabilities if total is None else total.add_(probabilities)
+    for tile in tiles(size, len(images) * views[0].classes, images.device):
+        mean = _mean(views, tile)
+        if total is None:
+            total = mean.new_empty(*mean.shape[:2], *size)
+        total[..., tile.rows, tile.columns] = mean
     if total is None:
-        raise ValueError("predict: expected at least one scale, got none; give scales=(1.0,)")
-    return total / (len(scales) * (1 + flip))
+        raise ValueError(f"predict: expected images with pixels, got {tuple(images.shape)}")
+    return total
 
 
-def _views(images: Tensor, scales: Sequence[float], flip: bool) -> Iterator[tuple[Tensor, bool]]:
+def predict_ids(
+    network: nn.Module,
+    images: Tensor,
+    *,
+    scales: Sequence[float] = (1.0,),
+    flip: bool = False,
+    window: tuple[int, int] | None = None,
+    overlap: float = 1 / 3,
+    size: tuple[int, int] | None = None,
+) -> tuple[Tensor, int]:
+    """Return the most probable classes at the size of the images, and of how many they are.
+
+    They are those of :func:`predict`, whose probabilities exist only a tile at a time here. With
+    a window and the scale 1 memory hardly grows with the image beyond it and the ids: windows are
+    cut from it when a tile needs them and forgotten below it.
+
+    Args:
+        network: see :func:`predict_logits`.
+        images: see :func:`predict`.
+        scales: see :func:`predict`.
+        flip: see :func:`predict`.
+        window: see :func:`predict`.
+        overlap: see :func:`predict`.
+        size: see :func:`predict`.
+
+    Shape:
+        images ``(N, 3, H, W)``; result ``(N, H, W)`` or ``(N, *size)``.
+
+    Returns:
+        Class ids, uint8 up to 256 classes, else int32; and the number of classes.
+
+    Raises:
+        ValueError: see :func:`predict`.
+    """
+    _check_views(images, scales, window, overlap)
+    size = size or (images.shape[-2], images.shape[-1])
+    if tuple(scales) == (1.0,) and not flip and window is None:
+        # Softmax keeps the order of the classes: one view needs none.
+        logits = _strided_logits(network, images)
+        return argmax_at(logits, size), logits.shape[1]
+    views = list(_open_views(network, images, scales, flip, window, overlap, size))
+    classes = views[0].classes
+    ids = new_ids(len(images), classes, size, images.device)
+    for tile in tiles(size, len(images) * classes, images.device):
+        ids[:, tile.rows, tile.columns] = _mean(views, tile).max(dim=1).indices
+    return ids, classes
+
+
+class _View(Protocol):
+    """Probabilities of a view at some size, read tile by tile from top to bottom."""
+
+    classes: int
+
+    def read(self, tile: Tile) -> Tensor:
+        """Return the probabilities of a tile, ``(N, K, rows, columns)``."""
+
+
+class _Whole:
+    """A view predicted at once."""
+
+    def __init__(self, logits: Tensor, size: tuple[int, int]) -> None:
+        self.classes = logits.shape[1]
+        self._logits = logits
+        self._resizing = Resizing((logits.shape[2], logits.shape[3]), size, like=logits)
+
+    def read(self, tile: Tile) -> Tensor:
+        pixels = self._resizing.source(tile)
+        values = self._resizing.enlarge(self._logits[..., pixels.rows, pixels.columns], tile)
+        return values.softmax(dim=1)
+
+
+class _Windows:
+    """A view predicted window by window: each when a tile first needs it, kept until below it."""
+
+    def __init__(
+        self, network: nn.Module, images: Tensor, window: tuple[int, int], overlap: float
+    ) -> None:
+        height, width = images.shape[-2:]
+        self._network, self._images = network, images
+        self._windows = [
+            Tile(slice(*rows), slice(*columns))
+            for rows in _spans(height, window[0], overlap)
+            for columns in _spans(width, window[1], overlap)
+        ]
+        self._predicted: dict[int, _Whole] = {}
+        self.classes = self._predict(0).classes
+
+    def read(self, tile: Tile) -> Tensor:
+        total: Tensor | None = None
+        for number, window in enumerate(self._windows):
+            if window.rows.stop <= tile.rows.start:
+                self._predicted.pop(number, None)
+                continue
+            rows, columns = map(_common, window, tile)
+            if rows.start >= rows.stop or columns.start >= columns.stop:
+                continue
+            part = self._predict(number).read(Tile(*map(_within, (rows, columns), window)))
+            if total is None:
+                height, width = map(_length, tile)
+                total = part.new_zeros(*part.shape[:2], height, width)
+                cover = part.new_zeros(height, width)
+            inside = Tile(*map(_within, (rows, columns), tile))
+            total[..., inside.rows, inside.columns] += part
+            cover[inside] += 1
+        if total is None:
+            raise RuntimeError("predict: expected windows to cover a view, got a gap")
+        return total.div_(cover)
+
+    def _predict(self, number: int) -> _Whole:
+        if number not in self._predicted:
+            rows, columns = self._windows[number]
+            logits = _strided_logits(self._network, self._images[..., rows, columns])
+            self._predicted[number] = _Whole(logits, (_length(rows), _length(columns)))
+        return self._predicted[number]
+
+
+class _Resized:
+    """The probabilities of a view at another size."""
+
+    def __init__(self, view: _View, resizing: Resizing) -> None:
+        self.classes = view.classes
+        self._view, self._resizing = view, resizing
+
+    def read(self, tile: Tile) -> Tensor:
+        return self._resizing.enlarge(self._view.read(self._resizing.source(tile)), tile)
+
+
+class _Mirrored:
+    """The probabilities of a mirrored view, mirrored back."""
+
+    def __init__(self, view: _View, width: int) -> None:
+        self.classes = view.classes
+        self._view, self._width = view, width
+
+    def read(self, tile: Tile) -> Tensor:
+        columns = slice(self._width - tile.columns.stop, self._width - tile.columns.start)
+        return self._view.read(Tile(tile.rows, columns)).flip(-1)
+
+
+def _mean(views: Sequence[_View], tile: Tile) -> Tensor:
+    first, *others = views
+    total = first.read(tile)
+    for view in others:
+        total = total.add_(view.read(tile))
+    return total / len(views)
+
+
+def _open_views(
+    network: nn.Module,
+    images: Tensor,
+    scales: Sequence[float],
+    flip: bool,
+    window: tuple[int, int] | None,
+    overlap: float,
+    size: tuple[int, int],
+) -> Iterator[_View]:
+    """Yield the views of images, to be read at the size of the result."""
+    for view, mirrored in _scale(images, scales, flip):
+        opened: _View
+        if window is None:
+            opened = _Whole(_strided_logits(network, view), size)
+        else:
+            opened = _Windows(network, view, window, overlap)
+            source = (view.shape[-2], view.shape[-1])
+            if source != size:
+                like = images.new_empty(0, dtype=torch.float32)
+                opened = _Resized(opened, Resizing(source, size, like=like))
+        yield _Mirrored(opened, size[1]) if mirrored else opened
+
+
+def _scale(images: Tensor, scales: Sequence[float], flip: bool) -> Iterator[tuple[Tensor, bool]]:
     """Yield the scaled images and whether they are mirrored."""
     height, width = images.shape[-2:]
     for scale in scales:
@@ -111,28 +275,26 @@ def _views(images: Tensor, scales: Sequence[float], flip: bool) -> Iterator[tupl
         view = images
         if shape != (height, width):
             view = F.interpolate(
-                images, shape, mode="bilinear", align_corners=False, antialias=scale < 1
+                _as_float(images),
+                shape,
+                mode="bilinear",
+                align_corners=False,
+                antialias=scale < 1,
             )
         yield view, False
         if flip:
             yield view.flip(-1), True
 
 
-def _slide(network: nn.Module, images: Tensor, window: tuple[int, int], overlap: float) -> Tensor:
-    """Return the probabilities of images predicted window by window, at their size."""
-    height, width = images.shape[-2:]
-    total: Tensor | None = None
-    cover = images.new_zeros(1, 1, height, width)
-    for top, bottom in _spans(height, window[0], overlap):
-        for left, right in _spans(width, window[1], overlap):
-            part = predict_logits(network, images[..., top:bottom, left:right]).softmax(dim=1)
-            if total is None:
-                total = part.new_zeros(*part.shape[:2], height, width)
-            total[..., top:bottom, left:right] += part
-            cover[..., top:bottom, left:right] += 1
-    if total is None:
-        raise ValueError(f"predict: expected images with pixels, got {tuple(images.shape)}")
-    return total / cover
+def _strided_logits(network: nn.Module, images: Tensor) -> Tensor:
+    """Return a network's logits in float32 at its own stride."""
+    logits: Tensor = network(_as_float(images)).logits.float()
+    if not logits.isfinite().all():
+        raise ValueError(
+            "predict: expected finite logits, got nan or infinite ones; "
+            "the network has diverged, or 16-mixed overflowed: try 32-true"
+        )
+    return logits
 
 
 def _spans(length: int, window: int, overlap: float) -> list[tuple[int, int]]:
@@ -144,16 +306,26 @@ def _spans(length: int, window: int, overlap: float) -> list[tuple[int, int]]:
     return [(start, start + window) for start in starts]
 
 
+def _common(first: slice, second: slice) -> slice:
+    return slice(max(first.start, second.start), min(first.stop, second.stop))
+
+
+def _within(span: slice, whole: slice) -> slice:
+    return slice(span.start - whole.start, span.stop - whole.start)
+
+
+def _length(span: slice) -> int:
+    return int(span.stop - span.start)
+
+
 def _as_float(images: Tensor) -> Tensor:
-    if images.ndim != 4 or images.shape[1] != 3:
-        raise ValueError(
-            f"predict: expected images (N, 3, H, W), got {tuple(images.shape)}; "
-            "move the colours first with .permute and add a batch axis"
-        )
     return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
-def _check_views(scales: Sequence[float], window: tuple[int, int] | None, overlap: float) -> None:
+def _check_views(
+    images: Tensor, scales: Sequence[float], window: tuple[int, int] | None, overlap: float
+) -> None:
+    _check_images(images)
     if not scales:
         raise ValueError("predict: expected at least one scale, got none; give scales=(1.0,)")
     for scale in scales:
@@ -163,4 +335,12 @@ def _check_views(scales: Sequence[float], window: tuple[int, int] | None, overla
     if not 0 <= overlap < 1:
         raise ValueError(
             f"predict: expected overlap in [0, 1), got {overlap}; the usual choice is 1/3"
+        )
+
+
+def _check_images(images: Tensor) -> None:
+    if images.ndim != 4 or images.shape[1] != 3:
+        raise ValueError(
+            f"predict: expected images (N, 3, H, W), got {tuple(images.shape)}; "
+            "move the colours first with .permute and add a batch axis"
         )

@@ -119,7 +119,8 @@ def matched_steps(study: StudyConfig, cost: CohortCost, method: str, steps: int)
     if study.match == "steps":
         return steps
     own = cost.alone(method, distils=method != PLAIN)
-    return max(1, round(steps * cost.alone(PLAIN, distils=False) / own))
+    budget = steps * cost.alone(PLAIN, distils=False) - cost.learners[method].prepare_seconds
+    return max(1, round(budget / own))
 
 
 def round_jobs(
@@ -185,12 +186,13 @@ def job_seconds(job: Job, cost: CohortCost, *, apart: bool = False) -> float:
         apart: of the same runs one by one, each with its own batches and teacher.
     """
     configs = job.configs
+    before = sum(cost.learners[method].prepare_seconds for method in configs)
     if apart:
-        return sum(
+        return before + sum(
             config.training.steps * cost.alone(method, distils=bool(config.distill))
             for method, config in configs.items()
         )
     distils = any(config.distill for config in configs.values())
     teacher = cost.teacher_seconds if distils else 0.0
     together = cost.batch_seconds + teacher + sum(cost.learners[m].seconds for m in configs)
-    return next(iter(configs.values())).training.steps * together
+    return before + next(iter(configs.values())).training.steps * together

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 
+from segdistill.studies.joint import joint_test
 from segdistill.studies.statistics import (
     Interval,
     holm,
     paired_interval,
     probability_of_improvement,
     sign_flip_p,
-    smallest_p,
 )
 
 S = TypeVar("S")
@@ -33,10 +33,14 @@ class Comparison:
         seeds: how many pairs.
         mean: of the method's scores.
         deviation: standard deviation of the method's scores, nan for one seed.
-        difference: method minus baseline, with its interval; see ``statistics.paired_interval``.
-        p: of the sign-flip test; see ``statistics.sign_flip_p``.
-        p_holm: ``p`` corrected for the number of methods compared; see ``statistics.holm``.
-        smallest_p: the least that ``p_holm`` could have been with so many seeds and methods.
+        difference: method minus baseline, with the interval of this method by itself; see
+            ``statistics.paired_interval``.
+        simultaneous: the same difference with an interval that holds for all methods together;
+            see ``joint.joint_test``.
+        p: of the sign-flip test of this method by itself; see ``statistics.sign_flip_p``.
+        p_joint: family-wise, of the joint test of all methods; see ``joint.joint_test``.
+        smallest_p: the least that ``p_joint`` could have been with so many seeds.
+        p_holm: ``p`` corrected by ``statistics.holm``, which older releases claimed by.
         improvement: see ``statistics.probability_of_improvement``.
     """
 
@@ -44,21 +48,32 @@ class Comparison:
     mean: float
     deviation: float
     difference: Interval
+    simultaneous: Interval
     p: float
-    p_holm: float
+    p_joint: float
     smallest_p: float
+    p_holm: float
     improvement: float
 
-    def claims(self, *, level: float = 0.05) -> bool:
-        """Return whether a difference may be claimed.
+    def claims(self) -> bool:
+        """Return whether a difference may be claimed: the simultaneous interval excludes 0.
 
-        The interval has to exclude 0 and the corrected p to reach the level, both: a t
-        interval trusts that differences are normal, the sign-flip test does not.
+        That is where ``p_joint`` is at most 1 minus the confidence of the interval.
+        """
+        return self.simultaneous.excludes_zero()
+
+    def equals(self, margin: float) -> bool:
+        """Return whether the two may be called equal within a margin.
+
+        The simultaneous interval has to lie inside, and there have to be seeds enough to have
+        claimed a difference.
 
         Args:
-            level: share of wrong claims that is accepted where nothing differs.
+            margin: largest difference that does not matter, a fraction; 0 calls nothing equal.
         """
-        return self.difference.excludes_zero() and self.p_holm <= level
+        interval = self.simultaneous
+        able = self.smallest_p <= 1 - interval.confidence
+        return able and -margin < interval.low and interval.high < margin
 
 
 def compare(method: Sequence[float], baseline: Sequence[float]) -> Comparison:
@@ -71,25 +86,13 @@ def compare(method: Sequence[float], baseline: Sequence[float]) -> Comparison:
     Raises:
         ValueError: the two differ in length, are empty or not finite.
     """
-    differences = _differences(method, baseline)
-    p = sign_flip_p(differences)
-    seeds = len(differences)
-    return Comparison(
-        seeds=seeds,
-        mean=math.fsum(method) / seeds,
-        deviation=float(np.std(method, ddof=1)) if seeds > 1 else math.nan,
-        difference=paired_interval(differences),
-        p=p,
-        p_holm=p,
-        smallest_p=smallest_p(seeds),
-        improvement=probability_of_improvement(method, baseline),
-    )
+    return compare_all({"method": method}, baseline)["method"]
 
 
 def compare_all(
     methods: Mapping[str, Sequence[float]], baseline: Sequence[float]
 ) -> dict[str, Comparison]:
-    """Compare several methods, or several classes, with one baseline, corrected by Holm.
+    """Compare several methods, or several classes, with one baseline, tested jointly.
 
     Args:
         methods: scores by name.
@@ -100,7 +103,7 @@ def compare_all(
     """
     seeds = range(len(baseline))
     for scores in methods.values():
-        _differences(scores, baseline)
+        _check_pairs(scores, baseline)
     return compare_by_seed(
         {name: dict(zip(seeds, scores, strict=True)) for name, scores in methods.items()},
         dict(zip(seeds, baseline, strict=True)),
@@ -119,30 +122,43 @@ def compare_by_seed(
         baseline: scores of the baseline by seed.
 
     Returns:
-        Comparisons whose p is corrected by Holm over the methods that could be compared.
+        Comparisons tested jointly over the methods that could be compared.
 
     Raises:
         ValueError: a score is not finite.
     """
-    found = {}
+    differences: dict[str, dict[S, float]] = {}
     for name, scores in methods.items():
         shared = [seed for seed in baseline if seed in scores]
         if shared:
-            own = [scores[seed] for seed in shared]
-            found[name] = compare(own, [baseline[seed] for seed in shared])
-    corrected = holm([comparison.p for comparison in found.values()])
-    # Holm never lowers one p where another rises: the least of each is where all are least.
-    least = holm([comparison.smallest_p for comparison in found.values()])
-    return {
-        name: replace(found[name], p_holm=p, smallest_p=smallest)
-        for name, p, smallest in zip(found, corrected, least, strict=True)
-    }
+            differences[name] = {seed: scores[seed] - baseline[seed] for seed in shared}
+    single = {name: sign_flip_p(list(own.values())) for name, own in differences.items()}
+    corrected = dict(zip(single, holm(list(single.values())), strict=True))
+    joint = joint_test(differences)
+    comparisons = {}
+    for name, own in differences.items():
+        finished = [methods[name][seed] for seed in own]
+        seeds = len(own)
+        comparisons[name] = Comparison(
+            seeds=seeds,
+            mean=math.fsum(finished) / seeds,
+            deviation=float(np.std(finished, ddof=1)) if seeds > 1 else math.nan,
+            difference=paired_interval(list(own.values())),
+            simultaneous=joint[name].interval,
+            p=single[name],
+            p_joint=joint[name].p,
+            smallest_p=joint[name].smallest_p,
+            p_holm=corrected[name],
+            improvement=probability_of_improvement(finished, [baseline[seed] for seed in own]),
+        )
+    return comparisons
 
 
-def _differences(method: Sequence[float], baseline: Sequence[float]) -> list[float]:
+def _check_pairs(method: Sequence[float], baseline: Sequence[float]) -> None:
     if len(method) != len(baseline):
         raise ValueError(
             f"compare: expected one baseline score a seed, got {len(method)} scores and "
             f"{len(baseline)} of the baseline; keep the seeds that both have"
         )
-    return [x - y for x, y in zip(method, baseline, strict=True)]
+    if not method:
+        raise ValueError("compare: expected at least one number, got none; run the study first")

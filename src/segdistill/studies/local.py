@@ -15,6 +15,7 @@ import torch
 from segdistill.config import EngineConfig
 from segdistill.studies.cohorts import Job
 from segdistill.studies.work import work
+from segdistill.threads import choose_threads
 from segdistill.training.events import Tell
 
 
@@ -68,7 +69,7 @@ def threads_of(engine: EngineConfig, at_once: int) -> int | None:
     """
     if engine.threads is not None or at_once == 1:
         return engine.threads
-    return max(1, torch.get_num_threads() // at_once)
+    return max(1, choose_threads(torch.get_num_threads()) // at_once)
 
 
 def _begin(places: Queue[int], gpus: int) -> None:

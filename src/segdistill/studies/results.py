@@ -14,7 +14,10 @@ from segdistill.runs.result import Failure, Result, find_end, read_failure, read
 from segdistill.runs.study import Choice, final_folder, read_chosen, read_measured
 from segdistill.runs.trials import Trial, read_trials
 from segdistill.studies.comparison import Comparison
+from segdistill.studies.regret import regret
+from segdistill.studies.search import all_spaces
 from segdistill.studies.summary import common_seeds, share, summarize
+from segdistill.studies.verdict import word
 
 _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
 
@@ -22,8 +25,8 @@ _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
 def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
     """Return everything that a finished study says in numbers.
 
-    A method is compared with plain over the seeds that both finished; p is corrected by Holm
-    over the methods of a pair, and within a method over its classes.
+    A method is compared with plain over the seeds that both finished; the methods of a pair are
+    tested jointly, and so are the classes within a method.
 
     Args:
         study: the study file.
@@ -41,7 +44,10 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         "seeds": list(study.seeds),
         "trials": study.search.trials,
         "holdout": study.search.holdout,
-        "pairs": {pair: _pair(pair, runs[pair], chosen[pair], trials) for pair in study.pairs},
+        "equivalence": study.equivalence,
+        "pairs": {
+            pair: _pair(study, pair, runs[pair], chosen[pair], trials) for pair in study.pairs
+        },
         "cost": _cost(out, runs),
     }
 
@@ -64,29 +70,37 @@ def _read_finals(study: StudyConfig, out: Path, pair: str) -> Ended:
 
 
 def _pair(
-    pair: str, runs: Ended, chosen: Mapping[str, Choice], trials: Sequence[Trial]
+    study: StudyConfig,
+    pair: str,
+    runs: Ended,
+    chosen: Mapping[str, Choice],
+    trials: Sequence[Trial],
 ) -> dict[str, Any]:
     finished = {
         method: {seed: [run] for seed, run in own.items() if isinstance(run, Result)}
         for method, own in runs.items()
     }
     summaries = summarize(finished, PLAIN)
-    methods = {}
+    methods, spaces = {}, all_spaces(study, pair)
+    margin = study.equivalence / 100
     for method, summary in summaries.items():
-        statuses = [one.status for one in trials if (one.pair, one.method) == (pair, method)]
+        own = [trial for trial in trials if (trial.pair, trial.method) == (pair, method)]
+        statuses, worth = [trial.status for trial in own], regret(own, spaces[method])
         failed = {seed: run for seed, run in runs[method].items() if isinstance(run, Failure)}
         methods[method] = {
             "params": dict(chosen[method].params),
             "search_miou": chosen[method].miou,
             "search_error": chosen[method].error,
             "trials": {word: statuses.count(word) for word in ("done", "pruned", "failed")},
+            "search_regret": worth and asdict(worth),
             "miou": {str(seed): score for seed, score in summary.scores.items()},
             "mean": summary.mean,
             "best_mean": summary.best_mean,
             "deviation": summary.deviation,
             "rank": summary.rank,
-            "against_plain": summary.comparison and _as_json(summary.comparison),
-            "classes": {name: _as_json(one) for name, one in summary.classes.items()},
+            "group": summary.letters,
+            "against_plain": summary.comparison and _as_json(summary.comparison, margin),
+            "classes": {name: _as_json(one, margin) for name, one in summary.classes.items()},
             "cost": {key: summary.mean_of(key) for key in _COSTS},
             "failed": {str(seed): failure.error for seed, failure in failed.items()},
         }
@@ -112,10 +126,12 @@ def _cost(out: Path, runs: Mapping[str, Ended]) -> dict[str, float]:
     }
 
 
-def _as_json(comparison: Comparison) -> dict[str, Any]:
+def _as_json(comparison: Comparison, margin: float) -> dict[str, Any]:
     """Return a comparison as JSON takes it: a number that is not finite becomes null."""
-    values = asdict(comparison) | {"claimed": comparison.claims()}
-    values["difference"] = {key: _finite(value) for key, value in values["difference"].items()}
+    said = {"claimed": comparison.claims(), "verdict": word(comparison, margin=margin)}
+    values = asdict(comparison) | said
+    for name in ("difference", "simultaneous"):
+        values[name] = {key: _finite(value) for key, value in values[name].items()}
     return {key: _finite(value) for key, value in values.items()}
 
 

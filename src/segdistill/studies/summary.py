@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from segdistill.runs.result import Result
 from segdistill.runs.study import CohortCost as MeasuredCost
 from segdistill.studies.comparison import Comparison, compare_by_seed
+from segdistill.studies.rank_groups import rank_groups
 from segdistill.studies.statistics import ranks
 
 S = TypeVar("S", bound=Hashable)
@@ -31,6 +32,8 @@ class Summary:
         deviation: standard deviation of the scores over seeds, None below two seeds.
         rank: mean rank over the seeds that all ranked methods have, 1 the best; None where there
             is no such seed.
+        letters: of the groups it belongs to, ``a`` the best; see ``rank_groups.rank_groups``;
+            empty where methods are not compared.
         comparison: with the baseline, None for the baseline itself and where no seed is shared.
         differences: score minus the baseline's, for every seed that is compared.
         classes: IoU by class minus the baseline's, for every class that all compared runs have.
@@ -42,6 +45,7 @@ class Summary:
     mean: float | None
     deviation: float | None
     rank: float | None
+    letters: str
     comparison: Comparison | None
     differences: Mapping[Any, float]
     classes: Mapping[str, Comparison]
@@ -67,7 +71,7 @@ def summarize(
 ) -> dict[str, Summary]:
     """Summarize methods and compare each with the baseline over the seeds that both have.
 
-    p is corrected by Holm over the methods, and within a method over its classes.
+    The methods are tested jointly, and so are the classes within a method.
 
     Args:
         methods: results by method and seed; a method may have none. Several results of one seed
@@ -85,6 +89,8 @@ def summarize(
     rivals = {name: own for name, own in scores.items() if name != baseline}
     compared = compare_by_seed(rivals, against)
     placed = _ranks(scores)
+    claimed = {name for name, comparison in compared.items() if comparison.claims()}
+    grouped = {} if not compared or baseline is None else rank_groups(scores, baseline, claimed)
     found = {}
     for name, seeds in methods.items():
         own = list(scores[name].values())
@@ -98,6 +104,7 @@ def summarize(
             mean=fmean(own) if own else None,
             deviation=stdev(own) if len(own) > 1 else None,
             rank=placed.get(name),
+            letters=grouped.get(name, ""),
             comparison=compared.get(name),
             differences={seed: scores[name][seed] - against[seed] for seed in paired},
             classes=compare_by_seed(changes, dict.fromkeys(paired, 0.0)),

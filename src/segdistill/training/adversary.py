@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
+from torch import Tensor
 from torch.nn import Parameter
 from torch.optim import SGD, Adam, Optimizer
 
@@ -31,10 +32,26 @@ class Adversaries:
             if term.adversarial
         }
 
-    def backward(self, fabric: Fabric, *, part: int, parts: int) -> None:
-        """Add the gradient of one part of the batch, from the maps that the student just met."""
+    def begin_part(self, *, first: bool) -> None:
+        """Get ready for the forward of one of several parts of the batch.
+
+        Every part starts from the buffers that the step started from: spectral norm sharpens
+        its estimate with each forward, and a step in parts has more of them.
+        """
         for critic in self._critics.values():
-            critic.backward(fabric, part=part, parts=parts)
+            critic.begin_part(first=first)
+
+    def backward(self, fabric: Fabric, *, share: float, first: bool, last: bool) -> None:
+        """Add the gradient of one part of the batch, from the maps that the student just met.
+
+        Args:
+            fabric: processes.
+            share: of the batch's images that is in the part.
+            first: it is the step's first part.
+            last: it is the step's last part.
+        """
+        for critic in self._critics.values():
+            critic.backward(fabric, share=share, first=first, last=last)
 
     def update(self, rate: float = 1.0) -> dict[str, float]:
         """Step every critic and return its loss over the whole batch, ``<term>.critic``.
@@ -60,24 +77,34 @@ class _Critic:
         self.loss = adversary.loss
         # Frozen for the student's backward pass, its optimiser and its processes.
         self.parameters = list(adversary.critic.requires_grad_(False).parameters())
+        self.buffers = adversary.critic.buffers
+        self.buffers_before = list[Tensor]()
         self.optimizer = _optimizer(adversary, self.parameters)
         self.first_rate = adversary.learning_rate
         self.scheduled = adversary.scheduled
         self.value = 0.0
 
-    def backward(self, fabric: Fabric, *, part: int, parts: int) -> None:
-        if part == 0:
+    def begin_part(self, *, first: bool) -> None:
+        if first:
+            self.buffers_before = [buffer.clone() for buffer in self.buffers()]
+            return
+        for buffer, before in zip(self.buffers(), self.buffers_before, strict=True):
+            buffer.copy_(before)
+
+    def backward(self, fabric: Fabric, *, share: float, first: bool, last: bool) -> None:
+        if first:
             self.optimizer.zero_grad()
             self.value = 0.0
         for parameter in self.parameters:
             parameter.requires_grad_(True)
-        loss = self.loss(*self.term.compared()) / parts
+        loss = self.loss(*self.term.compared()) * share
         torch.autograd.backward(loss)
         for parameter in self.parameters:
             parameter.requires_grad_(False)
-            if fabric.world_size > 1 and part + 1 == parts and parameter.grad is not None:
+            if fabric.world_size > 1 and last and parameter.grad is not None:
                 parameter.grad = fabric.all_reduce(parameter.grad)
-        self.value += float(loss.detach())
+        value = loss.detach()
+        self.value += float(fabric.all_reduce(value) if fabric.world_size > 1 else value)
 
     def update(self, rate: float) -> float:
         if self.scheduled:

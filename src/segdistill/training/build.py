@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from torch import nn
 
 from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledConfig
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, Subset, carve
 from segdistill.data.files.dataset import FileDataset
+from segdistill.data.rare import count_pixels
 from segdistill.errors import CheckpointError, DataError
 from segdistill.models import Adapter, build_network
 from segdistill.models.frozen import FrozenTeacher
@@ -135,8 +137,23 @@ def build_section(
         raise type(error)(f"{purpose}: {error}") from None
 
 
+def balanced_weights(dataset: SegDataset, *, skip_broken: bool) -> list[float]:
+    """Return a weight for each class that gives all of them the same share of a dataset.
+
+    It is the labelled positions divided by the classes times the class's own positions; 1 for a
+    class that has none.
+    """
+    pixels = count_pixels(dataset, skip_broken=skip_broken).sum(axis=0).astype(float)
+    weights = pixels.sum() / (len(pixels) * np.maximum(pixels, 1.0))
+    return [float(weight) for weight in np.where(pixels > 0, weights, 1.0)]
+
+
 def build_cohort(
-    configs: Mapping[str, RunConfig], classes: Classes, tell: Tell = silent
+    configs: Mapping[str, RunConfig],
+    classes: Classes,
+    tell: Tell = silent,
+    *,
+    train: SegDataset | None = None,
 ) -> tuple[FrozenTeacher | None, list[Learner]]:
     """Build the learners of a cohort and the teacher that they share.
 
@@ -144,6 +161,7 @@ def build_cohort(
         configs: by learner; teacher and data are those of the first.
         classes: of the dataset.
         tell: hears what of weight files was stripped, skipped and left out.
+        train: the training images, over which balanced class weights are counted.
 
     Returns:
         The teacher with every tap that a learner asks for (None where none does), and the
@@ -171,7 +189,7 @@ def build_cohort(
         teacher_channels = _channels(network, taps, first.data.crop, "teacher")
         teacher = FrozenTeacher(network, taps)
     learners = [
-        _build_learner(name, config, classes, teacher_channels, tell)
+        _build_learner(name, config, classes, teacher_channels, tell, train)
         for name, config in configs.items()
     ]
     return teacher, learners
@@ -196,6 +214,7 @@ def _build_learner(
     classes: Classes,
     teacher_channels: Mapping[str, int],
     tell: Tell,
+    train: SegDataset | None,
 ) -> Learner:
     seed = config.training.seed
     student = build_section(
@@ -216,8 +235,22 @@ def _build_learner(
         label_smoothing=config.training.label_smoothing,
         teacher_labels=_teacher_labels(config),
         seed=seed,
+        task=config.training.task,
+        class_weights=_class_weights(config, train),
     )
     return Learner(name, student, objective, config.training)
+
+
+def _class_weights(config: RunConfig, train: SegDataset | None) -> Sequence[float] | None:
+    weights = config.training.task.class_weights
+    if weights != "balanced":
+        return weights
+    if train is None:
+        raise ValueError(
+            "training.task.class_weights: expected the training images for balanced weights, "
+            "got none; pass train= to build_cohort"
+        )
+    return balanced_weights(train, skip_broken=config.data.on_error == "skip")
 
 
 def _teacher_labels(config: RunConfig) -> bool:

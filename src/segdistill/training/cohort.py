@@ -13,6 +13,7 @@ from torch import Tensor
 
 from segdistill.data.stream import Stream
 from segdistill.errors import TrainingDivergedError
+from segdistill.losses.maths.part import Part, computing
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.learner import Learner
 from segdistill.types import Batch, TapMaps
@@ -72,7 +73,8 @@ def fit(
         steps: where to end.
         start: steps finished before, when a run resumes.
         workers: loader processes.
-        accumulate: parts that each batch is split into to save memory.
+        accumulate: parts that each batch is computed in to save memory. Losses and gradients
+            are those of the global batch; batch norm sees one part at a time.
         after: called after each step; training ends early where it returns False.
         diverged: called when a loss of a learner is not finite, before it leaves; the learner
             was not updated in that step. Raises to end the training of all.
@@ -83,12 +85,20 @@ def fit(
     batches = stream.loader(
         start, steps, workers=workers, rank=fabric.global_rank, world=fabric.world_size
     )
+    places = _places(stream, fabric)
     began = time.perf_counter()
     for step, batch in zip(range(start, steps), batches, strict=True):
         clock = Clock({learner.name: 0.0 for learner in learners})
-        parts = _split(batch, accumulate)
         losses = train_step(
-            teacher, learners, parts, step, fabric=fabric, clock=clock, diverged=diverged
+            teacher,
+            learners,
+            batch,
+            step,
+            parts=cut(places, accumulate),
+            images=stream.batch_size,
+            fabric=fabric,
+            clock=clock,
+            diverged=diverged,
         )
         seconds = time.perf_counter() - began
         if not learners:
@@ -103,9 +113,11 @@ def fit(
 def train_step(
     teacher: FrozenTeacher | None,
     learners: list[Learner],
-    parts: Sequence[Batch],
+    batch: Batch,
     step: int,
     *,
+    parts: Sequence[Cut],
+    images: int,
     fabric: Fabric,
     clock: Clock,
     diverged: Diverged,
@@ -114,48 +126,53 @@ def train_step(
 
     Args:
         teacher: as for :func:`fit`, as are ``learners``, ``fabric`` and ``diverged``.
-        parts: the batch, in as many parts as gradients are accumulated over.
+        batch: this process's share of the global batch.
         step: the step, from 0.
+        parts: that it is computed in, one after the other.
+        images: in the global batch.
         clock: charged with the seconds of teacher and learners.
     """
     for learner in learners:
         with clock.of(learner):
             learner.begin(step)  # training mode, the step's learning rate, no gradients
 
-    for number, part in enumerate(parts):
-        last = number + 1 == len(parts)
+    # The batch: images, labels and valid, the same for all learners.
+    batch = Batch(*(fabric.to_device(tensor) for tensor in batch))
+    whole = batch if len(parts) > 1 else None
 
-        # The batch: images, labels and valid, the same for all learners.
-        batch = Batch(*(fabric.to_device(tensor) for tensor in part))
-        images = to_float(batch.images)
+    for number, cut in enumerate(parts):
+        last = number + 1 == len(parts)
+        part = batch if whole is None else Batch(*(tensor[cut.rows] for tensor in batch))
+        inputs = to_float(part.images)
 
         # The teacher's forward: once, up to the deepest map that a learner asks for.
         with clock.of_teacher():
-            teacher_maps = teach(teacher, images, fabric)
+            teacher_maps = teach(teacher, inputs, fabric)
             if teacher_maps and fabric.device.type == "cuda":
                 # Else the first learner would wait for the teacher and be charged for it.
                 torch.cuda.synchronize(fabric.device)
 
         for learner in tuple(learners):
-            with clock.of(learner):
+            with clock.of(learner), computing(Part(cut.places, images, last)):
                 learner.seed(step, number, fabric)  # dropout is a function of seed and step
+                if whole is not None:
+                    learner.adversaries.begin_part(first=number == 0)
                 with learner.without_sync(fabric, enabled=not last):
-                    # The student's forward, and every term of its objective.
-                    losses = learner.forward(images, batch, teacher_maps)
-
-                    # Backward: the mean over the parts of the batch.
-                    total = torch.stack(list(losses.values())).sum()
-                    fabric.backward(total / len(parts))
+                    # The student's forward, and every term of its objective: the part's share
+                    # of the loss of the global batch.
+                    losses = learner.forward(inputs, part, teacher_maps, whole)
+                    fabric.backward(torch.stack(list(losses.values())).sum())
                 try:
-                    learner.add_losses(losses, step=step, parts=len(parts))
+                    learner.add_losses(losses, step=step, fabric=fabric)
                 except TrainingDivergedError as error:
                     diverged(learner, error)
                     learners.remove(learner)
                     continue
 
                 # The critics' gradients, from the maps that the student just met.
-                learner.adversaries.backward(fabric, part=number, parts=len(parts))
-                del total, losses  # this learner's graph, before the next makes its own
+                share = len(part.images) / len(batch.images)
+                learner.adversaries.backward(fabric, share=share, first=number == 0, last=last)
+                del losses  # this learner's graph, before the next makes its own
 
     # The updates: each student, then its critics and its averaged weights.
     updated = {}
@@ -182,10 +199,47 @@ def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapM
     return maps
 
 
-def _split(batch: Batch, parts: int) -> Sequence[Batch]:
-    if parts == 1:
-        return [batch]
-    return [Batch(*part) for part in zip(*(tensor.chunk(parts) for tensor in batch), strict=True)]
+@dataclass(frozen=True)
+class Cut:
+    """Which images of a process's batch make a part of it.
+
+    Attributes:
+        rows: of the process's batch.
+        places: of the same images in the global batch.
+    """
+
+    rows: Tensor
+    places: Tensor
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the images of a process's batch are in the global batch."""
+
+    labelled: Tensor
+    unlabelled: Tensor
+
+
+def _places(stream: Stream, fabric: Fabric) -> Places:
+    """Return the places of a process's images: first the labelled ones, then those without."""
+    without = 0 if stream.unlabelled is None else stream.unlabelled.batch_size
+    everywhere = torch.arange(stream.batch_size, device=fabric.device)
+    labelled, unlabelled = everywhere.tensor_split([stream.batch_size - without])
+    rank, world = fabric.global_rank, fabric.world_size
+    return Places(labelled.chunk(world)[rank], unlabelled.view(world, -1)[rank])
+
+
+def cut(places: Places, parts: int) -> list[Cut]:
+    """Cut a batch so that each part has its share of the labelled and of the other images.
+
+    What does not divide goes to the first parts of the one and to the last of the other, so
+    that all parts are of one size where the batch divides.
+    """
+    both = torch.cat([places.labelled, places.unlabelled])
+    rows = torch.arange(len(both), device=both.device)
+    labelled, unlabelled = rows.tensor_split([len(places.labelled)])
+    pairs = zip(labelled.tensor_split(parts), reversed(unlabelled.tensor_split(parts)), strict=True)
+    return [Cut(chosen, both[chosen]) for chosen in map(torch.cat, pairs)]
 
 
 @dataclass

@@ -13,15 +13,18 @@ import torch
 from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.config.checking import check_precision
 from segdistill.errors import ConfigError
 from segdistill.runs.environment import Environment
+from segdistill.threads import choose_threads
 
 
 def build_fabric(config: RunConfig) -> Fabric:
     """Return the fabric that a config asks for, launched.
 
     Raises:
-        ConfigError: a GPU was asked for and there is none.
+        ConfigError: a GPU was asked for and there is none, or a number format that only a GPU
+            has.
     """
     training = config.training
     if training.device == "cuda" and not torch.cuda.is_available():
@@ -29,6 +32,9 @@ def build_fabric(config: RunConfig) -> Fabric:
             "training.device: expected a GPU for cuda, got none; use training.device=cpu"
         )
     cuda = training.device != "cpu" and torch.cuda.is_available()
+    if not cuda:
+        check_precision(training.precision)
+    torch.set_num_threads(choose_threads(torch.get_num_threads()))
     if cuda and training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)

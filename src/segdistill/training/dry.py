@@ -10,11 +10,12 @@ from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
+from segdistill.training.prepare import prepare
 from segdistill.training.run import prepare_cohort
 
 
 def try_cohort(configs: Mapping[str, RunConfig], *, tell: Tell = silent) -> None:
-    """Read every file, build every network and take one training step; write nothing.
+    """Read every file, build every network and take one step of every stage; write nothing.
 
     Args:
         configs: by learner, as for :func:`segdistill.training.run.run_cohort`.
@@ -35,6 +36,14 @@ def try_cohort(configs: Mapping[str, RunConfig], *, tell: Tell = silent) -> None
     refuse_faults("check", report)
     tell(Note(f"data: {len(data.train)} training and {len(data.evaluation)} scored images read"))
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
+
+    for learner in learners:
+        who = learner.name or "student"
+
+        def note_stage(done: int, steps: int, loss: float, seconds: float, who: str = who) -> None:
+            tell(Note(f"{who}: first loss of the stage before training {loss:.4g}"))
+
+        prepare(learner, teacher, data.stream, fabric=fabric, after=note_stage, most_steps=1)
 
     def note(step: Step) -> bool:
         for name, parts in step.losses.items():

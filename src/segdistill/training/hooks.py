@@ -18,6 +18,7 @@ from segdistill.training.cohort import Step
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Note, Progress, Tell
 from segdistill.training.learner import Learner
+from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.score import record_score, score_run
@@ -105,6 +106,9 @@ class Hooks:
                 run.spent.own_seconds += seconds
                 run.spent.prepare_seconds += seconds
                 run.spent.add_joules(self._meter.joules())
+                due = done % self.training.log_every == 0 or done in (1, steps)
+                if due and self.fabric.is_global_zero:
+                    run.log.prepare(done, loss, seconds=run.spent.prepare_seconds)
                 stop = bool(self.interrupted)
                 if done % self.training.checkpoint_every == 0 or done == steps or stop:
                     self._checkpoint(0)
@@ -141,7 +145,10 @@ class Hooks:
         totals = {}
         for run in self.runs:
             parts = {name: value / self._steps_since for name, value in run.sums.items()}
-            totals[run.learner.name] = sum(parts.values())
+            name = run.learner.name
+            totals[name] = minimised(parts)
+            critics = {part: value for part, value in parts.items() if is_critic(part)}
+            totals |= {f"{name} {part}".strip(): value for part, value in critics.items()}
             run.sums = {}
             if self.fabric.is_global_zero:
                 run.log.train(

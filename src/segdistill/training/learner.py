@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
@@ -12,9 +12,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
 from segdistill.errors import TrainingDivergedError
-from segdistill.models.taps import record
+from segdistill.models.sync_norms import synchronise_norms
+from segdistill.models.taps import record, tap_paths
 from segdistill.seeding import derive
 from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective
@@ -48,13 +50,22 @@ class Learner:
         self.config = config
         self.averaged = _average(network, config.ema) if config.ema is not None else None
         self.adversaries = Adversaries(objective)  # freezes the critics, so it comes first
+        paths = resolve_parts(network, (*config.freeze, *config.lr_scale))
+        self._frozen = [network.get_submodule(paths[name]) for name in config.freeze]
+        for part in self._frozen:
+            part.requires_grad_(False)
         self._forward: nn.Module = _Forward(network, objective)
-        self._optimizer: Any = build_optimizer(self._forward, config)
+        scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
+        self._optimizer: Any = build_optimizer(self._forward, config, scales)
+        self._rate = config.lr
         self.losses: dict[str, float] = {}
 
     def to_device(self, fabric: Fabric) -> None:
         """Move to the fabric's device; call once, before the first step."""
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if fabric.world_size > 1 and self.config.sync_batchnorm:
+            # Same parameters, which the optimiser has already.
+            synchronise_norms(self._forward, fabric.device)
         self._forward, self._optimizer = fabric.setup(self._forward, self._optimizer)
         if self.averaged is not None:
             self.averaged.to(fabric.device)
@@ -63,7 +74,10 @@ class Learner:
         """Get ready for a step: training mode, its learning rate, no gradients."""
         self.network.train()
         self.objective.train()
-        set_learning_rate(self._optimizer, learning_rate(step, self.config))
+        for part in self._frozen:
+            part.eval()
+        self._rate = learning_rate(step, self.config)
+        set_learning_rate(self._optimizer, self._rate)
         self._optimizer.zero_grad()
         self.losses = {}
 
@@ -78,32 +92,37 @@ class Learner:
         )
         return block
 
-    def forward(self, images: Tensor, batch: Batch, teacher: TapMaps) -> dict[str, Tensor]:
-        """Return every weighted term of the objective on one part of a batch.
+    def forward(
+        self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
+    ) -> dict[str, Tensor]:
+        """Return every weighted term of the objective on a batch, or a part's share of it.
 
         Args:
             images: float RGB in [0, 1] ``(N, 3, H, W)``, channels last.
             batch: the same part as uint8 images, labels and valid.
             teacher: the teacher's maps of these images.
+            whole: this process's whole batch, or None where ``batch`` is all of it.
         """
-        losses: dict[str, Tensor] = self._forward(images, batch, teacher)
+        losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
         return losses
 
-    def add_losses(self, losses: Mapping[str, Tensor], *, step: int, parts: int) -> None:
-        """Add one part's share to the losses of the step.
+    def add_losses(self, losses: Mapping[str, Tensor], *, step: int, fabric: Fabric) -> None:
+        """Add one part's share, of all processes, to the losses of the step.
 
         Raises:
-            TrainingDivergedError: a loss is not finite.
+            TrainingDivergedError: a loss is not finite; in every process alike.
         """
-        values = torch.stack([loss.detach().float() for loss in losses.values()]).tolist()
-        for name, value in zip(losses, values, strict=True):
+        values = torch.stack([loss.detach().float() for loss in losses.values()])
+        if fabric.world_size > 1:
+            values = fabric.all_reduce(values, reduce_op="mean")
+        for name, value in zip(losses, values.tolist(), strict=True):
             if not math.isfinite(value):
                 raise TrainingDivergedError(
                     f"learner {self.name or 'student'}: expected a finite loss, got {name} = "
                     f"{value} at step {step}; lower training.lr, or set training.clip_norm",
                     step=step,
                 )
-            self.losses[name] = self.losses.get(name, 0.0) + value / parts
+            self.losses[name] = self.losses.get(name, 0.0) + value
 
     def update(self, fabric: Fabric) -> None:
         """Step the student's optimiser, after clipping where the config says so."""
@@ -118,8 +137,7 @@ class Learner:
 
     def update_critics(self) -> None:
         """Step the critics of adversarial losses, and add their losses to those of the step."""
-        rate = self._optimizer.param_groups[0]["lr"] / self.config.lr
-        self.losses |= self.adversaries.update(rate)
+        self.losses |= self.adversaries.update(self._rate / self.config.lr)
 
     def update_average(self) -> None:
         """Follow the student with the averaged weights, where there are any."""
@@ -158,6 +176,25 @@ def _average(network: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
 
 
+def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
+    """Return the module paths of parts of a network, given as taps or module paths.
+
+    Raises:
+        ValueError: the network has no such part, or it has no parameters.
+    """
+    taps = tap_paths(network)
+    paths = {name: taps.get(name, name) for name in names}
+    modules = dict(network.named_modules())
+    for name, path in paths.items():
+        if path not in modules or not path or not any(True for _ in modules[path].parameters()):
+            raise ValueError(
+                f"student: expected a tap or module path with parameters, got '{name}' in "
+                f"training.freeze or training.lr_scale; {nearest(name, [*taps, *modules])} "
+                "(segdistill list taps)"
+            )
+    return paths
+
+
 class _Forward(nn.Module):
     """Network and objective as one module, so that precision and processes see one forward."""
 
@@ -166,8 +203,10 @@ class _Forward(nn.Module):
         self.network = network
         self.objective = objective
 
-    def forward(self, images: Tensor, batch: Batch, teacher: TapMaps) -> dict[str, Tensor]:
+    def forward(
+        self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
+    ) -> dict[str, Tensor]:
         with record(self.network, self.objective.taps()) as maps:
             output = self.network(images)
-        losses: dict[str, Tensor] = self.objective(output, maps, teacher, batch)
+        losses: dict[str, Tensor] = self.objective(output, maps, teacher, batch, whole)
         return losses

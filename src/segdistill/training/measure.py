@@ -18,6 +18,7 @@ from segdistill.training.cohort import Step, fit
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import silent
 from segdistill.training.learner import Learner
+from segdistill.training.prepare import prepare, steps_before
 from segdistill.training.run import prepare_cohort
 
 _WARM_UP = 2
@@ -47,7 +48,17 @@ def measure_cohort(configs: Mapping[str, RunConfig], *, steps: int = 4) -> Cohor
             return True
 
         distils = bool(configs[learner.name].distill)
+        before = list[float]()
+
+        def note_stage(
+            done: int, steps: int, loss: float, seconds: float, before: list[float] = before
+        ) -> None:
+            before.append(seconds)
+
         with peak_memory(fabric.device) as peak:
+            prepare(
+                learner, teacher, data.stream, fabric=fabric, after=note_stage, most_steps=_WARM_UP
+            )
             fit(
                 teacher if distils else None,
                 [learner],
@@ -71,7 +82,8 @@ def measure_cohort(configs: Mapping[str, RunConfig], *, steps: int = 4) -> Cohor
             for step, seconds in zip(counted, own, strict=True)
         ]
         teaching += [step.teacher_seconds for step in counted if distils]
-        found[learner.name] = _cost(learner, median(own), peak)
+        whole_stage = before[-1] * steps_before(data.stream) if before else 0.0
+        found[learner.name] = _cost(learner, median(own), peak, whole_stage)
     teacher_seconds = median(teaching) if teaching else 0.0
     devices = torch.cuda.device_count() if fabric.device.type == "cuda" else 1
     return CohortCost(median(batches), teacher_seconds, found, free, devices)
@@ -81,7 +93,7 @@ def _forgive(learner: Learner, error: TrainingDivergedError) -> None:
     """Let a learner diverge: its search may hold better values than the study file."""
 
 
-def _cost(learner: Learner, seconds: float, peak: Peak) -> LearnerCost:
+def _cost(learner: Learner, seconds: float, peak: Peak, prepare_seconds: float) -> LearnerCost:
     """Return what was measured, and at least what a learner is known to hold.
 
     A process that has freed memory takes it again unseen.
@@ -89,8 +101,8 @@ def _cost(learner: Learner, seconds: float, peak: Peak) -> LearnerCost:
     gradients = sum(p.numel() * p.element_size() for p in learner.network.parameters())
     held = (_bytes(learner.state()) + gradients) / 2**20
     if peak.left_mib is None or peak.mib is None:
-        return LearnerCost(seconds, None, None)
-    return LearnerCost(seconds, max(held, peak.left_mib), max(held, peak.mib))
+        return LearnerCost(seconds, None, None, prepare_seconds)
+    return LearnerCost(seconds, max(held, peak.left_mib), max(held, peak.mib), prepare_seconds)
 
 
 def _bytes(state: Any) -> int:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from torch import nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from segdistill.config import TrainingConfig
 
 
-def build_optimizer(module: nn.Module, config: TrainingConfig) -> Optimizer:
+def build_optimizer(
+    module: nn.Module, config: TrainingConfig, scales: Mapping[str, float] | None = None
+) -> Optimizer:
     """Return the optimiser of all parameters that require a gradient.
 
     With ``decay_norms_and_biases: false`` parameters of one dimension (normalisation and
@@ -20,27 +23,32 @@ def build_optimizer(module: nn.Module, config: TrainingConfig) -> Optimizer:
     Args:
         module: what is trained; its order of parameters is the optimiser's.
         config: names the optimiser and its settings.
+        scales: factors of the learning rate by path in the module; 1 where none fits, and the
+            longest where several do.
     """
-    groups = _parameter_groups(module, config)
+    groups = _parameter_groups(module, config, scales or {})
     if config.optimizer == "sgd":
         return SGD(groups, lr=config.lr, momentum=config.momentum)
-    return AdamW(groups, lr=config.lr)
+    return (Adam if config.optimizer == "adam" else AdamW)(groups, lr=config.lr)
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:
     r"""Return the learning rate of one step.
 
     Warm-up is linear over ``warmup_steps`` and multiplies the schedule: ``poly`` is
-    :math:`lr (1 - t/T)^{power}`, ``cosine`` is :math:`lr (1 + \cos(\pi t/T)) / 2`.
+    :math:`lr (1 - t/T)^{power}`, ``cosine`` is :math:`lr (1 + \cos(\pi t/T)) / 2`,
+    ``step`` is :math:`lr\, f^{\lfloor t/E \rfloor}`.
 
     Args:
         step: :math:`t`, from 0.
-        config: gives :math:`T = ` ``steps`` and the schedule.
+        config: gives :math:`T = ` ``steps``, :math:`E = ` ``step_every``, :math:`f = `
+            ``step_factor`` and the schedule.
     """
     progress = step / config.steps
     factor = {
         "poly": math.pow(1 - progress, config.power),
         "cosine": (1 + math.cos(math.pi * progress)) / 2,
+        "step": math.pow(config.step_factor, step // (config.step_every or config.steps)),
         "constant": 1.0,
     }[config.schedule]
     warmup = min(1.0, (step + 1) / config.warmup_steps) if config.warmup_steps else 1.0
@@ -48,17 +56,28 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Give every parameter group the same rate."""
+    """Give every parameter group the rate, times its own factor where it has one."""
     for group in optimizer.param_groups:
-        group["lr"] = rate
+        group["lr"] = rate * group.get("scale", 1.0)
 
 
-def _parameter_groups(module: nn.Module, config: TrainingConfig) -> list[dict[str, Any]]:
-    parameters = [p for p in module.parameters() if p.requires_grad]
-    if config.decay_norms_and_biases:
-        return [{"params": parameters, "weight_decay": config.weight_decay}]
-    groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
-    ]
+def _parameter_groups(
+    module: nn.Module, config: TrainingConfig, scales: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    by_scale: dict[float, list[nn.Parameter]] = {}
+    for name, parameter in module.named_parameters():
+        if parameter.requires_grad:
+            fitting = [path for path in scales if f"{name}.".startswith(f"{path}.")]
+            scale = scales[max(fitting, key=len)] if fitting else 1.0
+            by_scale.setdefault(scale, []).append(parameter)
+    groups = list[dict[str, Any]]()
+    for scale, parameters in by_scale.items():
+        of_scale = {} if scale == 1.0 else {"scale": scale}
+        if config.decay_norms_and_biases:
+            groups.append({"params": parameters, "weight_decay": config.weight_decay, **of_scale})
+            continue
+        decayed = [parameter for parameter in parameters if parameter.ndim > 1]
+        others = [parameter for parameter in parameters if parameter.ndim <= 1]
+        groups.append({"params": decayed, "weight_decay": config.weight_decay, **of_scale})
+        groups.append({"params": others, "weight_decay": 0.0, **of_scale})
     return [group for group in groups if group["params"]]

@@ -158,7 +158,7 @@ def prepare_cohort(
 
     ``tell`` hears what was inserted, and what of the teacher was left as it is.
     """
-    teacher, learners = build_cohort(configs, data.train.classes, tell)
+    teacher, learners = build_cohort(configs, data.train.classes, tell, train=data.train)
     section = next(iter(configs.values())).teacher
     unread = section is not None and section.weights is None
     if teacher and section and unread and not section.network.startswith("file:"):

@@ -10,12 +10,15 @@ from lightning_fabric.loggers import CSVLogger, Logger, TensorBoardLogger
 from segdistill.runs.layout import LOGS, TENSORBOARD
 from segdistill.runs.metrics import (
     EvaluationLine,
+    PrepareLine,
     TrainLine,
     append_metrics,
     evaluation_lines,
     keep_metrics,
+    prepare_lines,
     read_metrics,
 )
+from segdistill.training.objective import minimised
 
 
 class RunLog:
@@ -36,6 +39,20 @@ class RunLog:
         keep_metrics(folder, start)
         scored = evaluation_lines(read_metrics(folder))
         self.evaluations: dict[int, float] = {line.step: line.miou for line in scored}
+        self._prepared = max((line.step for line in prepare_lines(read_metrics(folder))), default=0)
+
+    def prepare(self, step: int, loss: float, *, seconds: float) -> None:
+        """Write the loss of the stage before training, unless a run that was killed has.
+
+        Args:
+            step: steps of the stage finished.
+            loss: of the last of them.
+            seconds: that the stage took so far.
+        """
+        if step <= self._prepared:
+            return
+        self._prepared = step
+        append_metrics(self._folder, PrepareLine(step=step, loss=loss, seconds=seconds))
 
     def train(
         self,
@@ -55,7 +72,7 @@ class RunLog:
             images_per_second: since the last line.
             seconds: training time so far.
         """
-        loss = sum(value for name, value in parts.items() if not name.endswith(".critic"))
+        loss = minimised(parts)
         line = TrainLine(
             step=step,
             loss=loss,

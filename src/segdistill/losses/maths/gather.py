@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, distributed
 
 from segdistill.losses.maths.first_order import first_order
+from segdistill.losses.maths.part import current_part
 from segdistill.seeding import torch_generator
 
 
@@ -34,6 +35,14 @@ def gather_images(tensor: Tensor) -> Tensor:
     return gathered
 
 
+def gather_batch(tensor: Tensor) -> Tensor:
+    """Return :func:`gather_images` in the order of the global batch, however it is divided."""
+    part, gathered = current_part(), gather_images(tensor)
+    if part is None or processes()[1] == 1:
+        return gathered
+    return gathered[gather_images(part.places).argsort()]
+
+
 def sum_over_processes(tensor: Tensor) -> Tensor:
     """Return the sum of a tensor over all processes; no gradient flows through it."""
     total = tensor.detach().clone(memory_format=torch.contiguous_format)
@@ -58,9 +67,10 @@ def share_of_count(count: Tensor) -> Tensor:
 def draw_uniform(
     seed: int, purpose: str, *position: int, shape: tuple[int, ...], device: torch.device
 ) -> Tensor:
-    """Return numbers from 0 to 1 for this process's images, drawn for those of all.
+    """Return numbers from 0 to 1 for the images being computed, drawn for the global batch.
 
-    So what is drawn for an image does not depend on how the batch is divided.
+    So what is drawn for an image does not depend on how the batch is divided, over processes or
+    into parts; see :func:`segdistill.losses.maths.part.computing`.
 
     Args:
         seed: see :func:`segdistill.seeding.derive`.
@@ -70,10 +80,13 @@ def draw_uniform(
         device: of the result; another kind of device draws other numbers.
     """
     rank, world = processes()
+    part = current_part()
+    images = world * shape[0] if part is None else part.images
     generator = torch_generator(seed, purpose, *position, device=device)
-    whole_batch = (world * shape[0], *shape[1:])
-    drawn = torch.rand(whole_batch, generator=generator, device=device)
-    return drawn[rank * shape[0] : (rank + 1) * shape[0]]
+    drawn = torch.rand((images, *shape[1:]), generator=generator, device=device)
+    if part is None:
+        return drawn[rank * shape[0] : (rank + 1) * shape[0]]
+    return drawn[part.places]
 
 
 class _Gather(torch.autograd.Function):

@@ -47,10 +47,18 @@ class Autoencoder(nn.Module):
         """
         return through(self.encoder, features.to(next(self.encoder.parameters()).dtype), valid)
 
-    def decode(self, code: Tensor, size: tuple[int, ...]) -> Tensor:
-        """Return features of the given height and width, which halve to the code's."""
+    def decode(self, code: Tensor, size: tuple[int, ...], valid: Tensor | None = None) -> Tensor:
+        """Return features of the given height and width, which halve to the code's.
+
+        Args:
+            code: see :meth:`encode`.
+            size: height and width of the features.
+            valid: True where a position counts; the others are 0 before every convolution.
+        """
         sizes = (code.shape[2:], code.shape[2:], size)
         for layer, norm, output in zip(self.decoder, self.norms, sizes, strict=True):
+            if valid is not None:
+                code = leave_out(code, resize_valid(valid, code.shape[2:]))
             code = norm(layer(code, output_size=list(output))).relu()
         return code
 
@@ -72,7 +80,12 @@ def conv_bn_relu(inputs: int, outputs: int, *, stride: int = 1) -> nn.Sequential
 
 @without_autocast
 def autoencoder_loss(
-    features: Tensor, code: Tensor, decoded: Tensor, *, sparsity: float = 1e-7
+    features: Tensor,
+    code: Tensor,
+    decoded: Tensor,
+    *,
+    sparsity: float = 1e-7,
+    valid: Tensor | None = None,
 ) -> Tensor:
     r"""Return how well features were reconstructed from a sparse code.
 
@@ -86,9 +99,12 @@ def autoencoder_loss(
         code: :math:`E\phi`.
         decoded: :math:`D(E\phi)`.
         sparsity: :math:`\alpha`.
+        valid: True where a position counts, False where augmentation padded; None counts every
+            position.
 
     Shape:
-        features, decoded ``(N, C, H, W)``; code of any shape; result ``()``.
+        features, decoded ``(N, C, H, W)``; code ``(N, C', h, w)``; valid ``(N, H, W)``; result
+        ``()``.
 
     Returns:
         The loss in squared units of the features, at least 0.
@@ -97,5 +113,9 @@ def autoencoder_loss(
         He et al., CVPR 2019, Eq. 1, divided by the number of positions.
     """
     features, code, decoded = full_precision(features, code, decoded)
-    error = (features - decoded).square().sum() + sparsity * code.abs().sum()
-    return error / features[:, 0].numel()
+    difference = leave_out(features - decoded, valid)
+    if valid is not None:
+        code = leave_out(code, resize_valid(valid, code.shape[2:]))
+    error = difference.square().sum() + sparsity * code.abs().sum()
+    positions = features[:, 0].numel() if valid is None else valid.sum().clamp_min(1)
+    return error / positions

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from segdistill.checks import check_positive
 from segdistill.losses.maths.class_means import class_means, one_hot
-from segdistill.losses.maths.gather import draw_uniform, gather_images
+from segdistill.losses.maths.gather import draw_uniform, gather_batch
 from segdistill.losses.maths.positions import check_labels, resize_labels
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.maths.unit import SHORTEST, length, unit
@@ -217,5 +217,5 @@ def _labels(
 
 def _push(queue: ClassQueue, vectors: Tensor, counts: Tensor) -> None:
     """Push ``(N, K, V, C)`` vectors image by image, in every process those of all."""
-    for image in zip(gather_images(vectors), gather_images(counts), strict=True):
+    for image in zip(gather_batch(vectors), gather_batch(counts), strict=True):
         queue.push(*image)

@@ -103,7 +103,7 @@ def class_plots(material: Material) -> list[Figure]:
         lines = [
             Line(
                 name,
-                classes[name].difference,
+                classes[name].simultaneous,
                 group.summary.class_differences[name],
                 classes[name].claims(),
                 material.colors[group.label],

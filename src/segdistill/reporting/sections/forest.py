@@ -23,7 +23,7 @@ def forest_plots(material: Material) -> list[Figure]:
         lines = [
             Line(
                 label=group.name,
-                interval=group.comparison.difference,
+                interval=group.comparison.simultaneous,
                 seeds=list(group.summary.differences.values()),
                 claimed=group.comparison.claims(),
                 color=material.colors[group.label],
@@ -34,8 +34,8 @@ def forest_plots(material: Material) -> list[Figure]:
         if lines:
             caption = (
                 "mIoU minus that of the plain student under the same seed, in points: mean with "
-                "95 % interval, and each seed as a small mark. Solid where a difference may be "
-                "claimed."
+                "95 % interval (all together), and each seed as a small mark. Solid where a "
+                "difference may be claimed."
             )
             title = f"Difference to plain: {panel}" if panel else "Difference to plain"
             figures.append(forest(lines, title=title, caption=caption, name=f"forest{place}"))

@@ -8,6 +8,7 @@ from typing import Any
 from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
 from segdistill.reporting.studies import Study
+from segdistill.studies.joint import EXACT_SEEDS
 from segdistill.studies.statistics import smallest_p
 
 
@@ -92,9 +93,10 @@ def _statistics(students: Sequence[Group]) -> str:
     if not comparisons:
         return "Nothing was compared."
     seeds = min(one.seeds for one in comparisons)
-    least = max(one.smallest_p for one in comparisons)
+    flips = "all sign flips" if seeds <= EXACT_SEEDS else "sampled sign flips"
     return (
-        "Intervals are t intervals over seeds. p is that of the exact sign-flip test, corrected "
-        f"by Holm over the methods of a pair: with {seeds} seeds it cannot be below "
-        f"{smallest_p(seeds):.2g} for one method, {least:.2g} for the first of so many."
+        f"The methods of a pair are tested together (step-down max-T over {flips} of whole seeds, "
+        "which turn the differences of all methods at once), and their intervals hold together, "
+        f"from the same flips. With {seeds} seeds p cannot be below {smallest_p(seeds):.2g}, "
+        "however many methods there are. Intervals of each method by itself are in results.csv."
     )

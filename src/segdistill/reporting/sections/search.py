@@ -28,6 +28,7 @@ def show(material: Material) -> Mapping[str, Any] | None:
         return None
     return {
         "chosen": chosen_settings(study),
+        "short": short_ranges(study),
         "figures": search_plots(study, material.groups),
         "sweeps": sweep_plots(study, material.groups),
         "trials": trial_rows(study),
@@ -44,10 +45,29 @@ def chosen_settings(study: Study) -> list[dict[str, Any]]:
             "params": _in_words(study, method, choice.params),
             "trial": choice.trial,
             "miou": choice.miou,
+            "gain": _regret(study, pair, method).get("gain"),
         }
         for pair, methods in study.chosen.items()
         for method, choice in methods.items()
     ]
+
+
+def short_ranges(study: Study) -> list[str]:
+    """Return a sentence for each setting whose best value lies at an end of its range."""
+    several = len(study.pairs) > 1
+    return [
+        f"{method}{f', {pair}' if several else ''}: the best {setting(study, method, path)} lies "
+        f"at the {end} end of what was searched: the range is too short."
+        for pair, methods in study.chosen.items()
+        for method in methods
+        for path, end in (_regret(study, pair, method).get("ends") or {}).items()
+    ]
+
+
+def _regret(study: Study, pair: str, method: str) -> Mapping[str, Any]:
+    """Return what the study said of a method's search when it ended, empty before."""
+    methods = study.results.get("pairs", {}).get(pair, {}).get("methods", {})
+    return methods.get(method, {}).get("search_regret") or {}
 
 
 def trial_rows(study: Study) -> list[dict[str, Any]]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from segdistill.reporting.advice import advice
 from segdistill.reporting.groups import Group
 from segdistill.reporting.labels import repeats, training_differences
 from segdistill.reporting.material import Material
 from segdistill.studies.statistics import smallest_p
-from segdistill.studies.verdict import points, verdict
+from segdistill.studies.verdict import MARGIN, points, verdict
 
 _LEVEL = 0.05
 
@@ -29,19 +29,26 @@ def show(material: Material) -> Mapping[str, Any]:
         )
     panels = material.panels.values()
     return {
-        "sentences": [sentence for groups in panels for sentence in sentences(groups)],
+        "advice": [
+            (panel, said)
+            for panel, groups in material.panels.items()
+            if (said := advice(groups, margin=material.margin))
+        ],
+        "sentences": [
+            sentence for groups in panels for sentence in sentences(groups, margin=material.margin)
+        ],
         "caution": caution(material.groups),
         "notes": [*remarks, *material.notes],
     }
 
 
-def sentences(groups: Sequence[Group]) -> list[str]:
+def sentences(groups: Sequence[Group], *, margin: float = MARGIN) -> list[str]:
     """Return one sentence per compared method, then what the student costs against the teacher."""
     compared = [group for group in groups if group.comparison is not None]
     said = _on_one_seed(compared)
     if not said:
         said = [
-            verdict(group.label, group.baseline, group.comparison)
+            verdict(group.label, group.baseline, group.comparison, margin=margin)
             for group in compared
             if group.comparison is not None and group.baseline is not None
         ]
@@ -64,8 +71,7 @@ def caution(groups: Sequence[Group]) -> str | None:
     comparisons = [group.comparison for group in compared if group.comparison is not None]
     seeds = min(comparison.seeds for comparison in comparisons)
     smallest = max(comparison.smallest_p for comparison in comparisons)
-    methods = max(Counter(group.baseline for group in compared).values())
-    enough = next(n for n in count(1) if methods * smallest_p(n) <= _LEVEL)
+    enough = next(n for n in count(1) if smallest_p(n) <= _LEVEL)
     if seeds == 1:
         return (
             "There is one seed per method, so the spread between seeds is unknown, and it is often "

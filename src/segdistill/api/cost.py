@@ -1,0 +1,45 @@
+"""Cost: parameters and arithmetic of a config's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from segdistill.api.untrained import untrained
+from segdistill.config.loading import LoadedConfig, load_config
+from segdistill.delivery.cost import Cost, count, count_as_cirkd
+from segdistill.errors import ConfigError
+
+
+def cost(
+    source: str | Path | LoadedConfig,
+    size: tuple[int, int],
+    *,
+    counter: Literal["torch", "cirkd"] = "torch",
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
+) -> dict[str, Cost]:
+    """Count parameters and arithmetic of a config's teacher and students.
+
+    Args:
+        source: config file or recipe; no weights are read, and no data where the dataset's
+            classes are known without.
+        size: height and width of the image.
+        counter: ``torch``, or ``cirkd`` for that paper's way of counting.
+        overrides: ``a.b=value`` words.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+
+    Returns:
+        Cost by ``teacher``, and ``student`` or the learners' names where these differ.
+
+    Raises:
+        ConfigError: the config cannot be run, or the counter is unknown.
+        ValueError: a network does not run on an image of this size.
+    """
+    counters = {"torch": count, "cirkd": count_as_cirkd}
+    if counter not in counters:
+        raise ConfigError(f"cost: expected counter torch or cirkd, got '{counter}'")
+    networks = untrained(load_config(source, overrides, trust=trust).learners)
+    return {name: counters[counter](network, size) for name, network in networks.items()}

@@ -1,0 +1,70 @@
+"""Evaluate: the scores of a trained student on a split."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from segdistill.api.devices import pick_device
+from segdistill.api.folders import CheckedRun, check_run
+from segdistill.api.load import load_student
+from segdistill.scoring.evaluator import Result
+from segdistill.scoring.evaluator import evaluate as evaluate_network
+from segdistill.training.build import open_split
+from segdistill.training.events import Progress, Tell, silent
+from segdistill.types import Sample
+
+
+def evaluate(
+    run: str | Path | CheckedRun,
+    *,
+    split: str | None = None,
+    scales: Sequence[float] | None = None,
+    flip: bool | None = None,
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
+    tell: Tell = silent,
+) -> Result:
+    """Score the student of a run.
+
+    Classes are compared by name: data that have them in another order are scored rightly, and
+    data with a class that the student does not know are refused.
+
+    Args:
+        run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
+            ``folders.check_run`` returned.
+        split: of the run's dataset; the run's own by default.
+        scales: averaged; the run's own by default.
+        flip: also average the mirrored image; the run's own by default.
+        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+        tell: called with the images scored.
+
+    Raises:
+        RunFolderError: the folder holds no finished run.
+        ConfigError, DataError: from the overrides and the data.
+        CheckpointError: a class of the data is none of the student's.
+    """
+    checked = check_run(run, overrides, trust)
+    config, settings = checked.config, checked.config.evaluation
+    dataset = open_split(config.data, split or settings.split)
+    network = load_student(
+        checked.files.weights, trust=checked.trust, data_classes=dataset.classes, tell=tell
+    ).network
+
+    def count(index: int, _sample: Sample, _prediction: np.ndarray) -> None:
+        tell(Progress("scoring", index + 1, len(dataset), {}))
+
+    return evaluate_network(
+        network,
+        dataset,
+        device=pick_device(config.training.device),
+        precision=config.training.precision,
+        scales=settings.scales if scales is None else tuple(scales),
+        flip=settings.flip if flip is None else flip,
+        window=settings.window,
+        on_image=count,
+    )

@@ -1,0 +1,169 @@
+"""Where runs are: the folder of a new one, and the files of one that was made; free of torch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from segdistill import config as configs
+from segdistill.config import RunConfig
+from segdistill.errors import ConfigError, RunFolderError
+from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
+from segdistill.runs.settings import has_settings, read_settings
+from segdistill.runs.student import run_of, student_file
+
+ROOT = Path("runs")
+
+
+def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: bool) -> Path:
+    """Return where a run goes: what was asked, or ``runs/<recipe>-N``.
+
+    Args:
+        source: config file or name of a recipe.
+        out: what was asked.
+        resume: choose the newest folder that is there, not the first that is free.
+
+    Raises:
+        RunFolderError: there is no folder to resume.
+    """
+    if out is not None:
+        return Path(out)
+    stem = Path(source).stem if Path(source).suffix else str(source).replace("/", "-")
+    numbers = [
+        int(match[1])
+        for path in ROOT.glob(f"{stem}-*")
+        if (match := re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name))
+    ]
+    if resume and not numbers:
+        raise RunFolderError(
+            f"{ROOT / stem}-N: expected a run to resume, got none; name its folder with --out, "
+            "or leave out --resume"
+        )
+    return ROOT / f"{stem}-{max(numbers, default=0) + (not resume)}"
+
+
+def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
+    """Refuse a folder that holds anything but runs, folders of runs, and what is made of them.
+
+    Args:
+        folder: of the cohort.
+        learners: names of the runs to come.
+
+    Raises:
+        RunFolderError: names what else is in it.
+    """
+    made = {*learners, ANALYSES, REPORT}
+    foreign = sorted(
+        entry.name
+        for entry in (folder.iterdir() if folder.exists() else ())
+        if not entry.name.startswith(".")
+        and entry.name not in made
+        and not any(entry.glob(f"**/{SETTINGS}"))
+    )
+    if foreign:
+        raise RunFolderError(
+            f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
+            "choose another with --out"
+        )
+
+
+@dataclass(frozen=True)
+class RunFiles:
+    """A run folder and which weights of it are meant.
+
+    Attributes:
+        folder: the folder; that of the weights where these are a file by themselves.
+        weights: safetensors file of the student.
+    """
+
+    folder: Path
+    weights: Path
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        return self.folder.name
+
+    @property
+    def has_config(self) -> bool:
+        """Whether it is a run, and not weights by themselves."""
+        return has_settings(self.folder)
+
+    def config(self, overrides: Sequence[str] = ()) -> RunConfig:
+        """Return the run's config with ``a.b=value`` words applied.
+
+        Raises:
+            RunFolderError: these are weights by themselves.
+            ConfigError: an override cannot be applied, or changes the student.
+        """
+        if not self.has_config:
+            raise RunFolderError(
+                f"{self.folder}: expected the folder of a finished run, got none with a "
+                f"{SETTINGS} in it"
+            )
+        tree = read_settings(self.folder)
+        tree.pop("trust", None)  # a file cannot vouch for itself
+        changed = configs.override(tree, overrides)
+        if changed["student"] != tree["student"]:
+            raise ConfigError(
+                f"{self.folder}: expected settings of data, evaluation or training, got one of "
+                "the student, which is trained already; leave it out"
+            )
+        return configs.check(changed)
+
+
+@dataclass(frozen=True)
+class CheckedRun:
+    """The files of a run, its config with overrides applied, and what its files may name.
+
+    Attributes:
+        files: of the run.
+        config: with overrides applied.
+        trust: ``import:`` and ``file:`` targets that the files may name.
+    """
+
+    files: RunFiles
+    config: RunConfig
+    trust: tuple[str, ...] = ()
+
+
+def check_run(
+    run: str | Path | CheckedRun, overrides: Sequence[str] = (), trust: Collection[str] = ()
+) -> CheckedRun:
+    """Find a run and check its config, unless that was done.
+
+    Raises:
+        RunFolderError: there is no finished run.
+        ConfigError: an override cannot be applied, or changes the student.
+    """
+    if isinstance(run, CheckedRun):
+        return run
+    files = find_run(run)
+    return CheckedRun(files, files.config(overrides), tuple(trust))
+
+
+def find_run(run: str | Path) -> RunFiles:
+    """Find the weights of a run.
+
+    Args:
+        run: a run folder, or a safetensors file that a run wrote.
+
+    Raises:
+        RunFolderError: there is no finished run.
+    """
+    path = Path(run)
+    if path.suffix == ".safetensors" and path.is_file():
+        return RunFiles(run_of(path), path)
+    weights = student_file(path)
+    if weights.is_file():
+        return RunFiles(path, weights)
+    inside = sorted(each.parent.name for each in path.glob(f"*/{STUDENT}"))
+    if inside:
+        hint = f"; did you mean {path / inside[0]}?"
+    elif has_settings(path):
+        hint = ", got one that is not finished; go on with --resume"
+    else:
+        hint = ", got none"
+    raise RunFolderError(f"{path}: expected the folder of a finished run{hint}")

@@ -1,0 +1,141 @@
+"""Images to predict on: those of a split, named files, and what a search of folders gives."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from segdistill.data.files.pixels import Pixels
+from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image
+from segdistill.data.parts import files_of, name_of
+from segdistill.errors import DataError, OverwriteError
+from segdistill.training.events import Note, Tell
+from segdistill.types import SegDataset
+
+_NAMED = 5
+
+
+@dataclass(frozen=True)
+class Input:
+    """An image to predict on.
+
+    Attributes:
+        name: of its prediction, which may hold folders.
+        files: what it is read from; none where it has no files of its own.
+        read: returns the image.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    read: Callable[[], np.ndarray]
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return str(self.files[0]) if self.files else self.name
+
+
+def images_of_split(dataset: SegDataset) -> list[Input]:
+    """Return the images of a split."""
+    return [
+        Input(
+            name_of(dataset, index),
+            tuple(files_of(dataset, index)),
+            partial(_image_of, dataset, index),
+        )
+        for index in range(len(dataset))
+    ]
+
+
+def _image_of(dataset: SegDataset, index: int) -> np.ndarray:
+    return dataset[index].image
+
+
+def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixels) -> list[Input]:
+    """Return the images among files and folders, each once.
+
+    Args:
+        sources: image files, or folders of them.
+        recursive: also search the folders inside folders.
+        tell: called with what is left out of a folder.
+        how: range of high-bit numbers, and which bands are read.
+
+    Raises:
+        DataError: a source is missing, or there are no images.
+    """
+    images: dict[tuple[str, str], Input] = {}
+    for source in sources:
+        if not source.exists():
+            raise DataError(f"predict: expected an image or a folder at {source}, got none")
+        folder = source if source.is_dir() else source.parent
+        for file in _search(source, recursive, tell) if source.is_dir() else [source]:
+            name = file.relative_to(folder).with_suffix("").as_posix()
+            # The same file, named and in a folder, is one image.
+            images[name, os.path.abspath(file)] = Input(
+                name, (file,), partial(read_image, file, how)
+            )
+    if not images:
+        raise DataError(
+            f"predict: expected images, got none in {', '.join(map(str, sources))}; "
+            "--recursive searches the folders inside"
+        )
+    return list(images.values())
+
+
+def _search(
+    folder: Path, recursive: bool, tell: Tell, above: frozenset[str] = frozenset()
+) -> list[Path]:
+    """Return the image files of a folder, and say what is left out."""
+    real = os.path.realpath(folder)
+    if real in above:  # a link to a folder that it is in
+        return []
+    folders, images, others = list[Path](), list[Path](), list[Path]()
+    for entry in sorted(folder.iterdir()):
+        if entry.is_dir():
+            group = folders
+        else:
+            group = images if entry.suffix.lower() in IMAGE_SUFFIXES else others
+        if not entry.name.startswith("."):
+            group.append(entry)
+    if others:
+        tell(Note(f"{folder}: files without the suffix of an image are left out: {_some(others)}"))
+    if recursive:
+        for inner in folders:
+            images += _search(inner, recursive, tell, above | {real})
+    elif folders:
+        tell(
+            Note(f"{folder}: folders inside are not searched without --recursive: {_some(folders)}")
+        )
+    return images
+
+
+def _some(entries: Sequence[Path]) -> str:
+    names = ", ".join(entry.name for entry in entries[:_NAMED])
+    return f"{names} and {len(entries) - _NAMED} more" if len(entries) > _NAMED else names
+
+
+def refuse_mixing(out: Path, sources: Collection[Path], recursive: bool) -> None:
+    """Refuse to put predictions among images, where they would be taken for more of them.
+
+    Args:
+        out: folder of the predictions.
+        sources: folders of the images.
+        recursive: whether the folders inside these are searched too.
+
+    Raises:
+        OverwriteError: names the folder.
+    """
+    target = out.resolve()
+    above = [folder for folder in (target, *target.parents) if folder.exists()]
+    searched = above if recursive else [folder for folder in above if folder == target]
+    for source in sources:
+        if any(folder.samefile(source) for folder in searched):
+            raise OverwriteError(
+                f"predict: expected a folder for predictions alone, got {out} among the images of "
+                f"{source}; choose another --out"
+            )

@@ -1,0 +1,98 @@
+"""Latency: milliseconds per image of a run's student or of a config's networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from segdistill.api.devices import pick_device
+from segdistill.api.load import load_student
+from segdistill.api.untrained import untrained
+from segdistill.config.loading import LoadedConfig, load_config
+from segdistill.delivery.latency import Arithmetic, Latency, measure
+from segdistill.training.events import Note, Progress, Tell, silent
+
+_WAYS: tuple[tuple[Arithmetic, bool, bool], ...] = (
+    ("fp32", False, False),
+    ("fp32", True, False),
+    ("bf16", True, False),
+    ("fp32", True, True),
+)
+
+
+def latency(
+    source: str | Path | LoadedConfig,
+    size: tuple[int, int],
+    *,
+    threads: int = 1,
+    device: str = "cpu",
+    compiled: bool = True,
+    passes: int = 20,
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
+    tell: Tell = silent,
+) -> dict[str, list[Latency]]:
+    """Time networks on one image: plain, channels last, in bfloat16, and compiled.
+
+    Args:
+        source: a run folder or its weights for the student alone, or a config or recipe for
+            teacher and students, untrained.
+        size: height and width of the image.
+        threads: of torch, on a CPU.
+        device: ``cpu`` or ``cuda``.
+        compiled: also try ``torch.compile``.
+        passes: forward passes that count, each way.
+        overrides: ``a.b=value`` words, where ``source`` is a config.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+        tell: called with the ways measured, and where ``torch.compile`` does not work.
+
+    Returns:
+        Measurements by network.
+
+    Raises:
+        ConfigError: no such device, or the config cannot be run.
+        RunFolderError: the folder holds no finished run.
+    """
+    target = pick_device(device)
+    saved = not isinstance(source, LoadedConfig) and (
+        Path(source).is_dir() or Path(source).suffix == ".safetensors"
+    )
+    if saved and not isinstance(source, LoadedConfig):
+        networks = {"student": load_student(source, trust=trust).network}
+    else:
+        networks = untrained(load_config(source, overrides, trust=trust).learners)
+    ways = [way for way in _WAYS if compiled or not way[2]]
+    measured: dict[str, list[Latency]] = {}
+    for name, network in networks.items():
+        measured[name] = []
+        for done, (precision, channels_last, compile_it) in enumerate(ways):
+            tell(Progress(f"timing {name}", done, len(ways), {}))
+            try:
+                timed = measure(
+                    network.to(target),
+                    size,
+                    threads=threads,
+                    precision=precision,
+                    channels_last=channels_last,
+                    compiled=compile_it,
+                    passes=passes,
+                )
+            except RuntimeError as error:
+                if not compile_it:
+                    raise
+                reason = _first_line(error)
+                tell(
+                    Note(
+                        f"{name}: torch.compile does not work here: {reason}; on a CPU it needs a "
+                        "C++ compiler (--no-compile leaves it out)"
+                    )
+                )
+                continue
+            measured[name].append(timed)
+        tell(Progress(f"timing {name}", len(ways), len(ways), {}))
+    return measured
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

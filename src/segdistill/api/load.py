@@ -1,0 +1,135 @@
+"""Load: a trained student, read back to be used in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor, nn
+
+from segdistill.api.folders import CheckedRun, check_run, find_run
+from segdistill.api.prediction import Prediction, segment
+from segdistill.classes import match_classes
+from segdistill.config import EvaluationConfig, RunConfig
+from segdistill.config.loading import check_saved
+from segdistill.data.files.in_memory import Picture, as_rgb
+from segdistill.data.files.pixels import AS_STORED, pixels_of_config
+from segdistill.data.files.reading import read_image
+from segdistill.errors import CheckpointError
+from segdistill.models import build_network
+from segdistill.runs.student import read_student
+from segdistill.training.events import Note, Tell, silent
+from segdistill.types import Classes
+
+
+@dataclass(frozen=True)
+class Student:
+    """A trained network in evaluation mode, and what it predicts.
+
+    Attributes:
+        network: from RGB images ``(N, 3, H, W)`` in [0, 1] to ``SegOutput``, on the CPU until
+            it is moved: ``student.network.to("cuda")``.
+        classes: names and colours, in the order of the ids.
+        config: of its run, with overrides applied; None for weights by themselves.
+    """
+
+    network: nn.Module
+    classes: Classes
+    config: RunConfig | None = None
+
+    def predict(self, image: str | Path | np.ndarray | Tensor | Picture) -> Prediction:
+        """Return the class of each pixel of one image, at the image's own size.
+
+        Scales, mirroring and window are those that the run was scored with.
+
+        Args:
+            image: a file, an array, a Pillow image or a tensor. Numbers are uint8, or
+                floating-point in [0, 1].
+
+        Shape:
+            An array is RGB ``(H, W, 3)``, RGBA ``(H, W, 4)``, of which the colours are taken,
+            or grey ``(H, W)``; a tensor is RGB ``(3, H, W)``.
+
+        Raises:
+            DataError: the file cannot be read.
+            ValueError, TypeError: it is no image; what was expected is said.
+        """
+        if isinstance(image, str | Path):
+            how = (
+                AS_STORED if self.config is None else pixels_of_config(self.config.data.settings())
+            )
+            rgb = read_image(Path(image), how)
+        else:
+            rgb = as_rgb("predict", image)
+        settings = EvaluationConfig() if self.config is None else self.config.evaluation
+        return Prediction(segment(self.network, rgb, settings), rgb, self.classes)
+
+
+def load(
+    run: str | Path | CheckedRun, *, overrides: Sequence[str] = (), trust: Collection[str] = ()
+) -> Student:
+    """Read a trained student, and its config where there is one.
+
+    Example: ``segdistill.load("runs/student-1").predict("photo.jpg").overlay()``
+
+    Args:
+        run: a run folder, a safetensors file that a run wrote, or what ``folders.check_run``
+            returned.
+        overrides: ``a.b=value`` words on the run's config; the student's settings are fixed.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+
+    Raises:
+        RunFolderError: there is no finished run, or overrides were given for weights by
+            themselves.
+        ConfigError: an override cannot be applied, or the file names code that is not trusted
+            or settings that do not exist.
+        CheckpointError: the weights are broken, or no run wrote them.
+    """
+    if not isinstance(run, CheckedRun):
+        files = find_run(run)
+        if not (files.has_config or overrides):
+            return load_student(files.weights, trust=trust)
+    checked = check_run(run, overrides, trust)
+    student = load_student(checked.files.weights, trust=checked.trust)
+    return Student(student.network, student.classes, checked.config)
+
+
+def load_student(
+    run: str | Path,
+    *,
+    trust: Collection[str] = (),
+    data_classes: Classes | None = None,
+    tell: Tell = silent,
+) -> Student:
+    """Read a student from its weights alone, which say how it is built; its config is None.
+
+    Args:
+        run: as for :func:`load`, as are the errors.
+        trust: likewise.
+        data_classes: those of data that it is used on: by name, its own are put into their
+            order, and a class that it does not know is an error. By default it keeps its own.
+        tell: hears when that changed the order.
+    """
+    weights = find_run(run).weights
+    saved = read_student(weights)
+    section = check_saved(saved.network, weights, trust)
+    changed: dict[str, object] = {"weights": weights}
+    classes = data_classes or Classes(saved.classes, saved.colors)
+    if classes.names != saved.classes:
+        try:
+            order = match_classes(saved.classes, classes.names)
+        except ValueError as error:
+            raise CheckpointError(f"{weights}: {error}") from None
+        own = section.class_map or range(len(saved.classes))
+        changed["class_map"] = tuple(own[place] for place in order)
+        tell(Note(f"{weights}: its classes were put into the data's order: {list(order)}"))
+    network = build_network(
+        section.model_copy(update=changed),
+        classes=len(classes),
+        class_names=classes.names,
+        tell=lambda sentence: tell(Note(sentence)),
+    )
+    return Student(network.eval(), classes)

@@ -1,0 +1,110 @@
+"""Predict: masks of images, as pictures or for a test server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import get_args
+
+from segdistill.api.devices import pick_device
+from segdistill.api.folders import CheckedRun, find_run
+from segdistill.api.images import find_images, images_of_split, refuse_mixing
+from segdistill.api.load import load_student
+from segdistill.api.prediction import segment
+from segdistill.catalogue.predictions import Format
+from segdistill.config import EvaluationConfig, RunConfig
+from segdistill.data.files.pixels import AS_STORED, pixels_of_config
+from segdistill.data.submission import prediction_file, write_prediction
+from segdistill.errors import ConfigError, DataError
+from segdistill.files import claim, refuse_shared_names
+from segdistill.training.build import open_split
+from segdistill.training.events import Progress, Tell, silent
+
+
+def predict(
+    run: str | Path | CheckedRun,
+    images: str | Path | Sequence[str | Path] = (),
+    out: str | Path = "predictions",
+    *,
+    split: str | None = None,
+    kind: Format = "color",
+    recursive: bool = False,
+    overrides: Sequence[str] = (),
+    trust: Sequence[str] = (),
+    tell: Tell = silent,
+) -> list[Path]:
+    """Write what the student of a run predicts, with the scales and window it was scored with.
+
+    Nothing is written over an input, or over a file that an earlier call did not write.
+
+    Args:
+        run: a run folder, a safetensors file that a run wrote, or what ``folders.check_run``
+            returned.
+        images: image files, or folders of them.
+        out: folder to write to; made where it is missing.
+        split: a split of the run's dataset, in place of images.
+        kind: what is written, a key of ``segdistill.catalogue.predictions.FORMATS``.
+        recursive: also search the folders inside folders; their names are kept.
+        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+        tell: called with the images done, and with what is left out of a folder.
+
+    Returns:
+        The files written, named as the images.
+
+    Raises:
+        DataError: there are no images, or two have one name, and nothing is written; or some
+            cannot be read, and the others are written.
+        OverwriteError: a file would be lost; nothing is written.
+        ConfigError: images and split were given, or neither; or an unknown format.
+        RunFolderError: the folder holds no finished run.
+        ValueError: a test server's format for a network of other classes.
+    """
+    given = [Path(name) for name in ([images] if isinstance(images, str | Path) else images)]
+    out = Path(out)
+    if bool(given) == (split is not None):
+        raise ConfigError("predict: expected images or --split, one of them")
+    if kind not in get_args(Format):
+        raise ConfigError(
+            f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
+        )
+    files = run.files if isinstance(run, CheckedRun) else find_run(run)
+    # Weights by themselves can predict on images, at their own size.
+    if isinstance(run, CheckedRun):
+        config: RunConfig | None = run.config
+        trust = run.trust
+    else:
+        config = files.config(overrides) if files.has_config or overrides or split else None
+    settings = EvaluationConfig() if config is None else config.evaluation
+    if config is not None and split is not None:
+        inputs = images_of_split(open_split(config.data, split))
+        sources = {file.parent for source in inputs for file in source.files}
+    else:
+        how = AS_STORED if config is None else pixels_of_config(config.data.settings())
+        inputs = find_images(given, recursive, tell, how)
+        sources = {source for source in given if source.is_dir()}
+    refuse_mixing(out, sources, recursive)
+    targets = [prediction_file(out, source.name, kind) for source in inputs]
+    refuse_shared_names("predict", targets, [source.label for source in inputs])
+    claim("predict", targets, reads=[file for source in inputs for file in source.files])
+    device = pick_device("auto" if config is None else config.training.device)
+    student = load_student(files.weights, trust=trust)
+    student.network.to(device)
+    written, unread = [], []
+    for done, source in enumerate(inputs, 1):
+        try:
+            image = source.read()
+        except (DataError, OSError) as error:
+            unread.append(str(error))
+        else:
+            ids = segment(student.network, image, settings)
+            written.append(write_prediction(out, ids, image, source.name, student.classes, kind))
+        tell(Progress("predicting", done, len(inputs), {}))
+    if unread:
+        listed = "".join(f"\n  {error}" for error in unread)
+        raise DataError(
+            f"predict: expected images, got {len(unread)} of {len(inputs)} that cannot be read; "
+            f"{len(written)} predictions are written to {out}:{listed}"
+        )
+    return written

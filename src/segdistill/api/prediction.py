@@ -1,0 +1,69 @@
+"""What a network predicts on one image: ids, names, shares and a picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from segdistill.config import EvaluationConfig
+from segdistill.data.submission import overlay
+from segdistill.network_state import device_of, evaluating
+from segdistill.scoring.inference import predict_ids
+from segdistill.types import Classes
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The class of each pixel of an image.
+
+    Attributes:
+        mask: class ids, ``(H, W)`` of whole numbers, the size of the image.
+        image: what was predicted on, RGB uint8 ``(H, W, 3)``.
+        classes: names and colours, in the order of the ids.
+    """
+
+    mask: np.ndarray
+    image: np.ndarray
+    classes: Classes
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the classes; ``names[mask[y, x]]`` is that of a pixel."""
+        return self.classes.names
+
+    def shares(self) -> dict[str, float]:
+        """Return the share of the image's pixels by class name, in [0, 1]; they sum to 1."""
+        counts = np.bincount(self.mask.ravel(), minlength=len(self.classes))
+        shares: list[float] = (counts / self.mask.size).tolist()
+        return dict(zip(self.names, shares, strict=True))
+
+    def overlay(self) -> np.ndarray:
+        """Return the image under half-transparent class colours, uint8 ``(H, W, 3)``."""
+        return overlay(self.image, self.mask, self.classes)
+
+
+def segment(network: nn.Module, image: np.ndarray, settings: EvaluationConfig) -> np.ndarray:
+    """Return the class ids of an image, at its own size.
+
+    Args:
+        network: runs on the device that it is on, in evaluation mode.
+        image: RGB.
+        settings: scales, mirroring and window.
+
+    Shape:
+        image uint8 ``(H, W, 3)``; result ``(H, W)`` of the smallest type that holds the ids.
+    """
+    tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
+    with evaluating(network), torch.inference_mode():
+        ids, _ = predict_ids(
+            network,
+            tensor.to(device_of(network)),
+            scales=settings.scales,
+            flip=settings.flip,
+            window=settings.window,
+        )
+    array: np.ndarray = ids[0].cpu().numpy()
+    return array

@@ -1,0 +1,68 @@
+"""The networks of a config as they are before training, built without weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from torch import nn
+
+from segdistill.catalogue.datasets import DATASETS, label_settings
+from segdistill.catalogue.tables import load
+from segdistill.config import DataConfig, NetworkConfig, RunConfig
+from segdistill.errors import DataError
+from segdistill.models import build_network
+from segdistill.models.build import class_numbers
+from segdistill.training.build import open_split
+
+
+def untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn.Module]:
+    """Build the teacher and each different student of configs, reading no weights.
+
+    Args:
+        loaded: configs by learner.
+        change: settings of the networks to replace.
+
+    Returns:
+        Networks by ``teacher``, and ``student`` or the learners' names where these differ.
+    """
+    first = next(iter(loaded.values()))
+    classes = _count_classes(first.data, first.evaluation.split)
+    return {name: _build(section, classes, change) for name, section in sections_of(loaded).items()}
+
+
+def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
+    """Return the sections of the teacher and of each different student, by name."""
+    first = next(iter(loaded.values()))
+    sections: dict[str, NetworkConfig] = {}
+    if first.teacher is not None:
+        sections["teacher"] = first.teacher
+    if all(config.student == first.student for config in loaded.values()):
+        sections["student"] = first.student
+    else:
+        sections |= {name: config.student for name, config in loaded.items()}
+    return sections
+
+
+def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
+    changed = {
+        "weights": None,
+        "backbone_weights": None,
+        "class_map": class_numbers(section),
+        **change,
+    }
+    if "pretrained" in section.setting_names:
+        changed["pretrained"] = False
+    return build_network(section.model_copy(update=changed), classes=classes, seed=0)
+
+
+def _count_classes(data: DataConfig, split: str) -> int:
+    """Return the number of classes, from the data or, where they are not here, the table."""
+    try:
+        return len(open_split(data, split).classes)
+    except DataError:
+        known = DATASETS[data.dataset].classes
+        # Labels that are merged or ignored leave fewer classes than the table has.
+        merged = set(label_settings(data.dataset)) - set(data.left_out())
+        if not known or merged:
+            raise
+        return len(load("segdistill.data", known))

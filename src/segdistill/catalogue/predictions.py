@@ -1,0 +1,16 @@
+"""The formats that a prediction is written in."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+Format = Literal["cityscapes", "ade20k", "voc", "color", "overlay"]
+
+FORMATS: dict[Format, str] = {
+    "cityscapes": "PNG of label ids, <city>_<sequence>_<frame>.png in one folder",
+    "ade20k": "PNG of 1 to 150, named as the image, in one folder",
+    "voc": "palette PNG of 0 to 20, named as the image, in one folder",
+    "color": "PNG in the classes' colours",
+    "overlay": "JPEG of the image with the classes' colours over it",
+}
+"""What a prediction is written as, by the name that a command takes."""

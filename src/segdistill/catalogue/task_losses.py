@@ -1,0 +1,53 @@
+"""The losses of the task: what a student's logits are held to, against the labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TaskLoss:
+    """One row of ``TASK_LOSSES``.
+
+    Attributes:
+        target: ``"module:function"`` in :mod:`segdistill.training.task_losses`.
+        about: one sentence.
+        source: paper.
+        settings: keys of ``training.task`` that are its own.
+        resizes: it takes logits at their own stride and resizes them itself.
+        smooths: it takes ``training.label_smoothing``.
+        whole_batch: it looks at all positions of the batch at once, which therefore cannot be
+            computed in parts.
+    """
+
+    target: str
+    about: str
+    source: str
+    settings: tuple[str, ...] = ()
+    resizes: bool = False
+    smooths: bool = False
+    whole_batch: bool = False
+
+
+TASK_LOSSES: dict[str, TaskLoss] = {
+    "cross_entropy": TaskLoss(
+        target="cross_entropy:cross_entropy",
+        about="Mean cross-entropy over labelled positions.",
+        source="",
+        resizes=True,
+        smooths=True,
+    ),
+    "focal": TaskLoss(
+        target="focal:focal",
+        about="Cross-entropy that counts a position less the better it is known.",
+        source="Lin et al., ICCV 2017, arXiv:1708.02002",
+        settings=("gamma",),
+    ),
+    "ohem": TaskLoss(
+        target="ohem:ohem",
+        about="Cross-entropy of the hardest positions of the batch.",
+        source="Shrivastava et al., CVPR 2016, arXiv:1604.03540",
+        settings=("threshold", "min_kept"),
+        whole_batch=True,
+    ),
+}

@@ -1,0 +1,195 @@
+"""What goes wrong, in words: one line and an exit code, never a traceback by accident.
+
+What was foreseen says itself what to do. What was not is told with its type, its message and
+the file and line it came from; ``SEGDISTILL_DEBUG=1`` shows the trace.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import sys
+import sysconfig
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from segdistill.checks import nearest
+from segdistill.errors import ConfigError, OverwriteError, RunFolderError, SegdistillError
+
+FAILED = 1
+WRONG_USE = 2
+INTERRUPTED = 130
+DEBUG = "SEGDISTILL_DEBUG"
+
+# Which class that is depends on the version of typer; the base of this one has always been it.
+_UsageError: type[Any] = typer.BadParameter.__bases__[0]
+
+_PACKAGE = Path(__file__).parents[1]
+_STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
+_TRAINING = "lower data.batch_size or data.crop, or raise training.accumulate"
+_SCORING = "set a sliding window, as in evaluation.window=[512,512]"
+_SIZE = "give a smaller --size"
+_LESS_MEMORY = {
+    "train": _TRAINING,
+    "distill": _TRAINING,
+    "check": _TRAINING,
+    "study": f"{_TRAINING}, or --processes",
+    "evaluate": _SCORING,
+    "predict": _SCORING,
+    "export": _SIZE,
+    "bench cost": _SIZE,
+    "bench latency": _SIZE,
+    "list taps": "lower data.crop",
+}
+"""What to lower when memory runs out, by command."""
+
+
+class Program(TyperGroup):
+    """The words of the command line; wrong ones are answered in one line."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(*args, **kwargs)
+        except _UsageError as error:
+            _answer(error)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except _UsageError as error:
+            _answer(error)
+
+
+def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose every failure is a message and an exit code.
+
+    Args:
+        words: of the command, as one types them.
+        function: the command.
+    """
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+            sys.stdout.flush()  # here, a reader that has gone is answered without a word
+        except (typer.Exit, typer.Abort):
+            raise
+        except KeyboardInterrupt as stopped:
+            _stop(f"segdistill: {str(stopped) or 'interrupted'}", INTERRUPTED, stopped)
+        except Exception as error:
+            if isinstance(error, BrokenPipeError) and _was_printing(error):
+                raise  # as in `| head`: typer ends it without a word
+            _stop(*explain(words, error), error)
+
+    return run
+
+
+def explain(words: str, error: Exception) -> tuple[str, int]:
+    """Return what is said of an exception, and the exit code.
+
+    Args:
+        words: of the command that it ended.
+        error: as it was raised.
+    """
+    if isinstance(error, ConfigError | OverwriteError | RunFolderError):
+        return f"segdistill: {error}", WRONG_USE
+    if isinstance(error, SegdistillError):
+        return f"segdistill: {error}", FAILED
+    message = _first_line(error)
+    if _is_out_of_memory(error):
+        less = _LESS_MEMORY.get(words, "close other programs")
+        return f"segdistill {words}: out of memory ({message}); {less}", FAILED
+    where = _origin(error)
+    what = f"{type(error).__name__}: {message}"
+    if where is not None and not _is_ours(where):
+        return (
+            f"segdistill {words}: {what}\n"
+            f"  {where.filename}:{where.lineno}, in {where.name}: {where.line}\n"
+            f"  this code is not segdistill's; {DEBUG}=1 shows the whole trace"
+        ), FAILED
+    if isinstance(error, OSError | ImportError) or _is_refusal(error):
+        return f"segdistill: {error}", FAILED
+    place = "" if where is None else f" ({_short(where.filename)}:{where.lineno})"
+    return (
+        f"segdistill {words}: {what}{place}; this is a fault of segdistill: {DEBUG}=1 shows the "
+        "trace, please report it"
+    ), FAILED
+
+
+def _answer(error: Any) -> NoReturn:
+    """Say what is wrong with the words that were typed, and end."""
+    if type(error).__name__ == "NoArgsIsHelpError":
+        raise error  # it shows the help
+    message = error.format_message().replace("Value error, ", "").rstrip(".")
+    choice = re.search(r"'(?P<word>[^']*)' is not one of (?P<known>.*)", message)
+    option = re.search(r"--[a-z-]+", message)
+    if choice and option:
+        known = re.findall(r"'([^']*)'", choice["known"])
+        message = f"{option[0]}: there is no '{choice['word']}'; {nearest(choice['word'], known)}"
+    words: list[str] = []
+    context = error.ctx
+    while context is not None and context.parent is not None:
+        words.insert(0, context.info_name)
+        context = context.parent
+    help_of = " ".join(["segdistill", *words, "--help"])
+    _stop(f"segdistill: {message}; see {help_of}", WRONG_USE, error)
+
+
+def _stop(message: str, code: int, error: BaseException) -> NoReturn:
+    if os.environ.get(DEBUG, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    print(message, file=sys.stderr)
+    raise typer.Exit(code) from None
+
+
+def _was_printing(error: Exception) -> bool:
+    """Return whether a pipe broke under what we print, and not one to a worker."""
+    file = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
+    return file.is_relative_to(_PACKAGE / "cli") or "rich" in file.parts
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
+    )
+
+
+def _is_refusal(error: Exception) -> bool:
+    """Return whether it is one of our own checks: "who: expected X, got Y; do Z"."""
+    return type(error) in (ValueError, TypeError) and "expected " in str(error)
+
+
+def _origin(error: Exception) -> traceback.FrameSummary | None:
+    """Return the innermost frame that is in no library: the line that can be changed."""
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((frame for frame in frames if not _is_library(frame)), None)
+
+
+def _is_ours(frame: traceback.FrameSummary) -> bool:
+    return Path(frame.filename).is_relative_to(_PACKAGE)
+
+
+def _is_library(frame: traceback.FrameSummary) -> bool:
+    file = Path(frame.filename)
+    return not _is_ours(frame) and (
+        not file.is_absolute()  # <frozen importlib._bootstrap>, <string>
+        or file.is_relative_to(_STANDARD_LIBRARY)
+        or not {"site-packages", "dist-packages"}.isdisjoint(file.parts)
+    )
+
+
+def _short(file: str) -> str:
+    return Path(file).relative_to(_PACKAGE.parent).as_posix()
+
+
+def _first_line(error: Exception) -> str:
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

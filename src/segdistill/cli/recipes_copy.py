@@ -1,0 +1,32 @@
+"""``segdistill recipes copy``: a packaged run file, to be edited."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def recipes_copy(
+    name: Annotated[str, typer.Argument(help="A recipe: segdistill recipes list.")],
+    to: Annotated[Path | None, typer.Argument(help="File to write; <name>.yaml here.")] = None,
+) -> None:
+    """Copy a packaged run file, to be edited.
+
+    Example: segdistill recipes copy camvid/students run.yaml
+    """
+    from segdistill.catalogue.recipes import recipe_files
+    from segdistill.checks import nearest
+    from segdistill.errors import ConfigError
+    from segdistill.files import claim, write_whole
+
+    files = recipe_files()
+    if name not in files:
+        raise ConfigError(f"there is no recipe '{name}'; {nearest(name, files)}")
+    file = to or Path(f"{name.rpartition('/')[2]}.yaml")
+    # A copy is there to be edited: it carries no mark that would let it be written over.
+    claim("recipes copy", [file])
+    write_whole(file, files[name].read_text(encoding="utf-8"))
+    following = f"study {file} --dry-run" if name.startswith("studies/") else f"check {file}"
+    print(f"{file} written; next: segdistill {following}")

@@ -1,0 +1,87 @@
+"""Pixel-wise distillation at full size, without the logits of full size."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from segdistill.checks import check_batches, check_positive
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_valid
+from segdistill.losses.maths.precision import without_autocast
+from segdistill.losses.maths.tiled import resizing_of, sum_over_tiles
+from segdistill.upsampling import Tile
+
+
+@without_autocast
+def upsampled_kl(
+    student: Tensor,
+    teacher: Tensor,
+    *,
+    size: tuple[int, int],
+    temperature: float = 1.0,
+    valid: Tensor | None = None,
+) -> Tensor:
+    r"""Compare the class distributions of each pixel of an image, at the image's size.
+
+    The value of :func:`pixelwise_kl` of both maps resized bilinearly, each from a stride of its
+    own, without the resized maps: they exist only a tile at a time. It is not twice
+    differentiable. No gradient reaches the teacher. Half-precision maps are compared in float32.
+
+    Args:
+        student: logits of the student, at their own stride.
+        teacher: logits of the teacher, at theirs.
+        size: height and width at which they are compared.
+        temperature: see :func:`pixelwise_kl`.
+        valid: True where a position counts; None counts every position.
+
+    Shape:
+        student ``(N, K, h, w)``; teacher ``(N, K, h', w')``; valid ``(N, *size)``; result ``()``.
+
+    Returns:
+        The loss in nats times :math:`T^2`, at least 0 up to rounding; 0 with a graph where no
+        position counts.
+
+    Raises:
+        ValueError: the maps differ in images or classes or are not ``(N, K, h, w)``, ``valid``
+            has another size, or the temperature is not a finite number above 0.
+        TypeError: ``valid`` is not bool.
+
+    Source:
+        That of :func:`pixelwise_kl`.
+    """
+    who = "upsampled_kl"
+    check_batches(who, student=student, teacher=teacher)
+    if student.shape[1] != teacher.shape[1]:
+        raise ValueError(
+            f"{who}: expected equal classes, got student {tuple(student.shape)} and "
+            f"teacher {tuple(teacher.shape)}; map the classes by name first"
+        )
+    check_positive(who, temperature=temperature, height=size[0], width=size[1])
+    check_valid(who, valid, student.new_empty(len(student), 0, *size))
+
+    teacher = teacher.detach()
+    dtype = torch.promote_types(torch.promote_types(student.dtype, teacher.dtype), torch.float32)
+    resizing = resizing_of(teacher, size, dtype)
+
+    def on_tile(values: Tensor, image: slice, tile: Tile) -> tuple[Tensor, Tensor]:
+        pixels = teacher[(image, slice(None), *resizing.source(tile))].to(dtype)
+        log_s = _log_softmax(values, temperature)
+        log_t = _log_softmax(resizing.enlarge(pixels, tile), temperature)
+        # In place where it can be: fresh memory costs more time than the arithmetic.
+        p = log_t.exp()
+        divergence, slope = log_t.sub_(log_s).mul_(p), log_s.exp_().sub_(p)
+        if temperature != 1:
+            slope /= temperature
+        if valid is not None:
+            padded = ~valid[image, None, tile.rows, tile.columns]
+            divergence.masked_fill_(padded, 0.0)
+            slope.masked_fill_(padded, 0.0)
+        return divergence.sum(), slope
+
+    total = sum_over_tiles(on_tile, student, size, dtype=dtype)
+    count = len(student) * size[0] * size[1] if valid is None else share_of_count(valid.sum())
+    return total * temperature**2 / count
+
+
+def _log_softmax(logits: Tensor, temperature: float) -> Tensor:
+    return F.log_softmax(logits if temperature == 1 else logits / temperature, dim=1)

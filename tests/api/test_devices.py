@@ -1,0 +1,14 @@
+"""Devices by the words of configs and commands."""
+
+import pytest
+import torch
+
+from segdistill.api.devices import pick_device
+from segdistill.errors import ConfigError
+
+
+def test_a_device_is_picked_by_word() -> None:
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with pytest.raises(ConfigError, match="expected auto, cpu or cuda, got 'gpu'"):
+        pick_device("gpu")

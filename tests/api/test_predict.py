@@ -1,0 +1,49 @@
+"""Predictions are made the way that the run was scored."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from segdistill.api.evaluate import evaluate
+from segdistill.api.load import load
+from segdistill.api.predict import predict
+from segdistill.data.formats.scenes import scenes
+from segdistill.data.pictures import colorize
+from segdistill.scoring.inference import predict as probabilities
+
+
+def test_a_prediction_has_the_runs_scales_and_flip(run: Path, tmp_path: Path) -> None:
+    sample = scenes(split="val", size=(48, 64), val_images=3)[0]
+    Image.fromarray(sample.image).save(tmp_path / "a.png")
+    (written,) = predict(run, [tmp_path / "a.png"], tmp_path / "masks")
+    loaded = load(run)
+    image = torch.from_numpy(sample.image).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        shares = probabilities(loaded.network, image, scales=(0.5,), flip=True)
+    expected = colorize(shares[0].argmax(dim=0).numpy(), loaded.classes)
+    assert np.array_equal(np.asarray(Image.open(written)), expected)
+
+
+def test_paths_may_be_strings(run: Path, tmp_path: Path) -> None:
+    (tmp_path / "photos").mkdir()
+    sample = scenes(split="val", size=(48, 64), val_images=3)[0]
+    Image.fromarray(sample.image).save(tmp_path / "photos" / "a.png")
+    folder, out = str(tmp_path / "photos"), str(tmp_path / "masks")
+    for images in (folder, [folder], [f"{folder}/a.png"]):
+        assert predict(str(run), images, out) == [tmp_path / "masks" / "a.png"]
+
+
+def test_a_split_gives_the_masks_that_the_score_was_made_of(run: Path, tmp_path: Path) -> None:
+    written = predict(run, out=tmp_path, split="val")
+    dataset = scenes(split="val", size=(48, 64), val_images=3)
+    colors = np.array(dataset.classes.colors)
+    right = total = 0
+    for file, index in zip(written, range(3), strict=True):
+        picture = np.asarray(Image.open(file))
+        assert file.stem == dataset[index].name
+        ids = (picture[:, :, None] == colors).all(axis=3).argmax(axis=2)
+        right += int((ids == dataset[index].mask).sum())
+        total += ids.size
+    assert evaluate(run).scores.pixel_accuracy == right / total

@@ -1,0 +1,262 @@
+"""Verify: a sound study passes, and every planted violation is found by the check it is for."""
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.studies.conftest import SMALL
+
+from segdistill.api.verify import verify
+from segdistill.config import check_study, merge, override
+from segdistill.runs.confusion import (
+    Confusion,
+    ImageCounts,
+    read_confusion,
+    read_image_counts,
+    write_confusion,
+    write_image_counts,
+)
+from segdistill.runs.environment import read_environment, write_environment
+from segdistill.runs.layout import CONFUSION, IMAGE_COUNTS, TRIALS
+from segdistill.runs.result import Best, Failure, read_result, write_failure, write_result
+from segdistill.runs.settings import read_settings, write_settings
+from segdistill.runs.study import (
+    final_folder,
+    read_chosen,
+    read_plan,
+    read_study_results,
+    read_study_settings,
+    trial_folder,
+    write_chosen,
+    write_plan,
+    write_study,
+    write_study_results,
+)
+from segdistill.runs.trials import Trial, append_trial, read_trials
+from segdistill.studies.results import summarize_study
+from segdistill.studies.runner import run_study
+from segdistill.studies.verify import CHECKS, verify_study
+
+
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("verify") / "study"
+    tree = merge(SMALL, {"methods": {"kl": [{"loss": "pixelwise_kl"}], "lad": None}})
+    tree["methods"].pop("lad")
+    study = check_study(override(tree, ["training.evaluate_every=2"]))
+    run_study(study, out)
+    write_study_results(out, summarize_study(study, out))
+    return out
+
+
+@pytest.fixture
+def study(sound: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(sound, tmp_path / "study"))
+
+
+def test_a_sound_study_passes_with_its_images_read(sound: Path) -> None:
+    assert verify(sound) == []
+
+
+def run(study: Path, seed: int = 1, method: str = "kl") -> Path:
+    return final_folder(study, "student", seed, method)
+
+
+def change_result(study: Path, **changed: Any) -> None:
+    write_result(run(study), replace(read_result(run(study)), **changed))
+
+
+def change_setting(folder: Path, section: str, **changed: Any) -> None:
+    settings = read_settings(folder)
+    settings[section] |= changed
+    write_settings(folder, settings)
+
+
+def change_trials(study: Path, change: Callable[[list[Trial]], list[Trial]]) -> None:
+    trials = change(read_trials(study))
+    (study / TRIALS).unlink()
+    for trial in trials:
+        append_trial(study, trial)
+
+
+def first_trial(**changed: Any) -> Callable[[Path], None]:
+    return lambda study: change_trials(study, lambda t: [replace(t[0], **changed), *t[1:]])
+
+
+def raised_score(study: Path) -> None:
+    change_result(study, miou=read_result(run(study)).miou + 0.02)
+
+
+def raised_class(study: Path) -> None:
+    iou = dict(read_result(run(study)).iou)
+    name = next(name for name, value in iou.items() if value is not None)
+    change_result(study, iou=iou | {name: 0.99})
+
+
+def other_matrix(study: Path) -> None:
+    found = read_confusion(run(study))
+    assert found is not None
+    counts = np.array(found.counts)
+    counts[0, 0] += 1000
+    write_confusion(run(study), Confusion(found.classes, tuple(map(tuple, counts.tolist()))))
+
+
+def change_images(study: Path, change: Callable[[ImageCounts], ImageCounts]) -> None:
+    found = read_image_counts(run(study))
+    assert found is not None
+    write_image_counts(run(study), change(found))
+
+
+def left_out_image(study: Path) -> None:
+    change_images(study, lambda own: ImageCounts(own.names[1:], own.counts[1:]))
+
+
+def other_image(study: Path) -> None:
+    change_images(study, lambda own: ImageCounts(("another", *own.names[1:]), own.counts))
+
+
+def other_labels(study: Path) -> None:
+    change_images(study, lambda own: ImageCounts(own.names, own.counts.transpose(0, 2, 1)))
+
+
+def copied_run(study: Path) -> None:
+    for name in (CONFUSION, IMAGE_COUNTS):
+        shutil.copy(run(study, seed=0) / name, run(study) / name)
+
+
+def other_chosen_trial(study: Path) -> None:
+    chosen = read_chosen(study)
+    own = chosen["student"]["kl"]
+    assert own.trial is not None
+    chosen["student"]["kl"] = replace(own, trial=1 - own.trial)
+    write_chosen(study, chosen)
+
+
+def other_chosen_values(study: Path) -> None:
+    chosen = read_chosen(study)
+    own = chosen["student"]["kl"]
+    chosen["student"]["kl"] = replace(own, params=dict(own.params) | {"training.lr": 0.0123})
+    write_chosen(study, chosen)
+
+
+def scored_on_the_reported_split(study: Path) -> None:
+    change_setting(study / trial_folder("student", 0) / "kl", "evaluation", split="val")
+
+
+def other_packages(study: Path) -> None:
+    found = read_environment(run(study))
+    write_environment(run(study), replace(found, packages=dict(found.packages) | {"torch": "1.0"}))
+
+
+def another_seed(study: Path) -> None:
+    shutil.copytree(run(study), run(study, seed=7))
+
+
+def changed_study(study: Path) -> None:
+    write_study(study, read_study_settings(study) | {"seeds": [0, 1, 2]})
+
+
+def change_results(study: Path, *path: str) -> None:
+    results = read_study_results(study)
+    inner = results["pairs"]["student"]["methods"]["kl"]
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = 0.123
+    write_study_results(study, results)
+
+
+VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
+    "a raised score": ("scores", raised_score),
+    "a raised class": ("scores", raised_class),
+    "a raised pixel accuracy": ("scores", lambda s: change_result(s, pixel_accuracy=0.999)),
+    "another number of pixels": ("scores", lambda s: change_result(s, pixels=7)),
+    "a lost matrix": ("scores", lambda s: (run(s) / CONFUSION).unlink()),
+    "another matrix": ("images", other_matrix),
+    "a lost matrix of each image": ("images", lambda s: (run(s) / IMAGE_COUNTS).unlink()),
+    "an image left out": ("images", left_out_image),
+    "an image replaced": ("images", other_image),
+    "other labels": ("images", other_labels),
+    "a run copied from another seed": ("copies", copied_run),
+    "a result of another config": ("hashes", lambda s: change_result(s, config_hash="0" * 12)),
+    "changed settings": ("hashes", lambda s: change_setting(run(s), "training", lr=0.5)),
+    "an environment of another config": (
+        "hashes",
+        lambda s: write_environment(
+            run(s), replace(read_environment(run(s)), config_hash="0" * 12)
+        ),
+    ),
+    "a plan of another study": (
+        "hashes",
+        lambda s: write_plan(s, replace(read_plan(s), hash="0" * 12)),
+    ),
+    "settings that are not the chosen ones": (
+        "settings",
+        lambda s: change_setting(run(s), "training", lr=0.5),
+    ),
+    "more steps for one method": (
+        "settings",
+        lambda s: change_setting(run(s), "training", steps=8),
+    ),
+    "another seed in the folder": ("seeds", lambda s: change_result(s, seed=3)),
+    "another data seed": ("seeds", lambda s: change_result(s, data_seed=3)),
+    "a seed of the comparison in the search": ("seeds", first_trial(data_seed=1)),
+    "a trial of another seed than its like": ("seeds", first_trial(data_seed=99)),
+    "a run that is missing": ("runs", lambda s: shutil.rmtree(run(s))),
+    "a run too many": ("runs", another_seed),
+    "a seed of the study file that was not run": ("runs", changed_study),
+    "a result beside a failure": ("runs", lambda s: write_failure(run(s), Failure(error="nan"))),
+    "a run of more steps": ("budgets", lambda s: change_result(s, step=8, steps=8)),
+    "weights from before the last step": ("budgets", lambda s: change_result(s, step=2)),
+    "a trial too few": ("budgets", lambda s: change_trials(s, lambda t: t[1:])),
+    "a trial too many": ("budgets", lambda s: change_trials(s, lambda t: [*t, t[0]])),
+    "a longer trial": ("budgets", first_trial(steps=400)),
+    "a trial chosen that was not the best": ("choices", other_chosen_trial),
+    "chosen values that no trial tried": ("choices", other_chosen_values),
+    "a trial with a score of its own making": ("choices", first_trial(miou=0.9)),
+    "a trial scored on the reported split": ("split", scored_on_the_reported_split),
+    "a result on training images": ("split", lambda s: change_result(s, split="train")),
+    "a best score that was not logged": ("best", lambda s: change_result(s, best=Best(2, 0.9))),
+    "other packages in one run": ("environment", other_packages),
+    "another machine": (
+        "environment",
+        lambda s: write_environment(run(s), replace(read_environment(run(s)), gpu="H100")),
+    ),
+    "no results": ("results", lambda s: (s / "results.json").unlink()),
+    "another mean": ("results", lambda s: change_results(s, "mean")),
+    "another p": ("results", lambda s: change_results(s, "against_plain", "p_joint")),
+    "another interval": (
+        "results",
+        lambda s: change_results(s, "against_plain", "simultaneous", "low"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VIOLATIONS)
+def test_a_planted_violation_is_found(name: str, study: Path) -> None:
+    check, plant = VIOLATIONS[name]
+    plant(study)
+    faults = verify_study(study)
+    assert check in {fault.check for fault in faults}, faults
+
+
+def test_every_check_has_a_violation_that_it_finds() -> None:
+    assert {check for check, _ in VIOLATIONS.values()} == set(CHECKS)
+
+
+def test_an_image_in_training_and_in_validation_is_found(
+    study: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from segdistill.api import verify as module
+
+    def same(data: Any, split: str) -> Any:
+        return opened(data, data.train_split)
+
+    opened = module.open_split
+    monkeypatch.setattr(module, "open_split", same)
+    leaks = [fault for fault in verify(study) if fault.check == "leaks"]
+    assert leaks
+    assert "expected an image in one split, got one in several: train/" in leaks[0].said
