@@ -91,7 +91,9 @@ def test_a_setting_says_what_it_does_and_takes_its_own_default(setting: Setting)
 )
 def test_no_setting_has_the_name_of_a_key_that_all_rows_have(table: Any, section: Any) -> None:
     for name, row in table.items():
-        assert not row.settings.keys() & section.model_fields.keys(), name
+        # Sources take a class map when they build a network; ours are wrapped in one afterwards.
+        own = row.settings.keys() - ({"class_map"} if name in SOURCES else set())
+        assert not own & section.model_fields.keys(), name
 
 
 def test_no_setting_of_a_dataset_has_the_name_of_a_key_of_data() -> None:
