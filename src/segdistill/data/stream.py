@@ -161,7 +161,8 @@ class Stream:
         """
         self._share(rank, world)
         # Of each worker the image that it reads, from 1: of this stream, of the unlabelled one.
-        reading = torch.zeros(max(workers, 1), 2, dtype=torch.int64).share_memory_()
+        reading = torch.zeros(max(workers, 1), 2, dtype=torch.int64)
+        reading.share_memory_()  # type: ignore[no-untyped-call]
         loader = DataLoader(
             _Batches(self, rank, world, reading),
             batch_size=None,
