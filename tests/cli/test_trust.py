@@ -121,7 +121,7 @@ def test_a_run_that_is_completed_after_a_resume_is_a_file_as_any_other(strangers
     from segdistill.api.complete import complete
     from segdistill.errors import ConfigError
 
-    Path(RUN, COST).unlink()
+    Path(RUN, COST).unlink(missing_ok=True)
     with pytest.raises(ConfigError, match=f"--trust {TARGET}"):
         complete(Path(RUN))
     assert not Path("ran").exists()
