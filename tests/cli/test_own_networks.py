@@ -139,7 +139,7 @@ class Bomb:
 OWN = "teacher={network: 'import:own_nets:Teacher', output: scores"
 REFUSALS = [
     (["student.backbone=resnet1"], 1, "student: Backbone: .*did you mean 'resnet18'"),
-    (["student.output_stride=7"], 1, "expected output_stride 8, 16 or 32, got 7; choose one"),
+    (["student.output_stride=7"], 2, r"student\.output_stride: expected 8, 16 or 32, got 7"),
     (
         ["teacher={network: fcn, backbone: swin_tiny_patch4_window7_224, output_stride: 8}"],
         1,
@@ -158,9 +158,13 @@ REFUSALS = [
     ),
     ([OWN + ", args: {clases: 7}}"], 2, "args that Teacher takes, got clases: .*; set args"),
     (["teacher.weights=seven.safetensors"], 1, r"classifier.weight \(7, 16, 1, 1\) where"),
-    (["teacher.weights=text.pth"], 1, "text.pth: expected a file of tensors alone.*save"),
+    (
+        ["teacher.weights=text.pth"],
+        1,
+        "text.pth: expected a file of tensors, got one that is broken.*save",
+    ),
     (["teacher.weights=text.safetensors"], 1, "expected a safetensors file.*copy or save it"),
-    (["teacher.weights=code.pth"], 1, "holds code, which is never run; save"),
+    (["teacher.weights=code.pth"], 1, "holds code, which is never run .*save"),
     (
         ["teacher={network: 'file:code.pt'}", "--trust=file:code.pt"],
         1,
