@@ -135,7 +135,7 @@ def test_a_report_reads_files_alone(strangers: Cli) -> None:
 @pytest.mark.parametrize(
     ("network", "message"),
     [
-        ({"network": "fnc"}, "there is no network 'fnc'; did you mean 'fcn'"),
+        ({"network": "fcnn"}, "there is no network 'fcnn'; did you mean 'fcn'"),
         ({"network": "espnet_c", "run": "rm"}, "unknown key .*run"),
         ({"network": "fcn", "backbone": ["x"], "output_stride": 16}, "backbone: expected text"),
         ({"network": "import:os:system", "args": {"command": "touch ran"}}, "got import:os:system"),

@@ -24,7 +24,10 @@ def test_only_this_package_names_files(file: Path) -> None:
     constants = [
         node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Constant)
     ]
-    assert [node.value for node in constants if node.value in NAMES] == []
+    named = {node.value for node in constants if node.value in NAMES}
+    if file.relative_to(SOURCE).parts[0] == "models":
+        named.discard(layout.STUDENT)  # Hugging Face calls its files so, too
+    assert named == set()
 
 
 def test_the_names_are_known() -> None:

@@ -48,7 +48,7 @@ def test_another_run_in_the_folder_is_refused_and_not_taken_for_a_failure(
     small: Make, tmp_path: Path
 ) -> None:
     work(job(small(), "plain"), tmp_path)
-    with pytest.raises(RunFolderError, match="got another run"):
+    with pytest.raises(RunFolderError, match="expected the run of the same settings"):
         work(job(small("training.lr=0.5"), "plain"), tmp_path)
 
 
@@ -58,7 +58,8 @@ def test_threads_are_given_back(
     asked: list[int] = []
     monkeypatch.setattr(torch, "set_num_threads", asked.append)
     work(job(small(), "plain"), tmp_path, threads=3)
-    assert asked == [3, torch.get_num_threads()]
+    assert asked[0] == 3
+    assert asked[-1] == torch.get_num_threads()
 
 
 def test_a_folder_in_which_an_orphan_works_is_waited_for(small: Make, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ def verify(
     ] = True,
     json: Json = False,
 ) -> None:
-    """Recompute a study's numbers from its runs and check that it was fair.
+    """Recompute a study's numbers and check that it was fair.
 
     Scores come again from the confusion matrices, statistics from the scores. Hashes, seeds,
     budgets, choices, environments and images are checked. The exit code is 1 if something does

@@ -21,7 +21,7 @@ from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
 from segdistill.runs.confusion import read_confusion, read_image_counts
 from segdistill.runs.environment import read_environment
-from segdistill.runs.layout import FAILED
+from segdistill.runs.layout import ENVIRONMENT, FAILED, RESULT
 from segdistill.runs.metrics import evaluation_lines, read_metrics
 from segdistill.runs.result import Result, find_end, has_result, read_result
 from segdistill.runs.settings import has_settings, read_settings
@@ -206,9 +206,9 @@ def _check_hashes(evidence: Evidence) -> Iterator[str]:
             yield f"{name}: expected settings that can be run, got: {config}"
             continue
         own = config.hash()
-        hashes = {"environment.json": read_environment(run).config_hash}
+        hashes = {ENVIRONMENT: read_environment(run).config_hash}
         if has_result(run):
-            hashes["result.json"] = read_result(run).config_hash
+            hashes[RESULT] = read_result(run).config_hash
         if student_file(run).exists():
             hashes["the student"] = read_student(student_file(run)).config_hash
         for file, given in hashes.items():

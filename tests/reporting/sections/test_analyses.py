@@ -63,7 +63,7 @@ def test_ids_are_unique_within_the_page_and_all_referred_to(figures: dict[str, F
 def test_captions_and_alternatives_carry_the_numbers(figures: dict[str, Figure]) -> None:
     soft = figures["How soft the teacher is"]
     assert "4,096 pixels of 2 val images" in soft.caption
-    assert "One seed (seed 3). After Niemann et al. 2023, Fig. 1." in soft.caption
+    assert "One seed (seed 3). After Niemann et al. 2023, Sec. 5.3 and Fig. 1." in soft.caption
     assert "0.25 at T = 1, 0.75 at T = 4, of at most 1.10 nats" in soft.alt
     assert "80 % of the pixels are in the lowest bin" in soft.alt
     lengths = figures["Lengths of the features while training"]
