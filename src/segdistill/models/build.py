@@ -14,6 +14,7 @@ from segdistill.catalogue.settings import REQUIRED
 from segdistill.checks import nearest
 from segdistill.config import NetworkConfig
 from segdistill.errors import ConfigError
+from segdistill.models.foreign.adaptation import take_adaptation
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import set_taps
 from segdistill.models.weights import load_weights, tensor_names
@@ -56,6 +57,8 @@ def build_network(
         arguments["pretrained"] = False
     constructor = tables.load("segdistill.models", entry.target)
     given: dict[str, object] = {"name": name.partition(":")[2], "classes": classes}
+    if "adaptation" in entry.given:
+        given["adaptation"], arguments = take_adaptation(arguments)
     arguments |= {key: given[key] for key in entry.given}
     network = _construct(constructor, arguments, seed)
     if weights is not None:

@@ -21,7 +21,9 @@ def task_loss(
 ) -> dict[str, Tensor]:
     r"""Cross-entropy of the logits, resized to the labels, over labelled positions.
 
-    .. math:: L = CE(z) + w_{aux} CE(z_{aux})
+    .. math:: L = CE(z) + w_{aux} \sum_a CE(z_a)
+
+    over the auxiliary heads :math:`a`.
 
     Args:
         output: the network's output.
@@ -38,7 +40,9 @@ def task_loss(
     """
     parts = {"task": _cross_entropy(output.logits, labels, smoothing)}
     if output.auxiliary is not None:
-        parts["auxiliary"] = auxiliary_weight * _cross_entropy(output.auxiliary, labels, smoothing)
+        heads = output.auxiliary if isinstance(output.auxiliary, tuple) else (output.auxiliary,)
+        terms = [_cross_entropy(logits, labels, smoothing) for logits in heads]
+        parts["auxiliary"] = auxiliary_weight * torch.stack(terms).sum()
     return parts
 
 
