@@ -24,13 +24,18 @@ def check(
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="With --data: picture of images and masks.")
     ] = None,
+    allow_weak_teacher: Annotated[
+        bool,
+        typer.Option("--allow-weak-teacher", help="Go on with a teacher no better than chance."),
+    ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Try a config before training; nothing is trained.
 
-    Every key, every file, the networks, their taps and one step are tried. With --data the
-    images and masks are described; the exit code is 1 where training would fail.
+    Every key, every file, the networks, their taps, one step and a score at each image size
+    are tried, and the teacher is scored on a few images. With --data the images and masks are
+    described; the exit code is 1 where training would fail.
 
     Example: segdistill check camvid/students data.root=camvid --data
     """

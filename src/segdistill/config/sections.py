@@ -159,6 +159,10 @@ class NetworkConfig(NamedSection):
     weights: Path | None = Field(
         None, description="safetensors file that the weights are loaded from"
     )
+    untrained: bool = Field(
+        False,
+        description="teacher only: let it teach although nothing was loaded into it, as a control",
+    )
     taps: dict[str, str] = Field(
         {}, description="names for inner maps: tap name to module path (segdistill list taps)"
     )
@@ -309,13 +313,15 @@ class RunConfig(Section):
         """Return 12 hexadecimal digits of all that changes the result of the run."""
         tree = self.tree()
         for section, key in _RESULT_DOES_NOT_DEPEND_ON:
-            tree[section].pop(key)
+            (tree[section] or {}).pop(key, None)
         text = json.dumps(tree, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 _RESULT_DOES_NOT_DEPEND_ON = (
     ("data", "workers"),
+    ("teacher", "untrained"),
+    ("student", "untrained"),
     ("training", "checkpoint_every"),
     ("training", "log_every"),
     ("training", "tensorboard"),

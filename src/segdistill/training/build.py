@@ -12,14 +12,16 @@ from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledCo
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, Subset, carve
 from segdistill.data.files.dataset import FileDataset
-from segdistill.errors import CheckpointError, DataError
+from segdistill.errors import CheckpointError, ConfigError, DataError
 from segdistill.models import build_network
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import describe
 from segdistill.runs.student import Student, write_student
 from segdistill.seeding import derive
+from segdistill.training.events import Note, Tell, silent
 from segdistill.training.learner import Learner
 from segdistill.training.objective import build_objective
+from segdistill.training.teacher import check_knows, match_classes
 from segdistill.types import Classes, SegDataset
 
 
@@ -112,19 +114,21 @@ def build_section(section: NetworkConfig, classes: int, *, seed: int, purpose: s
 
 
 def build_cohort(
-    configs: Mapping[str, RunConfig], classes: Classes
+    configs: Mapping[str, RunConfig], classes: Classes, tell: Tell = silent
 ) -> tuple[FrozenTeacher | None, list[Learner]]:
     """Build the learners of a cohort and the teacher that they share.
 
     Args:
         configs: by learner; teacher and data are those of the first.
         classes: of the dataset.
+        tell: hears what was done to the teacher's classes.
 
     Returns:
         The teacher with every tap that a learner asks for (None where none does), and the
         learners in the order of the configs.
 
     Raises:
+        ConfigError: the teacher knows nothing, or a network's class names are others.
         ValueError: a network cannot be built, a tap does not exist, or the crop is too small.
         CheckpointError: a weight file does not fit.
     """
@@ -133,9 +137,13 @@ def build_cohort(
     if taps and _teacher_labels(first):
         taps = list(dict.fromkeys([*taps, "logits"]))
     teacher, teacher_channels = None, dict[str, int]()
+    if first.student.untrained:
+        raise ConfigError("student.untrained: expected it of a teacher only; leave it out")
     if taps and first.teacher is not None:
+        check_knows(first.teacher, taps)
         # A teacher without weights is drawn too, always the same: its seed is no setting.
         network = build_section(first.teacher, len(classes), seed=0, purpose="teacher")
+        _match(network, classes, "teacher", tell)
         teacher_channels = _channels(network, taps, first.data.crop, "teacher")
         teacher = FrozenTeacher(network, taps)
     learners = [
@@ -158,6 +166,7 @@ def _build_learner(
 ) -> Learner:
     seed = config.training.seed
     student = build_section(config.student, len(classes), seed=seed, purpose="student")
+    _match(student, classes, "student", silent)
     taps = [term.tap for term in config.distill]
     objective = build_objective(
         config.distill,
@@ -170,6 +179,15 @@ def _build_learner(
         seed=seed,
     )
     return Learner(name, student, objective, config.training)
+
+
+def _match(network: nn.Module, classes: Classes, purpose: str, tell: Tell) -> None:
+    try:
+        done = match_classes(network, classes.names, reorder=purpose == "teacher")
+    except ConfigError as error:
+        raise ConfigError(f"{purpose}: {error}") from None
+    if done:
+        tell(Note(f"{purpose}: {done}"))
 
 
 def _teacher_labels(config: RunConfig) -> bool:

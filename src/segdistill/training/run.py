@@ -138,11 +138,12 @@ def prepare_cohort(
 
     ``tell`` hears what was inserted, and what of the teacher was left as it is.
     """
-    teacher, learners = build_cohort(configs, data.train.classes)
+    teacher, learners = build_cohort(configs, data.train.classes, tell)
     section = next(iter(configs.values())).teacher
-    unread = section is not None and section.weights is None
-    if teacher and section and unread and not section.network.startswith("file:"):
-        tell(Note("teacher: no weights were given, so it knows what its own library loads"))
+    if teacher and section and section.untrained:
+        tell(Note("teacher: untrained, as asked: it knows nothing"))
+    elif teacher and section and section.weights is None and section.network.startswith("import:"):
+        tell(Note("teacher: no weights were given, so it knows what your own code loads"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
             if term.inserted:

@@ -153,7 +153,11 @@ def test_every_module_that_gives_a_map_is_listed() -> None:
 @pytest.mark.parametrize(
     ("give", "output", "message"),
     [
-        (lambda x: {"a": x, "b": x}, None, "one map of logits, got dict of a .*, b .*; set output to 'a' or 'b'"),
+        (
+            lambda x: {"a": x, "b": x},
+            None,
+            "one map of logits, got dict of a .*, b .*; set output to 'a' or 'b'",
+        ),
         (lambda x: {"a": x}, "c", "an output 'c', got dict of a .*; set output to 'a'"),
         (lambda x: x.mean(), None, r"logits \(N, classes, h, w\) in a tensor, got \(\)"),
         (lambda x: None, None, "one map of logits, got NoneType of no tensors; return"),
