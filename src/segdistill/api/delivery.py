@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
@@ -31,6 +32,7 @@ from segdistill.training.events import Note, Progress, Tell, silent
 
 _LARGEST_DIFFERENCE = 1e-3
 _LEAST_AGREEMENT = 0.999
+_OR_STATIC = "; --static writes a file for one image size, which may work"
 
 
 def cost(
@@ -38,6 +40,7 @@ def cost(
     size: tuple[int, int],
     *,
     counter: Literal["torch", "cirkd"] = "torch",
+    auxiliary: bool = False,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
 ) -> dict[str, Cost]:
@@ -48,6 +51,7 @@ def cost(
             classes are known without.
         size: height and width of the image.
         counter: ``torch``, or ``cirkd`` for that paper's way of counting.
+        auxiliary: count auxiliary heads too, as some papers do; ``cirkd`` always does.
         overrides: ``a.b=value`` words.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
@@ -59,7 +63,7 @@ def cost(
         ConfigError: the config cannot be run, or the counter is unknown.
         ValueError: a network does not run on an image of this size.
     """
-    counters = {"torch": count, "cirkd": count_as_cirkd}
+    counters = {"torch": partial(count, auxiliary=auxiliary), "cirkd": count_as_cirkd}
     if counter not in counters:
         raise ConfigError(f"cost: expected counter torch or cirkd, got '{counter}'")
     networks = _untrained(load_config(source, overrides, trust=trust).learners)
@@ -194,6 +198,7 @@ def export(
     out: str | Path | None = None,
     *,
     size: tuple[int, int] | None = None,
+    static: bool = False,
     trust: Sequence[str] = (),
 ) -> Exported:
     """Write the student of a run as ONNX, after comparing the file with the network.
@@ -203,11 +208,12 @@ def export(
         out: the file; ``student.onnx`` in the run folder by default.
         size: height and width that it is traced with; it runs at others too. By default
             the size that the run's cost was counted at, or 256x256.
+        static: write it for one image of that size only.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
 
     Returns:
-        The file, and its parity at the traced size and three others.
+        The file, and its parity at the traced size and, unless it is static, three others.
 
     Raises:
         ConfigError: onnx, onnxscript or onnxruntime is not installed.
@@ -230,15 +236,23 @@ def export(
     target.parent.mkdir(parents=True, exist_ok=True)
     unproven = target.with_name(f".{target.name}.unproven.onnx")
     try:
-        export_onnx(network, unproven, traced)
-        parity = tuple(compare_onnx(network, unproven, (traced, *other_sizes(traced))))
+        export_onnx(network, unproven, traced, static=static)
+        sizes = (traced,) if static else (traced, *other_sizes(traced))
+        parity = tuple(compare_onnx(network, unproven, sizes))
         for one in parity:
+            if one.failure:
+                raise SegdistillError(
+                    f"export: expected a file that onnxruntime runs at {one.size[0]}x"
+                    f"{one.size[1]}, got: onnxruntime failed: {one.failure}; nothing was "
+                    f"written{_OR_STATIC if not static else ''}"
+                )
             far = one.largest_difference > _LARGEST_DIFFERENCE
             if far or one.agreement < _LEAST_AGREEMENT:
                 raise SegdistillError(
                     f"export: expected a file that agrees with the network, got logits that "
                     f"differ by {one.largest_difference:.3g} and {100 * one.agreement:.2f} % "
-                    f"equal classes at {one.size[0]}x{one.size[1]}; nothing was written"
+                    f"equal classes at {one.size[0]}x{one.size[1]}; nothing was "
+                    f"written{_OR_STATIC if not static else ''}"
                 )
         move_whole(unproven, target, made_by="export")
     finally:

@@ -21,6 +21,9 @@ def export(
     size: Annotated[
         str | None, typer.Option(help="Image to trace with, as 512x1024; others run too.")
     ] = None,
+    static: Annotated[
+        bool, typer.Option("--static", help="One image of that size only, nothing else.")
+    ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -40,7 +43,7 @@ def export(
     find_run(run)
     from segdistill.api import delivery
 
-    made = delivery.export(run, out, size=traced, trust=trust or ())
+    made = delivery.export(run, out, size=traced, static=static, trust=trust or ())
     if json:
         print(dumps({"file": str(made.file), "parity": [asdict(one) for one in made.parity]}))
         return
