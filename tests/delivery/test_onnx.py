@@ -80,3 +80,11 @@ def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> 
     for parity in compare_onnx(network, tmp_path / "a.onnx", [(64, 96), (85, 123), (33, 130)]):
         assert parity.largest_difference < 1e-4
         assert parity.agreement == 1.0
+
+
+def test_a_file_that_does_not_run_says_why(tmp_path: Path) -> None:
+    network = Frozen()
+    export_onnx(network, tmp_path / "a.onnx", SIZE, static=True)
+    (parity,) = compare_onnx(network, tmp_path / "a.onnx", [(32, 32)])
+    assert parity.largest_difference == float("inf")
+    assert "invalid dimensions" in parity.failure

@@ -237,6 +237,9 @@ _ADAPTATION = {
         at_least=1,
         unit="px",
     ),
+    "square": Setting(
+        bool, False, "pad images to squares; a network of hf that takes no others gets them anyway"
+    ),
     "class_map": Setting(
         tuple[int | tuple[int, ...] | None, ...] | None,
         None,

@@ -25,6 +25,9 @@ def cost(
     counter: Annotated[
         str, typer.Option(help="torch, or cirkd for that paper's way of counting.")
     ] = "torch",
+    auxiliary: Annotated[
+        bool, typer.Option("--auxiliary", help="Count auxiliary heads too, as some papers do.")
+    ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -43,6 +46,7 @@ def cost(
     found = delivery.cost(
         checked,
         pixels,
+        auxiliary=auxiliary,
         counter=cast("Literal['torch', 'cirkd']", counter),
     )
     if json:

@@ -120,7 +120,7 @@ class Backbone(Trunk):
         config = timm.get_pretrained_cfg(variant.base, allow_unregistered=True)
         self.mean = tuple(config.mean) if config else IMAGENET_MEAN
         self.std = tuple(config.std) if config else IMAGENET_STD
-        self.divisor = needed_divisor(self.body)
+        self.divisor = needed_divisor(self.body) or 1
 
     def forward(self, images: Tensor) -> list[Tensor]:
         size = (images.shape[2], images.shape[3])

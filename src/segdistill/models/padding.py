@@ -14,15 +14,24 @@ _TRIED = ((95, 129), (161, 530))
 _DIVISORS = (2, 4, 8, 14, 16, 32, 64, 128, 224, 256, 384, 448, 512)
 
 
-def pad(images: Tensor, divisor: int) -> Tensor:
-    """Pad images with zeros at the right and at the bottom until ``divisor`` divides their sides.
+def pad(images: Tensor, divisor: int, *, square: bool = False) -> Tensor:
+    """Pad images with zeros at the right and at the bottom to a size that a network takes.
+
+    Args:
+        images: normalised, so that zeros are the mean colour.
+        divisor: divides their sides then.
+        square: their sides are equal then.
 
     Shape:
         images ``(N, C, H, W)``.
     """
+    height, width = images.shape[2:]
+    if square:
+        side = max(height, width)
+        side += _missing(side, divisor)
+        return F.pad(images, (0, side - width, 0, side - height))
     if divisor == 1:
         return images
-    height, width = images.shape[2:]
     return F.pad(images, (0, _missing(width, divisor), 0, _missing(height, divisor)))
 
 
@@ -43,7 +52,7 @@ def cut(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
     return maps.narrow(2, 0, height).narrow(3, 0, width)
 
 
-def needed_divisor(network: nn.Module) -> int:
+def needed_divisor(network: nn.Module, *, square: bool = False) -> int | None:
     """Return what must divide the sides of images that a network is to take.
 
     The network runs on torch's meta device at sizes that nothing divides, and then at these
@@ -51,15 +60,17 @@ def needed_divisor(network: nn.Module) -> int:
 
     Args:
         network: it is not changed.
+        square: the images are padded to squares as well.
 
     Returns:
-        The least divisor with which it runs; 1 also where it runs with none, or where the
-        meta device cannot tell.
+        The least divisor with which it runs at any size; None where there is none, or where
+        the meta device cannot tell.
     """
-    return next((divisor for divisor in (1, *_DIVISORS) if _runs(network, divisor)), 1)
+    divisors = (1, *_DIVISORS)
+    return next((divisor for divisor in divisors if _runs(network, divisor, square)), None)
 
 
-def _runs(network: nn.Module, divisor: int) -> bool:
+def _runs(network: nn.Module, divisor: int, square: bool) -> bool:
     state = {
         name: torch.empty_like(tensor, device="meta")
         for name, tensor in (*network.named_parameters(), *network.named_buffers())
@@ -67,7 +78,7 @@ def _runs(network: nn.Module, divisor: int) -> bool:
     try:
         with evaluating(network), torch.no_grad():
             for size in _TRIED:
-                images = pad(torch.empty(1, 3, *size, device="meta"), divisor)
+                images = pad(torch.empty(1, 3, *size, device="meta"), divisor, square=square)
                 functional_call(network, state, (images,))
     except Exception:  # a foreign network may refuse a size with any error
         return False

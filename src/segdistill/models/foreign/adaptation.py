@@ -26,6 +26,7 @@ class Adaptation:
         std: standard deviation in the same scale.
         channel_order: ``bgr`` for networks that expect blue first, after the normalisation.
         divisor: images are padded until it divides their sides; None where the source knows.
+        square: images are padded to squares.
         class_map: for each class of the dataset, the network's: its number, several numbers
             whose probabilities are added, or None for a class that the network lacks.
 
@@ -40,6 +41,7 @@ class Adaptation:
     std: Rgb | None = None
     channel_order: ChannelOrder = "rgb"
     divisor: int | None = None
+    square: bool = False
     class_map: ClassMap | None = None
 
     def __post_init__(self) -> None:

@@ -117,7 +117,7 @@ class Adapter(nn.Module):
             images = (images - self.mean) / self.std
         if self.adaptation.channel_order == "bgr":
             images = images.flip(1)
-        images = pad(images, self.divisor)
+        images = pad(images, self.divisor, square=self.adaptation.square)
         padded = (images.shape[2], images.shape[3])
         with self._tapped(size, padded):
             returned = self._run(images)
@@ -146,7 +146,7 @@ class Adapter(nn.Module):
             raise ValueError(
                 f"Adapter: expected a network that takes RGB images of {size}, got from "
                 f"{type(self.network).__name__}{_raised_at(error)}: {reason}; correct it, "
-                "or set divisor or another size of images"
+                "or set divisor, square or another size of images (data.crop, evaluation.window)"
             ) from error
 
     def _ordered(self, maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
@@ -163,7 +163,7 @@ class Adapter(nn.Module):
                 "class_map, build it with as many classes, or, where only inner maps are "
                 "compared, set output_is to features"
             )
-        return cut(maps, size, padded) if self.divisor > 1 else maps
+        return cut(maps, size, padded) if self.divisor > 1 or self.adaptation.square else maps
 
     def _check_kind(self, maps: Tensor) -> None:
         """Hold the first output against what it is said to be."""

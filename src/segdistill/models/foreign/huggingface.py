@@ -62,8 +62,8 @@ def from_huggingface(
         )
         if anew and adaptation.class_map is None:
             config.num_labels = classes
-        _check_classes(name, config, classes, adaptation)
         auto = _auto(transformers, config, name)
+        _check_classes(name, config, classes, adaptation)
         with _without_bars(transformers.utils.logging):
             if not pretrained:
                 network = auto.from_config(config)
@@ -86,7 +86,7 @@ def from_huggingface(
     if adaptation.mean is None:
         adaptation = _as_processed(transformers, folder, adaptation)
     if adaptation.divisor is None:
-        adaptation = replace(adaptation, divisor=needed_divisor(network))
+        adaptation = _as_it_fits(network, adaptation)
     return Adapter(
         network,
         classes,
@@ -142,6 +142,16 @@ def _check_loaded(name: str, network: nn.Module, info: Any, new_head: bool) -> N
             f"network hf:{name}: expected weights for all of {type(network).__name__}, got none "
             f"for {len(random)} tensors ({shown}), which would be random; {answer}"
         )
+
+
+def _as_it_fits(network: nn.Module, adaptation: Adaptation) -> Adaptation:
+    """Return the adaptation that pads as little as the network needs; DPT needs squares."""
+    divisor = None if adaptation.square else needed_divisor(network)
+    if divisor is not None:
+        return replace(adaptation, divisor=divisor)
+    divisor = needed_divisor(network, square=True)
+    square = adaptation.square or divisor is not None
+    return replace(adaptation, divisor=divisor or 1, square=square)
 
 
 def _as_processed(transformers: Any, folder: Path, adaptation: Adaptation) -> Adaptation:
