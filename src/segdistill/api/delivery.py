@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
@@ -63,7 +63,10 @@ def cost(
         ConfigError: the config cannot be run, or the counter is unknown.
         ValueError: a network does not run on an image of this size.
     """
-    counters = {"torch": partial(count, auxiliary=auxiliary), "cirkd": count_as_cirkd}
+    counters: dict[str, Callable[[nn.Module, tuple[int, int]], Cost]] = {
+        "torch": partial(count, auxiliary=auxiliary),
+        "cirkd": count_as_cirkd,
+    }
     if counter not in counters:
         raise ConfigError(f"cost: expected counter torch or cirkd, got '{counter}'")
     networks = _untrained(load_config(source, overrides, trust=trust).learners)

@@ -24,15 +24,14 @@ def describe_feed(network: nn.Module, images: Tensor) -> str:
     """
     buffers = dict(network.named_buffers(recurse=False))
     mean, std = buffers.get("mean"), buffers.get("std")
-    normalised = mean is not None and std is not None
-    if normalised:
-        images = (images - mean) / std
+    how = "as they are"
+    if mean is not None and std is not None:
+        images, how = (images - mean) / std, "normalised"
     order = network.adaptation.channel_order if isinstance(network, Adapter) else "rgb"
     if order == "bgr":
         images = images.flip(1)
     values = images.transpose(0, 1).flatten(start_dim=1).float()
     means, deviations = (_listed(each) for each in (values.mean(dim=1), values.std(dim=1)))
-    how = "normalised" if normalised else "as they are"
     return (
         f"is fed {order.upper()} images {how}: {values.min():.2f} to {values.max():.2f}, mean "
         f"{means}, standard deviation {deviations}"
