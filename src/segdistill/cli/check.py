@@ -48,7 +48,7 @@ def check(
     words = overrides or []
     if not data:
         with display() as tell:
-            learners = trial.check(checked, tell=tell)
+            learners = trial.check(checked, weak_teacher=allow_weak_teacher, tell=tell)
         verb = "distill" if any(learner.distill for learner in learners.values()) else "train"
         print(f"all checks passed; next: {shlex.join(['segdistill', verb, config, *words])}")
         return
