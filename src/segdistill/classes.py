@@ -70,6 +70,20 @@ def resolve_class_map(
     )
 
 
+def used_classes(class_map: ClassMap) -> tuple[int, ...]:
+    """Return the network's classes that a class map names, each time it does."""
+    used: list[int] = []
+    for entry in class_map:
+        if entry is not None:
+            used.extend(entry if isinstance(entry, tuple) else (entry,))
+    return tuple(used)
+
+
+def least_classes(class_map: ClassMap) -> int:
+    """Return how many classes a network must have for a class map, at least 1."""
+    return max(used_classes(class_map), default=0) + 1
+
+
 def _numbers(entries: Sequence[int | str], file_names: Sequence[str]) -> tuple[int, ...]:
     numbers = [_number(entry, file_names) for entry in entries]
     if not numbers:

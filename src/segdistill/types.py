@@ -18,11 +18,12 @@ class SegOutput(NamedTuple):
 
     Attributes:
         logits: ``(N, K, h, w)`` at the network's own stride, not resized to the images.
-        auxiliary: logits of the auxiliary head, for training only, or None.
+        auxiliary: logits of the auxiliary head, for training only; those of each head where
+            there are several, or None.
     """
 
     logits: Tensor
-    auxiliary: Tensor | None = None
+    auxiliary: Tensor | tuple[Tensor, ...] | None = None
 
 
 class Batch(NamedTuple):

@@ -9,7 +9,7 @@ from segdistill.api.train import train
 TINY = """\
 data:
   {dataset: scenes, size: [48, 64], train_images: 6, val_images: 3, batch_size: 4, crop: [32, 48]}
-teacher: {network: fcn, backbone: resnet10t, output_stride: 16, width: 16}
+teacher: {network: fcn, backbone: resnet10t, output_stride: 16, width: 16, untrained: true}
 student: {network: lraspp, backbone: mobilenetv2_035, output_stride: 16, width: 16}
 distill: [{loss: pixelwise_kl}]
 training: {steps: 2, lr: 0.02, device: cpu}

@@ -28,7 +28,7 @@ from segdistill.training.events import Event, Note
 COHORT = """\
 data:
   {dataset: scenes, size: [48, 64], train_images: 6, val_images: 5, batch_size: 4, crop: [32, 48]}
-teacher: {network: fcn, backbone: resnet10t, output_stride: 16, width: 16}
+teacher: {network: fcn, backbone: resnet10t, output_stride: 16, width: 16, untrained: true}
 student: {network: lraspp, backbone: mobilenetv2_035, output_stride: 16, width: 16}
 training: {steps: 4, lr: 0.02, log_every: 2, device: cpu}
 evaluation: {pictures: 0}

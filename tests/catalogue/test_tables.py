@@ -1,7 +1,7 @@
 """Every row's settings are the parameters of what it names, and say what they do."""
 
 import inspect
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
@@ -18,7 +18,7 @@ from segdistill.catalogue.losses import LOSSES
 from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
 from segdistill.catalogue.settings import REQUIRED, Setting, accepted
 from segdistill.catalogue.tables import load
-from segdistill.classes import ClassMap
+from segdistill.models import Adaptation
 
 OWNERS = (
     ("segdistill.losses", LOSSES),
@@ -56,13 +56,16 @@ def test_a_rows_settings_are_the_parameters_of_its_target(package: str, row: Any
     has_parameters = inspect.isfunction(target) or "__init__" in vars(target)
     parameters = inspect.signature(target).parameters if has_parameters else {}
     hints = get_type_hints(target if inspect.isfunction(target) else target.__init__)
-    assert [name for name in parameters if name not in row.given] == list(row.settings)
+    defaults = {name: each.default for name, each in parameters.items() if name not in row.given}
+    if "adaptation" in row.given:
+        # A record of settings that all sources share.
+        hints |= get_type_hints(Adaptation)
+        defaults |= {field.name: field.default for field in fields(Adaptation)}
+    assert list(defaults) == list(row.settings)
     assert set(row.given) <= set(parameters)
     for name, setting in row.settings.items():
-        assert setting.default == parameters[name].default, name
-        # A config names classes too; when the network is built they are numbers.
-        taken = ClassMap | None if name == "class_map" else setting.type
-        assert kind(taken) == kind(hints[name]), name
+        assert setting.default == defaults[name], name
+        assert kind(setting.type) == kind(hints[name]), name
 
 
 @pytest.mark.parametrize("setting", SETTINGS)

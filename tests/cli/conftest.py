@@ -15,7 +15,7 @@ from segdistill.cli import build_app
 TINY = """\
 data:
   {dataset: scenes, size: [48, 64], train_images: 6, val_images: 3, batch_size: 4, crop: [32, 48]}
-teacher: {network: fcn, backbone: resnet10t, output_stride: 16, width: 16}
+teacher: {network: fcn, backbone: resnet10t, output_stride: 16, width: 16, untrained: true}
 student: {network: lraspp, backbone: mobilenetv2_035, output_stride: 16, width: 16}
 training: {steps: 4, lr: 0.02, checkpoint_every: 2, log_every: 2, device: cpu}
 evaluation: {pictures: 1}

@@ -23,6 +23,14 @@ def test_cost_of_teacher_and_student_counted_two_ways(trained: Trained, cli: Cli
     assert cirkd["teacher"]["gmacs"] != costs["teacher"]["gmacs"]
 
 
+def test_auxiliary_heads_are_counted_where_asked(cli: Cli) -> None:
+    words = ["bench", "cost", "tiny.yaml", "student.auxiliary=true", "--size", "64x96", "--json"]
+    without, with_ = (json.loads(cli(*words, *more).out) for more in ([], ["--auxiliary"]))
+    assert with_["student"]["params_m"] > without["student"]["params_m"]
+    assert with_["student"]["gmacs"] > without["student"]["gmacs"]
+    assert with_["teacher"] == without["teacher"]
+
+
 def test_cost_needs_no_data_where_the_classes_are_known(cli: Cli) -> None:
     done = cli("bench", "cost", "camvid/students", "--size", "360x480")
     assert done.code == 0

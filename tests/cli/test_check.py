@@ -4,7 +4,10 @@ import json
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image
+
+from segdistill.models import build_network, save_network
 
 from .conftest import Cli, folder_config
 
@@ -13,9 +16,31 @@ def test_all_is_tried_and_nothing_written(cli: Cli, tmp_path: Path) -> None:
     done = cli("check", "tiny.yaml", "training.lr=0.1")
     assert done.code == 0
     assert done.out == "all checks passed; next: segdistill distill tiny.yaml training.lr=0.1\n"
-    for said in ("6 training and 3 scored images read", "kl: first losses task", "one step took"):
-        assert said in done.err
+    for said in (
+        "6 training and 3 scored images read",
+        "the classes are sky, building, road",
+        "teacher is fed RGB images normalised: ",
+        "kl is fed RGB images normalised: ",
+        "% on 3 images of val, where guessing gets ",
+        "kl: first losses task",
+        "one step took",
+        "scoring works on images of 48x64",
+    ):
+        assert said in done.err, said
     assert [entry.name for entry in tmp_path.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_teacher_near_chance_stops_the_check_unless_allowed(cli: Cli, tmp_path: Path) -> None:
+    settings = {"network": "fcn", "backbone": "resnet10t", "output_stride": 16, "width": 16}
+    network = build_network(settings, classes=11, seed=0)
+    torch.nn.init.zeros_(network.classifier.weight)  # one class everywhere
+    save_network(tmp_path / "t.safetensors", network, {})
+    words = ["check", "tiny.yaml", "teacher.untrained=false", "teacher.weights=t.safetensors"]
+    done = cli(*words)
+    assert done.code == 2
+    assert "teacher: expected one that knows the data, got mIoU" in done.err
+    assert "go on with --allow-weak-teacher" in done.err
+    assert cli(*words, "--allow-weak-teacher").code == 0
 
 
 def test_a_tap_that_does_not_exist_is_found(cli: Cli) -> None:

@@ -32,12 +32,36 @@ def test_a_file_that_disagrees_is_not_kept(
     trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = parity.Parity((48, 64), 0.5, 0.9)
-    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
+    monkeypatch.setattr(
+        onnx, "export_onnx", lambda _network, file, _size, **_settings: file.touch()
+    )
     monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [far])
     done = cli("export", trained.run, "--out", "out/a.onnx")
     assert (done.code, done.out) == (1, "")
     assert "got logits that differ by 0.5 and 90.00 % equal classes at 48x64" in done.err
     assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_what_the_runtime_says_is_passed_on_with_a_way_out(
+    trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed = parity.Parity((96, 128), float("inf"), 0.0, "Reshape node: cannot be reshaped")
+    monkeypatch.setattr(
+        onnx, "export_onnx", lambda _network, file, _size, **_settings: file.touch()
+    )
+    monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [failed])
+    done = cli("export", trained.run, "--out", "a.onnx")
+    assert "at 96x128, got: Reshape node: cannot be reshaped" in done.err
+    assert "--static writes a file for one image size" in done.err
+
+
+def test_a_static_file_takes_one_size_and_says_so(trained: Trained, cli: Cli) -> None:
+    import onnxruntime
+
+    done = cli("export", trained.run, "--out", "a.onnx", "--size", "32x48", "--static", "--json")
+    assert [one["size"] for one in json.loads(done.out)["parity"]] == [[32, 48]]
+    (given,) = onnxruntime.InferenceSession("a.onnx").get_inputs()
+    assert given.shape == [1, 3, 32, 48]
 
 
 def test_a_missing_package_is_named_with_what_to_install(
@@ -77,7 +101,9 @@ def test_a_file_that_was_exported_may_be_exported_again(
     trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near = parity.Parity((48, 64), 0.0, 1.0)
-    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
+    monkeypatch.setattr(
+        onnx, "export_onnx", lambda _network, file, _size, **_settings: file.touch()
+    )
     monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [near])
     write_whole(tmp_path / "a.onnx", "an older one", made_by="export")
     assert cli("export", trained.run, "--out", "a.onnx").code == 0

@@ -12,7 +12,7 @@ from segdistill.cli.study import cost_line, print_pair, study
 
 FILE = """
 data: {dataset: scenes, batch_size: 4, crop: [32, 48]}
-teacher: {network: fcn, backbone: resnet10t, output_stride: 16}
+teacher: {network: fcn, backbone: resnet10t, output_stride: 16, untrained: true}
 student: {network: lraspp, backbone: mobilenetv2_035, output_stride: 16}
 methods: {kl: [{loss: pixelwise_kl}]}
 training: {steps: 4}

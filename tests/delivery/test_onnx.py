@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from segdistill.delivery.onnx import export_onnx
 from segdistill.delivery.parity import compare_onnx, other_sizes
-from segdistill.models import Adapter, build_network
+from segdistill.models import Adaptation, Adapter, build_network
 from segdistill.types import SegOutput
 
 SIZE = (64, 96)
@@ -73,8 +73,18 @@ def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
 
 def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> None:
     torch.manual_seed(0)
-    network = Adapter(nn.Conv2d(3, 5, 4, 4), 4, divisor=32, class_map=(4, 2, 0, 1)).eval()
+    network = Adapter(
+        nn.Conv2d(3, 5, 4, 4), 4, Adaptation(divisor=32, class_map=(4, 2, 0, 1))
+    ).eval()
     export_onnx(network, tmp_path / "a.onnx", (64, 96))
     for parity in compare_onnx(network, tmp_path / "a.onnx", [(64, 96), (85, 123), (33, 130)]):
         assert parity.largest_difference < 1e-4
         assert parity.agreement == 1.0
+
+
+def test_a_file_that_does_not_run_says_why(tmp_path: Path) -> None:
+    network = Frozen()
+    export_onnx(network, tmp_path / "a.onnx", SIZE, static=True)
+    (parity,) = compare_onnx(network, tmp_path / "a.onnx", [(32, 32)])
+    assert parity.largest_difference == float("inf")
+    assert "invalid dimensions" in parity.failure

@@ -16,7 +16,13 @@ SMALL: Tree = {
         "batch_size": 4,
         "crop": [32, 48],
     },
-    "teacher": {"network": "fcn", "backbone": "resnet10t", "output_stride": 16, "width": 16},
+    "teacher": {
+        "network": "fcn",
+        "backbone": "resnet10t",
+        "output_stride": 16,
+        "width": 16,
+        "untrained": True,
+    },
     "student": {
         "network": "lraspp",
         "backbone": "mobilenetv2_035",

@@ -79,7 +79,7 @@ def test_a_teacher_of_other_classes_is_refused_by_their_names(small: Make, tmp_p
     network = build_section(config.teacher, 11, seed=0, purpose="teacher")
     names = [f"class {place}" for place in range(11)]
     save_network(tmp_path / "a.safetensors", network, {"classes": names})
-    config = small(f"teacher.weights={tmp_path / 'a.safetensors'}")
+    config = small(f"teacher.weights={tmp_path / 'a.safetensors'}", "teacher.untrained=false")
     with pytest.raises(CheckpointError, match=r"^teacher: .*missing among class 0, class 1"):
         build_cohort({"": config}, build_data(config).train.classes)
 

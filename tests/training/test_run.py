@@ -460,8 +460,9 @@ def test_a_teacher_of_other_classes_is_refused(small: Make, tmp_path: Path) -> N
     config = small()
     assert config.teacher is not None
     save_network(tmp_path / "t.safetensors", build_network(config.teacher, classes=5), {})
+    words = (f"teacher.weights={tmp_path / 't.safetensors'}", "teacher.untrained=false")
     with pytest.raises(Exception, match=r"classifier\.weight.*5.*11"):
-        run_cohort({"": small(f"teacher.weights={tmp_path / 't.safetensors'}")}, tmp_path / "run")
+        run_cohort({"": small(*words)}, tmp_path / "run")
 
 
 def test_a_cohort_that_does_not_share_its_batches_is_refused(small: Make, tmp_path: Path) -> None:

@@ -25,16 +25,20 @@ def check(
     source: str | Path | LoadedConfig,
     *,
     overrides: Sequence[str] = (),
+    weak_teacher: bool = False,
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> dict[str, RunConfig]:
-    """Try a config before it is run: keys, data, networks, taps, and one training step.
+    """Try a config before it is run: keys, data, networks, taps, a training step, a score.
 
-    Every image and mask of both splits is read. Nothing is written.
+    Every image and mask of both splits is read, and one of each size is scored. ``tell`` hears
+    what teacher and students are fed, and how well the teacher knows a few images. Nothing is
+    written.
 
     Args:
         source: config file or name of a recipe.
         overrides: ``a.b=value`` words.
+        weak_teacher: go on where the teacher is no better than chance.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
         tell: called with what was found.
@@ -49,7 +53,7 @@ def check(
     faults = _pack_faults(next(iter(loaded.values())))
     if faults:
         raise DataError("\n  ".join(["check: expected a sound packed copy, got:", *faults]))
-    try_cohort(loaded, tell=tell)
+    try_cohort(loaded, weak_teacher=weak_teacher, tell=tell)
     return loaded
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Literal
+
+from torch import nn
 
 from segdistill.api.untrained import untrained
 from segdistill.config.loading import LoadedConfig, load_config
@@ -17,6 +20,7 @@ def cost(
     size: tuple[int, int],
     *,
     counter: Literal["torch", "cirkd"] = "torch",
+    auxiliary: bool = False,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
 ) -> dict[str, Cost]:
@@ -27,6 +31,7 @@ def cost(
             classes are known without.
         size: height and width of the image.
         counter: ``torch``, or ``cirkd`` for that paper's way of counting.
+        auxiliary: count auxiliary heads too, as some papers do; ``cirkd`` always does.
         overrides: ``a.b=value`` words.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
@@ -38,7 +43,10 @@ def cost(
         ConfigError: the config cannot be run, or the counter is unknown.
         ValueError: a network does not run on an image of this size.
     """
-    counters = {"torch": count, "cirkd": count_as_cirkd}
+    counters: dict[str, Callable[[nn.Module, tuple[int, int]], Cost]] = {
+        "torch": partial(count, auxiliary=auxiliary),
+        "cirkd": count_as_cirkd,
+    }
     if counter not in counters:
         raise ConfigError(f"cost: expected counter torch or cirkd, got '{counter}'")
     networks = untrained(load_config(source, overrides, trust=trust).learners)

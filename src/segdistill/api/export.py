@@ -21,6 +21,7 @@ from segdistill.runs.result import has_result, read_result
 _PACKAGE = "segdistill.delivery"
 _LARGEST_DIFFERENCE = 1e-3
 _LEAST_AGREEMENT = 0.999
+_OR_STATIC = "; --static writes a file for one image size, which may work"
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ def export(
     *,
     format: str = "onnx",
     size: tuple[int, int] | None = None,
+    static: bool = False,
     trust: Sequence[str] = (),
 ) -> Exported:
     """Write the student of a run for other programs, after comparing the file with the network.
@@ -47,11 +49,12 @@ def export(
         format: a name of ``segdistill.catalogue.formats.FORMATS``.
         size: height and width that it is traced with; it runs at others too. By default
             the size that the run's cost was counted at, or 256x256.
+        static: write it for one image of that size only.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
 
     Returns:
-        The file, and its parity at the traced size and three others.
+        The file, and its parity at the traced size and, unless it is static, three others.
 
     Raises:
         ConfigError: there is no such format, or a package that it needs is not installed.
@@ -77,17 +80,23 @@ def export(
     target.parent.mkdir(parents=True, exist_ok=True)
     unproven = target.with_name(f".{target.name}.unproven{row.suffix}")
     try:
-        load(_PACKAGE, row.target)(network, unproven, traced)
-        sizes = (traced, *other_sizes(traced))
+        load(_PACKAGE, row.target)(network, unproven, traced, static=static)
+        sizes = (traced,) if static else (traced, *other_sizes(traced))
+        answer = "" if static else _OR_STATIC
         parity = tuple(load(_PACKAGE, row.compare)(network, unproven, sizes))
         for at_size in parity:
+            if at_size.failure:
+                raise SegdistillError(
+                    f"export: expected a file that runs at {at_size.size[0]}x{at_size.size[1]}, "
+                    f"got: {at_size.failure}; nothing was written{answer}"
+                )
             far = at_size.largest_difference > _LARGEST_DIFFERENCE
             if far or at_size.agreement < _LEAST_AGREEMENT:
                 raise SegdistillError(
                     f"export: expected a file that agrees with the network, got logits that "
                     f"differ by {at_size.largest_difference:.3g} and "
                     f"{100 * at_size.agreement:.2f} % equal classes at "
-                    f"{at_size.size[0]}x{at_size.size[1]}; nothing was written"
+                    f"{at_size.size[0]}x{at_size.size[1]}; nothing was written{answer}"
                 )
         move_whole(unproven, target, made_by="export")
     finally:

@@ -37,6 +37,7 @@ FORMATS: dict[str, Format] = {
         settings={
             "full_size": Setting(bool, True, "resize the logits to the image inside the file"),
             "opset": Setting(int, 18, "version of ONNX's operators", at_least=18),
+            "static": Setting(bool, False, "take one image of the traced size only"),
         },
         given=("network", "path", "size"),
         compare="parity:compare_onnx",

@@ -370,125 +370,124 @@ NETWORKS: dict[str, Entry] = {
 
 _RGB = tuple[float, float, float]
 
-
-def _normalisation(
-    mean: tuple[float, ...] | None, std: tuple[float, ...] | None, unless_given: str
-) -> dict[str, Setting]:
-    kind: Any = _RGB if mean is not None else _RGB | None
-    return {
-        "mean": Setting(
-            kind,
-            mean,
-            f"mean of red, green and blue that images in [0, 1] are normalised with{unless_given}",
-            at_least=0.0,
-            at_most=1.0,
-        ),
-        "std": Setting(
-            kind,
-            std,
-            f"standard deviation of red, green and blue in the same scale{unless_given}",
-            above=0.0,
-        ),
-    }
-
-
-_IMAGENET = _normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225), ", ImageNet's by default")
-_NOT_NORMALISED = _normalisation(None, None, "; null: the network normalises")
-_OF_FOLDER = _normalisation(None, None, "; null: that of preprocessor_config.json")
-_ARGS = Setting(dict[str, object] | None, None, "arguments that the network is built with, by name")
-_OUTPUT = Setting(
-    str | None,
-    None,
-    "key, attribute or position of the logits in what the network returns; null: the only map, "
-    "or the one called logits or out",
-)
-_CLASS_MAP = Setting(
-    tuple[int | str | tuple[int | str, ...] | None, ...] | None,
-    None,
-    "the network's class for each class of the dataset: its number or name, several whose "
-    "probabilities are added, or null for one that it lacks; null: they are the same",
-    at_least=0,
-)
-
-
-def _divisor(default: int) -> Setting:
-    return Setting(
-        int,
-        default,
-        "images are padded so that it divides their height and width",
+_ADAPTATION = {
+    "output": Setting(
+        str | None,
+        None,
+        "key, attribute, position or dotted path of the logits in what the network returns; null: "
+        "the only map of that many classes, or the one called logits or out",
+    ),
+    "output_is": Setting(
+        Literal["logits", "probabilities", "features"],
+        "logits",
+        "what the network returns: probabilities become logits by their logarithm; features: it "
+        "has no classes, and only inner maps are compared",
+    ),
+    "mean": Setting(
+        _RGB | None,
+        None,
+        "mean of red, green and blue, for images in [0, 1] (divide one for images up to 255 by "
+        "255); null: the folder's for hf, ImageNet's for smp and torchvision, and none for import "
+        "and file, whose network normalises",
+        at_least=0.0,
+        at_most=1.0,
+    ),
+    "std": Setting(
+        _RGB | None,
+        None,
+        "standard deviation in the same scale; null: as mean",
+        above=0.0,
+        at_most=1.0,
+    ),
+    "channel_order": Setting(
+        Literal["rgb", "bgr"],
+        "rgb",
+        "order in which the network gets the normalised colours",
+    ),
+    "divisor": Setting(
+        int | None,
+        None,
+        "images are padded so that it divides their height and width; null: 32 for smp, what the "
+        "network turns out to need for hf, and 1 otherwise",
         at_least=1,
         unit="px",
+    ),
+    "square": Setting(
+        bool, False, "pad images to squares; a network of hf that takes no others gets them anyway"
+    ),
+    "class_map": Setting(
+        tuple[int | tuple[int, ...] | None, ...] | None,
+        None,
+        "the network's class for each class of the dataset: a number, several whose "
+        "probabilities are added, or null for one that it lacks; null: they are the same",
+        at_least=0,
+    ),
+}
+"""The settings of :class:`segdistill.models.foreign.adaptation.Adaptation`, for every source."""
+
+_ARGS = {
+    "args": Setting(
+        dict[str, object] | None, None, "arguments that the network is built with, by name"
     )
+}
+_GIVEN = ("name", "classes", "adaptation")
 
 
-def _pretrained(default: bool, what: str) -> Setting:
-    return Setting(bool, default, what)
+def _pretrained(default: bool, what: str) -> dict[str, Setting]:
+    return {"pretrained": Setting(bool, default, what)}
 
-
-_NAMED = ("name", "classes")
 
 SOURCES: dict[str, Entry] = {
     "import": Entry(
         target="foreign.sources:from_import",
         about="Your own code: import:package.module:function with args.",
-        settings={
-            "args": _ARGS,
-            "output": _OUTPUT,
-            **_NOT_NORMALISED,
-            "divisor": _divisor(1),
-            "class_map": _CLASS_MAP,
-        },
-        given=_NAMED,
+        settings={**_ARGS, **_ADAPTATION},
+        given=_GIVEN,
     ),
     "smp": Entry(
         target="foreign.sources:from_smp",
         about="segmentation-models-pytorch: smp:unet, smp:upernet and so on.",
         settings={
-            "args": _ARGS,
-            "pretrained": _pretrained(False, "start the encoder from ImageNet weights (downloads)"),
-            **_IMAGENET,
-            "divisor": _divisor(32),
-            "class_map": _CLASS_MAP,
+            **_ARGS,
+            **_pretrained(False, "start the encoder from ImageNet weights (downloads)"),
+            **_ADAPTATION,
         },
-        given=_NAMED,
+        given=_GIVEN,
     ),
     "torchvision": Entry(
         target="foreign.sources:from_torchvision",
         about="torchvision: torchvision:deeplabv3_resnet50 and so on.",
         settings={
-            "args": _ARGS,
-            "pretrained": _pretrained(
+            **_ARGS,
+            **_pretrained(
                 False, "start the backbone from torchvision's ImageNet weights (downloads)"
             ),
-            **_IMAGENET,
-            "class_map": _CLASS_MAP,
+            **_ADAPTATION,
         },
-        given=_NAMED,
+        given=_GIVEN,
     ),
     "hf": Entry(
         target="foreign.huggingface:from_huggingface",
         about="A Hugging Face folder on this machine: hf:FOLDER.",
         settings={
-            "pretrained": _pretrained(
+            **_pretrained(
                 True, "load the folder's weights; false: only its architecture, from scratch"
             ),
-            "output": _OUTPUT,
-            **_OF_FOLDER,
-            "divisor": _divisor(1),
-            "class_map": _CLASS_MAP,
+            "new_head": Setting(
+                bool,
+                False,
+                "draw anew what of the head the folder lacks, or has for other classes, to "
+                "fine-tune it",
+            ),
+            **_ADAPTATION,
         },
-        given=_NAMED,
+        given=_GIVEN,
     ),
     "file": Entry(
         target="foreign.program:from_file",
         about="A TorchScript or torch.export file, as teacher: file:PATH.",
-        settings={
-            "output": _OUTPUT,
-            **_NOT_NORMALISED,
-            "divisor": _divisor(1),
-            "class_map": _CLASS_MAP,
-        },
-        given=_NAMED,
+        settings=_ADAPTATION,
+        given=_GIVEN,
     ),
 }
 """Networks of others, by what stands before the colon of their name."""

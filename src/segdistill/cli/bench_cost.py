@@ -18,6 +18,9 @@ def bench_cost(
         Literal["torch", "cirkd"],
         typer.Option(help="Whose way of counting: PyTorch's, or that of the CIRKD paper."),
     ] = "torch",
+    auxiliary: Annotated[
+        bool, typer.Option("--auxiliary", help="Count auxiliary heads too, as some papers do.")
+    ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -32,7 +35,7 @@ def bench_cost(
     from segdistill.api.cost import cost
     from segdistill.cli.tables import print_table
 
-    costs = cost(checked, pixels, counter=counter)
+    costs = cost(checked, pixels, counter=counter, auxiliary=auxiliary)
     if json:
         print(dumps({name: asdict(network) for name, network in costs.items()}))
         return

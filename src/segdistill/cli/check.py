@@ -25,13 +25,18 @@ def check(
         Path | None,
         typer.Option("--sheet", help="With --data: write a picture of images with their masks."),
     ] = None,
+    allow_weak_teacher: Annotated[
+        bool,
+        typer.Option("--allow-weak-teacher", help="Go on with a teacher no better than chance."),
+    ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Try a config before training; nothing is trained.
 
-    Every key, every file, the networks, their taps and one step are tried. With --data the
-    images and masks are described; the exit code is 1 where training would fail.
+    Every key, every file, the networks, their taps, one step and a score at each image size
+    are tried, and the teacher is scored on a few images. With --data the images and masks are
+    described; the exit code is 1 where training would fail.
 
     Example: segdistill check camvid/students data.root=camvid --data
     """
@@ -44,7 +49,7 @@ def check(
     words = overrides or []
     if not data:
         with display() as tell:
-            learners = api.check(checked, tell=tell)
+            learners = api.check(checked, weak_teacher=allow_weak_teacher, tell=tell)
         verb = "distill" if any(learner.distill for learner in learners.values()) else "train"
         print(f"all checks passed; next: {shlex.join(['segdistill', verb, config, *words])}")
         return

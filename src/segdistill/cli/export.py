@@ -29,6 +29,9 @@ def export(
         str | None,
         typer.Option(help="Size to trace with, as in 512x1024; the file runs at others too."),
     ] = None,
+    static: Annotated[
+        bool, typer.Option("--static", help="One image of that size only, nothing else.")
+    ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -45,7 +48,7 @@ def export(
     find_run(run)
     from segdistill.api.export import export as verb
 
-    made = verb(run, out, format=kind, size=traced, trust=trust or ())
+    made = verb(run, out, format=kind, size=traced, static=static, trust=trust or ())
     if json:
         print(
             dumps({"file": str(made.file), "parity": [asdict(at_size) for at_size in made.parity]})

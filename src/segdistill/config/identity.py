@@ -37,6 +37,7 @@ _TRAINING = {
     "tensorboard",
 }
 _FILES = {"weights", "backbone_weights"}
+_NETWORK = _FILES | {"untrained"}  # which allows something and changes nothing
 _IN_FILES = ("hf", "file")  # networks whose name is a place
 
 
@@ -72,7 +73,7 @@ def identity_of_study(study: StudyConfig) -> dict[str, Any]:
         "evaluation": {key: value for key, value in evaluation.items() if key != "pictures"},
         "pairs": {
             name: {
-                role: {key: value for key, value in network.items() if key not in _FILES}
+                role: {key: value for key, value in network.items() if key not in _NETWORK}
                 for role, network in pair.items()
             }
             for name, pair in tree["pairs"].items()
@@ -109,7 +110,7 @@ def _data(data: DataConfig) -> Tree:
 
 
 def _network(section: NetworkConfig) -> Tree:
-    tree = {key: value for key, value in _tree(section).items() if key not in _FILES}
+    tree = {key: value for key, value in _tree(section).items() if key not in _NETWORK}
     source, colon, _ = section.network.partition(":")
     if colon and source in _IN_FILES:
         tree["network"] = source + colon

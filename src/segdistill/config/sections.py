@@ -189,6 +189,10 @@ class NetworkConfig(NamedSection):
     backbone_weights: Path | None = Field(
         None, description="file that the backbone's weights are loaded from, or package:NAME"
     )
+    untrained: bool = Field(
+        False,
+        description="teacher only: let it teach although nothing was loaded into it, as a control",
+    )
     taps: dict[str, str] = Field(
         {}, description="names for inner maps: tap name to module path (segdistill list taps)"
     )
@@ -413,7 +417,7 @@ class RunConfig(Section):
         """
         tree = self.tree()
         for section, key in _RESULT_DOES_NOT_DEPEND_ON:
-            tree[section].pop(key)
+            (tree[section] or {}).pop(key, None)
         for name in ("data", "teacher", "student"):
             named: NamedSection | None = getattr(self, name)
             for key in named.left_out() if named is not None else ():
@@ -430,6 +434,8 @@ class RunConfig(Section):
 
 _RESULT_DOES_NOT_DEPEND_ON = (
     ("data", "workers"),
+    ("teacher", "untrained"),
+    ("student", "untrained"),
     ("training", "checkpoint_every"),
     ("training", "log_every"),
     ("training", "tensorboard"),

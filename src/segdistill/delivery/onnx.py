@@ -41,8 +41,9 @@ def export_onnx(
     *,
     full_size: bool = True,
     opset: int = 18,
+    static: bool = False,
 ) -> None:
-    """Write a network as ONNX, with free batch, height and width.
+    """Write a network as ONNX, with free batch, height and width or for one size.
 
     The graph takes ``images``, float RGB in [0, 1], and gives ``logits``; normalisation is
     inside. Check it with :func:`segdistill.delivery.parity.compare_onnx` before it is used.
@@ -53,13 +54,16 @@ def export_onnx(
         size: height and width of the image that it is traced with.
         full_size: resize the logits to the image.
         opset: version of ONNX's operators.
+        static: take a single image of this size only, for networks that cannot be exported with
+            free sizes, and for programs that want none.
 
     Raises:
         ValueError: torch cannot export the network.
     """
     path = Path(path)
-    images = torch.rand(2, 3, *size, device=device_of(network))
-    dimensions = {0: "batch", 2: "height", 3: "width"}
+    # A batch of 1 would be taken for a constant where it may not be.
+    images = torch.rand(1 if static else 2, 3, *size, device=device_of(network))
+    dimensions = None if static else ({0: "batch", 2: "height", 3: "width"},)
     with evaluating(network), _quiet():
         wrapper = _Logits(network, full_size).eval()
         try:
@@ -69,12 +73,13 @@ def export_onnx(
                 dynamo=True,
                 input_names=[INPUT],
                 output_names=[OUTPUT],
-                dynamic_shapes=(dimensions,),
+                dynamic_shapes=dimensions,
                 opset_version=opset,
             )
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
+            answer = "" if static else "; a fixed size (static) asks less of it"
             raise ValueError(
-                f"export_onnx: expected a network that torch can export, got: {error}"
+                f"export_onnx: expected a network that torch can export, got: {error}{answer}"
             ) from error
     if program is None:
         raise ValueError("export_onnx: expected a program of torch.onnx, got none")

@@ -24,11 +24,13 @@ class Parity:
         size: height and width.
         largest_difference: of the logits, absolute.
         agreement: share of pixels with the same class.
+        failure: why the file did not run, empty where it did.
     """
 
     size: tuple[int, int]
     largest_difference: float
     agreement: float
+    failure: str = ""
 
 
 def other_sizes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
@@ -56,7 +58,8 @@ def compare_onnx(
         seed: of the noise.
 
     Returns:
-        One record per size; the difference is infinite where the file does not run.
+        One record per size; where the file does not run, the difference is infinite and the
+        runtime's reason is given.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -78,11 +81,16 @@ def compare_onnx(
         images = torch.rand(1, 3, *size, generator=generator)
         try:
             (given,) = session.run(None, {INPUT: images.numpy()})
-        except (Fail, InvalidArgument, RuntimeException):
-            results.append(Parity(size, math.inf, 0.0))
+        except (Fail, InvalidArgument, RuntimeException) as error:
+            results.append(Parity(size, math.inf, 0.0, _reason(error)))
             continue
         results.append(_compare(size, torch.from_numpy(given), _logits(network, images)))
     return results
+
+
+def _reason(error: Exception) -> str:
+    """Return what onnxruntime says, on one line and without its own line numbers in C++."""
+    return " ".join(str(error).split())[:300]
 
 
 def _logits(network: nn.Module, images: Tensor) -> Tensor:

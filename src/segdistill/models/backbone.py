@@ -25,6 +25,7 @@ from segdistill.models.checkpoints.pretrained import (
 from segdistill.models.checkpoints.reading import Checkpoint, read_checkpoint
 from segdistill.models.heads.head import FeatureInfo
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
+from segdistill.models.padding import cut, needed_divisor, pad
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,9 @@ class Trunk(nn.Module, ABC):
 class Backbone(Trunk):
     """A timm network that returns the last map of each of its stages, shallowest first.
 
+    Images of a size that the network does not take are padded with zeros, which is the mean
+    colour, and the maps are cut again.
+
     Args:
         name: a timm name, or a key of ``VARIANTS``.
         output_stride: stride of the last map: 8, 16 or 32; below 32 the last stages are
@@ -135,18 +139,25 @@ class Backbone(Trunk):
         config = timm.get_pretrained_cfg(variant.base, allow_unregistered=True)
         self.mean = tuple(config.mean) if config else IMAGENET_MEAN
         self.std = tuple(config.std) if config else IMAGENET_STD
+        self.divisor = needed_divisor(self.body) or 1
 
     def forward(self, images: Tensor) -> list[Tensor]:
+        size = (images.shape[2], images.shape[3])
+        images = pad(images, self.divisor)
+        padded = (images.shape[2], images.shape[3])
         try:
             maps: list[Tensor] = self.body(images)
-        except AssertionError as error:
+        except (AssertionError, RuntimeError) as error:
+            # A subclass, such as out of memory, means something else.
+            if type(error) not in (AssertionError, RuntimeError):
+                raise
             raise ValueError(
                 f"Backbone {self.name}: expected images of a size that it can take, got "
-                f"{tuple(images.shape[2:])}: {error}; use another crop or another backbone"
+                f"{size}: {error}; use another crop or another backbone"
             ) from error
         if self.channels_last_axis:
-            return [channels_last.permute(0, 3, 1, 2) for channels_last in maps]
-        return list(maps)
+            maps = [channels_last.permute(0, 3, 1, 2) for channels_last in maps]
+        return [cut(map_, size, padded) for map_ in maps] if self.divisor > 1 else list(maps)
 
 
 def backbone_names() -> list[str]:

@@ -11,15 +11,23 @@ from torch import nn
 from segdistill.catalogue import tables
 from segdistill.catalogue.networks import network_entry
 from segdistill.catalogue.settings import REQUIRED
+from segdistill.catalogue.tables import Entry
 from segdistill.checks import nearest
-from segdistill.classes import ClassMap, NamedClassMap, match_classes, resolve_class_map
+from segdistill.classes import (
+    ClassMap,
+    NamedClassMap,
+    least_classes,
+    match_classes,
+    resolve_class_map,
+)
 from segdistill.config import NetworkConfig
 from segdistill.errors import ConfigError
 from segdistill.models.backbone import Backbone
 from segdistill.models.checkpoints.backbones import fill_backbone
 from segdistill.models.checkpoints.knowledge import Request, load_network
 from segdistill.models.checkpoints.reading import Checkpoint, read_checkpoint
-from segdistill.models.foreign.adapter import Adapter, used_classes
+from segdistill.models.foreign.adaptation import Adaptation, take_adaptation
+from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.foreign.labels import folder_classes
 from segdistill.models.segmenter import Segmenter
 from segdistill.models.taps import set_taps, tap_paths
@@ -91,8 +99,11 @@ def build_network(
     if "class_map" in entry.settings:
         arguments["class_map"] = numbers
     elif numbers is not None:
-        own_classes = len(own_names) or max(used_classes(numbers), default=0) + 1
+        own_classes = len(own_names) or least_classes(numbers)
     given: dict[str, object] = {"name": name.partition(":")[2], "classes": own_classes}
+    asked = {"network": name, **_defaults(entry), **arguments}
+    if "adaptation" in entry.given:
+        given["adaptation"], arguments = take_adaptation(arguments)
     arguments |= {key: given[key] for key in entry.given}
     network = _construct(constructor, arguments, seed)
     said = [*_notes(network), *said]
@@ -101,9 +112,8 @@ def build_network(
         def rebuild(other: int) -> nn.Module:
             return _construct(constructor, arguments | {"classes": other}, 0)
 
-        defaults = {key: setting.default for key, setting in entry.settings.items()}
         request = Request(
-            settings={"network": name, **defaults, **arguments},
+            settings=asked,
             classes=own_classes,
             class_names=() if numbers is not None else tuple(class_names),
             fine_tune=fine_tune,
@@ -117,7 +127,7 @@ def build_network(
             tell(sentence)
     if numbers is not None and not isinstance(network, Adapter):
         own_taps = {tap: path for tap, path in tap_paths(network).items() if tap != "logits"}
-        network = Adapter(network, classes, class_map=numbers, taps=own_taps)
+        network = Adapter(network, classes, Adaptation(class_map=numbers), taps=own_taps)
     if isinstance(taps, Mapping):
         _name(network, {str(key): str(path) for key, path in taps.items()})
     return network
@@ -139,6 +149,10 @@ def _checked(settings: Mapping[str, object]) -> dict[str, object]:
         if key not in arguments:
             raise ConfigError(f"network {name}: expected a setting '{key}', got none; add it")
     return arguments
+
+
+def _defaults(entry: Entry) -> dict[str, object]:
+    return {key: setting.default for key, setting in entry.settings.items()}
 
 
 def class_numbers(section: NetworkConfig) -> ClassMap | None:

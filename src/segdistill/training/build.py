@@ -14,7 +14,7 @@ from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, Subset, carve
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.rare import count_pixels
-from segdistill.errors import CheckpointError, DataError
+from segdistill.errors import CheckpointError, ConfigError, DataError
 from segdistill.models import Adapter, build_network
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import describe
@@ -23,6 +23,7 @@ from segdistill.seeding import derive
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.learner import Learner
 from segdistill.training.objective import build_objective
+from segdistill.training.teacher import check_knows
 from segdistill.types import Classes, SegDataset
 
 
@@ -168,6 +169,7 @@ def build_cohort(
         learners in the order of the configs.
 
     Raises:
+        ConfigError: the teacher knows nothing, or is a student's word.
         ValueError: a network cannot be built, a tap does not exist, or the crop is too small.
         CheckpointError: a weight file does not fit.
     """
@@ -176,7 +178,10 @@ def build_cohort(
     if taps and _teacher_labels(first):
         taps = list(dict.fromkeys([*taps, "logits"]))
     teacher, teacher_channels = None, dict[str, int]()
+    if first.student.untrained:
+        raise ConfigError("student.untrained: expected it of a teacher only; leave it out")
     if taps and first.teacher is not None:
+        check_knows(first.teacher, taps)
         # A teacher without weights is drawn too, always the same: its seed is no setting.
         network = build_section(
             first.teacher,
@@ -203,7 +208,7 @@ def save_student(file: Path, network: nn.Module, config: RunConfig, classes: Cla
     if section["class_map"] is None:
         del section["class_map"]
     elif isinstance(network, Adapter):  # by number: the file's classes are the data's now
-        section["class_map"] = network.class_map
+        section["class_map"] = network.adaptation.class_map
     student = Student(section, classes.names, classes.colors, config.hash())
     write_student(file, network, student)
 

@@ -1,29 +1,46 @@
-"""A dry run: everything that a real step does, nothing kept."""
+"""A dry run: everything that a real run does once, nothing kept."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+
+from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.data.carving import Subset
 from segdistill.data.inspection import inspect_splits, refuse_faults
-from segdistill.training.build import build_data
-from segdistill.training.cohort import Step, fit
+from segdistill.errors import ConfigError
+from segdistill.models import FrozenTeacher
+from segdistill.models.feed import describe_feed
+from segdistill.models.foreign.adapter import Adapter
+from segdistill.models.taps import tap_paths
+from segdistill.scoring.evaluator import evaluate
+from segdistill.training.build import Data, build_data
+from segdistill.training.cohort import Step, fit, to_float
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
+from segdistill.training.learner import Learner
 from segdistill.training.prepare import prepare
 from segdistill.training.run import prepare_cohort
+from segdistill.training.teacher import examine, knows_classes
+from segdistill.types import SegDataset
+
+_MOST_SIZES = 16
 
 
-def try_cohort(configs: Mapping[str, RunConfig], *, tell: Tell = silent) -> None:
-    """Read every file, build every network and take one step of every stage; write nothing.
+def try_cohort(
+    configs: Mapping[str, RunConfig], *, weak_teacher: bool = False, tell: Tell = silent
+) -> None:
+    """Read every file, score the teacher, take one step of every stage, score; write nothing.
 
     Args:
         configs: by learner, as for :func:`segdistill.training.run.run_cohort`.
+        weak_teacher: go on where the teacher is no better than chance.
         tell: called with what was found.
 
     Raises:
         ConfigError, DataError, CheckpointError, TrainingDivergedError, ValueError: what would
-            have stopped the run.
+            have stopped the run, or a teacher near chance.
     """
     first = next(iter(configs.values()))
     fabric = build_fabric(first)
@@ -35,7 +52,15 @@ def try_cohort(configs: Mapping[str, RunConfig], *, tell: Tell = silent) -> None
         tell(Note(line))
     refuse_faults("check", report)
     tell(Note(f"data: {len(data.train)} training and {len(data.evaluation)} scored images read"))
+    tell(Note(f"data: the classes are {', '.join(data.train.classes.names)}"))
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
+
+    images = to_float(fabric.to_device(data.stream.batch(0).images))
+    if teacher is not None:
+        tell(Note(f"teacher {describe_feed(teacher.network, images)}"))
+        _judge(teacher, first, data, fabric, weak_teacher, tell)
+    for learner in learners:
+        tell(Note(f"{learner.name or 'student'} {describe_feed(learner.network, images)}"))
 
     for learner in learners:
         who = learner.name or "student"
@@ -61,3 +86,73 @@ def try_cohort(configs: Mapping[str, RunConfig], *, tell: Tell = silent) -> None
         accumulate=first.training.accumulate,
         after=note,
     )
+    for learner in learners:
+        if isinstance(learner.network, Adapter) and learner.network.auxiliary_outputs:
+            names = ", ".join(learner.network.auxiliary_outputs)
+            tell(Note(f"{learner.name or 'student'}: auxiliary outputs that train too: {names}"))
+    _score_each_size(learners, configs, data, fabric, tell)
+
+
+def _judge(
+    teacher: FrozenTeacher,
+    config: RunConfig,
+    data: Data,
+    fabric: Fabric,
+    weak_teacher: bool,
+    tell: Tell,
+) -> None:
+    """Score the teacher on a few images, and stop where it knows no more than chance."""
+    if config.teacher is None or "logits" not in tap_paths(teacher.network):
+        return
+    knowledge = examine(
+        teacher.network,
+        data.evaluation,
+        device=fabric.device,
+        precision=config.training.precision,
+    )
+    said = (
+        f"mIoU {100 * knowledge.miou:.1f} % on {knowledge.images} images of "
+        f"{config.evaluation.split}, where guessing gets {100 * knowledge.chance:.1f} %"
+    )
+    tell(Note(f"teacher: {said}"))
+    if knowledge.near_chance and knows_classes(config.teacher) and not weak_teacher:
+        raise ConfigError(
+            f"teacher: expected one that knows the data, got {said}; compare what it is fed and "
+            "its classes with how it was trained (mean, std, channel_order, class_map), or go on "
+            "with --allow-weak-teacher"
+        )
+
+
+def _score_each_size(
+    learners: Sequence[Learner],
+    configs: Mapping[str, RunConfig],
+    data: Data,
+    fabric: Fabric,
+    tell: Tell,
+) -> None:
+    """Score one image of each size, since a network may not take every size it is scored on."""
+    chosen = _one_of_each_size(data.evaluation)
+    for learner, config in zip(learners, configs.values(), strict=True):
+        evaluate(
+            learner.result,
+            Subset(data.evaluation, list(chosen.values())),
+            device=fabric.device,
+            precision=config.training.precision,
+            scales=config.evaluation.scales,
+            flip=config.evaluation.flip,
+            window=config.evaluation.window,
+        )
+    sizes = ", ".join(f"{height}x{width}" for height, width in chosen)
+    tell(Note(f"scoring works on images of {sizes}"))
+
+
+def _one_of_each_size(dataset: SegDataset) -> dict[tuple[int, int], int]:
+    """Return an image of each size, of the 16 smallest and largest where there are more."""
+    first: dict[tuple[int, int], int] = {}
+    for index in range(len(dataset)):
+        height, width = dataset[index].image.shape[:2]
+        first.setdefault((height, width), index)
+    sizes = sorted(first, key=lambda size: size[0] * size[1])
+    if len(sizes) > _MOST_SIZES:
+        sizes = [*sizes[: _MOST_SIZES // 2], *sizes[-_MOST_SIZES // 2 :]]
+    return {size: first[size] for size in sizes}

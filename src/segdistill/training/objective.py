@@ -108,7 +108,9 @@ def task_loss(
 ) -> dict[str, Tensor]:
     r"""Task loss of the logits and, where there are any, of those of the auxiliary head.
 
-    .. math:: L = CE(z) + w_{aux} CE(z_{aux})
+    .. math:: L = CE(z) + w_{aux} \sum_a CE(z_a)
+
+    over the auxiliary heads :math:`a`.
 
     Args:
         output: the network's output.
@@ -127,7 +129,9 @@ def task_loss(
     loss = loss or TaskLoss(TaskConfig(), output.logits.shape[1])
     parts = {"task": loss(output.logits, labels, whole)}
     if output.auxiliary is not None:
-        parts["auxiliary"] = auxiliary_weight * loss(output.auxiliary, labels, whole)
+        heads = output.auxiliary if isinstance(output.auxiliary, tuple) else (output.auxiliary,)
+        terms = [loss(logits, labels, whole) for logits in heads]
+        parts["auxiliary"] = auxiliary_weight * torch.stack(terms).sum()
     return parts
 
 

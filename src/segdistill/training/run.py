@@ -189,11 +189,10 @@ def prepare_cohort(
     """
     teacher, learners = build_cohort(configs, data.train.classes, tell, train=data.train)
     section = next(iter(configs.values())).teacher
-    unread = section is not None and section.weights is None
-    if teacher and section and unread and not section.network.startswith("file:"):
-        ours = ":" not in section.network
-        known = "is random, or its head is; set teacher.weights" if ours else "knows what it loads"
-        tell(Note(f"teacher: no weights were given, so it {known}"))
+    if teacher and section and section.untrained:
+        tell(Note("teacher: untrained, as asked: it knows nothing"))
+    elif teacher and section and section.weights is None and section.network.startswith("import:"):
+        tell(Note("teacher: no weights were given, so it knows what your own code loads"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
             if term.inserted:

@@ -2,6 +2,7 @@
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -113,3 +114,28 @@ def test_a_broken_program_is_refused_in_one_line_and_nothing_logged(
 def test_a_file_that_is_not_there_is_named() -> None:
     with pytest.raises(FileNotFoundError, match=r"file:nowhere.pt"):
         build_network({"network": "file:nowhere.pt"}, classes=5)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize(("save", "suffix"), [(script, ".pt"), (export, ".pt2")])
+def test_a_program_follows_its_teacher_to_a_device(
+    save: Callable[[Path], None], suffix: str, tmp_path: Path
+) -> None:
+    file = tmp_path / f"a{suffix}"
+    save(file)
+    network = build_network({"network": f"file:{file}"}, classes=5)
+    teacher = FrozenTeacher(network, ["logits"]).to("meta")
+    (program,) = teacher.network.network.program  # type: ignore[union-attr]
+    assert {each.device.type for each in program.parameters()} == {"meta"}
+    # The network that it was copied from stays where it was.
+    assert network.eval()(IMAGES).logits.device.type == "cpu"
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_program_in_half_precision_gets_half_and_gives_float(tmp_path: Path) -> None:
+    half = torch.jit.script(original().bfloat16())
+    half.save(str(tmp_path / "a.pt"))
+    network = build_network({"network": f"file:{tmp_path / 'a.pt'}"}, classes=5).eval()
+    logits = network(IMAGES).logits
+    assert logits.dtype == torch.float32
+    assert_close(logits, half(IMAGES.bfloat16()).float())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -10,11 +9,13 @@ from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from segdistill.checks import nearest
-from segdistill.classes import ClassMap
+from segdistill.classes import ClassMap, least_classes
+from segdistill.models.foreign.adaptation import Adaptation
+from segdistill.models.foreign.outputs import are_probabilities, find_logits, to_logits
 from segdistill.models.inputs import check_images
+from segdistill.models.padding import cut, pad
 from segdistill.models.taps import as_map
 from segdistill.types import SegOutput
 
@@ -28,28 +29,26 @@ class Adapter(nn.Module):
 
     It normalises, pads the images to a size that the network takes, picks the logits from
     whatever the network returns, cuts the padding off and puts the classes into order. Maps at
-    named taps are cut in the same way, and tokens ``(N, L, D)`` become maps.
+    named taps are cut in the same way, and tokens ``(N, L, D)`` become maps. The network
+    computes in float32, whatever its weights were stored in.
 
     Args:
         network: the foreign network, which is called with the images alone.
         classes: number of classes of the resulting logits.
-        output: key, attribute or position of the logits in what the network returns; None
-            takes the tensor itself, ``logits``, ``out``, or the only map there is.
-        mean: of the normalisation, RGB in [0, 1]; None where the network normalises.
-        std: standard deviation in the same scale.
-        divisor: images are padded at the right and at the bottom until it divides their sides.
-        class_map: for each class of the dataset, the network's: its number, several numbers
-            whose probabilities are added, or None for a class that the network lacks; None
-            alone where they are equal.
+        adaptation: how the network is fed, and how its answer is read.
         taps: tap name to module path inside the network.
 
+    Attributes:
+        auxiliary_outputs: paths of the auxiliary logits in the last forward pass in training.
+
     Shape:
-        images ``(N, 3, H, W)``; logits ``(N, classes, h, w)`` at the network's stride.
+        images ``(N, 3, H, W)``; logits ``(N, classes, h, w)`` at the network's stride, and of
+        0 classes where the network gives features only.
 
     Raises:
         ValueError: a tap does not exist, or the class map does not fit ``classes``; in the
-            forward pass: the network does not take the images, or returns no logits or those of
-            other classes.
+            forward pass: the network does not take the images, or returns no logits, those of
+            other classes, or probabilities where logits were expected.
     """
 
     mean: Tensor | None
@@ -59,34 +58,32 @@ class Adapter(nn.Module):
         self,
         network: nn.Module,
         classes: int,
+        adaptation: Adaptation = Adaptation(),  # noqa: B008 - frozen
         *,
-        output: str | None = None,
-        mean: Sequence[float] | None = None,
-        std: Sequence[float] | None = None,
-        divisor: int = 1,
-        class_map: ClassMap | None = None,
         taps: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__()
-        used = used_classes(class_map or ())
-        if class_map is not None and (len(class_map) != classes or min(used, default=0) < 0):
+        class_map = adaptation.class_map
+        if class_map is not None and len(class_map) != classes:
             raise ValueError(
-                f"Adapter: expected a class_map with one class of the network for each of the "
-                f"{classes} classes, got {list(class_map)}"
+                f"Adapter: expected a class_map with an entry for each of the {classes} classes, "
+                f"got {list(class_map)}"
             )
-        if (mean is None) != (std is None):
-            raise ValueError("Adapter: expected mean and std together, got one of them")
-        self.network = network
-        self.classes, self.output, self.divisor = classes, output, divisor
+        self.network = network.float()
+        self.classes, self.adaptation = classes, adaptation
+        self.divisor = adaptation.divisor or 1
+        mean, std = adaptation.mean, adaptation.std
         self.register_buffer("mean", None if mean is None else _rgb(mean), persistent=False)
         self.register_buffer("std", None if std is None else _rgb(std), persistent=False)
-        self.highest = max(used, default=0)
-        self.class_map = class_map
+        self.auxiliary_outputs: tuple[str, ...] = ()
+        self.output_checked = False
         self.paths: dict[str, str] = {}
-        self.taps = {"logits": "logits"}
-        self.logits = nn.Identity()
+        self.taps: dict[str, str] = {}
         # A tap is a module that passes its map on, so that hooks find maps cut to size.
         self.maps = nn.ModuleDict()
+        if adaptation.output_is != "features":
+            self.taps["logits"] = "logits"
+            self.logits = nn.Identity()
         self.add_taps(taps or {})
 
     def add_taps(self, taps: Mapping[str, str]) -> None:
@@ -116,18 +113,24 @@ class Adapter(nn.Module):
         size = (images.shape[2], images.shape[3])
         if self.mean is not None and self.std is not None:
             images = (images - self.mean) / self.std
-        if self.divisor > 1:
-            images = F.pad(
-                images, (0, _missing(size[1], self.divisor), 0, _missing(size[0], self.divisor))
-            )
+        if self.adaptation.channel_order == "bgr":
+            images = images.flip(1)
+        images = pad(images, self.divisor, square=self.adaptation.square)
         padded = (images.shape[2], images.shape[3])
         with self._tapped(size, padded):
             returned = self._run(images)
-        logits = self._ordered(_find(returned, self.output), size, padded)
-        auxiliary = returned.get("aux") if self.training and isinstance(returned, Mapping) else None
-        if auxiliary is not None:
-            auxiliary = self._ordered(auxiliary, size, padded)
-        return SegOutput(self.logits(logits), auxiliary)
+        if self.adaptation.output_is == "features":
+            return SegOutput(images.new_zeros(images.shape[0], 0, 1, 1))
+        expected = self.classes if self.adaptation.class_map is None else None
+        logits, others = find_logits(returned, self.adaptation.output, classes=expected)
+        auxiliary: dict[str, Tensor] = {}
+        if self.training:
+            auxiliary = {name: self._ordered(maps, size, padded) for name, maps in others.items()}
+            self.auxiliary_outputs = tuple(auxiliary)
+        logits = self._ordered(logits, size, padded)
+        if len(auxiliary) > 1:
+            return SegOutput(self.logits(logits), tuple(auxiliary.values()))
+        return SegOutput(self.logits(logits), next(iter(auxiliary.values()), None))
 
     def _run(self, images: Tensor) -> object:
         try:
@@ -141,28 +144,47 @@ class Adapter(nn.Module):
             raise ValueError(
                 f"Adapter: expected a network that takes RGB images of {size}, got from "
                 f"{type(self.network).__name__}{_raised_at(error)}: {reason}; correct it, "
-                "or set divisor or another size of images"
+                "or set divisor, square or another size of images (data.crop, evaluation.window)"
             ) from error
 
-    def _ordered(self, logits: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
-        if self.class_map is not None:
-            if logits.shape[1] <= self.highest:
-                raise ValueError(
-                    f"Adapter: expected a network with the class {self.highest} that class_map "
-                    f"names, got {logits.shape[1]} classes from {type(self.network).__name__}; "
-                    "its first class is 0"
-                )
-            logits = self._mapped(logits, self.class_map)
-        if logits.shape[1] != self.classes:
+    def _ordered(self, maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
+        """Return logits of the dataset's classes, without the padding."""
+        self._check_kind(maps)
+        if self.adaptation.output_is == "probabilities":
+            maps = to_logits(maps)
+        if self.adaptation.class_map is not None:
+            maps = self._mapped(maps, self.adaptation.class_map)
+        if maps.shape[1] != self.classes:
             raise ValueError(
-                f"Adapter: expected logits of {self.classes} classes, got {logits.shape[1]} from "
-                f"{type(self.network).__name__}; give its class for each of the "
-                "dataset's in class_map, or build it with as many classes"
+                f"Adapter: expected logits of {self.classes} classes, got {maps.shape[1]} from "
+                f"{type(self.network).__name__}; give its class for each of the dataset's in "
+                "class_map, build it with as many classes, or, where only inner maps are "
+                "compared, set output_is to features"
             )
-        return _cut(logits, size, padded) if self.divisor > 1 else logits
+        return cut(maps, size, padded) if self.divisor > 1 or self.adaptation.square else maps
+
+    def _check_kind(self, maps: Tensor) -> None:
+        """Hold the first output against what it is said to be."""
+        if self.output_checked or torch.compiler.is_compiling() or maps.is_meta:
+            return
+        said, found = self.adaptation.output_is, are_probabilities(maps)
+        if found != (said == "probabilities"):
+            answer = "set output_is to probabilities" if found else "set output_is to logits"
+            what = "values in [0, 1] that sum to 1 over the classes" if found else "other values"
+            raise ValueError(
+                f"Adapter: expected {said} from {type(self.network).__name__}, got {what}; {answer}"
+            )
+        self.output_checked = True
 
     def _mapped(self, logits: Tensor, class_map: ClassMap) -> Tensor:
         """Put the network's classes into the order of the class map."""
+        least = least_classes(class_map)
+        if logits.shape[1] < least:
+            raise ValueError(
+                f"Adapter: expected a network with the class {least - 1} that class_map names, "
+                f"got {logits.shape[1]} classes from {type(self.network).__name__}; its first "
+                "class is 0"
+            )
         lacking = logits.amin(dim=1) - _BELOW if None in class_map else logits
         chosen = []
         for entry in class_map:
@@ -185,7 +207,7 @@ class Adapter(nn.Module):
                     _module: nn.Module, _inputs: object, output: object, key: str = key
                 ) -> None:
                     try:
-                        self.maps[key](_cut(as_map(key, output, padded), size, padded))
+                        self.maps[key](cut(as_map(key, output, padded), size, padded))
                     except ValueError:
                         # Not a map, which is an error only where it is recorded, and raised there.
                         self.maps[key](output)
@@ -198,15 +220,6 @@ class Adapter(nn.Module):
                 handle.remove()
 
 
-def used_classes(class_map: ClassMap) -> tuple[int, ...]:
-    """Return the network's classes that a class map names, each time it does."""
-    used: list[int] = []
-    for entry in class_map:
-        if entry is not None:
-            used.extend(entry if isinstance(entry, tuple) else (entry,))
-    return tuple(used)
-
-
 def _raised_at(error: BaseException) -> str:
     """Return where an error was raised, for a message without a traceback."""
     frames = traceback.extract_tb(error.__traceback__)
@@ -215,63 +228,3 @@ def _raised_at(error: BaseException) -> str:
 
 def _rgb(values: Sequence[float]) -> Tensor:
     return torch.tensor(list(values)).reshape(1, 3, 1, 1)
-
-
-def _missing(size: int, divisor: int) -> int:
-    # Never negative, here and below: ONNX rounds and takes remainders of those differently.
-    return (divisor - size % divisor) % divisor
-
-
-def _cut(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
-    """Cut off the part of a map that belongs to padding."""
-    height = maps.shape[2] - (padded[0] - size[0]) * maps.shape[2] // padded[0]
-    width = maps.shape[3] - (padded[1] - size[1]) * maps.shape[3] // padded[1]
-    # narrow, even over the whole map: folding must see that the map is read here.
-    return maps.narrow(2, 0, height).narrow(3, 0, width)
-
-
-def _find(returned: object, output: str | None) -> Tensor:
-    """Return the logits in what a network returned."""
-    if isinstance(returned, Tensor) and output is None:
-        return _checked(returned, "a tensor")
-    parts = _parts(returned)
-    if output is not None:
-        if output not in parts:
-            raise ValueError(
-                f"Adapter: expected an output '{output}', got {type(returned).__name__} of "
-                f"{', '.join(parts) or 'nothing'}; set output to one of them"
-            )
-        return _checked(parts[output], f"output '{output}'")
-    for name in ("logits", "out"):
-        if name in parts:
-            return _checked(parts[name], f"output '{name}'")
-    maps = [part for part in parts.values() if isinstance(part, Tensor) and part.ndim == 4]
-    if len(maps) != 1:
-        raise ValueError(
-            f"Adapter: expected one map of logits, got {type(returned).__name__} of "
-            f"{', '.join(parts) or 'nothing'}; set output to the one that holds the logits"
-        )
-    return maps[0]
-
-
-def _parts(returned: object) -> dict[str, object]:
-    if isinstance(returned, Mapping):
-        return {str(key): value for key, value in returned.items()}
-    if dataclasses.is_dataclass(returned) and not isinstance(returned, type):
-        names = [field.name for field in dataclasses.fields(returned)]
-        return {name: getattr(returned, name) for name in names}
-    if isinstance(returned, SegOutput):
-        return {"logits": returned.logits}
-    if isinstance(returned, (tuple, list)):
-        return {str(position): part for position, part in enumerate(returned)}
-    return {}
-
-
-def _checked(logits: object, what: str) -> Tensor:
-    if not isinstance(logits, Tensor) or logits.ndim != 4:
-        shape = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(
-            f"Adapter: expected logits (N, classes, h, w) in {what}, got {shape}; set output to "
-            "the one that holds the logits"
-        )
-    return logits

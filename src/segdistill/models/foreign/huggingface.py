@@ -2,49 +2,51 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import nn
 
-from segdistill.classes import ClassMap
 from segdistill.errors import ConfigError
+from segdistill.models.foreign.adaptation import Adaptation, Rgb
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.foreign.sources import library
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
+from segdistill.models.padding import needed_divisor
+
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+_MASKS = ("eomt", "eomt_dinov3", "mask2former", "maskformer")
+"""Networks that classify masks and are called with images alone, as OneFormer is not."""
 
 
 def from_huggingface(
     name: str,
     classes: int,
+    adaptation: Adaptation,
     pretrained: bool = True,
-    output: str | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
-    divisor: int = 1,
-    class_map: ClassMap | None = None,
+    new_head: bool = False,
 ) -> Adapter:
     """Return the network of a Hugging Face folder on this machine; see :class:`Adapter`.
 
-    Nothing is downloaded and no code of the folder is run; weights are safetensors.
+    Nothing is downloaded and no code of the folder is run; weights are safetensors. Of a
+    network that classifies masks (MaskFormer, Mask2Former, EoMT) the logits are per pixel;
+    see :func:`segdistill.models.foreign.outputs.classify_masks`.
 
     Args:
         name: the folder, with ``config.json``.
         classes: number of classes.
+        adaptation: how it is fed. Without a mean it is fed as the folder's image processor
+            does, and with ImageNet's normalisation where there is none; without a divisor, by
+            trying which sizes it takes.
         pretrained: load its weights; False builds it anew with ``classes`` classes.
-        output: see :class:`Adapter`.
-        mean: see :class:`Adapter`; None takes it from ``preprocessor_config.json``, or
-            ImageNet's where there is none.
-        std: see :class:`Adapter`; None takes it from the same file.
-        divisor: see :class:`Adapter`.
-        class_map: see :class:`Adapter`.
+        new_head: draw anew what the folder lacks or has for another number of classes.
 
     Raises:
         ConfigError: transformers is not installed, or the folder holds no such network.
-        ValueError: the folder's network has other classes.
+        ValueError: the folder's network has other classes, or lacks weights.
     """
     transformers = library("transformers", "transformers", f"hf:{name}")
     folder = Path(name)
@@ -53,64 +55,156 @@ def from_huggingface(
             f"network hf:{name}: expected a folder with config.json, got none; download the "
             "model once with `hf download NAME --local-dir FOLDER`"
         )
-    auto = transformers.AutoModelForSemanticSegmentation
+    anew = new_head or not pretrained
     try:
-        if pretrained:
-            with _without_bars(transformers.utils.logging):
-                network = auto.from_pretrained(
-                    folder, local_files_only=True, use_safetensors=True, trust_remote_code=False
+        config = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+        if anew and adaptation.class_map is None:
+            config.num_labels = classes
+        auto = _auto(transformers, config, name)
+        _check_classes(name, config, classes, adaptation)
+        with _without_bars(transformers.utils.logging):
+            if not pretrained:
+                network = auto.from_config(config)
+            else:
+                network, info = auto.from_pretrained(
+                    folder,
+                    config=config,
+                    ignore_mismatched_sizes=new_head,
+                    output_loading_info=True,
+                    local_files_only=True,
+                    use_safetensors=True,
+                    trust_remote_code=False,
                 )
-        else:
-            config = transformers.AutoConfig.from_pretrained(
-                folder, local_files_only=True, trust_remote_code=False
-            )
-            if class_map is None:
-                config.num_labels = classes
-            network = auto.from_config(config)
-    except (OSError, ValueError) as error:
+                _check_loaded(name, network, info, new_head)
+    except (OSError, RuntimeError) as error:
         raise ConfigError(
             f"network hf:{name}: expected a semantic-segmentation network in safetensors, got: "
-            f"{error}"
+            f"{str(error).strip().splitlines()[0]}"
         ) from error
-    labels = int(network.config.num_labels)
-    if class_map is None and labels != classes:
-        raise ValueError(
-            f"network hf:{name}: expected {classes} classes, got a network of {labels} "
-            f"({', '.join(list(network.config.id2label.values())[:5])}, ...); name its class for "
-            "each of ours in class_map, or set pretrained=false"
-        )
-    found = _normalisation(folder) if mean is None or std is None else (mean, std)
+    if adaptation.mean is None:
+        adaptation = _as_processed(transformers, folder, adaptation)
+    if adaptation.divisor is None:
+        adaptation = _as_it_fits(network, adaptation)
     return Adapter(
         network,
         classes,
-        output=output,
-        mean=found[0],
-        std=found[1],
-        divisor=divisor,
-        class_map=class_map,
+        adaptation,
         taps=_huggingface_taps(network),
     )
 
 
+def _auto(transformers: Any, config: Any, name: str) -> Any:
+    """Return the class of transformers that builds what a config describes."""
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES as PER_PIXEL,
+    )
+
+    if config.model_type in PER_PIXEL:
+        return transformers.AutoModelForSemanticSegmentation
+    if config.model_type in _MASKS:
+        return transformers.AutoModelForUniversalSegmentation
+    raise ConfigError(
+        f"network hf:{name}: expected a semantic-segmentation network, got one of the kind "
+        f"{config.model_type}; choose one of {', '.join(sorted([*PER_PIXEL, *_MASKS]))}"
+    )
+
+
+def _check_classes(name: str, config: Any, classes: int, adaptation: Adaptation) -> None:
+    labels = int(config.num_labels)
+    if adaptation.class_map is None and labels != classes and adaptation.output_is != "features":
+        first = ", ".join(list(config.id2label.values())[:5])
+        raise ValueError(
+            f"network hf:{name}: expected {classes} classes, got a network of {labels} "
+            f"({first}, ...); name its class for each of ours in class_map, or, to fine-tune it, "
+            "set new_head=true"
+        )
+
+
+def _check_loaded(name: str, network: nn.Module, info: Any, new_head: bool) -> None:
+    """Refuse a network that is not wholly the folder's: what it lacks is random."""
+    mismatched = [str(entry[0]) for entry in info["mismatched_keys"]]
+    random = sorted([*info["missing_keys"], *mismatched])
+    base = str(getattr(network, "base_model_prefix", ""))
+    if new_head:
+        random = [key for key in random if base and key.startswith(f"{base}.")]
+    if random:
+        shown = f"{', '.join(random[:3])}{', ...' if len(random) > 3 else ''}"
+        answer = (
+            "it is not the folder's network; choose another"
+            if new_head
+            else "choose a folder of a segmentation network, or, to train a new head on it, set "
+            "new_head=true"
+        )
+        raise ValueError(
+            f"network hf:{name}: expected weights for all of {type(network).__name__}, got none "
+            f"for {len(random)} tensors ({shown}), which would be random; {answer}"
+        )
+
+
+def _as_it_fits(network: nn.Module, adaptation: Adaptation) -> Adaptation:
+    """Return the adaptation that pads as little as the network needs; DPT needs squares."""
+    divisor = None if adaptation.square else needed_divisor(network)
+    if divisor is not None:
+        return replace(adaptation, divisor=divisor)
+    divisor = needed_divisor(network, square=True)
+    square = adaptation.square or divisor is not None
+    return replace(adaptation, divisor=divisor or 1, square=square)
+
+
+def _as_processed(transformers: Any, folder: Path, adaptation: Adaptation) -> Adaptation:
+    """Return the adaptation that feeds a network as the folder's image processor does."""
+    if not any((folder / file).is_file() for file in _PROCESSORS):
+        return replace(adaptation, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    try:
+        processor = transformers.AutoImageProcessor.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, ImportError) as error:
+        raise ConfigError(
+            f"network hf:{folder}: expected an image processor that transformers knows, got: "
+            f"{str(error).strip().splitlines()[0]}; set mean and std"
+        ) from error
+    # A pixel p of 0 to 255 becomes (p f - mean) / std, and ours is p / 255.
+    scale = 255 * (processor.rescale_factor if processor.do_rescale else 1.0)
+    mean, std = _scaled(0.0, scale), _scaled(1.0, scale)
+    if processor.do_normalize:
+        if processor.image_mean is None or processor.image_std is None:
+            raise ConfigError(
+                f"network hf:{folder}: expected a mean and a std in its image processor, which "
+                "normalises, got none; set mean and std"
+            )
+        mean, std = _scaled(processor.image_mean, scale), _scaled(processor.image_std, scale)
+    if not getattr(processor, "do_flip_channel_order", False):
+        return replace(adaptation, mean=mean, std=std)
+    # The processor normalises blue first.
+    return replace(
+        adaptation,
+        mean=(mean[2], mean[1], mean[0]),
+        std=(std[2], std[1], std[0]),
+        channel_order="bgr",
+    )
+
+
+def _scaled(values: float | Sequence[float], scale: float) -> Rgb:
+    """Return one value, or one of each colour, in the scale of images in [0, 1]."""
+    one, two, three = (values,) * 3 if isinstance(values, int | float) else values
+    return one / scale, two / scale, three / scale
+
+
 @contextmanager
 def _without_bars(logging: Any) -> Iterator[None]:
-    """Keep the library's progress bars off the terminal."""
-    before = logging.is_progress_bar_enabled()
+    """Keep the library's progress bars and tables off the terminal."""
+    bars, verbosity = logging.is_progress_bar_enabled(), logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()
     try:
         yield
     finally:
-        if before:
+        logging.set_verbosity(verbosity)
+        if bars:
             logging.enable_progress_bar()
-
-
-def _normalisation(folder: Path) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    file = folder / "preprocessor_config.json"
-    found = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-    return (
-        tuple(found.get("image_mean", IMAGENET_MEAN)),
-        tuple(found.get("image_std", IMAGENET_STD)),
-    )
 
 
 def _huggingface_taps(network: nn.Module) -> dict[str, str]:

@@ -8,16 +8,20 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from zipfile import BadZipFile
 
 import torch
 from torch import Tensor, nn
+from torch.export.passes import move_to_device_pass
+from torch.utils._pytree import tree_map
 
-from segdistill.classes import ClassMap
 from segdistill.errors import CheckpointError
 from segdistill.models.checkpoints.pickles import UNREADABLE
+from segdistill.models.foreign.adaptation import Adaptation
 from segdistill.models.foreign.adapter import Adapter
+
+Program = Callable[..., object]
+Read = Callable[[Path, torch.device], Program]
 
 _TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 
@@ -25,11 +29,7 @@ _TENSORS_ONLY = "TORCH_FORCE_WEIGHTS_ONLY_LOAD"
 def from_file(
     name: str,
     classes: int,
-    output: str | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
-    divisor: int = 1,
-    class_map: ClassMap | None = None,
+    adaptation: Adaptation,
 ) -> Adapter:
     """Return a TorchScript or ``torch.export`` (.pt2) file as a teacher; see :class:`Adapter`.
 
@@ -38,11 +38,7 @@ def from_file(
     Args:
         name: the file.
         classes: number of classes.
-        output: see :class:`Adapter`.
-        mean: see :class:`Adapter`; None gives the network images in [0, 1].
-        std: likewise.
-        divisor: see :class:`Adapter`.
-        class_map: see :class:`Adapter`.
+        adaptation: how it is fed; without a mean it gets images in [0, 1].
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -51,47 +47,57 @@ def from_file(
     path = Path(name)
     if not path.is_file():
         raise FileNotFoundError(f"network file:{name}: expected a file, got none; check the path")
-    read: Callable[[Path], Any] = _exported if path.suffix == ".pt2" else _scripted
+    read = _exported if path.suffix == ".pt2" else _scripted
     try:
-        program = read(path)
+        network = Opaque(read(path, torch.device("cpu")), path, read)
     except (*UNREADABLE, OSError, BadZipFile) as error:
         raise CheckpointError(
             f"network file:{name}: expected a TorchScript file or a torch.export file (.pt2), got "
             f"one that cannot be read ({_first_sentence(error)}); a pickled nn.Module is "
             "never loaded: save it with torch.export.save, or name its class with import:"
         ) from error
-    return Adapter(
-        Opaque(program, path),
-        classes,
-        output=output,
-        mean=mean,
-        std=std,
-        divisor=divisor,
-        class_map=class_map,
-    )
+    return Adapter(network, classes, adaptation)
 
 
 class Opaque(nn.Module):
     """A loaded program behind the interface of a module, for teachers only.
 
+    It follows the module to another device: its file is read again for that one, since tensors
+    and devices inside a program do not move with its parameters. It computes in the precision
+    that it was saved in; its answer is float32.
+
     Args:
         program: from images to whatever it returns.
-        path: the file it came from, for messages.
+        path: the file it came from.
+        read: reads the file for a device.
 
     Raises:
         ValueError: in the forward pass, when it is trained or the program does not run.
     """
 
-    def __init__(self, program: Callable[..., object], path: Path) -> None:
+    def __init__(self, program: Program, path: Path, read: Read) -> None:
         super().__init__()
         # In a tuple, so that the module does not take the program's parts for its own: an
         # exported program cannot be put into evaluation mode, copied or laid out anew.
         self.program = (program,)
-        self.path = path
+        self.path, self.read = path, read
+        self.register_buffer("place", torch.empty(0), persistent=False)
+        self.dtype = _dtype(program)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Opaque:
         """Return a module on the same program, which nothing changes."""
-        return Opaque(self.program[0], self.path).train(self.training)
+        return Opaque(self.program[0], self.path, self.read)._at(self.place).train(self.training)
+
+    def _at(self, place: Tensor) -> Opaque:
+        self.place = place
+        return self
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Opaque:
+        before = self.place.device
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        if self.place.device != before:
+            self.program = (self.read(self.path, self.place.device),)
+        return self
 
     def forward(self, images: Tensor) -> object:
         if self.training:
@@ -103,7 +109,7 @@ class Opaque(nn.Module):
             # A program holds its own weights, constants here, and may insist on the layout in
             # memory that it was exported with.
             with torch.no_grad():
-                return self.program[0](images.contiguous())
+                return tree_map(_to_float, self.program[0](images.to(self.dtype).contiguous()))
         except (RuntimeError, AssertionError) as error:
             raise ValueError(
                 f"{self.path}: expected a program that takes images {tuple(images.shape)}, got: "
@@ -111,9 +117,22 @@ class Opaque(nn.Module):
             ) from error
 
 
-def _exported(path: Path) -> Callable[..., object]:
+def _dtype(program: Program) -> torch.dtype:
+    """Return the precision of a program's weights, and so of the images that it takes."""
+    parameters = program.parameters() if isinstance(program, nn.Module) else ()
+    return next((each.dtype for each in parameters if each.is_floating_point()), torch.float32)
+
+
+def _to_float(value: object) -> object:
+    return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
+
+
+def _exported(path: Path, device: torch.device) -> Program:
     with _tensors_only(), _quiet():
-        program: Callable[..., object] = torch.export.load(path).module()
+        exported = torch.export.load(path)
+        if device.type != "cpu":
+            exported = move_to_device_pass(exported, device)
+        program: Program = exported.module()
     return program
 
 
@@ -145,8 +164,8 @@ def _tensors_only() -> Iterator[None]:
             os.environ[_TENSORS_ONLY] = before
 
 
-def _scripted(path: Path) -> Callable[..., object]:
-    program: Callable[..., object] = torch.jit.load(str(path), map_location="cpu").eval()  # type: ignore[no-untyped-call]
+def _scripted(path: Path, device: torch.device) -> Program:
+    program: Program = torch.jit.load(str(path), map_location=device).eval()  # type: ignore[no-untyped-call]
     return program
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from segdistill.checks import nearest
-from segdistill.classes import ClassMap
+from segdistill.classes import least_classes
 from segdistill.errors import ConfigError
 from segdistill.models.backbone import any_size, backbone_names
 from segdistill.models.checkpoints.pretrained import (
@@ -19,30 +20,24 @@ from segdistill.models.checkpoints.pretrained import (
     timm_arguments,
     url_file,
 )
-from segdistill.models.foreign.adapter import Adapter, used_classes
+from segdistill.models.foreign.adaptation import Adaptation
+from segdistill.models.foreign.adapter import Adapter
+from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 
 
 def from_import(
     name: str,
     classes: int,
+    adaptation: Adaptation,
     args: dict[str, object] | None = None,
-    output: str | None = None,
-    mean: tuple[float, float, float] | None = None,
-    std: tuple[float, float, float] | None = None,
-    divisor: int = 1,
-    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return what a function or class of your own code builds; see :class:`Adapter`.
 
     Args:
         name: ``package.module:function``.
         classes: number of classes.
+        adaptation: how it is fed; without a mean it gets images in [0, 1].
         args: what the function is called with.
-        output: see :class:`Adapter`.
-        mean: see :class:`Adapter`; None gives the network images in [0, 1].
-        std: likewise.
-        divisor: see :class:`Adapter`.
-        class_map: see :class:`Adapter`.
 
     Raises:
         ConfigError: there is no such module or function, it does not take ``args``, or it
@@ -79,15 +74,7 @@ def from_import(
             f"network import:{name}: expected an nn.Module, got {type(network).__name__}; name "
             "the function or class that builds it"
         )
-    return Adapter(
-        network,
-        classes,
-        output=output,
-        mean=mean,
-        std=std,
-        divisor=divisor,
-        class_map=class_map,
-    )
+    return Adapter(network, classes, adaptation)
 
 
 def _bind(function: Callable[..., object], args: Mapping[str, object]) -> None:
@@ -101,25 +88,20 @@ def _bind(function: Callable[..., object], args: Mapping[str, object]) -> None:
 def from_smp(
     name: str,
     classes: int,
+    adaptation: Adaptation,
     args: dict[str, object] | None = None,
     pretrained: bool = False,
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225),
-    divisor: int = 32,
-    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return a network of segmentation-models-pytorch; see :class:`Adapter`.
 
     Args:
         name: of the architecture, such as ``unet`` or ``upernet``.
         classes: number of classes.
+        adaptation: how it is fed: ImageNet's normalisation and a divisor of 32 where it gives
+            none. With a class map the network is built with as many classes as the map needs,
+            or with ``args.classes``.
         args: of its constructor, such as ``encoder_name``.
         pretrained: load ImageNet weights into the encoder (downloads them).
-        mean: see :class:`Adapter`; ImageNet's by default.
-        std: likewise.
-        divisor: see :class:`Adapter`.
-        class_map: see :class:`Adapter`; the network is then built with as many classes as
-            the map needs, or with ``args.classes``.
 
     An encoder of timm, ``tu-`` before its name, takes images of any size here, Swin too.
 
@@ -136,14 +118,12 @@ def from_smp(
         )
     settings: dict[str, object] = {
         "encoder_weights": "imagenet" if pretrained else None,
-        "classes": classes if class_map is None else max(used_classes(class_map), default=0) + 1,
+        "classes": _own_classes(adaptation, classes),
         **(args or {}),
     }
     network = _smp_network(smp, name.lower(), settings)
     taps = {"backbone": "encoder", "head": "decoder"}
-    return Adapter(
-        network, classes, mean=mean, std=std, divisor=divisor, class_map=class_map, taps=taps
-    )
+    return Adapter(network, classes, with_imagenet(adaptation, divisor=32), taps=taps)
 
 
 def _smp_network(smp: Any, name: str, settings: dict[str, object]) -> nn.Module:
@@ -213,23 +193,20 @@ def _check_keys(
 def from_torchvision(
     name: str,
     classes: int,
+    adaptation: Adaptation,
     args: dict[str, object] | None = None,
     pretrained: bool = False,
-    mean: tuple[float, float, float] = (0.485, 0.456, 0.406),
-    std: tuple[float, float, float] = (0.229, 0.224, 0.225),
-    class_map: ClassMap | None = None,
 ) -> Adapter:
     """Return a segmentation network of torchvision; see :class:`Adapter`.
 
     Args:
         name: such as ``deeplabv3_resnet50``.
         classes: number of classes.
+        adaptation: how it is fed: ImageNet's normalisation where it gives none. With a class
+            map the network is built with as many classes as the map needs, or with
+            ``args.num_classes``.
         args: of its constructor, such as ``aux_loss``.
         pretrained: load ImageNet weights into the backbone (downloads them).
-        mean: see :class:`Adapter`; ImageNet's by default.
-        std: likewise.
-        class_map: see :class:`Adapter`; the network is then built with as many classes as
-            the map needs, or with ``args.num_classes``.
 
     Raises:
         ConfigError: torchvision has no such network, or it does not take ``args``.
@@ -245,9 +222,7 @@ def from_torchvision(
     settings: dict[str, object] = {
         "weights": None,
         "weights_backbone": "DEFAULT" if pretrained else None,
-        "num_classes": classes
-        if class_map is None
-        else max(used_classes(class_map), default=0) + 1,
+        "num_classes": _own_classes(adaptation, classes),
         **(args or {}),
     }
     builder: Callable[..., nn.Module] = models.get_model_builder(name)
@@ -259,7 +234,21 @@ def from_torchvision(
     taps = {"backbone": "backbone"}
     if isinstance(network.classifier, nn.Sequential):
         taps["head"] = f"classifier.{len(network.classifier) - 2}"
-    return Adapter(network, classes, mean=mean, std=std, class_map=class_map, taps=taps)
+    return Adapter(network, classes, with_imagenet(adaptation), taps=taps)
+
+
+def _own_classes(adaptation: Adaptation, classes: int) -> int:
+    """Return how many classes a network is built with: those that the class map needs."""
+    return classes if adaptation.class_map is None else least_classes(adaptation.class_map)
+
+
+def with_imagenet(adaptation: Adaptation, *, divisor: int = 1) -> Adaptation:
+    """Fill in ImageNet's normalisation, and a divisor, where an adaptation gives none."""
+    if adaptation.divisor is None:
+        adaptation = replace(adaptation, divisor=divisor)
+    if adaptation.mean is None:
+        adaptation = replace(adaptation, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+    return adaptation
 
 
 def library(module: str, package: str, name: str) -> Any:

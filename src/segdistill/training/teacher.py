@@ -1,0 +1,119 @@
+"""Whether a teacher knows something of what it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from segdistill.config import NetworkConfig
+from segdistill.data.carving import Subset
+from segdistill.errors import ConfigError
+from segdistill.scoring.evaluator import Precision, evaluate
+from segdistill.scoring.scores import miou
+from segdistill.types import SegDataset
+
+_OF_CLASSES = {"logits", "head"}
+
+
+def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
+    """Refuse a teacher that knows nothing of what it is asked, unless that is the control.
+
+    It knows what is in its ``weights``, in a Hugging Face folder or in a file; your own code
+    may load what it likes. A pretrained backbone by itself knows its own maps, so it may teach
+    those, but neither logits nor the maps of a head that starts at random.
+
+    Args:
+        section: the teacher's.
+        taps: of the maps that it is asked for.
+
+    Raises:
+        ConfigError: it knows nothing, or weights are given to a teacher that is to be untrained.
+    """
+    if section.untrained:
+        if section.weights is not None:
+            raise ConfigError(
+                f"teacher.untrained: expected no weights beside it, got {section.weights}; leave "
+                "one of them out"
+            )
+        return
+    if section.weights is not None or _brings_weights(section):
+        return
+    if _has_backbone(section):
+        ignorant = sorted(_OF_CLASSES & set(taps))
+        if not ignorant:
+            return
+        got = f"a head that starts at random, and a loss on its {' and '.join(ignorant)}"
+    else:
+        got = "a network that starts at random and knows nothing"
+    raise ConfigError(
+        f"teacher: expected weights, got {got}; give teacher.weights=FILE (segdistill train makes "
+        "one), or teacher.untrained=true where that is the control"
+    )
+
+
+def knows_classes(section: NetworkConfig) -> bool:
+    """Return whether a teacher that :func:`check_knows` let pass knows the data's classes."""
+    return not section.untrained and (section.weights is not None or _brings_weights(section))
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What a teacher knows of a few images, and what somebody would who knows nothing.
+
+    Attributes:
+        images: how many were scored.
+        miou: of the teacher, in [0, 1].
+        chance: the better of two guesses: the most frequent class everywhere, scored on the
+            same images, and 1.5 times what drawing classes evenly gets where all are equally
+            frequent, 1.5 / (2 K - 1).
+    """
+
+    images: int
+    miou: float
+    chance: float
+
+    @property
+    def near_chance(self) -> bool:
+        """Whether the teacher is no better than who knows nothing."""
+        return self.miou <= self.chance
+
+
+def examine(
+    network: nn.Module,
+    dataset: SegDataset,
+    *,
+    device: torch.device,
+    precision: Precision,
+    images: int = 8,
+) -> Knowledge:
+    """Score a teacher on a few images, spread evenly over a dataset."""
+    count = min(images, len(dataset))
+    few = Subset(dataset, [(2 * i + 1) * len(dataset) // (2 * count) for i in range(count)])
+    counts = evaluate(network, few, device=device, precision=precision).counts.cpu()
+    guess = torch.zeros_like(counts)
+    truth = counts.sum(dim=1)
+    guess[:, int(truth.argmax())] = truth
+    even = 1.5 / (2 * len(dataset.classes) - 1)
+    return Knowledge(count, miou(counts), max(miou(guess), even))
+
+
+def _brings_weights(section: NetworkConfig) -> bool:
+    """Return whether the source of a network has weights of the whole of it."""
+    settings = section.settings()
+    source = section.network.partition(":")[0]
+    if source == "hf":
+        return bool(settings["pretrained"]) and not settings["new_head"]
+    if source == "torchvision":
+        return bool((settings["args"] or {}).get("weights"))
+    return source in ("file", "import")
+
+
+def _has_backbone(section: NetworkConfig) -> bool:
+    """Return whether a network's backbone starts from weights."""
+    settings = section.settings()
+    args = settings.get("args") or {}
+    named = map(args.get, ("encoder_weights", "weights_backbone"))
+    return any([section.backbone_weights, settings.get("pretrained"), *named])
