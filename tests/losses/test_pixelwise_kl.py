@@ -117,3 +117,13 @@ def test_refuses_a_mask_of_another_size_or_dtype() -> None:
         pixelwise_kl(student, teacher, valid=torch.ones(1, 4, 4, dtype=torch.bool))
     with pytest.raises(TypeError, match=r"valid of dtype torch\.bool, got torch\.float32"):
         pixelwise_kl(student, teacher, valid=torch.ones(1, 2, 2))
+
+
+def test_a_class_that_the_teacher_excludes_has_the_limit_of_the_equation() -> None:
+    teacher = torch.tensor([0.0, -math.inf, -math.inf]).reshape(1, 3, 1, 1)
+    student = torch.tensor([0.0, 0.0, -math.inf]).reshape(1, 3, 1, 1).requires_grad_()
+    loss = pixelwise_kl(student, teacher)
+    loss.backward()
+    assert_close(loss, torch.tensor(math.log(2.0)))
+    assert student.grad is not None
+    assert_close(student.grad.flatten(), torch.tensor([-0.5, 0.5, 0.0]))

@@ -69,7 +69,9 @@ def upsampled_kl(
         log_t = _log_softmax(resizing.enlarge(pixels, tile), temperature)
         # In place where it can be: fresh memory costs more time than the arithmetic.
         p = log_t.exp()
-        divergence, slope = log_t.sub_(log_s).mul_(p), log_s.exp_().sub_(p)
+        divergence = log_t.sub_(log_s).mul_(p)
+        divergence.masked_fill_(p == 0, 0.0)  # the limit of p log p, where a logit is -inf
+        slope = log_s.exp_().sub_(p)
         if temperature != 1:
             slope /= temperature
         if valid is not None:
