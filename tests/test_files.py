@@ -126,3 +126,11 @@ def test_home_and_variables_of_a_path_are_filled_in(
     for path in ("$NONE/a", "${NONE}/a", "~nobody-of-that-name/a"):
         with pytest.raises(ValueError, match="is not set; set it, or write the path out"):
             expand_path(path)
+
+
+def test_what_a_killed_command_had_half_written_is_nobodys_file(tmp_path: Path) -> None:
+    gone = 2**22 + 1  # above the highest number that Linux gives
+    half = tmp_path / f".a.png.{gone}.tmp"
+    half.write_text("ha")
+    claim("convert", [half, tmp_path / "a.png"])
+    assert not half.exists()

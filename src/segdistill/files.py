@@ -98,6 +98,9 @@ def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> Non
     Raises:
         OverwriteError: names the files that would be lost.
     """
+    files = list(files)
+    for folder in {file.parent for file in files}:
+        sweep(folder)  # a command that was killed may be repeated
     present = [file for file in files if os.path.lexists(file)]
     if not present:
         return

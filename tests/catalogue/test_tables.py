@@ -18,6 +18,7 @@ from segdistill.catalogue.losses import LOSSES
 from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
 from segdistill.catalogue.settings import REQUIRED, Setting, accepted
 from segdistill.catalogue.tables import load
+from segdistill.classes import ClassMap
 from segdistill.models import Adaptation
 
 OWNERS = (
@@ -65,7 +66,9 @@ def test_a_rows_settings_are_the_parameters_of_its_target(package: str, row: Any
     assert set(row.given) <= set(parameters)
     for name, setting in row.settings.items():
         assert setting.default == defaults[name], name
-        assert kind(setting.type) == kind(hints[name]), name
+        # A config names classes too; when the network is built they are numbers.
+        taken = ClassMap | None if name == "class_map" else setting.type
+        assert kind(taken) == kind(hints[name]), name
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
@@ -94,7 +97,9 @@ def test_a_setting_says_what_it_does_and_takes_its_own_default(setting: Setting)
 )
 def test_no_setting_has_the_name_of_a_key_that_all_rows_have(table: Any, section: Any) -> None:
     for name, row in table.items():
-        assert not row.settings.keys() & section.model_fields.keys(), name
+        # Sources take a class map when they build a network; ours are wrapped in one afterwards.
+        own = row.settings.keys() - ({"class_map"} if name in SOURCES else set())
+        assert not own & section.model_fields.keys(), name
 
 
 def test_no_setting_of_a_dataset_has_the_name_of_a_key_of_data() -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from segdistill import config
 from segdistill.config import RunConfig
+from segdistill.files import LEDGER
 from segdistill.runs.layout import RESULT
 from segdistill.runs.result import read_result
 from segdistill.runs.settings import read_args
@@ -22,7 +23,8 @@ from .conftest import Cli, Trained
 
 def test_a_run_goes_to_the_recipes_next_free_folder(trained: Trained, cli: Cli) -> None:
     assert trained.folder.parts[-2:] == ("runs", "tiny-1")
-    assert {path.name for path in trained.folder.iterdir()} == {"plain", "kl", "report.html"}
+    made = {path.name for path in trained.folder.iterdir()}
+    assert made == {"plain", "kl", "report.html", LEDGER}
 
 
 def test_results_are_on_stdout_and_progress_on_stderr(trained: Trained) -> None:

@@ -76,7 +76,7 @@ def test_a_run_a_cohort_and_a_study_are_valid(validator: jsonschema.Draft202012V
         (RUN, "data.root", "a setting of other datasets"),
         (RUN, "data.unlabelled", {"dataset": "images", "root": "x"}),
         (RUN, "training.lr", -1),
-        (RUN, "training.optimizer", "adam"),
+        (RUN, "training.optimizer", "adagrad"),
         (RUN, "training", {}),
         (RUN, "trainin", {}),
         (RUN, "cohort", {"wide": {"student": {"wdth": 3}}}),

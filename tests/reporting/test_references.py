@@ -1,6 +1,7 @@
 """References: every row of the tables has one, and a page cites what it used."""
 
 import re
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -30,6 +31,12 @@ def test_every_published_dataset_has_a_reference(dataset: str) -> None:
 @pytest.mark.parametrize("network", NETWORKS)
 def test_every_network_has_a_reference(network: str) -> None:
     assert bibtex([f"network:{network}"]).count("@") >= 1
+
+
+def test_a_row_may_hold_its_own_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = "@article{doe2026, title = {Own}}"
+    monkeypatch.setitem(LOSSES, "own", replace(LOSSES["affinity"], bibtex=entry))  # type: ignore[arg-type]
+    assert bibtex(["loss:own"]) == entry
 
 
 def test_keywords_name_what_exists() -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from segdistill.api.devices import pick_device
 from segdistill.api.folders import CheckedRun, check_run
-from segdistill.api.load import load
+from segdistill.api.load import load_student
 from segdistill.scoring.evaluator import Result
 from segdistill.scoring.evaluator import evaluate as evaluate_network
 from segdistill.training.build import open_split
@@ -41,7 +41,7 @@ def evaluate(
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the images scored, and where classes are in another order.
+        tell: called with the images scored.
 
     Raises:
         RunFolderError: the folder holds no finished run.
@@ -51,7 +51,9 @@ def evaluate(
     checked = check_run(run, overrides, trust)
     config, settings = checked.config, checked.config.evaluation
     dataset = open_split(config.data, split or settings.split)
-    network = load(checked, data_classes=dataset.classes, tell=tell).network
+    network = load_student(
+        checked.files.weights, trust=checked.trust, data_classes=dataset.classes, tell=tell
+    ).network
 
     def count(index: int, _sample: Sample, _prediction: np.ndarray) -> None:
         tell(Progress("scoring", index + 1, len(dataset), {}))

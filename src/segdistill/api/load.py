@@ -68,12 +68,7 @@ class Student:
 
 
 def load(
-    run: str | Path | CheckedRun,
-    *,
-    overrides: Sequence[str] = (),
-    trust: Collection[str] = (),
-    data_classes: Classes | None = None,
-    tell: Tell = silent,
+    run: str | Path | CheckedRun, *, overrides: Sequence[str] = (), trust: Collection[str] = ()
 ) -> Student:
     """Read a trained student, and its config where there is one.
 
@@ -85,26 +80,20 @@ def load(
         overrides: ``a.b=value`` words on the run's config; the student's settings are fixed.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        data_classes: those of data that it is used on: by name, its own are put into their
-            order. By default it keeps its own.
-        tell: hears when that changed the order.
 
     Raises:
         RunFolderError: there is no finished run, or overrides were given for weights by
             themselves.
         ConfigError: an override cannot be applied, or the file names code that is not trusted
             or settings that do not exist.
-        CheckpointError: the weights are broken, no run wrote them, or a class of the data is
-            none of theirs.
+        CheckpointError: the weights are broken, or no run wrote them.
     """
     if not isinstance(run, CheckedRun):
         files = find_run(run)
         if not (files.has_config or overrides):
-            return load_student(files.weights, trust=trust, data_classes=data_classes, tell=tell)
+            return load_student(files.weights, trust=trust)
     checked = check_run(run, overrides, trust)
-    student = load_student(
-        checked.files.weights, trust=checked.trust, data_classes=data_classes, tell=tell
-    )
+    student = load_student(checked.files.weights, trust=checked.trust)
     return Student(student.network, student.classes, checked.config)
 
 
@@ -117,7 +106,12 @@ def load_student(
 ) -> Student:
     """Read a student from its weights alone, which say how it is built; its config is None.
 
-    Args and errors as :func:`load`.
+    Args:
+        run: as for :func:`load`, as are the errors.
+        trust: likewise.
+        data_classes: those of data that it is used on: by name, its own are put into their
+            order, and a class that it does not know is an error. By default it keeps its own.
+        tell: hears when that changed the order.
     """
     weights = find_run(run).weights
     saved = read_student(weights)

@@ -42,6 +42,7 @@ class Loss:
             own weight.
         prepares: the module has a stage before training, ``prepare``.
         adversarial: the module has an ``adversary``, whose critic has its own optimiser.
+        bibtex: entry of its paper, where ``reporting/references.bib`` has none for it.
     """
 
     target: str
@@ -57,6 +58,7 @@ class Loss:
     whole_batch: bool = False
     mean_over: MeanOver | Mapping[str, MeanOver] = "positions"
     settings: Mapping[str, Setting] = field(default_factory=dict)
+    bibtex: str = ""
     given: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     prepares: bool = False

@@ -25,12 +25,14 @@ class Entry:
         settings: what a config may write, in the order of the target's signature.
         given: parameters that the program fills in (classes, channel counts), hence no
             settings of a config.
+        bibtex: entry of its paper, where ``reporting/references.bib`` has none for it.
     """
 
     target: str
     about: str
     settings: Mapping[str, Setting] = field(default_factory=dict)
     given: tuple[str, ...] = ()
+    bibtex: str = ""
 
 
 def load(package: str, target: str) -> Any:

@@ -6,6 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 
+from segdistill.catalogue.datasets import DATASETS
+from segdistill.catalogue.losses import LOSSES, Loss
+from segdistill.catalogue.networks import NETWORKS
+from segdistill.catalogue.tables import Entry
 from segdistill.reporting.runs import Run
 
 _ENTRY = re.compile(r"^@\w+\{(?P<key>[^,]+),\n.*?^\}", flags=re.DOTALL | re.MULTILINE)
@@ -25,21 +29,35 @@ def used(runs: Sequence[Run]) -> list[str]:
 
 
 def bibtex(names: Iterable[str]) -> str:
-    """Return the entries of the packaged file that are for one of the names, in its order.
+    """Return the entries for the names: of the packaged file in its order, then of their rows.
 
     Args:
         names: as :func:`used` returns them, ``study`` and ``search`` for those of any study. A
             network's entry is for every name that it begins, so that ``resnet`` is cited for
             ``resnet101``.
     """
-    wanted = set(names)
+    wanted = dict.fromkeys(names)
     entries = []
     for entry in _ENTRY.finditer(_text()):
         keywords = _KEYWORDS.search(entry[0])
         words = re.split(r",\s*", keywords["words"]) if keywords else []
         if any(_is_for(word, name) for word in words for name in wanted):
             entries.append(_KEYWORDS.sub("", entry[0]))
-    return "\n\n".join(entries)
+    entries += [own for word in wanted if (own := _entry_of_row(word))]
+    return "\n\n".join(dict.fromkeys(entries))
+
+
+def _entry_of_row(word: str) -> str:
+    """Return the entry that a row of the tables holds itself, empty where it has none."""
+    kind, _, name = word.partition(":")
+    rows: dict[str, Loss | Entry] = {}
+    if kind == "loss":
+        rows |= LOSSES
+    elif kind == "dataset":
+        rows |= DATASETS
+    elif kind == "network":
+        rows |= NETWORKS
+    return rows[name].bibtex.strip() if name in rows else ""
 
 
 def _is_for(word: str, name: str) -> bool:
