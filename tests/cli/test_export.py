@@ -32,9 +32,7 @@ def test_a_file_that_disagrees_is_not_kept(
     trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = parity.Parity((48, 64), 0.5, 0.9)
-    monkeypatch.setattr(
-        onnx, "export_onnx", lambda _network, file, _size, **_settings: file.touch()
-    )
+    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
     monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [far])
     done = cli("export", trained.run, "--out", "out/a.onnx")
     assert (done.code, done.out) == (1, "")
@@ -46,9 +44,7 @@ def test_what_the_runtime_says_is_passed_on_with_a_way_out(
     trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = parity.Parity((96, 128), float("inf"), 0.0, "Reshape node: cannot be reshaped")
-    monkeypatch.setattr(
-        onnx, "export_onnx", lambda _network, file, _size, **_settings: file.touch()
-    )
+    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
     monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [failed])
     done = cli("export", trained.run, "--out", "a.onnx")
     assert "at 96x128, got: Reshape node: cannot be reshaped" in done.err
@@ -101,9 +97,7 @@ def test_a_file_that_was_exported_may_be_exported_again(
     trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     near = parity.Parity((48, 64), 0.0, 1.0)
-    monkeypatch.setattr(
-        onnx, "export_onnx", lambda _network, file, _size, **_settings: file.touch()
-    )
+    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
     monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [near])
     write_whole(tmp_path / "a.onnx", "an older one", made_by="export")
     assert cli("export", trained.run, "--out", "a.onnx").code == 0

@@ -40,10 +40,11 @@ class Teacher(nn.Module):
 TERMS = "distill=[{loss: pixelwise_kl}, {loss: layer_angular, tap: backbone}]"
 KL = "distill=[{loss: pixelwise_kl}]"
 SWIN = (
-    "{network: 'smp:upernet', args: {encoder_name: tu-swin_tiny_patch4_window7_224, "
-    "embed_dim: 24, depths: [1, 1, 2, 1], decoder_channels: 16}}"
+    "{network: 'smp:upernet', untrained: true, args: {"
+    "encoder_name: tu-swin_tiny_patch4_window7_224, embed_dim: 24, depths: [1, 1, 2, 1], "
+    "decoder_channels: 16}}"
 )
-MIT = "{network: 'smp:segformer', args: {encoder_name: mit_b0}}"
+MIT = "{network: 'smp:segformer', untrained: true, args: {encoder_name: mit_b0}}"
 
 
 @pytest.fixture
@@ -141,7 +142,10 @@ REFUSALS = [
     (["student.backbone=resnet1"], 1, "student: Backbone: .*did you mean 'resnet18'"),
     (["student.output_stride=7"], 2, r"student\.output_stride: expected 8, 16 or 32, got 7"),
     (
-        ["teacher={network: fcn, backbone: swin_tiny_patch4_window7_224, output_stride: 8}"],
+        [
+            "teacher={network: fcn, untrained: true, backbone: swin_tiny_patch4_window7_224, "
+            "output_stride: 8}"
+        ],
         1,
         "last map of stride 8, got one of stride 32.*set output_stride=32 or choose",
     ),
@@ -157,14 +161,26 @@ REFUSALS = [
         "logits of 11 classes, got 7 from Teacher; give.*class_map",
     ),
     ([OWN + ", args: {clases: 7}}"], 2, "args that Teacher takes, got clases: .*; set args"),
-    (["teacher.weights=seven.safetensors"], 1, r"classifier.weight \(7, 16, 1, 1\) where"),
     (
-        ["teacher.weights=text.pth"],
+        ["teacher.untrained=false", "teacher.weights=seven.safetensors"],
+        1,
+        r"classifier.weight \(7, 16, 1, 1\) where",
+    ),
+    (
+        ["teacher.untrained=false", "teacher.weights=text.pth"],
         1,
         "text.pth: expected a file of tensors, got one that is broken.*save",
     ),
-    (["teacher.weights=text.safetensors"], 1, "expected a safetensors file.*copy or save it"),
-    (["teacher.weights=code.pth"], 1, "holds code, which is never run .*save"),
+    (
+        ["teacher.untrained=false", "teacher.weights=text.safetensors"],
+        1,
+        "expected a safetensors file.*copy or save it",
+    ),
+    (
+        ["teacher.untrained=false", "teacher.weights=code.pth"],
+        1,
+        "holds code, which is never run .*save",
+    ),
     (
         ["teacher={network: 'file:code.pt'}", "--trust=file:code.pt"],
         1,
@@ -175,7 +191,11 @@ REFUSALS = [
         1,
         "torch.export file .*never loaded: save it",
     ),
-    (["teacher={network: 'smp:unet', args: {encoder_name: resnet1}}"], 2, "mean 'resnet18'"),
+    (
+        ["teacher={network: 'smp:unet', untrained: true, args: {encoder_name: resnet1}}"],
+        2,
+        "mean 'resnet18'",
+    ),
     (
         ["student={network: pspnet, backbone: resnet10t, output_stride: 16}"],
         1,

@@ -133,7 +133,7 @@ def test_other_training_images_are_refused(own: Make, tmp_path: Path) -> None:
 
 def test_a_replaced_teacher_is_refused(small: Make, tmp_path: Path) -> None:
     file = tmp_path / "t.safetensors"
-    config = small(f"teacher.weights={file}")
+    config = small(f"teacher.weights={file}", "teacher.untrained=false")
     assert config.teacher is not None
     section = config.teacher.model_copy(update={"weights": None})
     save_network(file, build_network(section, classes=11, seed=0), {})
@@ -145,7 +145,7 @@ def test_a_replaced_teacher_is_refused(small: Make, tmp_path: Path) -> None:
         go_on(config, tmp_path / "run")
     file.unlink()
     (tmp_path / "moved.safetensors").write_bytes(first)
-    moved = small(f"teacher.weights={tmp_path / 'moved.safetensors'}")
+    moved = small(f"teacher.weights={tmp_path / 'moved.safetensors'}", "teacher.untrained=false")
     assert "resuming after step 4" in go_on(moved, tmp_path / "run")
 
 

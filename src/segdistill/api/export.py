@@ -66,6 +66,10 @@ def export(
     if format not in FORMATS:
         raise ConfigError(f"export: there is no format '{format}'; {nearest(format, FORMATS)}")
     row = FORMATS[format]
+    if static and "static" not in row.settings:
+        raise ConfigError(
+            f"export: expected a format with static files, got {format}; leave it out"
+        )
     missing = [name for name in row.packages if find_spec(name) is None]
     if missing:
         raise ConfigError(
@@ -80,7 +84,8 @@ def export(
     target.parent.mkdir(parents=True, exist_ok=True)
     unproven = target.with_name(f".{target.name}.unproven{row.suffix}")
     try:
-        load(_PACKAGE, row.target)(network, unproven, traced, static=static)
+        settings = {"static": True} if static else {}
+        load(_PACKAGE, row.target)(network, unproven, traced, **settings)
         sizes = (traced,) if static else (traced, *other_sizes(traced))
         answer = "" if static else _OR_STATIC
         parity = tuple(load(_PACKAGE, row.compare)(network, unproven, sizes))
