@@ -10,7 +10,7 @@ demo: $(VENV)/.runtime
 	$(BIN)/segdistill demo --out demo
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: lint types arrows test
 

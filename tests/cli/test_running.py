@@ -59,7 +59,7 @@ def test_a_finished_run_says_so_and_shows_its_results_again(
 def test_another_runs_folder_is_refused(trained: Trained, cli: Cli) -> None:
     done = cli("distill", "tiny.yaml", "training.lr=0.5", "--out", trained.folder)
     assert done.code == 2
-    assert "got another run" in done.err
+    assert "expected the run of the same settings" in done.err
     assert "choose another folder with --out" in done.err
 
 
