@@ -103,7 +103,7 @@ def test_a_config_error_comes_before_torch_and_before_any_folder(
         (["distill", "tiny.yaml", "cohort=null"], 2, "cohort: expected names of learners"),
         (["distill", "scenes/teacher"], 2, "expected at least one term under 'distill', got none"),
         (
-            ["distill", "tiny.yaml", "teacher.weights=none.safetensors"],
+            ["distill", "tiny.yaml", "teacher.untrained=false", "teacher.weights=none.safetensors"],
             1,
             "expected a file at none.safetensors, got none",
         ),

@@ -36,9 +36,10 @@ def test_from_an_export_to_a_trained_student(cli: Cli, roboflow: Path) -> None:
     assert lines[-1] == "next: segdistill init own"
     done = cli("init", "own", "--out", "own.yaml")
     assert done.code == 0
-    assert done.out.splitlines()[-1] == "next: segdistill check own.yaml"
+    assert done.out.splitlines()[-1] == "next: segdistill check own.yaml teacher.untrained=true"
     small = ["student.width=16", "training.device=cpu", "evaluation.pictures=0"]
-    done = cli("check", "own.yaml", *small, "teacher.backbone=resnet10t", "teacher.width=16")
+    teacher = ["teacher.untrained=true", "teacher.backbone=resnet10t", "teacher.width=16"]
+    done = cli("check", "own.yaml", *small, *teacher)
     assert done.code == 0
     assert "all checks passed; next: segdistill distill own.yaml" in done.out
     done = cli("train", "own.yaml", *small, "training.steps=2", "--out", "run")

@@ -195,7 +195,9 @@ def test_what_is_measured_stands_whatever_the_engine(small: Make, tmp_path: Path
 
 def test_no_folder_is_made_for_a_study_that_cannot_be_trained(small: Make, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="expected a file at"):
-        run_study(small("teacher.weights=lost.safetensors"), tmp_path / "study")
+        run_study(
+            small("teacher.untrained=false", "teacher.weights=lost.safetensors"), tmp_path / "study"
+        )
     assert not (tmp_path / "study").exists()
 
 
@@ -246,10 +248,11 @@ def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
         save_network(file, build_network(section, classes=11, seed=seed), {})
 
     write_teacher(0)
-    study = small("search.trials=0", "seeds=1", f"teacher.weights={file}")
+    once = ("search.trials=0", "seeds=1", "teacher.untrained=false")
+    study = small(*once, f"teacher.weights={file}")
     run_study(study, tmp_path / "study")
     run_study(
-        small("search.trials=0", "seeds=1", f"teacher.weights={tmp_path}/./t.safetensors"),
+        small(*once, f"teacher.weights={tmp_path}/./t.safetensors"),
         tmp_path / "study",
         resume=True,
     )

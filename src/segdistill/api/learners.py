@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from segdistill.api.complete import complete
-from segdistill.api.folders import ROOT, check_cohort_folder, choose_folder
+from segdistill.api.folders import check_cohort_folder, choose_folder
 from segdistill.config import RunConfig
 from segdistill.config.loading import LoadedConfig
 from segdistill.errors import RunFolderError
@@ -55,8 +55,6 @@ def run_learners(
         for name, config in learners.items():
             _record_args(folder / name, config, verb, loaded)
         remove_empty(folder)  # claimed for a run that was refused
-        if folder.parent == ROOT:
-            remove_empty(ROOT)
     for run, config in zip(runs, learners.values(), strict=True):
         complete(run, config, trust=own_words(config.tree(), config.trust), tell=tell)
     if runs != [folder]:

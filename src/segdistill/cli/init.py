@@ -34,4 +34,4 @@ def init(
     for line in proposal.found:
         print(line)
     print(f"{', '.join(map(str, proposal.files))} written")
-    print(f"next: {shlex.join(['segdistill', 'check', str(out)])}")
+    print(f"next: {shlex.join(['segdistill', 'check', str(out), 'teacher.untrained=true'])}")

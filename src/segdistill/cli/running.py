@@ -8,6 +8,7 @@ from typing import Literal
 
 from segdistill.cli.words import check_config, trust_words
 from segdistill.runs.layout import REPORT
+from segdistill.runs.lock import remove_empty
 from segdistill.runs.student import student_file
 from segdistill.trust import named
 
@@ -25,7 +26,7 @@ def run(
     """Call a verb with progress, then print results and what to type next."""
     checked = check_config(config, overrides, trust)
     from segdistill.api.distill import distill
-    from segdistill.api.folders import choose_folder
+    from segdistill.api.folders import ROOT, choose_folder
     from segdistill.api.train import train
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
@@ -42,6 +43,10 @@ def run(
             raise KeyboardInterrupt(
                 f"{str(stopped) or 'interrupted'}\nnext: {shlex.join(again)}"
             ) from None
+        finally:
+            remove_empty(folder)  # claimed for a run that was refused
+            if folder.parent == ROOT:
+                remove_empty(ROOT)
     print_runs(runs, as_json=json)
     if json:
         return
