@@ -11,26 +11,28 @@ from segdistill.errors import DataError
 
 @pytest.fixture
 def root(tmp_path: Path, write: type) -> Path:
+    # A folder of its own: a wrong root is answered with what lies beside it.
+    root = tmp_path / "cityscapes"
     image = np.zeros((4, 17, 3), np.uint8)
     ids = np.arange(34, dtype=np.uint8).reshape(2, 17).repeat(2, axis=0)
     for split, kinds in (("train", ("gtFine", "gtCoarse")), ("test", ("gtFine",))):
         for city, frame in (("aachen", "aachen_000000_000019"), ("ulm", "ulm_000001_000019")):
-            write(tmp_path / f"leftImg8bit/{split}/{city}/{frame}_leftImg8bit.png", image)
+            write(root / f"leftImg8bit/{split}/{city}/{frame}_leftImg8bit.png", image)
             for kind in kinds:
-                stem = f"{tmp_path}/{kind}/{split}/{city}/{frame}_{kind}"
+                stem = f"{root}/{kind}/{split}/{city}/{frame}_{kind}"
                 write(Path(f"{stem}_labelIds.png"), ids)
                 # Files of the official tree that are no masks of label ids.
                 write(Path(f"{stem}_color.png"), np.zeros((4, 17, 4), np.uint8))
                 write(Path(f"{stem}_instanceIds.png"), ids.astype(np.uint16) * 1000)
                 Path(f"{stem}_polygons.json").write_text("{}")
     write(
-        tmp_path / "leftImg8bit/train_extra/bayreuth/bayreuth_000000_000019_leftImg8bit.png", image
+        root / "leftImg8bit/train_extra/bayreuth/bayreuth_000000_000019_leftImg8bit.png", image
     )
     write(
-        tmp_path / "gtCoarse/train_extra/bayreuth/bayreuth_000000_000019_gtCoarse_labelIds.png",
+        root / "gtCoarse/train_extra/bayreuth/bayreuth_000000_000019_gtCoarse_labelIds.png",
         ids,
     )
-    return tmp_path
+    return root
 
 
 def test_label_ids_become_the_19_train_ids(root: Path) -> None:
