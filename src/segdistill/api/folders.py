@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill import config as configs
+from segdistill.catalogue.formats import format_of
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
@@ -141,6 +142,11 @@ def check_run(
         return run
     files = find_run(run)
     return CheckedRun(files, files.config(overrides), tuple(trust))
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether a file's name says that export wrote it, in any of its formats."""
+    return format_of(path) is not None and not path.is_dir()
 
 
 def find_run(run: str | Path) -> RunFiles:
