@@ -1,5 +1,6 @@
 """Every format: a file says what it is and, in its own runtime, gives the network's mask."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,10 @@ def test_broken_files_are_refused_in_one_line(network: nn.Module, tmp_path: Path
     file.write_bytes(file.read_bytes().replace(b'"output": "logits"', b'"output": "locust"'))
     with pytest.raises(RunFolderError, match="expected 'logits' or 'mask' at 'output'"):
         open_file(file, "onnx")
+
+
+def test_openvino_sends_nothing(written: tuple[str, Path]) -> None:
+    name, file = written
+    open_file(file, name)
+    if name.startswith("openvino"):
+        assert sys.modules["openvino_telemetry"] is None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,6 @@ from torch import nn
 from segdistill.delivery.contract import KEY, Contract
 from segdistill.delivery.onnx import write_onnx
 from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
-
-# Its usage statistics would be sent from an import; the file that it reads says not to.
-os.environ.setdefault("OPENVINO_TELEMETRY_DISABLE", "1")
 
 
 def write_openvino(
@@ -39,22 +36,18 @@ def read_converted(
     network: nn.Module, path: Path, size: tuple[int, int], contract: Contract
 ) -> Any:
     """Return a network as OpenVINO's model, by way of an ONNX file beside ``path``."""
-    import openvino
-
     # Through ONNX, whose free sizes are proven; tracing the module freezes what it reads of them.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         floating = Path(folder) / "float.onnx"
         write_onnx(network, floating, size, contract)
-        return openvino.Core().read_model(floating.read_bytes(), b"")
+        return _openvino().Core().read_model(floating.read_bytes(), b"")
 
 
 def save(model: Any, path: Path, contract: Contract) -> None:
     """Write OpenVINO's model, in the precision that it has."""
-    import openvino
-
     model.set_rt_info(contract.as_text(), KEY)
     # By default it would make float16 of the weights.
-    openvino.save_model(model, str(path), compress_to_fp16=False)
+    _openvino().save_model(model, str(path), compress_to_fp16=False)
 
 
 def open_openvino(path: Path, threads: int = 0) -> tuple[Run, str | None]:
@@ -70,14 +63,12 @@ def open_openvino(path: Path, threads: int = 0) -> tuple[Run, str | None]:
     Raises:
         RuntimeRefusalError: OpenVINO cannot read it.
     """
-    import openvino
-
     # Without the hint, processors that have bfloat16 compute in it.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
     try:
-        core = openvino.Core()
+        core = _openvino().Core()
         model = core.read_model(str(path))
         compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
@@ -93,3 +84,11 @@ def open_openvino(path: Path, threads: int = 0) -> tuple[Run, str | None]:
         return output
 
     return run, model.get_rt_info(KEY).astype(str) if model.has_rt_info(KEY) else None
+
+
+def _openvino() -> Any:
+    """Import OpenVINO, which sends usage statistics where the package that sends them is there."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
