@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from segdistill.cli import build_app
-from segdistill.config.loading import load_configs, recipe_files
+from segdistill.config.loading import load_configs, load_study, recipe_files
 
 PAGE = (Path(__file__).parents[1] / "docs" / "papers.md").read_text(encoding="utf-8")
 NUMBERED = {  # tables, figures
@@ -20,6 +20,7 @@ NUMBERED = {  # tables, figures
 }
 COMMANDS = sorted(set(re.findall(r"`(segdistill [^`]+)`", PAGE.replace("\n", " "))))
 TRAINING = [command for command in COMMANDS if re.match(r"segdistill (distill|train) \S", command)]
+STUDIES = [command for command in COMMANDS if command.startswith("segdistill study ")]
 
 
 def sections() -> dict[str, str]:
@@ -37,17 +38,27 @@ def test_every_numbered_table_and_figure_has_a_row(paper: str) -> None:
     assert sorted(seen["Fig."]) == list(range(1, figures + 1))
 
 
-def test_every_row_says_how_or_what_is_missing() -> None:
+def test_every_row_says_how_or_why_not() -> None:
     rows = re.findall(r"^\| (?:Table|Fig\.).*$", PAGE, re.M)
     for row in rows:
         how = row.split(" | ")[2]
-        assert re.search(r"`segdistill |Not yet: |no experiment|result\.json|scores of", how), row
+        assert re.search(r"`segdistill |`python examples/|no experiment|result\.json|scores of", how), row
 
 
 @pytest.mark.parametrize("command", TRAINING)
 def test_a_command_is_a_config_that_is_checked(command: str) -> None:
     _, _, recipe, *words = shlex.split(command)
     assert load_configs(recipe, words)
+
+
+@pytest.mark.parametrize("command", STUDIES)
+def test_a_study_is_checked(command: str) -> None:
+    assert load_study(shlex.split(command)[2]).methods
+
+
+def test_every_study_of_a_paper_is_on_the_page() -> None:
+    named = {shlex.split(command)[2] for command in STUDIES}
+    assert named == {name for name in recipe_files() if name.startswith("studies/niemann")}
 
 
 def test_every_recipe_of_a_paper_is_on_the_page_or_named_as_belonging_to_none() -> None:
@@ -59,7 +70,7 @@ def test_every_recipe_of_a_paper_is_on_the_page_or_named_as_belonging_to_none() 
     assert recipes - named == others
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(TRAINING)))
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - set(TRAINING) - set(STUDIES)))
 def test_other_commands_exist_with_their_options(command: str) -> None:
     words = shlex.split(command)[1:]
     names = words[:2] if words[0] == "bench" else words[:1]
