@@ -3,9 +3,10 @@
     python benchmarks/bench_recipes.py --root path/to/camvid --teacher teacher.safetensors
 
 Recipes that the result file already has with the terms of today are not repeated, so it can be
-stopped and gone on with; ``--last-first`` lets a second process work from the other end. Each recipe runs in a fresh process
-with its own terms, and with the small networks, crops and schedule of ``camvid/students``. 300
-steps are too few to compare methods: it shows that each trains, and what a step of it costs.
+stopped and gone on with; ``--last-first`` lets a second process work from the other end. Each
+recipe runs in a fresh process with its own terms, and with the small networks, crops and schedule
+of ``camvid/students``. 300 steps are too few to compare methods: it shows that each trains, and
+what a step of it costs.
 """
 
 from __future__ import annotations
