@@ -99,8 +99,8 @@ def _panels(point: Mapping[str, Any], folder: Path) -> Any:
 
 def _mark(axes: Axes, point: Mapping[str, Any]) -> None:
     rows, columns = point["grid"]
-    height, width = axes.get_images()[0].get_array().shape[:2]
-    x = (point["column"] + 0.5) / columns * width - 0.5
-    y = (point["row"] + 0.5) / rows * height - 0.5
+    (left, right), (low, top) = axes.get_xlim(), axes.get_ylim()
+    x = left + (point["column"] + 0.5) / columns * (right - left)
+    y = top + (point["row"] + 0.5) / rows * (low - top)
     axes.plot([x], [y], "+", color=BLACK, markersize=11, markeredgewidth=4)
     axes.plot([x], [y], "+", color=WHITE, markersize=10, markeredgewidth=2)

@@ -13,9 +13,7 @@ from matplotlib.colors import Normalize
 
 from segdistill.drawing.svg import FULL_WIDTH, canvas
 
-COLUMNS = 3
-"""Pictures in a row."""
-
+_COLUMNS = 3
 _MOST_PICTURE_SIDE = 320
 _MAP = "viridis"
 _OPACITY = 0.72  # of the map over the picture
@@ -47,10 +45,10 @@ def draw_panels(
         low: number of the scale's lower end, whose upper end is 1.
     """
     small = shrunk(photo)
-    rows = -(-len(panels) // COLUMNS)
-    height = FULL_WIDTH / COLUMNS * small.shape[0] / small.shape[1]
+    rows = -(-len(panels) // _COLUMNS)
+    height = FULL_WIDTH / _COLUMNS * small.shape[0] / small.shape[1]
     figure = canvas(rows * (height + 0.25) + 0.55)
-    grid = figure.subplots(rows, COLUMNS, squeeze=False).flatten()
+    grid = figure.subplots(rows, _COLUMNS, squeeze=False).flatten()
     for axes, panel in zip(grid, panels, strict=False):
         short = panel.title
         short = short if len(short) <= _MOST_LETTERS else f"{short[: _MOST_LETTERS - 1]}…"
