@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from segdistill.cli import build_app
 from segdistill.config.loading import load_configs, load_study, recipe_files
+from segdistill.files import read_json
 
 PAGE = (Path(__file__).parents[1] / "docs" / "papers.md").read_text(encoding="utf-8")
 NUMBERED = {  # tables, figures
@@ -25,7 +26,7 @@ STUDIES = [command for command in COMMANDS if command.startswith("segdistill stu
 
 def sections() -> dict[str, str]:
     parts = re.split(r"^## ", PAGE, flags=re.MULTILINE)[1:]
-    return {next(name for name in NUMBERED if part.startswith(name)): part for part in parts}
+    return {name: part for part in parts for name in NUMBERED if part.startswith(name)}
 
 
 @pytest.mark.parametrize("paper", NUMBERED)
@@ -42,7 +43,9 @@ def test_every_row_says_how_or_why_not() -> None:
     rows = re.findall(r"^\| (?:Table|Fig\.).*$", PAGE, re.M)
     for row in rows:
         how = row.split(" | ")[2]
-        assert re.search(r"`segdistill |`python examples/|no experiment|scores of|runs of", how), row
+        assert re.search(r"`segdistill |`python examples/|no experiment|scores of|runs of", how), (
+            row
+        )
 
 
 @pytest.mark.parametrize("command", TRAINING)
@@ -78,3 +81,19 @@ def test_other_commands_exist_with_their_options(command: str) -> None:
     assert shown.exit_code == 0
     for option in (word for word in words if word.startswith("--")):
         assert option in shown.output
+
+
+def test_what_was_off_is_what_was_measured() -> None:
+    measured = read_json(Path(__file__).parents[1] / "benchmarks" / "results" / "papers.json")
+    critic, parts = measured["critic"], measured["parts_of_a_batch"]
+    figures = [f"{critic['before']:.2g}", f"{critic['after']:.2g}", f"{critic['ratio']:.1f} times"]
+    figures += [f"{parts['cross_entropy'][key]:.4f}" for key in ("whole", "before", "after")]
+    figures += [f"{parts['batch_relations'][key]:.3f}" for key in ("whole", "before")]
+    padding = measured["padding"]["counted_over_masked"]
+    figures += [f"`{loss}` {value:.3f}" for loss, value in padding.items()]
+    figures += [f"{measured['half_precision'][when]:.1e}" for when in ("before", "after")]
+    for teacher in measured["teachers"].values():
+        ours = (teacher[when] for when in ("before", "after"))
+        figures += [f"{one['params_m']:.2f} M and {one['g']:.1f} G" for one in ours]
+    page = PAGE.split("## What was off")[1]
+    assert [figure for figure in figures if figure not in page] == []

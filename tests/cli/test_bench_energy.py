@@ -57,4 +57,4 @@ def test_without_a_counter_the_cells_are_empty_and_it_says_so(
 def test_a_folder_without_a_run_is_refused(cli: Cli) -> None:
     done = cli("bench", "energy", "nowhere")
     assert (done.code, done.out) == (2, "")
-    assert "expected a finished run" in done.err
+    assert "expected the folder of a finished run, got none" in done.err
