@@ -46,7 +46,7 @@ def measure(looked: Looked) -> dict[str, Any] | None:
     pictures = picture_folder(opened.folder, "activation", opened.compared.pair)
     pictures.mkdir(parents=True, exist_ok=True)
     places = _spread(len(opened.samples), opened.settings.heatmaps)
-    images = []
+    images: list[dict[str, Any]] = []
     for number, place in enumerate(places):
         sample = opened.samples[place]
         photo = pictures / f"{number}_input.jpg"

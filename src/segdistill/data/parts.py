@@ -131,11 +131,11 @@ def whole_splits(dataset: SegDataset) -> list[SegDataset]:
 
 def _source(dataset: SegDataset, index: int) -> tuple[SegDataset, int]:
     """Return the split that an image is of, and its place there."""
-    while isinstance(dataset, Subset | Joined):
-        if isinstance(dataset, Subset):
-            dataset, index = dataset.dataset, dataset.indices[index]
-        else:
-            _, dataset, index = dataset.locate(index)
+    if isinstance(dataset, Subset):
+        return _source(dataset.dataset, dataset.indices[index])
+    if isinstance(dataset, Joined):
+        _, dataset, index = dataset.locate(index)
+        return _source(dataset, index)
     return dataset, index
 
 
