@@ -26,15 +26,7 @@ def show(material: Material) -> Mapping[str, Any]:
 
 
 def _table(panel: str, groups: Sequence[Group], material: Material) -> dict[str, Any]:
-    ranked = len([group for group in groups if not group.teacher]) > 1
-    methods = [
-        {
-            "group": group,
-            "color": material.colors[group.label],
-            "rank": group.summary.rank if ranked and not group.teacher else None,
-        }
-        for group in groups
-    ]
+    methods = [{"group": group, "color": material.colors[group.label]} for group in groups]
     runs = [row for group in groups for row in _run_rows(group, material)]
     return {"panel": panel, "methods": methods, "runs": runs}
 
