@@ -90,9 +90,8 @@ def _sure(leader: Group, proven: bool) -> str:
     ends = f"{points(interval.low)} to {points(interval.high)} points"
     if proven:
         return (
-            f"How sure: its gain over {leader.baseline} is {ends}, with "
-            f"{100 * interval.confidence:g} % confidence for all methods together "
-            f"({comparison.seeds} seeds)."
+            f"How sure: its gain over {leader.baseline} is {points(interval.estimate)}, and with "
+            f"{100 * interval.confidence:g} % confidence {ends} ({comparison.seeds} seeds)."
         )
     return (
         f"How sure: the highest mean of the others, that of {leader.label}, differs from "

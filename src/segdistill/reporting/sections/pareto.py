@@ -73,6 +73,9 @@ def pareto_plots(material: Material) -> list[Figure]:
 
 def _cost(group: Group, material: Material, key: str) -> float | None:
     """Return a cost, the mean over all runs of the same network, however it was trained."""
+    if key == "latency_ms":
+        timing = material.timings.of.get(group.label)
+        return None if timing is None else timing.ms
 
     def network(one: Group) -> tuple[object, ...]:
         first = one.runs[0]

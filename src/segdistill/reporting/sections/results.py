@@ -22,6 +22,7 @@ def show(material: Material) -> Mapping[str, Any]:
         "absent": sorted(absent),
         "cost_size": material.cost_size,
         "other_size": _other_size(material),
+        "timings": material.timings,
     }
 
 
@@ -47,7 +48,7 @@ def _run_rows(group: Group, material: Material) -> list[dict[str, Any]]:
                 "accuracy": result.pixel_accuracy,
                 "params_m": material.student_cost(run, "params_m"),
                 "gflops": material.student_cost(run, "gflops"),
-                "latency_ms": material.student_cost(run, "latency_ms"),
+                "latency": material.timings.of.get(group.label),
                 "seconds": result.seconds if group in material.trained else None,
             }
         )
