@@ -58,9 +58,7 @@ def test_other_networks_have_other_times(tmp_path: Path) -> None:
     wide = {"student": {"width": 128}}
     runs = [
         make_run(tmp_path / "p", name="plain", changed={"cost": cost(21.0, "noon")}),
-        make_run(
-            tmp_path / "w", name="wide", changed={"cost": cost(40.0, "noon")}, settings=wide
-        ),
+        make_run(tmp_path / "w", name="wide", changed={"cost": cost(40.0, "noon")}, settings=wide),
     ]
     found = timings(group(read_runs(runs)))
     assert [found.of[name].ms for name in ("plain", "wide")] == [21.0, 40.0]

@@ -27,7 +27,10 @@ def untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn
     """
     first = next(iter(loaded.values()))
     classes = _count_classes(first.data, first.evaluation.split)
-    return {name: build_untrained(section, classes, **change) for name, section in sections_of(loaded).items()}
+    return {
+        name: build_untrained(section, classes, **change)
+        for name, section in sections_of(loaded).items()
+    }
 
 
 def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:

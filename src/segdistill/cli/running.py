@@ -62,6 +62,4 @@ def run(
         )
     else:
         best = max(runs, key=lambda one: read_result(one).miou)
-        print(
-            f"next: segdistill evaluate {best}{trusting}, or segdistill export {best}{trusting}"
-        )
+        print(f"next: segdistill evaluate {best}{trusting}, or segdistill export {best}{trusting}")
