@@ -68,9 +68,7 @@ def test_latency_of_a_configs_networks_in_words(cli: Cli) -> None:
     out = cli("bench", "latency", "tiny.yaml", *words).out
     assert "one image of 32x48, median of 2 passes" in out
     rows = [line for line in out.splitlines()[4:] if not line.startswith("the machine was busy")]
-    assert [line.split(",")[0] for line in rows] == ["teacher"] * 3 + [
-        "student"
-    ] * 3
+    assert [line.split(",")[0] for line in rows] == ["teacher"] * 3 + ["student"] * 3
 
 
 def test_where_torch_compile_does_not_work_it_says_so(
