@@ -46,14 +46,18 @@ def complete(
         trust: targets that the person who made the runs named.
         tell: called when something was written.
     """
-    uncounted = [run for run in runs if read_result(run).cost is None]
-    checked = {run: _check(run, configs or {}, trust) for run in uncounted}
-    for alike in _timed_together(checked):
-        for run, cost in _costs({run: checked[run] for run in alike}, tell).items():
-            write_cost(run, cost)
+    counted: set[Path] = set()
+    if any(read_result(run).cost is None for run in runs):
+        checked = {run: _check(run, configs or {}, trust) for run in runs}
+        for alike in _timed_together(checked):
+            if any(read_result(run).cost is None for run in alike):
+                # Those that were timed before are timed again, or they could not be compared.
+                counted |= set(alike)
+                for run, cost in _costs({run: checked[run] for run in alike}, tell).items():
+                    write_cost(run, cost)
     for run in runs:
         drawn = (run / CONFUSION_PICTURE).exists() and (run / METRICS_PICTURE).exists()
-        if run not in uncounted and drawn and (run / REPORT).exists():
+        if run not in counted and drawn and (run / REPORT).exists():
             continue
         if not drawn:
             write_run_pictures(run)
