@@ -105,7 +105,7 @@ def _restore(opened: Opened, name: str, config: RunConfig, state: Mapping[str, A
     from segdistill.training.objective import build_objective
 
     student, teacher = opened.students[name], opened.networks[TEACHER]
-    taps = [term.tap for term in config.distill]
+    taps = [tap for term in config.distill for tap in term.taps]
     crop = config.data.crop
     objective = build_objective(
         config.distill,

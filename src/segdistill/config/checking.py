@@ -94,6 +94,11 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
 
 
 def _check_term(term: LossConfig, where: str) -> None:
+    if term.beside and not LOSSES[term.loss].beside:
+        raise ConfigError(
+            f"{where}.beside: expected a loss that reads further maps, got {term.loss}; "
+            "leave it out"
+        )
     if term.standardize and LOSSES[term.loss].tap != "logits":
         raise ConfigError(
             f"{where}.standardize: expected it beside a loss of logits, got {term.loss}, which "

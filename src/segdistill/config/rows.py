@@ -58,7 +58,7 @@ def row_model(section: type[NamedSection], row: str) -> type[NamedSection]:
     found = TABLES[section.selector][row]
     fields: dict[str, Any] = {}
     if isinstance(found, Loss) and issubclass(section, LossConfig):
-        for key in ("tap", "weight", "align", "project"):  # the paper's, unless given
+        for key in ("tap", "weight", "align", "project", "beside"):  # the paper's, unless given
             field = copy(section.model_fields[key])
             field.default = getattr(found, key)
             fields[key] = (field.annotation, field)

@@ -1,0 +1,1 @@
+"""For tests of losses: those of segdistill, and anybody's own."""
