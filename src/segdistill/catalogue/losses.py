@@ -864,3 +864,26 @@ LOSSES: dict[str, Loss] = {
         },
     ),
 }
+
+OWN = "import:"
+"""What the name of anybody's own loss begins with."""
+
+_OF_ANYBODY = Loss(
+    target="own:OwnLoss",
+    about="A loss of your own: import:package.module:loss, its settings beside tap and weight.",
+    source="",
+    tap="logits",
+    weight=1.0,
+    widths="any",
+    uses_batch=True,
+    uses_labels=True,
+    whole_batch=True,
+    beside=("backbone",),
+)
+# Nothing is known of it before it is imported: what it may ask for is provided, and what it may not
+# bear is refused, a batch in parts and images without labels.
+
+
+def row_of(name: str) -> Loss:
+    """Return the row of a loss by its name in a config, that of anybody's own where it is one."""
+    return _OF_ANYBODY if name.startswith(OWN) else LOSSES[name]

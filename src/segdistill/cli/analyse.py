@@ -22,6 +22,14 @@ def analyse(
     out: Annotated[
         Path | None, typer.Option("--out", help="Files go to OUT/analyses; the folder itself.")
     ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--own",
+            help="An analysis of yours, import:package.module:function; may be repeated.",
+            metavar="TARGET",
+        ),
+    ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -46,7 +54,7 @@ def analyse(
     from segdistill.cli.progress import display
 
     with display() as tell:
-        written = verb(source, out, overrides=words, trust=trust or (), tell=tell)
+        written = verb(source, out, overrides=words, trust=trust or (), own=own or (), tell=tell)
     if json:
         print(dumps([str(file) for file in written]))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
-from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.losses import OWN, row_of
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.checks import nearest
 from segdistill.config.mistakes import expected, shown, validate
@@ -93,13 +93,19 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     return section
 
 
+def _of_whole(loss: str) -> str:
+    if loss.startswith(OWN):
+        return "may compare all images of the batch at once"
+    return "compares all images of the batch at once"
+
+
 def _check_term(term: LossConfig, where: str) -> None:
-    if term.beside and not LOSSES[term.loss].beside:
+    if term.beside and not row_of(term.loss).beside:
         raise ConfigError(
             f"{where}.beside: expected a loss that reads further maps, got {term.loss}; "
             "leave it out"
         )
-    if term.standardize and LOSSES[term.loss].tap != "logits":
+    if term.standardize and row_of(term.loss).tap != "logits":
         raise ConfigError(
             f"{where}.standardize: expected it beside a loss of logits, got {term.loss}, which "
             "compares features; leave it out"
@@ -140,10 +146,10 @@ def _check_whole(config: RunConfig) -> None:
             f"{parts} parts on {config.training.devices} devices"
         )
     for place, term in enumerate(config.distill):
-        if parts > 1 and LOSSES[term.loss].whole_batch:
+        if parts > 1 and row_of(term.loss).whole_batch:
             raise ConfigError(
                 f"distill.{place}.loss: expected a loss that a batch in parts has, got "
-                f"{term.loss}, which compares all images of the batch at once; "
+                f"{term.loss}, which {_of_whole(term.loss)}; "
                 "set training.accumulate=1, or use more devices"
             )
     _check_training(config.training)

@@ -250,6 +250,15 @@ class LossConfig(NamedSection):
         return (self.tap, *self.beside)
 
 
+class OwnLossConfig(LossConfig):
+    """A loss of one's own, whose settings are the keys beside those of every term."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def settings(self) -> Tree:
+        return dict(self.model_extra or {})
+
+
 class TaskConfig(Section):
     """The loss of the task: of the student's logits against the labels."""
 

@@ -44,6 +44,7 @@ from segdistill.losses.local_similarity import LocalSimilarity, local_similarity
 from segdistill.losses.magnitude import Magnitude, magnitude
 from segdistill.losses.mask_tokens import MaskTokens, masked_mse
 from segdistill.losses.masked_generation import MaskedGeneration
+from segdistill.losses.maths.gather import gather_images, share_of_count
 from segdistill.losses.maths.positions import resize_labels, resize_valid
 from segdistill.losses.memory_relations import MemoryRelations, memory_relations
 from segdistill.losses.modules.autoencoder import Autoencoder, autoencoder_loss
@@ -123,6 +124,7 @@ __all__ = [
     "edge_masks",
     "feature_mse",
     "feature_mse_terms",
+    "gather_images",
     "generator_loss",
     "grouped_decoupled_kl",
     "hinge_critic_loss",
@@ -141,6 +143,7 @@ __all__ = [
     "resize_labels",
     "resize_like",
     "resize_valid",
+    "share_of_count",
     "spatial_category_similarity",
     "standardize_logits",
     "statistical_texture",

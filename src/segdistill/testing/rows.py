@@ -35,8 +35,18 @@ def small_settings(name: str, channels: int) -> dict[str, Any]:
     return small
 
 
-def build(name: str, *, channels: int, classes: int, seed: int = 0) -> nn.Module:
-    """Return a small loss of the table for maps of equal width; its layers draw from torch."""
+def build(
+    name: str, *, channels: int, classes: int, seed: int = 0, small: bool = True
+) -> nn.Module:
+    """Return a loss of the table for maps of equal width; its layers draw from torch.
+
+    Args:
+        name: in the table.
+        channels: of both maps.
+        classes: number of classes.
+        seed: of its draws.
+        small: with settings for tests, else with the table's.
+    """
     row = LOSSES[name]
     given = {
         "student_channels": channels,
@@ -48,7 +58,7 @@ def build(name: str, *, channels: int, classes: int, seed: int = 0) -> nn.Module
         given["classifier"] = nn.Conv2d(channels, classes, kernel_size=1)  # type: ignore[assignment]
     chosen = {key: given[key] for key in row.given}
     module: nn.Module = tables.load("segdistill.losses", row.target)(
-        **chosen, **small_settings(name, channels)
+        **chosen, **(small_settings(name, channels) if small else {})
     )
     return module
 

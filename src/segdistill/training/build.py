@@ -243,12 +243,12 @@ def _build_learner(
         seed=seed,
         task=config.training.task,
         class_weights=_class_weights(config, train),
-        classifier=_classifier(student),
+        classifier=classifier_of(student),
     )
     return Learner(name, student, objective, config.training)
 
 
-def _classifier(student: nn.Module) -> nn.Module:
+def classifier_of(student: nn.Module) -> nn.Module:
     """Return the layer that makes a network's logits: the last of the module behind the tap."""
     (module,) = (
         resolve(student, ["logits"]).values() if "logits" in tap_paths(student) else [student]

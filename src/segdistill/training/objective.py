@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.catalogue import tables
-from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.losses import OWN, row_of
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.config import LossConfig, TaskConfig
 from segdistill.losses import Projector, resize_like, standardize_logits
+from segdistill.losses.own import OwnLoss
+from segdistill.own_code import import_own
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
@@ -197,7 +199,7 @@ class Term(nn.Module):
         classifier: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        row = LOSSES[config.loss]
+        row = row_of(config.loss)
         student, teacher = channels
         self.tap = config.tap
         self.beside = config.beside
@@ -223,9 +225,16 @@ class Term(nn.Module):
             "seed": seed,
             "classifier": classifier,
         }
-        self.loss = tables.load("segdistill.losses", row.target)(
-            **{name: given[name] for name in row.given}, **config.settings()
-        )
+        if config.loss.startswith(OWN):
+            target = import_own(config.loss, "loss")
+            own = OwnLoss(target, config.settings(), given, who=f"loss {config.loss}")
+            # What it did not ask for, it need not get.
+            self.uses_labels = bool({"labels", "batch"} & set(own.asks))
+            self.loss: Any = own
+        else:
+            self.loss = tables.load("segdistill.losses", row.target)(
+                **{name: given[name] for name in row.given}, **config.settings()
+            )
         self._compared: tuple[Tensor, Tensor, Batch] | None = None
 
     def forward(
@@ -394,9 +403,9 @@ def build_objective(
     """
     terms = {}
     for place, config in enumerate(configs):
-        name = config.loss
+        name = config.loss.rpartition(":")[2]  # of own code, the function's
         if name in terms:  # the same loss at another tap
-            name = f"{config.loss}_{place}"
+            name = f"{name}_{place}"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "objective", place))
             channels = student_channels[config.tap], teacher_channels[config.tap]
