@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Literal
 
 from segdistill.catalogue.settings import Setting
@@ -47,7 +49,8 @@ class Loss:
         prepares_with_labels: that stage reads labels.
         adversarial: the module has an ``adversary``, whose critic has its own optimiser.
         year: of the paper, or of the code where there is no paper.
-        licence: of the authors' code, empty where there is none; none of it is copied here.
+        licence: of the authors' code; ``none`` where it is public without one, empty where no code
+            of theirs is known.
         gradients: ``"higher"`` where the loss can be differentiated twice.
         bibtex: entry of its paper, where ``reporting/references.bib`` has none for it.
     """
@@ -159,6 +162,7 @@ LOSSES: dict[str, Loss] = {
         about="Match where each channel looks, as a distribution over positions (CWD).",
         source="Shu et al., ICCV 2021, arXiv:2011.13256",
         year=2021,
+        licence="no LICENSE file found in it",
         tap="logits",
         weight=3.0,
         mean_over="images",
@@ -362,6 +366,7 @@ LOSSES: dict[str, Loss] = {
         about="Generate the teacher's feature map from the student's with holes (MGD).",
         source="Yang et al., ECCV 2022, arXiv:2205.01529",
         year=2022,
+        licence="no LICENSE file found in it",
         tap="head",
         weight=41.9,
         given=("student_channels", "teacher_channels", "seed"),
@@ -452,6 +457,7 @@ LOSSES: dict[str, Loss] = {
         about="Match how far each pixel strays from the mean of its class (IFVD).",
         source="Wang et al., ECCV 2020",
         year=2020,
+        licence="no LICENSE file found in it",
         tap="head",
         weight=50.0,
         mean_over="labelled",
@@ -887,3 +893,44 @@ _OF_ANYBODY = Loss(
 def row_of(name: str) -> Loss:
     """Return the row of a loss by its name in a config, that of anybody's own where it is one."""
     return _OF_ANYBODY if name.startswith(OWN) else LOSSES[name]
+
+
+def needs(row: Loss) -> list[str]:
+    """Return what a loss needs beside two maps, in words."""
+    listed = [
+        (row.uses_labels or row.prepares_with_labels, "labels"),
+        (row.uses_batch and not row.uses_labels, "images"),
+        (row.whole_batch, "the whole batch"),
+        (bool(row.beside), f"maps at {', '.join(row.beside)}"),
+        ("classifier" in row.given, "a linear classifier"),
+        (row.prepares, "a stage before training"),
+        (row.adversarial, "a critic"),
+    ]
+    return [words for true, words in listed if true]
+
+
+def costs() -> dict[str, dict[str, float]]:
+    """Return milliseconds (``ms``) and memory (``mib``) by loss, from ``bench_loss_costs.py``.
+
+    Forward and backward on one thread, at maps of 2 images of 64×128 positions: logits of 19
+    classes, or features of 512 channels.
+    """
+    file = files("segdistill") / "catalogue" / "loss_costs.json"
+    found: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def cost_in_words(name: str) -> str:
+    """Return what a loss costs at the standard map, empty where that was not measured."""
+    cost = costs().get(name)
+    if cost is None:
+        return ""
+    width = "19 classes" if LOSSES[name].tap == "logits" else "512 channels"
+    return f"{cost['ms']:.0f} ms and {cost['mib']:.0f} MiB at 2 images of {width} x 64 x 128"
+
+
+def licence_in_words(row: Loss) -> str:
+    """Return the licence of the authors' code; nothing of it is copied here."""
+    return {"": "no code of the authors is known", "none": "public without a licence"}.get(
+        row.licence, row.licence
+    )
