@@ -778,7 +778,7 @@ LOSSES: dict[str, Loss] = {
             "queue": Setting(
                 int,
                 10000,
-                "channels remembered",
+                "how many channels are remembered",
                 at_least=1,
                 unit="channels",
                 source="winycg/CIRKD",

@@ -32,6 +32,9 @@ NAMED_SECTIONS: dict[str, type[NamedSection]] = {
 
 Named = TypeVar("Named", bound=NamedSection)
 
+_MOST_NAMES = 30
+"""More names than these are not listed in a message."""
+
 
 def check(tree: Tree) -> RunConfig:
     """Check a tree and return the config it stands for.
@@ -70,13 +73,15 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     table = TABLES[base.selector]
     name = tree.get(base.selector)
     path = f"{where}.{base.selector}"
+    listed = f"segdistill list {base.selector}s"
+    if base.selector == "loss":
+        listed = "segdistill list losses"
     if name is None:
-        listed = f"segdistill list {base.selector}s"
-        if base.selector == "loss":
-            listed = "segdistill list losses"
         raise ConfigError(f"{path}: expected the name of a {base.selector}, got none; see {listed}")
     if not isinstance(name, str) or row_name(name) not in table:
         answer = nearest(row_name(str(name)), table)
+        if not answer.startswith("did") and len(table) > _MOST_NAMES:
+            answer = f"see {listed}"
         raise ConfigError(f"{path}: there is no {base.selector} {shown(name)}; {answer}")
     if isinstance(tree.get("unlabelled"), dict) and issubclass(base, DataConfig):
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")
