@@ -239,7 +239,7 @@ def literal_boundary(x: Inputs, window: int = 7, temperature: float = 4.0) -> Te
     dilated = F.max_pool2d(masks, window, 1, window // 2)
     edges = dilated + F.max_pool2d(-masks, window, 1, window // 2)
     log_s, log_t = ((z * edges / temperature).log_softmax(1) for z in (x.student, x.teacher))
-    divergence = edges * log_t.exp() * (log_t - log_s)
+    divergence = edges * (log_t.exp() * (log_t - log_s)).sum(1, keepdim=True)
     edge = (divergence.sum((0, 2, 3)) / edges.sum((0, 2, 3)).clamp_min(1)).sum()
     body = Inputs(x.student * (1 - edges), x.teacher * (1 - edges), x.labels, x.contrast, x.images)
     return 100 * edge * temperature**2 + 20 * literal_channelwise(body, temperature)

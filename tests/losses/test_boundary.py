@@ -62,9 +62,9 @@ def test_the_edge_equals_the_equation() -> None:
                     scores = [float(z[n, k, i, j] * masks[n, k, i, j]) / 2 for k in range(3)]
                     norm = math.log(sum(map(math.exp, scores)))
                     logs.append([score - norm for score in scores])
+                kl = sum(math.exp(q) * (q - p) for p, q in zip(*logs, strict=True))
                 for k in range(3):
-                    share = float(masks[n, k, i, j]) * math.exp(logs[1][k])
-                    total[k] += share * (logs[1][k] - logs[0][k])
+                    total[k] += float(masks[n, k, i, j]) * kl
     counts = masks.sum(dim=(0, 2, 3)).tolist()
     expected = 4 * sum(value / max(count, 1) for value, count in zip(total, counts, strict=True))
     loss = boundary_edge(student, teacher, masks, temperature=2.0)

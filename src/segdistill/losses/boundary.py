@@ -75,11 +75,10 @@ def boundary_edge(
     all images,
 
     .. math::
-        L = T^2 \sum_k \frac{1}{\sum_p M_{kp}} \sum_p M_{kp}\, q(y)_{pk}
-            \log \frac{q(y)_{pk}}{q(x)_{pk}}.
+        L = T^2 \sum_k \frac{1}{\sum_p M_{kp}} \sum_p M_{kp}\,
+            \mathrm{KL}(q(y)_p \,\|\, q(x)_p).
 
-    A class without an edge adds nothing. A term of a single class may be below 0, as those of any
-    divergence, so the loss may be as well. It is 0 for equal maps. No gradient reaches the
+    A class without an edge adds nothing. It is 0 for equal maps. No gradient reaches the
     teacher. Half-precision maps are compared in float32. It needs two maps of memory beyond its
     inputs. It is not twice differentiable.
 
@@ -95,7 +94,7 @@ def boundary_edge(
         student, teacher, edges ``(N, K, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss in nats times :math:`T^2`.
+        The loss in nats times :math:`T^2`, at least 0 up to rounding.
 
     Raises:
         ValueError: the tensors differ in shape or are not ``(N, K, H, W)``, ``valid`` has another
@@ -116,7 +115,7 @@ def boundary_edge(
     def divergence(student: Tensor, teacher: Tensor, edges: Tensor, shares: Tensor) -> Tensor:
         log_s = F.log_softmax(student * edges / temperature, dim=1)
         log_t = F.log_softmax(teacher * edges / temperature, dim=1)
-        return (shares * log_t.exp() * (log_t - log_s)).sum()
+        return ((log_t.exp() * (log_t - log_s)).sum(dim=1) * shares.sum(dim=1)).sum()
 
     return sum_over_blocks(divergence, student, teacher, edges, shares, dim=2) * temperature**2
 
