@@ -1,15 +1,18 @@
 """ONNX files: the same logits at sizes that were not traced, onnxruntime as the oracle."""
 
+import json
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
-from segdistill.delivery.onnx import export_onnx
+from segdistill.delivery.onnx import export_onnx, read_onnx_classes
 from segdistill.delivery.parity import compare_onnx, other_sizes
+from segdistill.errors import DataError
 from segdistill.models import Adaptation, Adapter, build_network
-from segdistill.types import SegOutput
+from segdistill.types import Classes, SegOutput
 
 SIZE = (64, 96)
 
@@ -42,6 +45,25 @@ def test_the_last_of_the_other_sizes_fits_no_stride() -> None:
     sizes = other_sizes((64, 96))
     assert len({*sizes, (64, 96)}) == 4
     assert all(side % 8 for side in sizes[-1])
+
+
+def test_names_and_colours_of_the_classes_are_in_the_file(tmp_path: Path) -> None:
+    classes = Classes(
+        ("sky", "Straße", "a, b", "car"), ((1, 2, 3), (4, 5, 6), (7, 8, 9), (0, 0, 0))
+    )
+    export_onnx(Frozen(), tmp_path / "a.onnx", SIZE, classes=classes)
+    assert read_onnx_classes(tmp_path / "a.onnx") == classes
+    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
+    about = session.get_modelmeta().custom_metadata_map
+    assert json.loads(about["class_names"]) == list(classes.names)
+
+
+def test_a_file_without_classes_is_refused(tmp_path: Path) -> None:
+    export_onnx(Frozen(), tmp_path / "a.onnx", SIZE)
+    (tmp_path / "b.onnx").write_text("x")
+    for file in ("a.onnx", "b.onnx", "c.onnx"):
+        with pytest.raises(DataError, match=f"{file}: expected an ONNX file with class_names"):
+            read_onnx_classes(tmp_path / file)
 
 
 class Frozen(nn.Module):

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
-from segdistill.api.folders import find_run
-from segdistill.api.load import load_student
+from segdistill.api.folders import CheckedRun, find_run
+from segdistill.api.load import load
+from segdistill.catalogue import tables
 from segdistill.catalogue.formats import FORMATS
-from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
 from segdistill.delivery.parity import Parity, other_sizes
 from segdistill.errors import ConfigError, SegdistillError
@@ -33,23 +34,27 @@ class Exported:
 
 
 def export(
-    run: str | Path,
+    run: str | Path | CheckedRun,
     out: str | Path | None = None,
     *,
     format: str = "onnx",
     size: tuple[int, int] | None = None,
     static: bool = False,
+    overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
 ) -> Exported:
     """Write the student of a run for other programs, after comparing the file with the network.
 
     Args:
-        run: a run folder, or a safetensors file that a run wrote.
+        run: a run folder, a safetensors file that a run wrote, or what ``folders.check_run``
+            returned.
         out: the file; ``student`` with the format's suffix in the run folder by default.
         format: a name of ``segdistill.catalogue.formats.FORMATS``.
         size: height and width that it is traced with; it runs at others too. By default
             the size that the run's cost was counted at, or 256x256.
         static: write it for one image of that size only.
+        overrides: ``a.b=value`` words on the run's config; with ``data.root=…`` and
+            ``student.class_map=[car, null, sky]`` the file has the classes of other data.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
 
@@ -76,19 +81,22 @@ def export(
             f"export: expected the packages {', '.join(row.packages)} for {format}, got no "
             f"{', '.join(missing)}; pip install 'segdistill[{row.extra}]'"
         )
-    files = find_run(run)
+    files = run.files if isinstance(run, CheckedRun) else find_run(run)
     target = files.folder / f"{EXPORT}{row.suffix}" if out is None else Path(out)
     claim("export", [target])
-    network = load_student(run, trust=trust).network
+    student = load(run, overrides=overrides, trust=trust)
+    network = student.network
     traced = size or _cost_size(files.folder)
     target.parent.mkdir(parents=True, exist_ok=True)
     unproven = target.with_name(f".{target.name}.unproven{row.suffix}")
     try:
-        settings = {"static": True} if static else {}
-        load(_PACKAGE, row.target)(network, unproven, traced, **settings)
+        settings: dict[str, Any] = {"static": True} if static else {}
+        if "classes" in row.given:
+            settings["classes"] = student.classes
+        tables.load(_PACKAGE, row.target)(network, unproven, traced, **settings)
         sizes = (traced,) if static else (traced, *other_sizes(traced))
         answer = "" if static else _OR_STATIC
-        parity = tuple(load(_PACKAGE, row.compare)(network, unproven, sizes))
+        parity = tuple(tables.load(_PACKAGE, row.compare)(network, unproven, sizes))
         for at_size in parity:
             if at_size.failure:
                 raise SegdistillError(

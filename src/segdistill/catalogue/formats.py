@@ -12,7 +12,8 @@ from segdistill.catalogue.tables import Entry
 class Format(Entry):
     """One row of ``FORMATS``.
 
-    ``target`` writes a network: ``target(network, file, size)``.
+    ``target`` writes a network: ``target(network, file, size)``, and ``classes=`` where these
+    are among what it is ``given``.
 
     Attributes:
         compare: ``"module:function"`` in ``segdistill.delivery`` that runs the file beside the
@@ -39,7 +40,7 @@ FORMATS: dict[str, Format] = {
             "opset": Setting(int, 18, "version of ONNX's operators", at_least=18),
             "static": Setting(bool, False, "take one image of the traced size only"),
         },
-        given=("network", "path", "size"),
+        given=("network", "path", "size", "classes"),
         compare="parity:compare_onnx",
         suffix=".onnx",
         extra="export",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from segdistill.catalogue.formats import FORMATS
-from segdistill.cli.words import Json, Run, Trust, parse_size
+from segdistill.cli.words import Json, Overrides, Run, Trust, parse_size
 
 if TYPE_CHECKING:
     Format = str
@@ -18,6 +18,7 @@ else:
 
 def export(
     run: Run,
+    overrides: Overrides = None,
     kind: Annotated[
         Format, typer.Option("--format", help="Of the file: segdistill list formats.")
     ] = "onnx",
@@ -42,13 +43,15 @@ def export(
     from dataclasses import asdict
     from json import dumps
 
-    from segdistill.api.folders import find_run
+    from segdistill.api.folders import check_run, find_run
 
     traced = None if size is None else parse_size(size)
-    find_run(run)
+    words, checked = overrides or (), None
+    if find_run(run).has_config or words:
+        checked = check_run(run, words, trust or ())
     from segdistill.api.export import export as verb
 
-    made = verb(run, out, format=kind, size=traced, static=static, trust=trust or ())
+    made = verb(checked or run, out, format=kind, size=traced, static=static, trust=trust or ())
     if json:
         print(
             dumps({"file": str(made.file), "parity": [asdict(at_size) for at_size in made.parity]})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import warnings
 from collections.abc import Iterator
@@ -13,10 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from segdistill.errors import DataError
 from segdistill.network_state import device_of, evaluating
-from segdistill.types import SegOutput
+from segdistill.types import Classes, SegOutput
 
 INPUT, OUTPUT = "images", "logits"
+_NAMES, _COLORS = "class_names", "class_colors"
 
 
 class _Logits(nn.Module):
@@ -39,6 +42,7 @@ def export_onnx(
     path: Path | str,
     size: tuple[int, int],
     *,
+    classes: Classes | None = None,
     full_size: bool = True,
     opset: int = 18,
     static: bool = False,
@@ -46,12 +50,15 @@ def export_onnx(
     """Write a network as ONNX, with free batch, height and width or for one size.
 
     The graph takes ``images``, float RGB in [0, 1], and gives ``logits``; normalisation is
-    inside. Check it with :func:`segdistill.delivery.parity.compare_onnx` before it is used.
+    inside. Names and colours of the classes are in the file's metadata, where
+    :func:`read_onnx_classes` and every runtime find them. Check it with
+    :func:`segdistill.delivery.parity.compare_onnx` before it is used.
 
     Args:
         network: a network that returns ``SegOutput``; its mode is restored.
         path: the file; it is written whole.
         size: height and width of the image that it is traced with.
+        classes: what the logits are of, in their order.
         full_size: resize the logits to the image.
         opset: version of ONNX's operators.
         static: take a single image of this size only, for networks that cannot be exported with
@@ -83,12 +90,37 @@ def export_onnx(
             ) from error
     if program is None:
         raise ValueError("export_onnx: expected a program of torch.onnx, got none")
+    if classes is not None:
+        program.model.metadata_props[_NAMES] = json.dumps(classes.names, ensure_ascii=False)
+        program.model.metadata_props[_COLORS] = json.dumps(classes.colors)
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         program.save(str(temporary))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def read_onnx_classes(path: Path | str) -> Classes:
+    """Return what the logits of a file are of, as its metadata say.
+
+    They are strings of JSON under the keys ``class_names`` and ``class_colors``; onnxruntime
+    has them in ``session.get_modelmeta().custom_metadata_map``.
+
+    Raises:
+        DataError: the file is no ONNX, or says nothing of its classes.
+    """
+    import onnx
+
+    try:
+        about = {p.key: p.value for p in onnx.load(path, load_external_data=False).metadata_props}
+        colors = tuple((red, green, blue) for red, green, blue in json.loads(about[_COLORS]))
+        return Classes(tuple(json.loads(about[_NAMES])), colors)
+    except Exception as error:  # protobuf raises an error of its own
+        raise DataError(
+            f"{path}: expected an ONNX file with {_NAMES} and {_COLORS} in its metadata, got none "
+            f"({type(error).__name__}: {error}); write it with segdistill export"
+        ) from error
 
 
 @contextlib.contextmanager
