@@ -34,6 +34,8 @@ from segdistill.training.build import open_split
 from segdistill.training.events import Note, Tell, silent
 from segdistill.types import Classes
 
+_MOST_SHOWN = 30
+
 
 @dataclass(frozen=True)
 class Student:
@@ -174,6 +176,8 @@ def _in_the_datas_order(
     try:
         return match_classes(own, data)
     except ValueError as error:
+        if len(data) > _MOST_SHOWN:
+            raise CheckpointError(f"{weights}: {error}, with student.class_map=[...]") from None
         known = {plain_name(name): name for name in own}
         entries = json.dumps([known.get(plain_name(name)) for name in data], ensure_ascii=False)
         word = shlex.quote(f"student.class_map={entries}")
