@@ -14,6 +14,7 @@ from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
 from segdistill.runs.lock import claim_numbered, is_first_process, newest_number
 from segdistill.runs.settings import has_settings, read_settings
 from segdistill.runs.student import run_of, student_file
+from segdistill.trust import check_from_file, named
 
 ROOT = Path("runs")
 _CLASS_MAP = "student.class_map="
@@ -151,7 +152,10 @@ def check_run(
     files = find_run(run)
     words = [word for word in overrides if not word.startswith(_CLASS_MAP)]
     class_map = _class_map([word for word in overrides if word.startswith(_CLASS_MAP)])
-    return CheckedRun(files, files.config(words), tuple(trust), class_map)
+    config = files.config(words)
+    own = named(word.partition("=")[2] for word in words)
+    check_from_file(config.data.dataset, {*trust, *own}, files.weights, "dataset")
+    return CheckedRun(files, config, tuple(trust), class_map)
 
 
 def _class_map(words: Sequence[str]) -> NamedClassMap | None:
