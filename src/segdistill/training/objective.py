@@ -17,7 +17,7 @@ from segdistill.losses import Projector, resize_like
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
-from segdistill.upsampling import argmax_at
+from segdistill.upsampling import argmax_at, at_least
 
 
 class TaskLoss(nn.Module):
@@ -82,7 +82,8 @@ class TaskLoss(nn.Module):
         """
         labels, whole = self._taught(labels), self._taught(labels if whole is None else whole)
         if not self.row.resizes:
-            logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
+            finite = at_least(logits.float())
+            logits = F.interpolate(finite, size=labels.shape[-2:], mode="bilinear")
         settings: dict[str, Any] = {key: getattr(self.config, key) for key in self.row.settings}
         if self.row.smooths:
             settings["smoothing"] = self.smoothing
