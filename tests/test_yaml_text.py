@@ -54,10 +54,10 @@ def merging(levels: int = 12) -> str:
 def test_refuses_in_one_line_and_at_once(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(text)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ConfigError, match=message) as refused:
         read_tree(file)
-    assert time.perf_counter() - start < 20  # seconds where a bomb would take hours
+    assert time.process_time() - start < 20  # seconds where a bomb would take hours
     said = str(refused.value)
     assert said.startswith(f"{file}: ")
     assert "\n" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import yaml
@@ -65,8 +66,8 @@ class _Loader(yaml.SafeLoader):
 
 def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
     # YAML's own rule, which the library does not keep: the last would count, without a word.
-    keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-    repeated = next((key for key in keys if keys.count(key) > 1), None)
+    keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
+    repeated = next((key for key, count in keys.items() if count > 1), None)
     if repeated is not None:
         line = node.start_mark.line + 1
         raise ValueError(
