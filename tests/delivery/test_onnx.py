@@ -1,20 +1,24 @@
 """ONNX files: the same logits at sizes that were not traced, onnxruntime as the oracle."""
 
-import json
 from pathlib import Path
 
-import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
 
-from segdistill.delivery.onnx import export_onnx, read_onnx_classes
-from segdistill.delivery.parity import compare_onnx, other_sizes
-from segdistill.errors import DataError
+from segdistill.delivery.onnx import export_onnx
+from segdistill.delivery.opened import OpenedFile
+from segdistill.delivery.opening import open_file
+from segdistill.delivery.parity import compare, other_sizes
 from segdistill.models import Adaptation, Adapter, build_network
 from segdistill.types import Classes, SegOutput
 
 SIZE = (64, 96)
+
+
+def opened(folder: Path, classes: int) -> OpenedFile:
+    names = Classes(tuple("abcde"[:classes]), ((0, 0, 0),) * classes)
+    return open_file(folder / "a.onnx", "onnx", classes=names)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,7 @@ def test_agrees_with_the_network_at_three_other_sizes(
     export_onnx(network, tmp_path / "a.onnx", SIZE)
     assert network.training
     assert [each.name for each in tmp_path.iterdir()] == ["a.onnx"]
-    for parity in compare_onnx(network, tmp_path / "a.onnx", other_sizes(SIZE)):
+    for parity in compare(network, opened(tmp_path, 5), other_sizes(SIZE)):
         assert parity.size != SIZE
         assert parity.largest_difference < 1e-4
         assert parity.agreement > 0.999
@@ -45,25 +49,6 @@ def test_the_last_of_the_other_sizes_fits_no_stride() -> None:
     sizes = other_sizes((64, 96))
     assert len({*sizes, (64, 96)}) == 4
     assert all(side % 8 for side in sizes[-1])
-
-
-def test_names_and_colours_of_the_classes_are_in_the_file(tmp_path: Path) -> None:
-    classes = Classes(
-        ("sky", "Straße", "a, b", "car"), ((1, 2, 3), (4, 5, 6), (7, 8, 9), (0, 0, 0))
-    )
-    export_onnx(Frozen(), tmp_path / "a.onnx", SIZE, classes=classes)
-    assert read_onnx_classes(tmp_path / "a.onnx") == classes
-    session = onnxruntime.InferenceSession(tmp_path / "a.onnx")
-    about = session.get_modelmeta().custom_metadata_map
-    assert json.loads(about["class_names"]) == list(classes.names)
-
-
-def test_a_file_without_classes_is_refused(tmp_path: Path) -> None:
-    export_onnx(Frozen(), tmp_path / "a.onnx", SIZE)
-    (tmp_path / "b.onnx").write_text("x")
-    for file in ("a.onnx", "b.onnx", "c.onnx"):
-        with pytest.raises(DataError, match=f"{file}: expected an ONNX file with class_names"):
-            read_onnx_classes(tmp_path / file)
 
 
 class Frozen(nn.Module):
@@ -82,15 +67,10 @@ class Frozen(nn.Module):
 def test_the_comparison_finds_a_pooling_that_was_frozen(tmp_path: Path) -> None:
     network = Frozen()
     export_onnx(network, tmp_path / "a.onnx", SIZE)
-    (traced,) = compare_onnx(network, tmp_path / "a.onnx", [SIZE])
+    (traced,) = compare(network, opened(tmp_path, 4), [SIZE])
     assert traced.largest_difference < 1e-5
-    others = compare_onnx(network, tmp_path / "a.onnx", other_sizes(SIZE))
+    others = compare(network, opened(tmp_path, 4), other_sizes(SIZE))
     assert max(each.largest_difference for each in others) > 1e-3
-
-
-def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="compare_onnx: expected a file"):
-        compare_onnx(Frozen(), tmp_path / "a.onnx", [SIZE])
 
 
 def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> None:
@@ -99,7 +79,7 @@ def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> 
         nn.Conv2d(3, 5, 4, 4), 4, Adaptation(divisor=32, class_map=(4, 2, 0, 1))
     ).eval()
     export_onnx(network, tmp_path / "a.onnx", (64, 96))
-    for parity in compare_onnx(network, tmp_path / "a.onnx", [(64, 96), (85, 123), (33, 130)]):
+    for parity in compare(network, opened(tmp_path, 4), [(64, 96), (85, 123), (33, 130)]):
         assert parity.largest_difference < 1e-4
         assert parity.agreement == 1.0
 
@@ -107,6 +87,6 @@ def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> 
 def test_a_file_that_does_not_run_says_why(tmp_path: Path) -> None:
     network = Frozen()
     export_onnx(network, tmp_path / "a.onnx", SIZE, static=True)
-    (parity,) = compare_onnx(network, tmp_path / "a.onnx", [(32, 32)])
+    (parity,) = compare(network, opened(tmp_path, 4), [(32, 32)])
     assert parity.largest_difference == float("inf")
     assert "invalid dimensions" in parity.failure

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill import config as configs
+from segdistill.catalogue.formats import format_of
 from segdistill.classes import NamedClassMap
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
@@ -174,6 +175,11 @@ def _class_map(words: Sequence[str]) -> NamedClassMap | None:
             f"several that are added, or null, got {entries}; write {_CLASS_MAP}[car, null, sky]"
         )
     return list(entries)
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether a file's name says that export wrote it, in any of its formats."""
+    return format_of(path) is not None and not path.is_dir()
 
 
 def find_run(run: str | Path) -> RunFiles:
