@@ -80,8 +80,10 @@ def predict(
             f"{'--split' if split is not None else ' '.join(overrides)}; name files or folders"
         )
     # Weights by themselves can predict on images, at their own size, as exported files can.
-    checked = run if isinstance(run, CheckedRun) else None
-    if checked is None and exported is None:
+    checked: CheckedRun | None = None
+    if isinstance(run, CheckedRun):
+        checked = run
+    elif exported is None:
         files = find_run(run)
         if files.has_config or overrides or split:
             checked = check_run(run, overrides, trust)
@@ -102,13 +104,12 @@ def predict(
     claim("predict", targets, reads=[file for source in inputs for file in source.files])
     student = exported
     if student is None:
-        mapped = checked.class_map if checked is not None else None
+        mapped = None if checked is None else mapped_classes(checked)
         student = load_student(
             files.weights,
             trust=trust,
-            data_classes=server_classes(kind)
-            or (mapped_classes(checked) if checked is not None else None),
-            class_map=mapped,
+            data_classes=server_classes(kind) or mapped,
+            class_map=None if checked is None else checked.class_map,
             tell=tell,
         )
         student.network.to(pick_device("auto" if config is None else config.training.device))
