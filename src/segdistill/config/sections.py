@@ -230,6 +230,10 @@ class LossConfig(NamedSection):
     )
 
 
+def _is_one(value: float) -> bool:
+    return value == 1.0
+
+
 class TaskConfig(Section):
     """The loss of the task: of the student's logits against the labels."""
 
@@ -255,6 +259,13 @@ class TaskConfig(Section):
         100000,
         description="ohem keeps at least as many of the hardest positions per image",
         json_schema_extra={"unit": "positions", "source": "OHEMPixelSampler of mmsegmentation"},
+    )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    weight: float = Field(
+        1.0,
+        ge=0.0,
+        exclude_if=_is_one,
+        description="weight of the loss of the task; 0 learns from the teacher alone",
     )
     gamma: float = Field(
         2.0,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat
 
+from segdistill.catalogue.controls import CONTROLS
 from segdistill.checks import nearest
 from segdistill.config.checking import check_named
 from segdistill.config.mistakes import validate
@@ -56,6 +58,12 @@ class PairConfig(Section):
 
     teacher: Tree = Field(description="section teacher of a run file, with its weights")
     student: Tree = Field(description="section student of a run file")
+    self_weights: str | None = Field(
+        None,
+        exclude_if=operator.not_,
+        description="of a plain student that control self_distillation learns from; null: the "
+        "study trains one first",
+    )
 
 
 class MethodConfig(Section):
@@ -66,6 +74,15 @@ class MethodConfig(Section):
         None,
         description="what is searched for this method alone; null: each weight from a tenth to "
         "ten times its value",
+    )
+    control: (
+        Literal["longer", "label_smoothing", "random_teacher", "self_distillation", "hard_labels"]
+        | None
+    ) = Field(
+        None,
+        exclude_if=operator.not_,
+        description="what else differs, where this is a control arm; the study's key controls "
+        "makes one of a word",
     )
 
 
@@ -197,6 +214,8 @@ class StudyConfig(Section):
     def hash(self) -> str:
         """Return 12 hexadecimal digits of all that changes the runs of the study."""
         tree = {key: own for key, own in self.tree().items() if key not in CHANGES_NO_RUN}
+        for pair in tree["pairs"].values():
+            pair.pop("self_weights", None)  # which the study may have made itself
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -226,11 +245,29 @@ def check_study(tree: Mapping[str, Any]) -> StudyConfig:
             name: {"distill": method} if isinstance(method, list) else method or {}
             for name, method in tree["methods"].items()
         }
-        tree["methods"] = {PLAIN: {}} | methods
+        tree["methods"] = {PLAIN: {}} | methods | _controls(tree.pop("controls", []), methods)
     study: StudyConfig = validate(StudyConfig, tree)
     _check_whole(study)
     _check_sections(study, given)
     return study
+
+
+def _controls(words: Any, methods: Mapping[str, Any]) -> dict[str, Tree]:
+    """Return a method for each word of ``controls``; terms that it borrows are written out."""
+    if not isinstance(words, list) or len(set(map(str, words))) < len(words):
+        raise ConfigError(f"controls: expected a list of different words, got {words!r}")
+    first = next((own.get("distill") for own in methods.values() if own.get("distill")), None)
+    found: dict[str, Tree] = {}
+    for word in words:
+        if word not in CONTROLS:
+            raise ConfigError(f"controls: unknown word {word!r}; {nearest(str(word), CONTROLS)}")
+        if word in methods:
+            raise ConfigError(f"controls: expected no method named {word} beside the control of it")
+        terms = CONTROLS[word].terms
+        if terms == "first":
+            terms = first or [{"loss": "pixelwise_kl"}]
+        found[word] = {"control": word, "distill": [] if terms == "none" else list(terms)}
+    return found
 
 
 def _check_sections(study: StudyConfig, given: Mapping[str, Any]) -> None:
@@ -278,10 +315,15 @@ def _check_whole(study: StudyConfig) -> None:
     if study.methods[PLAIN].distill:
         raise ConfigError(f"methods.{PLAIN}: expected no terms, since it is the baseline")
     for name, method in study.methods.items():
-        if name != PLAIN and not method.distill:
+        if name != PLAIN and not method.distill and method.control is None:
             raise ConfigError(f"methods.{name}.distill: expected at least one term, got none")
     if not study.pairs or len(study.methods) < 2:
         raise ConfigError("study: expected at least one pair and one method beside plain")
+    if study.match == "seconds" and any(m.control == "longer" for m in study.methods.values()):
+        raise ConfigError(
+            "controls: expected no 'longer' with match: seconds, where every method has the plain "
+            "student's time already; leave it out"
+        )
     if not study.seeds or len(set(study.seeds)) < len(study.seeds):
         raise ConfigError(f"seeds: expected different seeds, got {list(study.seeds)}")
     if len(study.seeds) > MOST_SEEDS:

@@ -11,6 +11,7 @@ from segdistill.losses.cross_image_relations import CrossImageRelations
 from segdistill.losses.decoupled_kl import DecoupledKL, decoupled_kl
 from segdistill.losses.feature_mse import FeatureMSE, feature_mse
 from segdistill.losses.feature_mse_terms import FeatureMSETerms, feature_mse_terms
+from segdistill.losses.hard_labels import HardLabels, hard_labels
 from segdistill.losses.holistic import (
     Adversary,
     Holistic,
@@ -50,6 +51,7 @@ __all__ = [
     "DecoupledKL",
     "FeatureMSE",
     "FeatureMSETerms",
+    "HardLabels",
     "Holistic",
     "IntraClassVariation",
     "KnowledgeAdaptation",
@@ -77,6 +79,7 @@ __all__ = [
     "feature_mse",
     "feature_mse_terms",
     "generator_loss",
+    "hard_labels",
     "hinge_critic_loss",
     "intra_class_variation",
     "layer_angular",

@@ -22,6 +22,7 @@ from segdistill.runs.layout import (
     CHOSEN,
     FINAL,
     MEASURED,
+    OWN_TEACHERS,
     PLAN,
     SEARCH,
     SEED,
@@ -112,12 +113,14 @@ class LearnerCost:
         kept_mib: memory that it holds between steps; None where the system does not tell.
         peak_mib: memory that it takes during its step, ``kept_mib`` and teacher included.
         prepare_seconds: of its whole stage before training, 0 where it has none.
+        teacher_seconds: of its own teacher's forward, None where it has that of the pair.
     """
 
     seconds: float
     kept_mib: float | None
     peak_mib: float | None
     prepare_seconds: float = 0.0
+    teacher_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -140,8 +143,13 @@ class CohortCost:
 
     def alone(self, learner: str, *, distils: bool) -> float:
         """Return the seconds of a step of one learner without the cohort."""
-        teacher = self.teacher_seconds if distils else 0.0
+        teacher = self.teaching(learner) if distils else 0.0
         return self.batch_seconds + teacher + self.learners[learner].seconds
+
+    def teaching(self, learner: str) -> float:
+        """Return the seconds of the forward of a learner's teacher."""
+        own = self.learners[learner].teacher_seconds
+        return self.teacher_seconds if own is None else own
 
 
 @dataclass(frozen=True)
@@ -269,6 +277,11 @@ def seed_folder(pair: str, seed: int) -> str:
 def final_folder(study: Path, pair: str, seed: int, method: str) -> Path:
     """Return the folder of one final run."""
     return study / seed_folder(pair, seed) / method
+
+
+def own_teacher_folder(study: Path, pair: str) -> Path:
+    """Return the folder of the run whose student teaches control ``self_distillation``."""
+    return inside(study, f"{OWN_TEACHERS}/{pair}")
 
 
 def find_final_runs(study: Path) -> Iterator[FinalRun]:

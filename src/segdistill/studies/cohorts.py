@@ -114,11 +114,20 @@ def matched_steps(study: StudyConfig, cost: CohortCost, method: str, steps: int)
     """Return how many steps a method gets where the plain student gets ``steps``.
 
     Budgets that match by seconds give as many as fit into the plain student's time, each
-    method trained alone with its own teacher.
+    method trained alone with its own teacher. Control ``longer`` gets the time of the dearest
+    method before it in the study.
     """
+    if study.methods[method].control == "longer":
+        above = list(study.methods)[: list(study.methods).index(method)]
+        dearest = max(
+            steps * cost.alone(m, distils=bool(study.methods[m].distill))
+            + cost.learners[m].prepare_seconds
+            for m in above
+        )
+        return max(steps, round(dearest / cost.alone(method, distils=False)))
     if study.match == "steps":
         return steps
-    own = cost.alone(method, distils=method != PLAIN)
+    own = cost.alone(method, distils=bool(study.methods[method].distill))
     budget = steps * cost.alone(PLAIN, distils=False) - cost.learners[method].prepare_seconds
     return max(1, round(budget / own))
 
@@ -192,7 +201,6 @@ def job_seconds(job: Job, cost: CohortCost, *, apart: bool = False) -> float:
             config.training.steps * cost.alone(method, distils=bool(config.distill))
             for method, config in configs.items()
         )
-    distils = any(config.distill for config in configs.values())
-    teacher = cost.teacher_seconds if distils else 0.0
+    teacher = max(cost.teaching(m) if c.distill else 0.0 for m, c in configs.items())
     together = cost.batch_seconds + teacher + sum(cost.learners[m].seconds for m in configs)
     return before + next(iter(configs.values())).training.steps * together

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.config import PLAIN, StudyConfig
+from segdistill.runs.extensions import find_superseded, read_extensions
 from segdistill.runs.result import Failure, Result, find_end, read_failure, read_result
 from segdistill.runs.study import Choice, final_folder, read_chosen, read_measured
 from segdistill.runs.trials import Trial, read_trials
@@ -45,6 +46,8 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         "trials": study.search.trials,
         "holdout": study.search.holdout,
         "equivalence": study.equivalence,
+        "extensions": [asdict(extension) for extension in read_extensions(out)],
+        "replaced_runs": len(find_superseded(out)),
         "pairs": {
             pair: _pair(study, pair, runs[pair], chosen[pair], trials) for pair in study.pairs
         },

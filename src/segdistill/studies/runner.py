@@ -5,22 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from segdistill.catalogue import tables
-from segdistill.config import StudyConfig, check_study
-from segdistill.config.identity import differing, identity_of_study, in_words
+from segdistill.catalogue.controls import CONTROLS
+from segdistill.config import RunConfig, StudyConfig, check_study
+from segdistill.config.identity import differing, identity_of, identity_of_study, in_words
+from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError, RunFolderError, SegdistillError
+from segdistill.runs.analyses import remove_analyses
 from segdistill.runs.checkpoint import keep_checkpoints
+from segdistill.runs.extensions import Extension, append_extension, read_extensions, supersede
 from segdistill.runs.identity import Identity, read_identity, write_identity
 from segdistill.runs.layout import LOCK
 from segdistill.runs.lock import hold_folder
 from segdistill.runs.result import find_end
+from segdistill.runs.settings import has_settings, read_settings
+from segdistill.runs.student import student_file
 from segdistill.runs.study import (
     Choice,
     CohortCost,
+    find_final_runs,
     has_begun,
     is_study,
+    own_teacher_folder,
     read_measured,
     read_plan,
     read_study_settings,
@@ -33,10 +40,12 @@ from segdistill.runs.study import (
     write_suggested,
 )
 from segdistill.runs.trials import append_trial, read_trial, read_trials
+from segdistill.studies import growth
 from segdistill.studies.cohorts import Job, round_jobs, seed_jobs
+from segdistill.studies.growth import find_extension, in_order_of
 from segdistill.studies.local import threads_of
 from segdistill.studies.plan import describe, summarize
-from segdistill.studies.runs import base_config
+from segdistill.studies.runs import base_config, own_teacher_config
 from segdistill.studies.search import check_runs, suggest_round
 from segdistill.studies.trials import best_trial
 from segdistill.studies.work import limit_threads
@@ -44,13 +53,14 @@ from segdistill.training.contents import contents_of
 from segdistill.training.events import Note, Progress, Tell, silent
 from segdistill.training.measure import measure_cohort
 from segdistill.training.resume import check_contents
+from segdistill.training.run import run_cohort
 
 ENGINES = {"local": "local:run_local", "ray": "cluster:run_ray"}
 """Where cohorts run, by the name in a study file."""
 
 _KEPT = {"search": 0, "final": 1}  # a critic is in the last checkpoint alone
 
-Costs = Mapping[str, CohortCost]
+Costs = dict[str, CohortCost]
 
 
 def run_study(
@@ -60,8 +70,11 @@ def run_study(
     dry_run: bool = False,
     resume: bool = False,
     tell: Tell = silent,
-) -> None:
+) -> StudyConfig:
     """Measure, plan, search and train everything that a study compares.
+
+    A study that has begun may be given more seeds, methods, pairs and trials; what is there is
+    not trained again, unless a longer search chose other values.
 
     Args:
         study: the checked study file.
@@ -69,6 +82,9 @@ def run_study(
         dry_run: stop when ``plan.json`` is written.
         resume: go on with a study that was interrupted; what has ended is not run again.
         tell: called with what happens.
+
+    Returns:
+        The study as its folder holds it: what was added stands at the end.
 
     Raises:
         ConfigError: a run of the study cannot be made as configured.
@@ -80,18 +96,19 @@ def run_study(
     """
     check_runs(study)
     with hold_folder(out):
-        _check_folder(study, out, resume=resume)
-        _run_study(study, out, dry_run, tell)
+        study = _check_folder(study, out, resume=resume, dry_run=dry_run, tell=tell)
+        return _run_study(study, out, dry_run, tell)
 
 
-def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> None:
+def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> StudyConfig:
     costs = _measure(study, out, tell)
     plan = describe(study, costs)
     write_plan(out, plan)
     tell(Note(summarize(plan)))
     if dry_run:
-        return
+        return study
     write_identity(out, Identity(contents=_contents(study)))
+    study = _with_own_teachers(study, out, tell)
     _search(study, out, costs, tell)
     chosen = choose(study, out)
     jobs = []
@@ -99,23 +116,34 @@ def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> None
         for pair in study.pairs:
             params = {m: dict(c.params) for m, c in chosen[pair].items() if c.error is None}
             jobs += seed_jobs(study, pair, seed, params, costs[pair])
+    _supersede(jobs, out, tell)
     for _ in _execute(jobs, study, out, "final runs", tell):
         pass
+    return study
 
 
-def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
-    """Refuse a folder that is in use."""
+def _check_folder(
+    study: StudyConfig, out: Path, *, resume: bool, dry_run: bool, tell: Tell
+) -> StudyConfig:
+    """Refuse a folder that is in use; return the study, extended where it may be."""
     begun = has_begun(out)
     if not is_study(out) and any(entry.name != LOCK for entry in out.iterdir()):
         raise RunFolderError(f"{out}: expected a new or empty folder; choose another with --out")
     if not begun:
-        return
+        return study
+    before = _study_in(out)
+    study = in_order_of(before, study)
+    extension = None
     if read_plan(out).hash != study.hash() and not _same(study, out):
-        changed = differing(_identity_in(out), identity_of_study(study))
-        raise RunFolderError(
-            f"{out}: expected the study of the same settings, got one of other: "
-            f"{in_words(changed) or 'another plan'}; set them back, or choose another folder"
-        )
+        seen = any(find_end(run.folder) == "done" for run in find_final_runs(out))
+        extension = find_extension(before, study, seen=seen)
+        if extension is None:
+            changed = differing(identity_of_study(before), identity_of_study(study))
+            raise RunFolderError(
+                f"{out}: expected the study of the same settings, got one of other: "
+                f"{in_words(changed) or 'another plan'}; set them back, or choose another folder "
+                "(only seeds, methods, pairs and trials can be added)"
+            )
     known = read_identity(out)
     if known is not None:
         check_contents(out, known.contents, _contents(study))
@@ -123,6 +151,42 @@ def _check_folder(study: StudyConfig, out: Path, *, resume: bool) -> None:
         raise RunFolderError(
             f"{out}: expected a new folder, got a study that has begun; go on with --resume"
         )
+    if extension is not None:
+        if dry_run:
+            raise RunFolderError(
+                f"{out}: expected a new folder for --dry-run, got a study that would be extended "
+                f"by {growth.in_words(extension)}; leave --dry-run out"
+            )
+        _extend(study, out, extension, tell)
+    return study
+
+
+def _extend(study: StudyConfig, out: Path, extension: Extension, tell: Tell) -> None:
+    """Write down that a study grows; what was concluded from it before is made again."""
+    used = {trial.data_seed for trial in read_trials(out)} & set(extension.seeds)
+    if used:
+        raise RunFolderError(
+            f"{out}: expected seeds that the search did not use, got {min(used)}; choose another"
+        )
+    append_extension(out, extension)
+    write_study(out, study.tree())
+    remove_analyses(out)
+    tell(Note(f"study: extended by {growth.in_words(extension)}; what is there is kept"))
+
+
+def _supersede(jobs: Sequence[Job], out: Path, tell: Tell) -> None:
+    """Move runs of values that a search no longer chooses, since it became longer, aside."""
+    if not any(extension.trials for extension in read_extensions(out)):
+        return
+    for job in jobs:
+        for method, config in job.configs.items():
+            run = out / job.folder / method
+            if not has_settings(run):
+                continue
+            changed = differing(identity_of(check_tree(read_settings(run))), identity_of(config))
+            if changed:
+                moved = supersede(out, f"{job.folder}/{method}")
+                tell(Note(f"{run}: other values were chosen ({in_words(changed)}); now {moved}"))
 
 
 def _contents(study: StudyConfig) -> dict[str, str]:
@@ -140,11 +204,15 @@ def _measure(study: StudyConfig, out: Path, tell: Tell) -> Costs:
     known = _same(study, out)
     costs = read_measured(out) if known else {}
     for pair in study.pairs:
-        if pair not in costs:
+        learners = costs[pair].learners if pair in costs else {}
+        missing = [method for method in study.methods if method not in learners]
+        if missing:
             tell(Note(f"pair {pair}: measuring a few steps of each method"))
-            configs = {method: base_config(study, pair, method) for method in study.methods}
+            configs = {method: base_config(study, pair, method) for method in missing}
             with limit_threads(threads_of(study.engine, _at_once(study))):  # as it will be trained
-                costs[pair] = measure_cohort(configs)
+                found = _measure_apart(study, configs)
+            # Of a method that is added its own step counts; the rest was measured with the others.
+            costs[pair] = replace(costs.get(pair, found), learners={**learners, **found.learners})
             if not known:  # what was measured for another study is not to outlive its file
                 remove_measured(out)
                 out.mkdir(parents=True, exist_ok=True)
@@ -155,6 +223,43 @@ def _measure(study: StudyConfig, out: Path, tell: Tell) -> Costs:
     return costs
 
 
+def _measure_apart(study: StudyConfig, configs: Mapping[str, RunConfig]) -> CohortCost:
+    """Measure learners with the teacher that each has, those of the pair's teacher first."""
+    parts = []
+    for kind in ("given", "random", "own"):
+        alike = {m: c for m, c in configs.items() if _teacher(study, m) == kind}
+        if alike:
+            cost = measure_cohort(alike)
+            own = None if kind == "given" else cost.teacher_seconds
+            learners = {m: replace(c, teacher_seconds=own) for m, c in cost.learners.items()}
+            parts.append(replace(cost, learners=learners))
+    return replace(parts[0], learners={m: c for one in parts for m, c in one.learners.items()})
+
+
+def _teacher(study: StudyConfig, method: str) -> str:
+    control = study.methods[method].control
+    return "given" if control is None else CONTROLS[control].teacher
+
+
+def _with_own_teachers(study: StudyConfig, out: Path, tell: Tell) -> StudyConfig:
+    """Train the plain students that control ``self_distillation`` learns from; name their files."""
+    if all(_teacher(study, method) != "own" for method in study.methods):
+        return study
+    pairs = {}
+    for pair, networks in study.pairs.items():
+        weights = networks.self_weights
+        if weights is None:
+            folder = own_teacher_folder(out, pair)
+            tell(Note(f"pair {pair}: training the student that teaches itself"))
+            with limit_threads(threads_of(study.engine, 1)):
+                run_cohort({"": own_teacher_config(study, pair)}, folder, resume=True, tell=tell)
+            weights = str(student_file(folder))
+        pairs[pair] = networks.model_copy(update={"self_weights": weights})
+    study = study.model_copy(update={"pairs": pairs})
+    write_study(out, study.tree())
+    return study
+
+
 def _at_once(study: StudyConfig) -> int:
     """Return how many cohorts are trained at once on this machine."""
     return study.engine.processes if study.engine.name == "local" else 1
@@ -162,13 +267,13 @@ def _at_once(study: StudyConfig) -> int:
 
 def _same(study: StudyConfig, out: Path) -> bool:
     """Return whether a folder holds this study, whatever its engine and wherever its files."""
-    return is_study(out) and _identity_in(out) == identity_of_study(study)
+    return is_study(out) and identity_of_study(_study_in(out)) == identity_of_study(study)
 
 
-def _identity_in(out: Path) -> dict[str, Any]:
-    """Return the identity of the study in a folder."""
+def _study_in(out: Path) -> StudyConfig:
+    """Return the study that a folder holds."""
     try:
-        return identity_of_study(check_study(read_study_settings(out)))
+        return check_study(read_study_settings(out))
     except ConfigError as error:
         raise RunFolderError(
             f"{out}: expected a study that this release reads, got one of another: {error}; choose "

@@ -21,6 +21,7 @@ from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
 from segdistill.runs.confusion import read_confusion, read_image_counts
 from segdistill.runs.environment import read_environment
+from segdistill.runs.extensions import find_superseded, read_extensions
 from segdistill.runs.layout import ENVIRONMENT, FAILED, RESULT
 from segdistill.runs.metrics import evaluation_lines, read_metrics
 from segdistill.runs.result import Result, find_end, has_result, read_result
@@ -30,6 +31,7 @@ from segdistill.runs.study import (
     FinalRun,
     final_folder,
     find_final_runs,
+    own_teacher_folder,
     read_chosen,
     read_measured,
     read_plan,
@@ -240,7 +242,14 @@ def _check_settings(evidence: Evidence) -> Iterator[str]:
 
 
 def _check_seeds(evidence: Evidence) -> Iterator[str]:
-    """Seeds are those of the folder, and no seed of the search is one of the comparison."""
+    """Seeds are those of the folder; none of the search or of an own teacher is compared."""
+    for pair in evidence.study.pairs:
+        teacher = own_teacher_folder(evidence.folder, pair)
+        if has_result(teacher) and read_result(teacher).seed in evidence.study.seeds:
+            yield (
+                f"{evidence.name(teacher)}: expected a seed that the comparison does not use, got "
+                f"{read_result(teacher).seed}"
+            )
     for run in evidence.finals:
         result = evidence.results.get(run.folder)
         if result is not None and {result.seed, result.data_seed} != {run.seed}:
@@ -280,13 +289,23 @@ def _check_budgets(evidence: Evidence) -> Iterator[str]:
                 "weights of the last step are the result"
             )
     if study.match == "steps":
-        common = Counter(result.steps for result in evidence.results.values()).most_common(1)
-        for run, result in evidence.results.items():
+        alike = {
+            run: result
+            for run, result in evidence.results.items()
+            if not _is_longer(study, run.name)
+        }
+        common = Counter(result.steps for result in alike.values()).most_common(1)
+        for run, result in alike.items():
             if result.steps != common[0][0]:
                 yield f"{evidence.name(run)}: expected {common[0][0]} steps, got {result.steps}"
-    lengths = {t.steps for t in evidence.trials}
+    lengths = {t.steps for t in evidence.trials if not _is_longer(study, t.method)}
     if study.match == "steps" and len(lengths) > 1:
         yield f"trials.jsonl: expected trials of equal steps, got {sorted(lengths)}"
+
+
+def _is_longer(study: StudyConfig, method: str) -> bool:
+    """Return whether a method is the control that is trained longer, which ``settings`` checks."""
+    return method in study.methods and study.methods[method].control == "longer"
 
 
 def _check_choices(evidence: Evidence) -> Iterator[str]:
@@ -351,6 +370,41 @@ def _check_best(evidence: Evidence) -> Iterator[str]:
             yield f"{evidence.name(run)}: expected the last score of its log, got another"
 
 
+def _check_growth(evidence: Evidence) -> Iterator[str]:
+    """What was added to the study after it had begun is what its file has more, and is younger."""
+    study, seeds = evidence.study, None
+    extensions = read_extensions(evidence.folder)
+    for number, one in enumerate(extensions, 1):
+        place = f"extensions.jsonl, line {number}"
+        if seeds is not None and one.seeds_before != seeds:
+            yield f"{place}: expected {seeds} seeds before it, got {one.seeds_before}"
+        seeds = one.seeds_before + len(one.seeds)
+        for kind, added, known in (
+            ("seeds", one.seeds, study.seeds),
+            ("methods", one.methods, tuple(study.methods)),
+            ("pairs", one.pairs, tuple(study.pairs)),
+        ):
+            if not set(map(str, added)) <= set(map(str, known)):
+                yield f"{place}: expected {kind} of the study file, got {list(added)}"
+        for run in evidence.finals:
+            new = run.seed in one.seeds or run.method in one.methods or run.pair in one.pairs
+            if new and has_result(run.folder) and _began(run.folder) < one.time:
+                yield (
+                    f"{evidence.name(run.folder)}: expected a run that began after the study was "
+                    f"extended by it, {one.time}, got {_began(run.folder)}"
+                )
+    if seeds is not None and seeds != len(study.seeds):
+        yield f"extensions.jsonl: expected the {len(study.seeds)} seeds of the study, got {seeds}"
+    if sum(one.trials for one in extensions) >= max(1, study.search.trials):
+        yield "extensions.jsonl: expected fewer trials than the study has, got as many or more"
+    if find_superseded(evidence.folder) and not any(one.trials for one in extensions):
+        yield "superseded: expected runs that a longer search replaced, got no longer search"
+
+
+def _began(run: Path) -> str:
+    return read_environment(run).started or ""
+
+
 def _check_environment(evidence: Evidence) -> Iterator[str]:
     """All runs were made on one kind of machine with the same packages."""
     runs = [*evidence.results, *(run for run in evidence.searched if has_result(run))]
@@ -390,6 +444,7 @@ CHECKS: Mapping[str, Check] = {
     "choices": _check_choices,
     "split": _check_split,
     "best": _check_best,
+    "growth": _check_growth,
     "environment": _check_environment,
     "results": _check_results,
 }

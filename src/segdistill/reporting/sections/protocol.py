@@ -8,6 +8,8 @@ from typing import Any
 from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
 from segdistill.reporting.studies import Study
+from segdistill.runs.extensions import find_superseded, read_extensions
+from segdistill.studies.growth import tell_extensions
 from segdistill.studies.joint import EXACT_SEEDS
 from segdistill.studies.statistics import smallest_p
 
@@ -32,6 +34,9 @@ def protocol(study: Study, groups: Sequence[Group]) -> list[str]:
     return [
         *_search(settings),
         _seeds(settings),
+        *tell_extensions(
+            read_extensions(study.folder), replaced=len(find_superseded(study.folder))
+        ),
         _budget(settings, students),
         f"Scores are on the split {', '.join(sorted(splits))}, which no setting was chosen on. "
         "The weights after the last step are the result; the best checkpoint on the way stands "

@@ -10,6 +10,8 @@ from segdistill.reporting.advice import advice
 from segdistill.reporting.groups import Group
 from segdistill.reporting.labels import repeats, training_differences
 from segdistill.reporting.material import Material
+from segdistill.runs.extensions import read_extensions
+from segdistill.studies.growth import tell_looks
 from segdistill.studies.statistics import smallest_p
 from segdistill.studies.verdict import MARGIN, points, verdict
 
@@ -22,6 +24,8 @@ def show(material: Material) -> Mapping[str, Any]:
     if material.study is None:
         difference = training_differences([group.runs for group in material.students])
         remarks = [*([difference] if difference else []), *remarks]
+    else:
+        remarks += tell_looks(read_extensions(material.study.folder))
     if len(material.panels) > 1 and material.study is None:
         remarks.append(
             "The runs were not all scored on the same images in the same way: each such set of "
