@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat
@@ -97,6 +97,15 @@ class PruningConfig(Section):
     )
 
 
+def _is_one(value: int) -> bool:
+    return value == 1
+
+
+def searches_of(seeds: Sequence[int], repeats: int) -> dict[int, int]:
+    """Return which search each final seed takes its values from: one after the other."""
+    return {seed: place % repeats for place, seed in enumerate(seeds)}
+
+
 class SearchConfig(Section):
     """How settings are chosen, alike for every method and the plain student."""
 
@@ -137,6 +146,13 @@ class SearchConfig(Section):
     )
     seed: int = Field(
         0, description="seed of what is chosen, and of the trials' data and initial weights"
+    )
+    repeats: Count = Field(
+        1,
+        exclude_if=_is_one,
+        description="independent searches of every method, each with its trials; the final seeds "
+        "are divided among them, and intervals hold the chance of the search",
+        json_schema_extra={"unit": "searches"},
     )
 
 
@@ -326,6 +342,13 @@ def _check_whole(study: StudyConfig) -> None:
         )
     if not study.seeds or len(set(study.seeds)) < len(study.seeds):
         raise ConfigError(f"seeds: expected different seeds, got {list(study.seeds)}")
+    if study.search.repeats > len(study.seeds) or (
+        study.search.repeats > 1 and not study.search.trials
+    ):
+        raise ConfigError(
+            f"search.repeats: expected at most as many searches as seeds, {len(study.seeds)}, each "
+            f"with trials, got {study.search.repeats} of {study.search.trials} trials"
+        )
     if len(study.seeds) > MOST_SEEDS:
         raise ConfigError(
             f"seeds: expected at most {MOST_SEEDS}, as many as the exact test can take, got "

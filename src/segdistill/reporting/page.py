@@ -17,6 +17,7 @@ from segdistill.reporting.material import Material
 from segdistill.reporting.runs import read_runs
 from segdistill.reporting.sections import (
     analyses,
+    chance,
     classes,
     costs,
     curves,
@@ -49,6 +50,7 @@ SECTIONS: Mapping[str, tuple[str, Show]] = {
     "classes": ("IoU by class, %", classes.show),
     "curves": ("Training", curves.show),
     "search": ("Search", search.show),
+    "chance": ("Where the chance lies", chance.show),
     "analyses": ("Analyses", analyses.show),
     "mistakes": ("What is taken for what", mistakes.show),
     "costs": ("What training cost", costs.show),

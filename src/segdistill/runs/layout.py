@@ -26,12 +26,14 @@ LOGS = "logs"
 TENSORBOARD = "tensorboard"
 EXPORT = "student"  # and the suffix of its format
 
-# A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD.
+# A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD; those of
+# searches after the first are in search/PAIR/repeat-N/trial-N/METHOD.
 STUDY = "study.yaml"
 MEASURED = "measured.json"
 PLAN = "plan.json"
 SEARCH = "search"
 TRIAL = "trial-"
+REPEAT = "repeat-"
 SUGGESTED = "suggested.json"
 TRIALS = "trials.jsonl"
 CHOSEN = "chosen.json"

@@ -24,6 +24,7 @@ from segdistill.runs.layout import (
     MEASURED,
     OWN_TEACHERS,
     PLAN,
+    REPEAT,
     SEARCH,
     SEED,
     STUDY,
@@ -54,6 +55,7 @@ class PlannedCohort:
         seconds: that it is expected to take, without scoring.
         round: number of the trials, in the search.
         seed: of the final runs.
+        repeat: of the search, 0 for the first.
     """
 
     id: str
@@ -63,6 +65,7 @@ class PlannedCohort:
     seconds: float
     round: int | None = None
     seed: int | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,12 +99,26 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """The best trial of a method: its number, values and score; or why there is none."""
+    """The best trial of a method: its number, values and score; or why there is none.
+
+    Attributes:
+        repeats: those of the searches after the first, where there are several.
+    """
 
     trial: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     miou: float | None = None
     error: str | None = None
+    repeats: tuple[Choice, ...] = ()
+
+    def of(self, repeat: int) -> Choice:
+        """Return what one of the searches chose, the first being number 0."""
+        return self if repeat == 0 else self.repeats[repeat - 1]
+
+    @property
+    def searches(self) -> tuple[Choice, ...]:
+        """What every search chose."""
+        return (self, *self.repeats)
 
 
 @dataclass(frozen=True)
@@ -245,21 +262,26 @@ def read_study_results(study: Path) -> dict[str, Any]:
     return read_tree(file) if file.exists() else {}
 
 
-def trial_folder(pair: str, number: int) -> str:
+def trial_folder(pair: str, number: int, repeat: int = 0) -> str:
     """Return the folder of the trials of one number, from the study's."""
-    return f"{SEARCH}/{pair}/{TRIAL}{number}"
+    search = f"{SEARCH}/{pair}" + (f"/{REPEAT}{repeat}" if repeat else "")
+    return f"{search}/{TRIAL}{number}"
 
 
-def write_suggested(study: Path, pair: str, number: int, params: Mapping[str, Any]) -> None:
+def write_suggested(
+    study: Path, pair: str, number: int, params: Mapping[str, Any], *, repeat: int = 0
+) -> None:
     """Write ``suggested.json``: the values that the trials of one number try, by method."""
-    folder = inside(study, trial_folder(pair, number))
+    folder = inside(study, trial_folder(pair, number, repeat))
     folder.mkdir(parents=True, exist_ok=True)
     write_tree(folder / SUGGESTED, {"methods": dict(params)})
 
 
-def read_suggested(study: Path, pair: str, number: int) -> dict[str, dict[str, Any]]:
+def read_suggested(
+    study: Path, pair: str, number: int, *, repeat: int = 0
+) -> dict[str, dict[str, Any]]:
     """Read ``suggested.json``; raises :class:`RunFolderError` where it is missing or broken."""
-    file = study / trial_folder(pair, number) / SUGGESTED
+    file = study / trial_folder(pair, number, repeat) / SUGGESTED
     tree = read_tree(file)
     methods: dict[str, dict[str, Any]] = check_record(
         file,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 from segdistill.catalogue import tables
@@ -11,6 +12,7 @@ from segdistill.catalogue.controls import CONTROLS
 from segdistill.config import RunConfig, StudyConfig, check_study
 from segdistill.config.identity import differing, identity_of, identity_of_study, in_words
 from segdistill.config.loading import check_tree
+from segdistill.config.studies import searches_of
 from segdistill.errors import ConfigError, RunFolderError, SegdistillError
 from segdistill.runs.analyses import remove_analyses
 from segdistill.runs.checkpoint import keep_checkpoints
@@ -39,7 +41,7 @@ from segdistill.runs.study import (
     write_study,
     write_suggested,
 )
-from segdistill.runs.trials import append_trial, read_trial, read_trials
+from segdistill.runs.trials import Trial, append_trial, read_trial, read_trials
 from segdistill.studies import growth
 from segdistill.studies.cohorts import Job, round_jobs, seed_jobs
 from segdistill.studies.growth import find_extension, in_order_of
@@ -112,9 +114,10 @@ def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> Stud
     _search(study, out, costs, tell)
     chosen = choose(study, out)
     jobs = []
-    for seed in study.seeds:
+    for seed, repeat in searches_of(study.seeds, study.search.repeats).items():
         for pair in study.pairs:
-            params = {m: dict(c.params) for m, c in chosen[pair].items() if c.error is None}
+            choices = {m: choice.of(repeat) for m, choice in chosen[pair].items()}
+            params = {m: dict(c.params) for m, c in choices.items() if c.error is None}
             jobs += seed_jobs(study, pair, seed, params, costs[pair])
     _supersede(jobs, out, tell)
     for _ in _execute(jobs, study, out, "final runs", tell):
@@ -282,62 +285,75 @@ def _study_in(out: Path) -> StudyConfig:
 
 
 def _search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
-    """Run the trials that are missing, a generation at a time."""
+    """Run the trials that are missing, a generation at a time, one search after the other."""
     search = study.search
-    for start in range(0, search.trials, search.parallel):
-        before = [t for t in read_trials(out) if t.trial < start]
+    starts = range(0, search.trials, search.parallel)
+    for repeat, start in product(range(search.repeats), starts):
+        before = [t for t in read_trials(out) if (t.repeat, t.trial) < (repeat, start)]
         jobs, stop = list[Job](), min(start + search.parallel, search.trials)
         for number in range(start, stop):
             for pair in study.pairs:
-                params = suggest_round(study, pair, number, before)
-                write_suggested(out, pair, number, params)
-                jobs += round_jobs(study, pair, number, params, costs[pair], before)
+                params = suggest_round(study, pair, number, before, repeat=repeat)
+                write_suggested(out, pair, number, params, repeat=repeat)
+                jobs += round_jobs(study, pair, number, params, costs[pair], before, repeat=repeat)
         _record(jobs, study, out)
         each = len(jobs) // (stop - start)  # as many cohorts for every number
-        counted = each * start, each * search.trials
+        counted = (
+            each * (repeat * search.trials + start),
+            each * search.repeats * search.trials,
+        )
         for job in _execute(jobs, study, out, "trials", tell, counted=counted):
             _record([job], study, out)
-        tell(Note(_standing(out, start, stop)))
+        tell(Note(_standing(out, repeat, start, stop)))
 
 
 def _record(jobs: Sequence[Job], study: StudyConfig, out: Path) -> None:
     """Write down the trials that have ended and are not in ``trials.jsonl`` yet."""
-    known = {(trial.pair, trial.method, trial.trial) for trial in read_trials(out)}
+    known = {(trial.pair, trial.method, trial.repeat, trial.trial) for trial in read_trials(out)}
     for job in jobs:
-        params = read_suggested(out, job.pair, job.number)
+        params = read_suggested(out, job.pair, job.number, repeat=job.repeat)
         for method in job.configs:
             run = out / job.folder / method
-            if find_end(run) and (job.pair, method, job.number) not in known:
-                append_trial(out, read_trial(run, job.pair, method, job.number, params[method]))
+            if find_end(run) and (job.pair, method, job.repeat, job.number) not in known:
+                values = params[method]
+                trial = read_trial(run, job.pair, method, job.number, values, repeat=job.repeat)
+                append_trial(out, trial)
 
 
-def _standing(out: Path, start: int, stop: int) -> str:
+def _standing(out: Path, repeat: int, start: int, stop: int) -> str:
     words = []
     for trial in read_trials(out):
-        if start <= trial.trial < stop:
+        if trial.repeat == repeat and start <= trial.trial < stop:
             score = "failed" if trial.miou is None else f"{100 * trial.miou:.1f}"
             words.append(f"{trial.method} {score}" + " (pruned)" * (trial.status == "pruned"))
-    return f"trials {start} to {stop - 1}: {', '.join(words)}"
+    search = f"search {repeat + 1}, " if repeat else ""
+    return f"{search}trials {start} to {stop - 1}: {', '.join(words)}"
 
 
 def choose(study: StudyConfig, out: Path) -> dict[str, dict[str, Choice]]:
-    """Take each method's best trial and write ``chosen.json``."""
-    trials = read_trials(out)
+    """Take the best trial of each method in each search and write ``chosen.json``."""
+    trials, repeats = read_trials(out), range(study.search.repeats)
     chosen: dict[str, dict[str, Choice]] = {}
     for pair in study.pairs:
         chosen[pair] = {}
         for method in study.methods:
             own = [t for t in trials if (t.pair, t.method) == (pair, method)]
-            best = best_trial(own)
-            errors = [trial.error for trial in own if trial.error is not None]
-            failed = bool(study.search.trials) and best is None
-            if best is not None:
-                chosen[pair][method] = Choice(best.trial, best.params, best.miou)
-            else:
-                error = (errors or ["no trial was trained to its end"])[-1]
-                chosen[pair][method] = Choice(error=error if failed else None)
+            first, *others = (
+                _choose([t for t in own if t.repeat == repeat], searched=bool(study.search.trials))
+                for repeat in repeats
+            )
+            chosen[pair][method] = replace(first, repeats=tuple(others))
     write_chosen(out, chosen)
     return chosen
+
+
+def _choose(trials: Sequence[Trial], *, searched: bool) -> Choice:
+    best = best_trial(trials)
+    if best is not None:
+        return Choice(best.trial, best.params, best.miou)
+    errors = [trial.error for trial in trials if trial.error is not None]
+    error = (errors or ["no trial was trained to its end"])[-1]
+    return Choice(error=error if searched else None)
 
 
 def _execute(

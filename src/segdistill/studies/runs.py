@@ -91,11 +91,12 @@ def trial_config(
     params: Mapping[str, Any],
     number: int,
     *,
+    repeat: int = 0,
     steps: int | None = None,
 ) -> RunConfig:
     """Return the config of a trial: scored on training images that are held out."""
     search = study.search
-    seed = derive(search.seed, "trial", number) % 2**31
+    seed = derive(search_seed(study, repeat), "trial", number) % 2**31
     while seed in study.seeds:  # what the comparison is to show was never searched on
         seed = (seed + 1) % 2**31
     base = base_config(study, pair, method)
@@ -116,6 +117,11 @@ def trial_config(
             fixed["training.steps"] = steps
         fixed["training.evaluate_every"] = rungs(steps, search.pruning)[0]
     return check_run(_with(_with(base_tree(study, pair, method), params), fixed), pair, method)
+
+
+def search_seed(study: StudyConfig, repeat: int) -> int:
+    """Return the seed of one of the searches, the first being number 0."""
+    return derive(study.search.seed, "repeat", repeat) if repeat else study.search.seed
 
 
 def _with(tree: Tree, values: Mapping[str, Any]) -> Tree:

@@ -73,7 +73,8 @@ def caution(groups: Sequence[Group]) -> str | None:
     if not compared:
         return None
     comparisons = [group.comparison for group in compared if group.comparison is not None]
-    seeds = min(comparison.seeds for comparison in comparisons)
+    seeds = min(comparison.searches or comparison.seeds for comparison in comparisons)
+    unit = "searches" if comparisons[0].searches else "paired seeds"
     smallest = max(comparison.smallest_p for comparison in comparisons)
     enough = next(n for n in count(1) if smallest_p(n) <= _LEVEL)
     if seeds == 1:
@@ -84,7 +85,7 @@ def caution(groups: Sequence[Group]) -> str | None:
         )
     if smallest > _LEVEL:
         return (
-            f"{seeds} paired seeds cannot give a p below {smallest:.2g} here, whatever the gain: "
+            f"{seeds} {unit} cannot give a p below {smallest:.2g} here, whatever the gain: "
             f"{enough} are needed to reach {_LEVEL:g}."
         )
     return None
