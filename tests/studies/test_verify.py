@@ -21,10 +21,12 @@ from segdistill.runs.confusion import (
     write_image_counts,
 )
 from segdistill.runs.environment import read_environment, write_environment
+from segdistill.runs.extensions import Extension, append_extension
 from segdistill.runs.layout import CONFUSION, IMAGE_COUNTS, TRIALS
 from segdistill.runs.result import Best, Failure, read_result, write_failure, write_result
 from segdistill.runs.settings import read_settings, write_settings
 from segdistill.runs.study import (
+    Choice,
     final_folder,
     read_chosen,
     read_plan,
@@ -143,6 +145,12 @@ def other_chosen_values(study: Path) -> None:
     write_chosen(study, chosen)
 
 
+def change_choice(study: Path, **changed: Any) -> None:
+    chosen = read_chosen(study)
+    chosen["student"]["kl"] = replace(chosen["student"]["kl"], **changed)
+    write_chosen(study, chosen)
+
+
 def scored_on_the_reported_split(study: Path) -> None:
     change_setting(study / trial_folder("student", 0) / "kl", "evaluation", split="val")
 
@@ -167,6 +175,10 @@ def change_results(study: Path, *path: str) -> None:
         inner = inner[key]
     inner[path[-1]] = 0.123
     write_study_results(study, results)
+
+
+def grew(**changed: Any) -> Callable[[Path], None]:
+    return lambda study: append_extension(study, Extension(**{"seeds_before": 2} | changed))
 
 
 VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -220,6 +232,29 @@ VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a trial scored on the reported split": ("split", scored_on_the_reported_split),
     "a result on training images": ("split", lambda s: change_result(s, split="train")),
     "a best score that was not logged": ("best", lambda s: change_result(s, best=Best(2, 0.9))),
+    "an extension by seeds that are not there": ("growth", grew(seeds=(9,), seen=True)),
+    "a run older than the extension that made it": (
+        "growth",
+        grew(seeds_before=1, seeds=(1,), time="2999-01-01T00:00:00Z"),
+    ),
+    "an extension by more trials than there are": ("growth", grew(trials=2)),
+    "another number of seeds before": ("growth", grew(seeds_before=7)),
+    "a replaced run without a longer search": (
+        "growth",
+        lambda s: (s / "superseded/1/final/student/seed-1/kl").mkdir(parents=True),
+    ),
+    "a search that was not planned": (
+        "budgets",
+        lambda s: change_trials(s, lambda t: [*t, replace(t[0], repeat=1)]),
+    ),
+    "a trial of another search's seed": (
+        "seeds",
+        lambda s: change_trials(s, lambda t: [*t, replace(t[0], repeat=1)]),
+    ),
+    "a choice of a search that was not planned": (
+        "choices",
+        lambda s: change_choice(s, repeats=(Choice(0),)),
+    ),
     "other packages in one run": ("environment", other_packages),
     "another machine": (
         "environment",
