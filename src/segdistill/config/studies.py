@@ -279,10 +279,12 @@ def _controls(words: Any, methods: Mapping[str, Any]) -> dict[str, Tree]:
             raise ConfigError(f"controls: unknown word {word!r}; {nearest(str(word), CONTROLS)}")
         if word in methods:
             raise ConfigError(f"controls: expected no method named {word} beside the control of it")
-        terms = CONTROLS[word].terms
-        if terms == "first":
+        own = CONTROLS[word].terms
+        if own == "first":
             terms = first or [{"loss": "pixelwise_kl"}]
-        found[word] = {"control": word, "distill": [] if terms == "none" else list(terms)}
+        else:
+            terms = [] if own == "none" else list(own)
+        found[word] = {"control": word, "distill": terms}
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -139,7 +139,9 @@ def compare_by_seed(
         shared = [seed for seed in baseline if seed in scores]
         if shared:
             differences[name] = {seed: scores[seed] - baseline[seed] for seed in shared}
-    samples = {name: by_search(own, searches) for name, own in differences.items()}
+    samples: dict[str, Mapping[Any, float]] = {
+        name: by_search(own, searches) for name, own in differences.items()
+    }
     single = {name: sign_flip_p(list(own.values())) for name, own in samples.items()}
     corrected = dict(zip(single, holm(list(single.values())), strict=True))
     joint = joint_test(samples)
