@@ -67,15 +67,14 @@ def test_medians_and_means_of_searches() -> None:
     assert by_search(scores, None) is scores
 
 
-@pytest.mark.parametrize("searches", [4, 8])
-def test_intervals_over_searches_hold_the_truth_and_those_over_seeds_do_not(searches: int) -> None:
-    # A search's luck is shared by its seeds: two or four of them tell little more than one.
-    random = np.random.default_rng(searches)
-    seeds, gain, studies = 16, 0.01, 600
+def test_intervals_over_searches_hold_the_truth_and_those_over_seeds_do_not() -> None:
+    # A search's luck is shared by its seeds: three of them tell little more than one.
+    random = np.random.default_rng(4)
+    searches, seeds, gain, studies = 4, 12, 0.01, 400
     of = {seed: seed % searches for seed in range(seeds)}
     held = {"searches": 0, "seeds": 0}
     for _ in range(studies):
-        luck = 0.015 * random.standard_normal(searches)
+        luck = 0.03 * random.standard_normal(searches)
         noise = 0.01 * random.standard_normal(seeds)
         scores = {s: gain + luck[of[s]] + noise[s] for s in of}
         for name, known in (("searches", of), ("seeds", None)):

@@ -25,6 +25,7 @@ from segdistill.runs.extensions import Extension, append_extension
 from segdistill.runs.layout import CONFUSION, IMAGE_COUNTS, TRIALS
 from segdistill.runs.result import Best, Failure, read_result, write_failure, write_result
 from segdistill.runs.settings import read_settings, write_settings
+from segdistill.runs.shifts import read_shifts, write_shifts
 from segdistill.runs.study import (
     Choice,
     final_folder,
@@ -49,7 +50,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("verify") / "study"
     tree = merge(SMALL, {"methods": {"kl": [{"loss": "pixelwise_kl"}], "lad": None}})
     tree["methods"].pop("lad")
-    study = check_study(override(tree, ["training.evaluate_every=2"]))
+    study = check_study(
+        override(tree, ["training.evaluate_every=2", "evaluation.shifts={noise: [3]}"])
+    )
     run_study(study, out)
     write_study_results(out, summarize_study(study, out))
     return out
@@ -177,6 +180,10 @@ def change_results(study: Path, *path: str) -> None:
     write_study_results(study, results)
 
 
+def change_shift(study: Path, **changed: Any) -> None:
+    write_shifts(run(study), {"noise 3": replace(read_shifts(run(study))["noise 3"], **changed)})
+
+
 def grew(**changed: Any) -> Callable[[Path], None]:
     return lambda study: append_extension(study, Extension(**{"seeds_before": 2} | changed))
 
@@ -255,6 +262,9 @@ VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
         "choices",
         lambda s: change_choice(s, repeats=(Choice(0),)),
     ),
+    "a raised score under a shift": ("shifts", lambda s: change_shift(s, miou=0.9)),
+    "a shift that was not scored": ("shifts", lambda s: write_shifts(run(s), {})),
+    "another matrix under a shift": ("shifts", lambda s: change_shift(s, counts=((5, 0), (0, 5)))),
     "other packages in one run": ("environment", other_packages),
     "another machine": (
         "environment",

@@ -404,6 +404,17 @@ class EvaluationConfig(Section):
         "once; null: the whole image",
         json_schema_extra=_PIXELS,
     )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    shifts: dict[
+        Literal["noise", "blur", "contrast", "brightness", "jpeg"],
+        tuple[Annotated[int, Field(ge=1, le=5)], ...],
+    ] = Field(
+        {},
+        exclude_if=operator.not_,
+        description="corruptions that the images are scored under as well, each with severities "
+        "from 1 to 5, such as {noise: [1, 3]}: noise, blur, contrast, brightness, jpeg",
+        json_schema_extra={"source": "Hendrycks and Dietterich, ICLR 2019"},
+    )
     pictures: int = Field(
         6, ge=0, description="predictions kept as pictures", json_schema_extra=_IMAGES
     )

@@ -31,6 +31,7 @@ from segdistill.reporting.sections import (
     reproduce,
     results,
     search,
+    shifts,
     verdict,
 )
 from segdistill.reporting.studies import Study, study_groups
@@ -47,6 +48,7 @@ SECTIONS: Mapping[str, tuple[str, Show]] = {
     "pareto": ("What a network costs to run", pareto.show),
     "pictures": ("Pictures", pictures.show),
     "extremes": ("Worst and best images", extremes.show),
+    "shifts": ("Edges, calibration and shifts", shifts.show),
     "classes": ("IoU by class, %", classes.show),
     "curves": ("Training", curves.show),
     "search": ("Search", search.show),

@@ -15,9 +15,10 @@ from segdistill.config.studies import searches_of
 from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.extensions import find_superseded, read_extensions
 from segdistill.runs.result import Failure, Result, find_end, read_failure, read_result
+from segdistill.runs.shifts import read_shifts
 from segdistill.runs.study import Choice, final_folder, read_chosen, read_measured
 from segdistill.runs.trials import Trial, read_trials
-from segdistill.studies.comparison import Comparison
+from segdistill.studies.comparison import Comparison, compare_by_seed
 from segdistill.studies.regret import regret
 from segdistill.studies.search import all_spaces
 from segdistill.studies.summary import Summary, common_seeds, share, summarize
@@ -128,8 +129,33 @@ def _pair(
                 | {"error": one.error, "regret": own_worth and asdict(own_worth)}
                 for one, own_worth in zip(choice.searches, worth, strict=True)
             ]
+    for column, own in _further(study, out, pair, finished).items():
+        compared = compare_by_seed(
+            {m: scores for m, scores in own.items() if m != PLAIN}, own.get(PLAIN, {}), searches
+        )
+        for method, scores in own.items():
+            against = compared.get(method)
+            methods[method].setdefault("further", {})[column] = {
+                "mean": fmean(scores.values()),
+                "against_plain": against and _as_json(against, margin),
+            }
     shared = common_seeds({method: one.scores for method, one in summaries.items()})
     return {"seeds": shared, "methods": methods}
+
+
+def _further(
+    study: StudyConfig, out: Path, pair: str, finished: Mapping[str, Mapping[int, list[Result]]]
+) -> dict[str, dict[str, dict[int, float]]]:
+    """Return scores beside mIoU, and mIoU under shifts: by column, method and seed."""
+    columns: dict[str, dict[str, dict[int, float]]] = {}
+    for method, seeds in finished.items():
+        for seed, (result,) in seeds.items():
+            values = {"boundary IoU": result.boundary_iou, "ECE": result.calibration_error}
+            shifts = read_shifts(final_folder(out, pair, seed, method))
+            for column, value in {**values, **{n: one.miou for n, one in shifts.items()}}.items():
+                if value is not None:
+                    columns.setdefault(column, {}).setdefault(method, {})[seed] = value
+    return columns
 
 
 def _chance(

@@ -57,7 +57,7 @@ def own_teacher_config(study: StudyConfig, pair: str) -> RunConfig:
         base_tree(study, pair, PLAIN),
         {"data.seed": seed, "training.seed": seed, "training.evaluate_every": None},
     )
-    return check_run(put(tree, "evaluation.pictures", 0), pair, PLAIN)
+    return check_run(_with(tree, {"evaluation.pictures": 0, "evaluation.shifts": {}}), pair, PLAIN)
 
 
 def base_config(study: StudyConfig, pair: str, method: str) -> RunConfig:
@@ -109,6 +109,7 @@ def trial_config(
         "training.evaluate_every": None,
         "evaluation.split": "holdout",
         "evaluation.pictures": 0,
+        "evaluation.shifts": {},
     }
     if search.pruning is not None:
         measured = study.match == "seconds" or study.methods[method].control == "longer"

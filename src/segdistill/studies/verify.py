@@ -19,6 +19,8 @@ import numpy as np
 
 from segdistill.config import RunConfig, StudyConfig, check_study
 from segdistill.config.loading import check_tree
+from segdistill.config.mistakes import validate
+from segdistill.config.sections import EvaluationConfig
 from segdistill.config.studies import searches_of
 from segdistill.errors import ConfigError
 from segdistill.runs.confusion import read_confusion, read_image_counts
@@ -28,6 +30,7 @@ from segdistill.runs.layout import ENVIRONMENT, FAILED, RESULT
 from segdistill.runs.metrics import evaluation_lines, read_metrics
 from segdistill.runs.result import Result, find_end, has_result, read_result
 from segdistill.runs.settings import has_settings, read_settings
+from segdistill.runs.shifts import name_of_shift, read_shifts
 from segdistill.runs.student import read_student, student_file
 from segdistill.runs.study import (
     Choice,
@@ -408,6 +411,30 @@ def _check_best(evidence: Evidence) -> Iterator[str]:
             yield f"{evidence.name(run)}: expected the last score of its log, got another"
 
 
+def _check_shifts(evidence: Evidence) -> Iterator[str]:
+    """Every shift of the study was scored in every run, on the same labels, as its matrix says."""
+    asked = validate(EvaluationConfig, evidence.study.evaluation, "evaluation").shifts
+    wanted = {name_of_shift(name, one) for name, own in asked.items() for one in own}
+    for run in evidence.results:
+        found, confusion = read_shifts(run), read_confusion(run)
+        if found.keys() != wanted:
+            yield (
+                f"{evidence.name(run)}: expected the shifts {sorted(wanted)}, got {sorted(found)}"
+            )
+        for name, score in found.items():
+            counts = np.array(score.counts, dtype=np.int64)
+            again = _scores(counts, range(len(counts)))["miou"]
+            if not _close(score.miou, again):
+                yield (
+                    f"{evidence.name(run)}: expected miou {again:.6g} under {name} from its "
+                    f"confusion matrix, got {score.miou:.6g}"
+                )
+            if confusion is not None and not np.array_equal(
+                counts.sum(axis=1), np.array(confusion.counts).sum(axis=1)
+            ):
+                yield f"{evidence.name(run)}: expected the labels of the split under {name}"
+
+
 def _check_growth(evidence: Evidence) -> Iterator[str]:
     """What was added to the study after it had begun is what its file has more, and is younger."""
     study, seeds = evidence.study, None
@@ -483,13 +510,14 @@ CHECKS: Mapping[str, Check] = {
     "split": _check_split,
     "best": _check_best,
     "growth": _check_growth,
+    "shifts": _check_shifts,
     "environment": _check_environment,
     "results": _check_results,
 }
 """What is checked, by the name that a fault carries."""
 
 
-def _scores(counts: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+def _scores(counts: np.ndarray, classes: Sequence[Any]) -> dict[str, Any]:
     """Return the scores of a confusion matrix, by the names that a result has for them."""
     hits, truth = np.diagonal(counts).astype(float), counts.sum(axis=1)
     unions = truth + counts.sum(axis=0) - np.diagonal(counts)
