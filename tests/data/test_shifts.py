@@ -1,4 +1,4 @@
-"""Shifts: each corruption against plain loops, the standard library or SciPy; drawn the same again."""
+"""Shifts: each corruption against plain loops or a library; the same again whenever asked."""
 
 import colorsys
 import io
