@@ -129,11 +129,13 @@ def _pair(
                 | {"error": one.error, "regret": own_worth and asdict(own_worth)}
                 for one, own_worth in zip(choice.searches, worth, strict=True)
             ]
-    for column, own in _further(study, out, pair, finished).items():
+    for column, by_method in _further(out, pair, finished).items():
         compared = compare_by_seed(
-            {m: scores for m, scores in own.items() if m != PLAIN}, own.get(PLAIN, {}), searches
+            {m: scores for m, scores in by_method.items() if m != PLAIN},
+            by_method.get(PLAIN, {}),
+            searches,
         )
-        for method, scores in own.items():
+        for method, scores in by_method.items():
             against = compared.get(method)
             methods[method].setdefault("further", {})[column] = {
                 "mean": fmean(scores.values()),
@@ -144,7 +146,7 @@ def _pair(
 
 
 def _further(
-    study: StudyConfig, out: Path, pair: str, finished: Mapping[str, Mapping[int, list[Result]]]
+    out: Path, pair: str, finished: Mapping[str, Mapping[int, list[Result]]]
 ) -> dict[str, dict[str, dict[int, float]]]:
     """Return scores beside mIoU, and mIoU under shifts: by column, method and seed."""
     columns: dict[str, dict[str, dict[int, float]]] = {}
