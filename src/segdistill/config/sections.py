@@ -396,6 +396,12 @@ class TrainingConfig(Section):
     label_smoothing: float = Field(
         0.0, ge=0.0, lt=1.0, description="label smoothing of the cross-entropy"
     )
+    quantize: Literal["int8"] | None = Field(
+        None,
+        description="round weights and inputs of the student's layers to int8 while it learns, so "
+        "that an INT8 file keeps its score; null: float alone",
+        json_schema_extra={"source": "Jacob et al., CVPR 2018"},
+    )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
         "32-true", description="number format of forward and backward; weights stay float32"
     )
@@ -520,4 +526,12 @@ _RESULT_DOES_NOT_DEPEND_ON = (
 )
 
 # Keys that came after runs had been recorded: left out of the hash at their default.
-_LATER_IN_TRAINING = ("sync_batchnorm", "step_every", "step_factor", "lr_scale", "freeze", "task")
+_LATER_IN_TRAINING = (
+    "sync_batchnorm",
+    "step_every",
+    "step_factor",
+    "lr_scale",
+    "freeze",
+    "task",
+    "quantize",
+)

@@ -19,7 +19,7 @@ from segdistill.own_code import import_own
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
-from segdistill.upsampling import argmax_at
+from segdistill.upsampling import argmax_at, at_least
 
 
 class TaskLoss(nn.Module):
@@ -84,7 +84,8 @@ class TaskLoss(nn.Module):
         """
         labels, whole = self._taught(labels), self._taught(labels if whole is None else whole)
         if not self.row.resizes:
-            logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
+            finite = at_least(logits.float())
+            logits = F.interpolate(finite, size=labels.shape[-2:], mode="bilinear")
         settings: dict[str, Any] = {key: getattr(self.config, key) for key in self.row.settings}
         if self.row.smooths:
             settings["smoothing"] = self.smoothing
