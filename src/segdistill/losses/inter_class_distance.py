@@ -98,6 +98,7 @@ class InterClassDistance(nn.Module):
         self.classes = classes
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        check_maps("inter_class_distance", student=student, teacher=teacher)
         labels = valid_labels(batch)
         valid = resize_valid(batch.valid, student.shape[2:])
         return inter_class_distance(student, teacher, labels, classes=self.classes, valid=valid)
