@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill import config as configs
+from segdistill.catalogue.formats import format_of
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
@@ -145,6 +146,11 @@ def check_run(
     own = named(word.partition("=")[2] for word in overrides)
     check_from_file(config.data.dataset, {*trust, *own}, files.weights, "dataset")
     return CheckedRun(files, config, tuple(trust))
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether a file's name says that export wrote it, in any of its formats."""
+    return format_of(path) is not None and not path.is_dir()
 
 
 def find_run(run: str | Path) -> RunFiles:
