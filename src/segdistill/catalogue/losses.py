@@ -208,6 +208,7 @@ LOSSES: dict[str, Loss] = {
         target="hard_labels:HardLabels",
         about="Learn the teacher's class at every pixel: a control, with training.task.weight 0.",
         source="Lee, ICML 2013 workshop (Pseudo-Label)",
+        year=2013,
         tap="logits",
         weight=1.0,
         bibtex=_PSEUDO_LABEL,
