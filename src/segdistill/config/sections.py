@@ -233,7 +233,7 @@ class LossConfig(NamedSection):
 class TaskConfig(Section):
     """The loss of the task: of the student's logits against the labels."""
 
-    loss: Literal["cross_entropy", "focal", "ohem"] = Field(
+    loss: Literal["cross_entropy", "focal", "ohem", "dice", "lovasz"] = Field(
         "cross_entropy", description="loss of the logits against the labels"
     )
     class_weights: Literal["balanced"] | tuple[NonNegativeFloat, ...] | None = Field(
@@ -261,6 +261,9 @@ class TaskConfig(Section):
         ge=0.0,
         description="focal multiplies the loss of a position by (1 - p)^gamma, p of its class",
         json_schema_extra={"source": "Lin et al., ICCV 2017"},
+    )
+    cross_entropy_weight: float = Field(
+        0.0, ge=0.0, description="dice and lovasz add this times the cross-entropy"
     )
 
 
@@ -326,9 +329,9 @@ class TrainingConfig(Section):
     )
     task: TaskConfig = Field(
         TaskConfig(),
-        description="loss of the logits against the labels: cross_entropy, focal (gamma) or ohem "
-        "(threshold, min_kept), with class_weights (one for each class, or balanced) and ids to "
-        "ignore",
+        description="loss of the logits against the labels: cross_entropy, focal (gamma), ohem "
+        "(threshold, min_kept), dice or lovasz (cross_entropy_weight), with class_weights (one "
+        "for each class, or balanced) and ids to ignore",
     )
     auxiliary_weight: float = Field(
         0.4, ge=0.0, description="weight of the auxiliary head's task loss"
