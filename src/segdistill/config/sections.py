@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
@@ -227,6 +228,14 @@ class LossConfig(NamedSection):
     )
     padding: Literal["masked", "counted"] = Field(
         "masked", description="counted: also compare what augmentation padded, as papers' code does"
+    )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    standardize: bool = Field(
+        False,
+        exclude_if=operator.not_,
+        description="losses of logits only: compare both maps after each pixel's logits were "
+        "brought to mean 0 and deviation 1 over the classes",
+        json_schema_extra={"source": "Sun et al., CVPR 2024"},
     )
 
 
