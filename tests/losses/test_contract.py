@@ -113,6 +113,26 @@ def test_reaches_the_student_and_never_the_teacher(name: str) -> None:
 
 
 @every_loss
+def test_has_a_gradient_on_one_channel_or_refuses_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(build.__globals__, "CLASSES", 1)
+    monkeypatch.setitem(build.__globals__, "CHANNELS", 1)
+    for setting in SMALL:
+        monkeypatch.setitem(SMALL, setting, 16)
+    student, teacher = maps(name)
+    student.requires_grad_()
+    given = batch() if LOSSES[name].uses_batch else None
+    try:
+        value(name, build(name), student, teacher, given).backward()
+    except ValueError as refusal:
+        assert re.search(r"at least 2 (classes|channels?)|of at least 2", str(refusal))
+        return
+    assert student.grad is not None
+    assert student.grad.abs().max() > 1e-5
+
+
+@every_loss
 def test_is_zero_or_near_it_for_equal_maps(name: str) -> None:
     if name in NOT_ZERO_FOR_EQUAL_MAPS:
         pytest.skip(NOT_ZERO_FOR_EQUAL_MAPS[name])

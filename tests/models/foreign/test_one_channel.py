@@ -47,7 +47,8 @@ def adapted(seed: int = 0, **kind: Any) -> Adapter:
 
 def test_the_task_loss_is_binary_cross_entropy_and_the_score_a_threshold_at_0() -> None:
     network = adapted().eval()
-    nn.init.constant_(network.network.classifier.bias, -network.network(IMAGES).mean().item())
+    with torch.no_grad():
+        network.network.classifier.bias -= network.network(IMAGES).mean()
     logit = F.interpolate(network.network(IMAGES), (16, 24), mode="bilinear")[:, 0]
     loss = TaskLoss(TaskConfig(), 2)(network(IMAGES).logits, LABELS)
     assert_close(loss, F.binary_cross_entropy_with_logits(logit, LABELS.float()))
