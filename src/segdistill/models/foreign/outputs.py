@@ -113,9 +113,7 @@ class Sigmoids(TorchFunctionMode):
         super().__init__()
         self.of_one_channel = False
 
-    def __torch_function__(
-        self, func: Any, types: Any, args: Any = (), kwargs: Any = None
-    ) -> Any:
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         if getattr(func, "__name__", "") == "sigmoid" and _is_map(result):
             self.of_one_channel |= result.shape[1] == 1 and result[0, 0].numel() > 1
