@@ -1,4 +1,4 @@
-"""One network of each family: timm's smallest as a backbone, and the networks of other libraries."""
+"""A network of each family: ours, timm's under a head, and those of other libraries."""
 
 from __future__ import annotations
 
