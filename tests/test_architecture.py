@@ -45,6 +45,8 @@ CONFINED = {
     "PIL": "data",
     "pycocotools": "data",
     "lightning_fabric": "training",
+    "wandb": "training",
+    "mlflow": "training",
     "onnx": "delivery",
     "onnxruntime": "delivery",
     "ray": "studies",

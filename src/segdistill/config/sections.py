@@ -22,6 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from segdistill.catalogue.loggers import LOGGERS
 from segdistill.files import expand_path
 
 Tree = dict[str, Any]
@@ -380,6 +381,12 @@ class TrainingConfig(Section):
         20, description="steps between lines of metrics.jsonl", json_schema_extra=_STEPS
     )
     tensorboard: bool = Field(False, description="also write TensorBoard files")
+    wandb: bool = Field(
+        False, description="also log to Weights & Biases, where WANDB_MODE and WANDB_PROJECT say"
+    )
+    mlflow: bool = Field(
+        False, description="also log to MLflow, at MLFLOW_TRACKING_URI or in the run folder"
+    )
 
 
 class EvaluationConfig(Section):
@@ -450,7 +457,7 @@ _RESULT_DOES_NOT_DEPEND_ON = (
     ("student", "untrained"),
     ("training", "checkpoint_every"),
     ("training", "log_every"),
-    ("training", "tensorboard"),
+    *(("training", logger) for logger in LOGGERS),
     ("evaluation", "pictures"),
 )
 
