@@ -15,7 +15,7 @@ _FOLDER = "segdistill.folder"  # the tag that a resumed run is found by
 _LONGEST = 500  # characters of a parameter that every version takes
 
 
-class _MLflow(Logger):
+class _MLflow(Logger):  # type: ignore[misc] # Fabric has no types here
     """A run of MLflow as a logger of Fabric's.
 
     Args:

@@ -10,7 +10,7 @@ from typing import Any
 from lightning_fabric.loggers import Logger
 
 
-class _Wandb(Logger):
+class _Wandb(Logger):  # type: ignore[misc] # Fabric has no types here
     """A run of Weights & Biases as a logger of Fabric's.
 
     Args:
