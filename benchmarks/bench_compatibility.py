@@ -35,8 +35,9 @@ from segdistill.models.taps import describe, tap_paths
 from segdistill.network_state import evaluating
 from segdistill.scoring.inference import predict_ids
 
-SIZE, ODD, OTHER = (96, 128), (95, 129), (128, 160)
-LIMIT = 300  # seconds of a step of one family
+Size = tuple[int, int]
+
+LIMIT = 240  # processor seconds of a step of one family
 AGREES = 1e-3
 
 
@@ -56,7 +57,7 @@ def main() -> None:
                 continue
             rows[name] = {"network": family.network, **row, **measure(family, with_export)}
             ordered = {each: rows[each] for each in known if each in rows}
-            write_result("compatibility", {"sizes": [SIZE, ODD, OTHER], "families": ordered})
+            write_result("compatibility", {"families": ordered})
             print(name, json.dumps(rows[name]), flush=True)
             gc.collect()
 
@@ -73,34 +74,36 @@ def measure(family: Family, with_export: bool) -> dict[str, str]:
 
         def build() -> str:
             network.append(family.build(Path(folder)))
-            return maps_of(network[0])
+            return maps_of(network[0], family.size)
 
         built = said(build)
         if with_export:
             file = Path(folder) / "network.onnx"
-            return {"export": said(lambda: export(network[0], file)) if network else built}
+            return {
+                "export": said(lambda: export(network[0], file, family.size)) if network else built
+            }
         row = {"check": built}
         if network:
-            row["train"] = said(lambda: train(network[0]))
-            row["odd size"] = said(lambda: odd_size(network[0]))
-            row["teacher"] = said(lambda: teach(network[0]))
+            row["train"] = said(lambda: train(network[0], family.size))
+            row["odd size"] = said(lambda: odd_size(network[0], other(family.size, -1, 1)))
+            row["teacher"] = said(lambda: teach(network[0], family.size))
         return row
 
 
-def maps_of(network: nn.Module) -> str:
+def maps_of(network: nn.Module, size: Size) -> str:
     """Return the width and the stride of the taps of a network."""
     taps = [tap for tap in ("backbone", "logits") if tap in tap_paths(network)]
-    shapes = describe(network, taps, SIZE)
+    shapes = describe(network, taps, size)
     return ", ".join(f"{tap} {shape.channels}/{shape.stride}" for tap, shape in shapes.items())
 
 
-def train(network: nn.Module) -> str:
+def train(network: nn.Module, size: Size) -> str:
     """Take a step against labels and a teacher's logits; every gradient has to be finite."""
     torch.manual_seed(0)
-    images, labels = torch.rand(2, 3, *SIZE), torch.randint(0, CLASSES, (2, *SIZE))
+    images, labels = torch.rand(2, 3, *size), torch.randint(0, CLASSES, (2, *size))
     network.train()
     logits = network(images).logits
-    loss = F.cross_entropy(F.interpolate(logits, SIZE, mode="bilinear"), labels)
+    loss = F.cross_entropy(F.interpolate(logits, size, mode="bilinear"), labels)
     (loss + pixelwise_kl(logits, torch.randn_like(logits))).backward()
     unused, count = [], 0
     for name, parameter in network.named_parameters():
@@ -114,29 +117,29 @@ def train(network: nn.Module) -> str:
     return f"yes, {len(unused)} of {count} tensors unused" if unused else "yes"
 
 
-def odd_size(network: nn.Module) -> str:
+def odd_size(network: nn.Module, size: Size) -> str:
     """Predict classes of images whose sides nothing divides."""
     torch.manual_seed(0)
     with evaluating(network), torch.inference_mode():
-        ids, classes = predict_ids(network, torch.rand(2, 3, *ODD))
-    if ids.shape != (2, *ODD) or classes != CLASSES:
+        ids, classes = predict_ids(network, torch.rand(2, 3, *size))
+    if ids.shape != (2, *size) or classes != CLASSES:
         raise ValueError(f"ids {tuple(ids.shape)} of {classes} classes")
     return "yes"
 
 
-def teach(network: nn.Module) -> str:
+def teach(network: nn.Module, size: Size) -> str:
     """Freeze a teacher, and compare its logits with the network's on images it was not proven on.
 
     Three times, since a wrong folding may depend on how memory is reused.
     """
     torch.manual_seed(1)
-    images = torch.rand(2, 3, *OTHER)
+    images = torch.rand(2, 3, *other(size, 32, 32))
     with evaluating(network), torch.no_grad():
         expected = network(images).logits
     answers = set()
     for _ in range(3):
         teacher = FrozenTeacher(network, ["logits"])
-        refused = teacher.prepare(torch.rand(1, 3, *SIZE))
+        refused = teacher.prepare(torch.rand(1, 3, *size))
         error = (teacher(images)["logits"] - expected).abs().max() / expected.abs().max()
         if not error < AGREES:
             raise ValueError(f"logits differ by {error:.2g}")
@@ -145,12 +148,13 @@ def teach(network: nn.Module) -> str:
     return " or ".join(sorted(answers))
 
 
-def export(network: nn.Module, file: Path) -> str:
+def export(network: nn.Module, file: Path, size: Size) -> str:
     """Write ONNX and run it: at any size, else at one."""
     reason = ""
-    for static, sizes in ((False, (SIZE, ODD, OTHER)), (True, (SIZE,))):
+    any_size = (size, other(size, -1, 1), other(size, 32, 32))
+    for static, sizes in ((False, any_size), (True, (size,))):
         try:
-            export_onnx(network, file, SIZE, static=static)
+            export_onnx(network, file, size, static=static)
             for parity in compare_onnx(network, file, sizes):
                 far = parity.largest_difference
                 if parity.failure or not far < AGREES:
@@ -161,6 +165,11 @@ def export(network: nn.Module, file: Path) -> str:
             continue
         return "one size" if static else "any size"
     raise ValueError(reason)
+
+
+def other(size: Size, taller: int, wider: int) -> Size:
+    """Return a size that differs from another by as many pixels."""
+    return size[0] + taller, size[1] + wider
 
 
 def said(step: Callable[[], str]) -> str:
@@ -175,18 +184,18 @@ def said(step: Callable[[], str]) -> str:
 
 @contextmanager
 def limited(seconds: int) -> Iterator[None]:
-    """Raise TimeoutError where a block takes longer."""
+    """Raise TimeoutError where a block takes more of the processor."""
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise TimeoutError(f"took more than {seconds} s")
 
-    before = signal.signal(signal.SIGALRM, end)
-    signal.alarm(seconds)
+    before = signal.signal(signal.SIGPROF, end)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
         yield
     finally:
-        signal.alarm(0)
-        signal.signal(signal.SIGALRM, before)
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,8 @@ from segdistill.models import build_network
 
 CLASSES = 5
 STRIDES = (32, 16, 8)
+LARGE = {"fast_scnn", "pp_liteseg", "upernet"}
+"""Networks whose pooling asks for larger images."""
 
 SMALL = [
     "beit_base_patch16_224",
@@ -128,10 +130,12 @@ class Family:
     Attributes:
         network: what the table calls it.
         build: builds it with random weights; takes a folder for what it has to write.
+        size: height and width of the images that it is tried with.
     """
 
     network: str
     build: Callable[[Path], nn.Module]
+    size: tuple[int, int] = (96, 128)
 
 
 def families() -> dict[str, Family]:
@@ -146,9 +150,10 @@ def own() -> dict[str, Family]:
         settings: dict[str, object] = {"network": name}
         if "backbone" in row.settings:
             settings["backbone"] = "mit_b0" if name == "segformer" else "mobilenetv2_035"
-        if name == "upernet":  # whose pooling asks for larger maps
-            settings["output_stride"] = 8
-        found[f"segdistill {name}"] = Family(str(settings.get("backbone", "")), built(settings))
+        size = (192, 256) if name in LARGE else (96, 128)
+        found[f"segdistill {name}"] = Family(
+            str(settings.get("backbone", "")), built(settings), size
+        )
     return found
 
 

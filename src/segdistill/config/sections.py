@@ -310,6 +310,13 @@ class TrainingConfig(Section):
         description="factors of the learning rate by tap or module path of the student, such as "
         "{head: 10}; of two that fit the longer counts",
     )
+    layer_decay: float | None = Field(
+        None,
+        gt=0.0,
+        le=1.0,
+        description="factor of the learning rate from one layer of a timm backbone to the one "
+        "before it, as ViTs are fine-tuned; times lr_scale; null: 1",
+    )
     freeze: tuple[str, ...] = Field(
         (),
         description="taps or module paths of the student that are not trained, such as "
@@ -462,4 +469,12 @@ _RESULT_DOES_NOT_DEPEND_ON = (
 )
 
 # Keys that came after runs had been recorded: left out of the hash at their default.
-_LATER_IN_TRAINING = ("sync_batchnorm", "step_every", "step_factor", "lr_scale", "freeze", "task")
+_LATER_IN_TRAINING = (
+    "sync_batchnorm",
+    "step_every",
+    "step_factor",
+    "lr_scale",
+    "layer_decay",
+    "freeze",
+    "task",
+)

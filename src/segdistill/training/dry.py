@@ -89,6 +89,14 @@ def try_cohort(
         after=note,
     )
     for learner in learners:
+        if unused := learner.unused():
+            shown = f"{', '.join(unused[:5])}{', ...' if len(unused) > 5 else ''}"
+            tell(
+                Note(
+                    f"{learner.name or 'student'}: no loss reaches {len(unused)} of its tensors, "
+                    f"which stay as they are: {shown}"
+                )
+            )
         if isinstance(learner.network, Adapter) and learner.network.auxiliary_outputs:
             names = ", ".join(learner.network.auxiliary_outputs)
             tell(Note(f"{learner.name or 'student'}: auxiliary outputs that train too: {names}"))
