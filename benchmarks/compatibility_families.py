@@ -140,7 +140,7 @@ class Family:
 
 def families() -> dict[str, Family]:
     """Return a network of each family, by the name of its row."""
-    return {**own(), **timm_families(), **of_smp(), **of_torchvision(), **of_huggingface()}
+    return {**own(), **of_huggingface(), **of_smp(), **of_torchvision(), **timm_families()}
 
 
 def own() -> dict[str, Family]:

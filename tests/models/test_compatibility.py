@@ -38,5 +38,5 @@ def test_a_family_does_what_the_page_says(bench: ModuleType, name: str) -> None:
     assert not any(answer.startswith("no: ") for answer in measured.values())
 
 
-def test_every_family_is_on_the_page(bench: ModuleType) -> None:
-    assert list(FOUND["families"]) == list(bench.families())
+def test_the_page_has_no_family_that_is_gone(bench: ModuleType) -> None:
+    assert set(FOUND["families"]) <= set(bench.families())
