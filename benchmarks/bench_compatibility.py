@@ -25,7 +25,6 @@ import torch
 from compatibility_families import CLASSES, Family, families
 from results_file import FOLDER, write_result
 from torch import nn
-from torch.nn import functional as F
 
 from segdistill.delivery.onnx import export_onnx
 from segdistill.delivery.parity import compare_onnx
@@ -34,6 +33,7 @@ from segdistill.models import FrozenTeacher
 from segdistill.models.taps import describe, tap_paths
 from segdistill.network_state import evaluating
 from segdistill.scoring.inference import predict_ids
+from segdistill.training.objective import task_loss
 
 Size = tuple[int, int]
 
@@ -102,9 +102,9 @@ def train(network: nn.Module, size: Size) -> str:
     torch.manual_seed(0)
     images, labels = torch.rand(2, 3, *size), torch.randint(0, CLASSES, (2, *size))
     network.train()
-    logits = network(images).logits
-    loss = F.cross_entropy(F.interpolate(logits, size, mode="bilinear"), labels)
-    (loss + pixelwise_kl(logits, torch.randn_like(logits))).backward()
+    output = network(images)
+    loss = torch.stack(list(task_loss(output, labels).values())).sum()
+    (loss + pixelwise_kl(output.logits, torch.randn_like(output.logits))).backward()
     unused, count = [], 0
     for name, parameter in network.named_parameters():
         count += 1

@@ -433,7 +433,11 @@ class EvaluationConfig(Section):
         json_schema_extra=_PIXELS,
     )
     pictures: int = Field(
-        6, ge=0, description="predictions kept as pictures", json_schema_extra=_IMAGES
+        6,
+        ge=0,
+        description="predictions kept as pictures, spread over the split; a third as many of the "
+        "worst and of the best images beside them",
+        json_schema_extra=_IMAGES,
     )
 
 

@@ -24,8 +24,9 @@ from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Tell
+from segdistill.training.extremes import Extremes
 from segdistill.training.score import record_score, score_run
-from segdistill.types import Sample, SegDataset
+from segdistill.types import Classes, Sample, SegDataset
 
 MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
 
@@ -37,20 +38,19 @@ def save_weights(run: ActiveRun, data: Data) -> None:
 
 def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
     """Score a trained learner, once, and write pictures, counts and the result."""
-    classes = data.train.classes
-    shown = _spread(len(data.evaluation), run.config.evaluation.pictures)
+    wanted = run.config.evaluation.pictures
+    shown = _spread(len(data.evaluation), wanted)
+    extremes = Extremes(wanted // 3, len(data.train.classes))
 
     def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
-        if index not in shown or sample.mask is None:
-            return
-        input_file = picture_file(run.folder, sample.name, "input")
-        input_file.parent.mkdir(parents=True, exist_ok=True)
-        write_image(input_file, sample.image)
-        write_mask(picture_file(run.folder, sample.name, "truth"), sample.mask, classes)
-        write_mask(picture_file(run.folder, sample.name, "prediction"), prediction, classes)
+        if index in shown:
+            _write_pictures(run, sample, prediction, data.train.classes)
+        extremes.see(sample, prediction)
 
     keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
     scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images)
+    for sample, prediction in extremes.kept:
+        _write_pictures(run, sample, prediction, data.train.classes)
     record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
     if scored.image_counts is not None:
         counts = ImageCounts(scored.image_names, np.asarray(scored.image_counts))
@@ -59,6 +59,18 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
     write_confusion(run.folder, Confusion(scored.classes.names, rows))
     write_result(run.folder, _result(run, data, fabric, scored))
     run.log.close()
+
+
+def _write_pictures(
+    run: ActiveRun, sample: Sample, prediction: np.ndarray, classes: Classes
+) -> None:
+    if sample.mask is None:
+        return
+    input_file = picture_file(run.folder, sample.name, "input")
+    input_file.parent.mkdir(parents=True, exist_ok=True)
+    write_image(input_file, sample.image)
+    write_mask(picture_file(run.folder, sample.name, "truth"), sample.mask, classes)
+    write_mask(picture_file(run.folder, sample.name, "prediction"), prediction, classes)
 
 
 def _scored_on_the_way(run: ActiveRun) -> bool:
