@@ -59,7 +59,7 @@ def dice(
     share = present if weights is None else present * weights
     by_class = 1 - 2 * overlap / (mass + count).where(count > 0, 1)
     total = share.sum()
-    loss = (share * by_class).sum() / total.where(total > 0, 1)
+    loss: Tensor = (share * by_class).sum() / total.where(total > 0, 1)
     if not cross_entropy_weight:
         return loss
     return loss + cross_entropy_weight * cross_entropy(
