@@ -93,18 +93,18 @@ def test_a_class_map_may_turn_foreground_and_rest_around() -> None:
     assert_close(logits[:, :1], network.network(IMAGES))
 
 
-def objective(name: str, tap: str, channels: int) -> nn.Module:
+def objective(name: str) -> nn.Module:
     tree = {
         "data": {"dataset": "scenes", "crop": [16, 24]},
         "teacher": {"network": "lraspp"},
         "student": {"network": "lraspp"},
-        "distill": [{"loss": name, "tap": tap, "project": "none"}],
+        "distill": [{"loss": name, "tap": "logits", "project": "none"}],
         "training": {"steps": 1},
     }
     return build_objective(
         check_tree(tree).distill,
-        student_channels={tap: channels},
-        teacher_channels={tap: channels},
+        student_channels={"logits": 2},
+        teacher_channels={"logits": 2},
         classes=2,
         auxiliary_weight=0.0,
         label_smoothing=0.0,
@@ -113,24 +113,29 @@ def objective(name: str, tap: str, channels: int) -> nn.Module:
 
 
 @pytest.mark.parametrize("pair", [(1, 1), (1, 2), (2, 1)])
-@pytest.mark.parametrize("name", sorted(LOSSES))
-def test_every_loss_has_a_gradient_between_one_and_two_channels(
+@pytest.mark.parametrize(
+    "name", sorted(n for n, row in LOSSES.items() if row.tap == "logits" and not row.prepares)
+)
+def test_every_loss_of_logits_has_a_gradient_between_one_and_two_channels(
     name: str, pair: tuple[int, int]
 ) -> None:
-    tap = "logits" if LOSSES[name].tap == "logits" else "backbone"
     student, teacher = adapted(0, channels=pair[0]), adapted(1, channels=pair[1])
-    loss = objective(name, tap, 2 if tap == "logits" else 8)
-    maps = FrozenTeacher(teacher, [tap])(IMAGES)
-    for term in loss.terms.values():  # type: ignore[union-attr]
-        if term.prepares:
-            term.loss.prepare(lambda step: maps[tap], 2)
-    with record(student, [tap]) as own:
+    try:
+        loss = objective(name)
+    except ValueError as refusal:  # of a loss that needs the layer of a classifier
+        assert "1x1 convolution" in str(refusal)  # noqa: PT017
+        return
+    maps = FrozenTeacher(teacher, ["logits"])(IMAGES)
+    with record(student, ["logits"]) as own:
         output = student(IMAGES)
     batch = Batch((IMAGES * 255).to(torch.uint8), LABELS, LABELS >= 0)
-    parts = loss(SegOutput(output.logits), own, maps, batch)
+    try:
+        parts = loss(SegOutput(output.logits), own, maps, batch)
+    except ValueError as refusal:  # of a loss for more than two classes
+        assert "more classes" in str(refusal)  # noqa: PT017
+        return
     sum(value for part, value in parts.items() if part != "task").backward()
-    last = student.network.classifier if tap == "logits" else student.network.body
-    assert last.weight.grad.abs().max() > 1e-6
+    assert student.network.classifier.weight.grad.abs().max() > 1e-6
 
 
 @pytest.mark.parametrize("name", sorted(TASK_LOSSES))
