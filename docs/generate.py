@@ -18,6 +18,7 @@ from pathlib import Path
 from segdistill import config, losses
 from segdistill.catalogue import tables
 from segdistill.catalogue.backbones import first_line
+from segdistill.catalogue.controls import CONTROLS
 from segdistill.catalogue.datasets import DATASETS, dataset_settings
 from segdistill.catalogue.losses import LOSSES, Loss, costs, licence_in_words, needs
 from segdistill.catalogue.settings import Setting, as_yaml
@@ -71,7 +72,7 @@ def study_reference() -> str:
         "# Every key of a study file: what it takes, what it does and its default.\n"
         "# segdistill study studies/reference --out study --dry-run\n"
         + "\n".join(_section(studies.StudyConfig, _STUDY_VALUES))
-        + "\n"
+        + f"\ncontrols: [] # control arms, one word each: {', '.join(CONTROLS)}\n"
     )
 
 

@@ -76,6 +76,7 @@ def identity_of_study(study: StudyConfig) -> dict[str, Any]:
             name: {
                 role: {key: value for key, value in network.items() if key not in _NETWORK}
                 for role, network in pair.items()
+                if isinstance(network, dict)
             }
             for name, pair in tree["pairs"].items()
         },

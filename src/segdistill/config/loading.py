@@ -93,7 +93,7 @@ def check_tree(tree: config.Tree) -> RunConfig:
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
     """
-    checked = config.check(_with_saved_teacher(tree))
+    checked = config.check(with_saved_teacher(tree))
     unlabelled = checked.data.unlabelled
     if unlabelled is not None and unlabelled.labels == "refuse":
         for place, term in enumerate(checked.distill):
@@ -131,8 +131,12 @@ def load_study(
         raise ConfigError(f"{source}: {error}") from None
 
 
-def _with_saved_teacher(tree: config.Tree) -> config.Tree:
-    """Fill in a teacher that is given by its weights alone from what was saved with them."""
+def with_saved_teacher(tree: config.Tree) -> config.Tree:
+    """Fill in a teacher that is given by its weights alone from what was saved with them.
+
+    Raises:
+        ConfigError: nothing was, or what was names code that the person did not.
+    """
     teacher = tree.get("teacher")
     if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
         return tree

@@ -278,6 +278,10 @@ class OwnLossConfig(LossConfig):
         return dict(self.model_extra or {})
 
 
+def _is_one(value: float) -> bool:
+    return value == 1.0
+
+
 class TaskConfig(Section):
     """The loss of the task: of the student's logits against the labels."""
 
@@ -305,6 +309,13 @@ class TaskConfig(Section):
         100000,
         description="ohem keeps at least as many of the hardest positions per image",
         json_schema_extra={"unit": "positions", "source": "OHEMPixelSampler of mmsegmentation"},
+    )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    weight: float = Field(
+        1.0,
+        ge=0.0,
+        exclude_if=_is_one,
+        description="weight of the loss of the task; 0 learns from the teacher alone",
     )
     gamma: float = Field(
         2.0,
@@ -457,6 +468,17 @@ class EvaluationConfig(Section):
         description="height and width of a sliding window, for images too large to predict at "
         "once; null: the whole image",
         json_schema_extra=_PIXELS,
+    )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    shifts: dict[
+        Literal["noise", "blur", "contrast", "brightness", "jpeg"],
+        tuple[Annotated[int, Field(ge=1, le=5)], ...],
+    ] = Field(
+        {},
+        exclude_if=operator.not_,
+        description="corruptions that the images are scored under as well, each with severities "
+        "from 1 to 5, such as {noise: [1, 3]}: noise, blur, contrast, brightness, jpeg",
+        json_schema_extra={"source": "Hendrycks and Dietterich, ICLR 2019"},
     )
     pictures: int = Field(
         6,

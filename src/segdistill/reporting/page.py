@@ -17,6 +17,7 @@ from segdistill.reporting.material import Material
 from segdistill.reporting.runs import read_runs
 from segdistill.reporting.sections import (
     analyses,
+    chance,
     classes,
     costs,
     curves,
@@ -30,6 +31,7 @@ from segdistill.reporting.sections import (
     reproduce,
     results,
     search,
+    shifts,
     verdict,
 )
 from segdistill.reporting.studies import Study, study_groups
@@ -46,9 +48,11 @@ SECTIONS: Mapping[str, tuple[str, Show]] = {
     "pareto": ("What a network costs to run", pareto.show),
     "pictures": ("Pictures", pictures.show),
     "extremes": ("Worst and best images", extremes.show),
+    "shifts": ("Edges, calibration and shifts", shifts.show),
     "classes": ("IoU by class, %", classes.show),
     "curves": ("Training", curves.show),
     "search": ("Search", search.show),
+    "chance": ("Where the chance lies", chance.show),
     "analyses": ("Analyses", analyses.show),
     "mistakes": ("What is taken for what", mistakes.show),
     "costs": ("What training cost", costs.show),
