@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -136,3 +136,39 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"choose one of: {', '.join(names)}"
+
+
+def check_normalisation(
+    caller: str, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> None:
+    """Refuse a mean and a standard deviation that do not normalise images in [0, 1].
+
+    Args:
+        caller: who refuses, the first word of the message.
+        mean: of red, green and blue; None where nothing is subtracted.
+        std: their standard deviation, None likewise.
+
+    Raises:
+        ValueError: one is given without the other, they are not of three colours, or not in
+            the scale of images in [0, 1].
+    """
+    if mean is None and std is None:
+        return
+    if mean is None or std is None:
+        given, other = ("std", "mean") if mean is None else ("mean", "std")
+        raise ValueError(f"{caller}: expected mean and std together, got {given}; add {other}")
+    if len(mean) != 3 or len(std) != 3:
+        raise ValueError(
+            f"{caller}: expected a mean and a std of red, green and blue, got "
+            f"{list(mean)} and {list(std)}"
+        )
+    if max(mean) > 1 or max(std) > 1:
+        raise ValueError(
+            f"{caller}: expected mean and std of images in [0, 1], got {list(mean)} and "
+            f"{list(std)}; divide both by 255"
+        )
+    if min(mean) < 0 or min(std) <= 0:
+        raise ValueError(
+            f"{caller}: expected mean of at least 0 and std above 0, got {list(mean)} and "
+            f"{list(std)}"
+        )

@@ -94,6 +94,9 @@ def _explain(error: ValidationError, model: type[Section], tree: Any, where: str
     names = loc[-1:] == ("[key]",)
     keys, holder, wanted = _locate(model, loc[:-2] if names else loc)
     path = ".".join([*([where] if where else []), *map(str, keys)])
+    if names and first["type"] == "literal_error":
+        known = first["ctx"]["expected"].replace("'", "")
+        return ConfigError(f"{path}: expected names among {known}, got {loc[-2]}")
     if names:
         return ConfigError(f"{path}: expected names that are text, got {loc[-2]}")
     whole = len(keys) == len(loc)
