@@ -84,6 +84,34 @@ def check_same_maps(caller: str, *, student: Tensor, teacher: Tensor) -> None:
     check_maps(caller, student=student, teacher=teacher)
 
 
+def check_classes(caller: str, maps: Tensor) -> None:
+    """Refuse logits of one class, of which the softmax is 1 whatever they are.
+
+    Raises:
+        ValueError: they have fewer than two channels.
+    """
+    if maps.shape[1] < 2:
+        raise ValueError(
+            f"{caller}: expected logits of at least 2 classes, got {tuple(maps.shape)}; one "
+            "logit z of a foreground stands for the pair (0, z): give "
+            "torch.cat((torch.zeros_like(z), z), dim=1)"
+        )
+
+
+def check_directions(caller: str, student: Tensor) -> None:
+    """Refuse a map whose vectors have a sign and no direction to learn.
+
+    Raises:
+        ValueError: it has fewer than two channels.
+    """
+    if student.shape[1] < 2:
+        raise ValueError(
+            f"{caller}: expected a student's map of at least 2 channels, got "
+            f"{tuple(student.shape)}, whose vectors have no direction that could change; compare "
+            "another tap"
+        )
+
+
 def check_positive(caller: str, **values: float) -> None:
     """Refuse a hyperparameter that is not a finite number above zero.
 

@@ -114,3 +114,18 @@ def test_a_study_of_controls_is_trained_and_verified(tmp_path: Path) -> None:
     assert check_study(read_study_settings(tmp_path)) == found
     # The small study's own teacher knows nothing, as the random one, and longer may be no longer.
     assert {fault.check for fault in verify_study(tmp_path)} <= {"copies"}
+
+
+@pytest.mark.parametrize(
+    ("shifts", "message"),
+    [
+        (
+            {"nose": [1]},
+            "evaluation.shifts: expected names among noise, blur, contrast, .* got nose",
+        ),
+        ({"noise": [6]}, "evaluation.shifts.noise: expected a list of whole numbers from 1 to 5"),
+    ],
+)
+def test_wrong_shifts_are_refused(shifts: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        study(evaluation={"shifts": shifts})

@@ -191,6 +191,11 @@ def read(source: str | Path) -> config.Tree:
     Raises:
         ConfigError: there is neither.
     """
+    if not isinstance(source, str | Path):
+        raise ConfigError(
+            "config: expected a config file or the name of a recipe, got "
+            f"{type(source).__name__}; write it to a file with yaml.safe_dump"
+        )
     file = Path(source)
     if file.is_file() or file.suffix in (".yaml", ".yml"):
         return config.read_tree(file)

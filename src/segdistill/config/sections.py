@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from segdistill.catalogue.loggers import LOGGERS
 from segdistill.config.splits import split_names
 from segdistill.errors import ConfigError
 from segdistill.files import expand_path
@@ -284,7 +285,7 @@ def _is_one(value: float) -> bool:
 class TaskConfig(Section):
     """The loss of the task: of the student's logits against the labels."""
 
-    loss: Literal["cross_entropy", "focal", "ohem"] = Field(
+    loss: Literal["cross_entropy", "focal", "ohem", "dice", "lovasz"] = Field(
         "cross_entropy", description="loss of the logits against the labels"
     )
     class_weights: Literal["balanced", "logarithmic"] | tuple[NonNegativeFloat, ...] | None = Field(
@@ -322,6 +323,9 @@ class TaskConfig(Section):
         description="focal multiplies the loss of a position by (1 - p)^gamma, p of its class",
         json_schema_extra={"source": "Lin et al., ICCV 2017"},
     )
+    cross_entropy_weight: float = Field(
+        0.0, ge=0.0, description="dice and lovasz add this times the cross-entropy"
+    )
 
 
 class TrainingConfig(Section):
@@ -357,6 +361,13 @@ class TrainingConfig(Section):
         description="factors of the learning rate by tap or module path of the student, such as "
         "{head: 10}; of two that fit the longer counts",
     )
+    layer_decay: float | None = Field(
+        None,
+        gt=0.0,
+        le=1.0,
+        description="factor of the learning rate from one layer of a timm backbone to the one "
+        "before it, as ViTs are fine-tuned; times lr_scale; null: 1",
+    )
     freeze: tuple[str, ...] = Field(
         (),
         description="taps or module paths of the student that are not trained, such as "
@@ -386,9 +397,9 @@ class TrainingConfig(Section):
     )
     task: TaskConfig = Field(
         TaskConfig(),
-        description="loss of the logits against the labels: cross_entropy, focal (gamma) or ohem "
-        "(threshold, min_kept), with class_weights (one for each class, balanced or logarithmic) "
-        "and ids to ignore",
+        description="loss of the logits against the labels: cross_entropy, focal (gamma), ohem "
+        "(threshold, min_kept), dice or lovasz (cross_entropy_weight), with class_weights (one "
+        "for each class, balanced or logarithmic) and ids to ignore",
     )
     auxiliary_weight: float = Field(
         0.4, ge=0.0, description="weight of the auxiliary head's task loss"
@@ -434,6 +445,12 @@ class TrainingConfig(Section):
         20, description="steps between lines of metrics.jsonl", json_schema_extra=_STEPS
     )
     tensorboard: bool = Field(False, description="also write TensorBoard files")
+    wandb: bool = Field(
+        False, description="also log to Weights & Biases, where WANDB_MODE and WANDB_PROJECT say"
+    )
+    mlflow: bool = Field(
+        False, description="also log to MLflow, at MLFLOW_TRACKING_URI or in the run folder"
+    )
 
 
 class EvaluationConfig(Section):
@@ -521,7 +538,7 @@ _RESULT_DOES_NOT_DEPEND_ON = (
     ("student", "untrained"),
     ("training", "checkpoint_every"),
     ("training", "log_every"),
-    ("training", "tensorboard"),
+    *(("training", logger) for logger in LOGGERS),
     ("evaluation", "pictures"),
 )
 
@@ -531,6 +548,7 @@ _LATER_IN_TRAINING = (
     "step_every",
     "step_factor",
     "lr_scale",
+    "layer_decay",
     "freeze",
     "task",
     "quantize",

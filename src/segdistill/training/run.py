@@ -27,8 +27,9 @@ from segdistill.training.finish import finish, save_weights
 from segdistill.training.hooks import Hooks, Prune, never
 from segdistill.training.interrupts import interruptible
 from segdistill.training.learner import Learner
+from segdistill.training.loggers.build import build_loggers, check_loggers
 from segdistill.training.resume import check_data, check_folder, find_start, make_folder
-from segdistill.training.runlog import RunLog, build_loggers
+from segdistill.training.runlog import RunLog
 from segdistill.training.sharing import shared
 
 _SAMPLE = 16  # images of each split: a second or two of a large dataset
@@ -71,6 +72,7 @@ def run_cohort(
             made.
     """
     first = _shared(configs)
+    check_loggers(first.training)
     with ExitStack() as held:
         if is_first_process():
             for folder in _folders(configs, out).values():
@@ -176,7 +178,8 @@ def _open_run(
     if fabric.is_global_zero:
         make_folder(folder, config, data.train)
     fabric.barrier()
-    loggers = build_loggers(folder, tensorboard=config.training.tensorboard)
+    # The first process alone writes.
+    loggers = build_loggers(folder, config) if fabric.is_global_zero else []
     return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
 
 
