@@ -10,6 +10,7 @@ import typer
 
 from segdistill.catalogue.formats import FORMATS
 from segdistill.cli.words import Json, Run, Trust, parse_size
+from segdistill.runs.layout import EXPORT
 
 if TYPE_CHECKING:
     from segdistill.api.export import Exported
@@ -37,6 +38,12 @@ def export(
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File to write; student.* in the run folder by default."),
+    ] = None,
+    hub: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for a model hub: the files, the weights, and a card that describes them."
+        ),
     ] = None,
     size: Annotated[
         str | None,
@@ -67,6 +74,8 @@ def export(
 
     Example: segdistill export runs/student-1 --format onnx --out student.onnx
 
+    Example: segdistill export runs/student-1 --format onnx --format onnx-int8 --hub handed-on
+
     Example: segdistill export runs/student-1 --format onnx-int8 --input uint8 --output mask
     """
     from json import dumps
@@ -75,6 +84,8 @@ def export(
     from segdistill.errors import ConfigError
 
     chosen = list(dict.fromkeys(map(str, kinds or ["onnx"])))
+    if out is not None and hub is not None:
+        raise ConfigError("export: expected --out or --hub, got both; leave one out")
     if out is not None and len(chosen) > 1:
         raise ConfigError(
             f"export: expected --out for one format, got {len(chosen)} formats; leave it out, and "
@@ -84,6 +95,7 @@ def export(
     if find_run(run).has_config or overrides:
         check_run(run, overrides or (), trust or ())
     from segdistill.api.export import export as verb
+    from segdistill.api.hub import CARD, write_hub_folder
     from segdistill.cli.progress import display
 
     made = []
@@ -92,7 +104,7 @@ def export(
             made.append(
                 verb(
                     run,
-                    out,
+                    out if hub is None else hub / f"{EXPORT}{FORMATS[kind].suffix}",
                     format=kind,
                     size=traced,
                     static=static,
@@ -108,9 +120,13 @@ def export(
             )
         if not json:
             _print(made[-1])
+    if hub is not None:
+        write_hub_folder(hub, run, made)
     if json:
         documents = [_as_json(each) for each in made]
         print(dumps(documents[0] if len(documents) == 1 else documents))
+    elif hub is not None:
+        print(f"{hub} holds the weights and a card too\nnext: read {hub / CARD}, then push {hub}")
     else:
         print(f"next: segdistill predict {made[0].file} PHOTOS --out masks")
 
