@@ -8,7 +8,7 @@ from typing import Literal
 
 from segdistill.cli.words import check_config, trust_words
 from segdistill.runs.layout import REPORT
-from segdistill.runs.lock import remove_empty
+from segdistill.runs.lock import is_first_process, remove_empty
 from segdistill.runs.student import student_file
 from segdistill.trust import named
 
@@ -47,8 +47,9 @@ def run(
             remove_empty(folder)  # claimed for a run that was refused
             if folder.parent == ROOT:
                 remove_empty(ROOT)
-    print_runs(runs, as_json=json)
-    if json:
+    if is_first_process():
+        print_runs(runs, as_json=json)
+    if json or not is_first_process():
         return
     print(f"\nreport: {folder / REPORT}")
     # Own code in the student: these commands read its name out of the run's files.

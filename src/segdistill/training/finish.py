@@ -25,7 +25,8 @@ from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Tell
 from segdistill.training.score import record_score, score_run
-from segdistill.types import Sample, SegDataset
+from segdistill.training.score_together import Shown
+from segdistill.types import Classes, SegDataset
 
 MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
 
@@ -36,21 +37,17 @@ def save_weights(run: ActiveRun, data: Data) -> None:
 
 
 def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
-    """Score a trained learner, once, and write pictures, counts and the result."""
-    classes = data.train.classes
+    """Score a trained learner, once, and write pictures, counts and the result.
+
+    All processes score; the first writes.
+    """
     shown = _spread(len(data.evaluation), run.config.evaluation.pictures)
-
-    def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
-        if index not in shown or sample.mask is None:
-            return
-        input_file = picture_file(run.folder, sample.name, "input")
-        input_file.parent.mkdir(parents=True, exist_ok=True)
-        write_image(input_file, sample.image)
-        write_mask(picture_file(run.folder, sample.name, "truth"), sample.mask, classes)
-        write_mask(picture_file(run.folder, sample.name, "prediction"), prediction, classes)
-
     keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
-    scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images)
+    scored, pictures = score_run(run, data, fabric, shown=shown, keep_images=keep_images)
+    if not fabric.is_global_zero:
+        return
+    for picture in pictures:
+        _write_picture(run, picture, data.train.classes)
     record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
     if scored.image_counts is not None:
         counts = ImageCounts(scored.image_names, np.asarray(scored.image_counts))
@@ -59,6 +56,18 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
     write_confusion(run.folder, Confusion(scored.classes.names, rows))
     write_result(run.folder, _result(run, data, fabric, scored))
     run.log.close()
+
+
+def _write_picture(run: ActiveRun, shown: Shown, classes: Classes) -> None:
+    """Write an image, its truth and its prediction beside each other."""
+    sample = shown.sample
+    if sample.mask is None:
+        return
+    input_file = picture_file(run.folder, sample.name, "input")
+    input_file.parent.mkdir(parents=True, exist_ok=True)
+    write_image(input_file, sample.image)
+    write_mask(picture_file(run.folder, sample.name, "truth"), sample.mask, classes)
+    write_mask(picture_file(run.folder, sample.name, "prediction"), shown.prediction, classes)
 
 
 def _scored_on_the_way(run: ActiveRun) -> bool:

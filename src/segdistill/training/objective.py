@@ -14,6 +14,7 @@ from segdistill.catalogue.losses import LOSSES
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.config import LossConfig, TaskConfig
 from segdistill.losses import Projector, resize_like
+from segdistill.losses.maths.precision import full_precision
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
@@ -82,7 +83,8 @@ class TaskLoss(nn.Module):
         """
         labels, whole = self._taught(labels), self._taught(labels if whole is None else whole)
         if not self.row.resizes:
-            logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
+            (logits,) = full_precision(logits)
+            logits = F.interpolate(logits, size=labels.shape[-2:], mode="bilinear")
         settings: dict[str, Any] = {key: getattr(self.config, key) for key in self.row.settings}
         if self.row.smooths:
             settings["smoothing"] = self.smoothing

@@ -109,7 +109,10 @@ def _run_cohort(
 
     start, states = 0, list[dict[str, Any]]()
     if resume:
-        start, states = find_start([folders[name] for name in configs], tell)
+        if fabric.is_global_zero:
+            start, states = find_start([folders[name] for name in configs], tell)
+        # The others may be on machines that have no such folder.
+        start, states = fabric.broadcast((start, states))
     runs = []
     for learner, config in zip(learners, configs.values(), strict=True):
         runs.append(_open_run(learner, config, folders[learner.name], start, data, fabric))
@@ -146,8 +149,7 @@ def _run_cohort(
     if stopped or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
     for run in runs:
-        if fabric.is_global_zero:
-            finish(run, data, fabric, tell)
+        finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
 
@@ -176,8 +178,10 @@ def _open_run(
     if fabric.is_global_zero:
         make_folder(folder, config, data.train)
     fabric.barrier()
-    loggers = build_loggers(folder, tensorboard=config.training.tensorboard)
-    return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
+    writes = fabric.is_global_zero
+    loggers = build_loggers(folder, tensorboard=config.training.tensorboard and writes)
+    log = RunLog(folder, start=start, loggers=loggers, writes=writes)
+    return ActiveRun(config, folder, learner, log)
 
 
 def prepare_cohort(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from lightning_fabric import Fabric
 
 from segdistill.runs.student import best_file
-from segdistill.scoring.evaluator import OnImage, Result, evaluate
+from segdistill.scoring.evaluator import Result
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, save_student
 from segdistill.training.events import Evaluated, Tell
+from segdistill.training.score_together import Shown, score_together
 
 
 def score_run(
@@ -16,20 +19,17 @@ def score_run(
     data: Data,
     fabric: Fabric,
     *,
-    on_image: OnImage | None = None,
+    shown: Collection[int] = (),
     keep_images: bool = False,
-) -> Result:
-    """Score a learner as its config says; arguments as :func:`evaluate` has them."""
-    settings = run.config.evaluation
-    return evaluate(
+) -> tuple[Result, list[Shown]]:
+    """Score a learner as its config says; all processes call it, see :func:`score_together`."""
+    return score_together(
         run.learner.result,
         data.evaluation,
-        device=fabric.device,
+        run.config.evaluation,
+        fabric=fabric,
         precision=run.config.training.precision,
-        scales=settings.scales,
-        flip=settings.flip,
-        window=settings.window,
-        on_image=on_image,
+        shown=shown,
         keep_images=keep_images,
     )
 
@@ -37,7 +37,7 @@ def score_run(
 def record_score(
     run: ActiveRun, data: Data, step: int, scored: Result, tell: Tell, *, log: bool = True
 ) -> None:
-    """Tell a score, and keep weights that are better than any before.
+    """Tell a score, and keep weights that are better than any before; the first process does.
 
     The weights are written before the line of the log: a run that is killed in between scores
     again, and no line speaks of weights that are not there.
