@@ -9,12 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 import yaml
 from safetensors.torch import load_file
 from tests.training.conftest import SMALL
+from torch import nn
 from torch.testing import assert_close
 
 from segdistill.api.evaluate import evaluate
@@ -148,10 +150,20 @@ def in_two(work: Callable[[int], None]) -> None:
     assert [process.exitcode for process in pair] == [0, 0]
 
 
+def shallow() -> nn.Module:
+    """Return a network so shallow that rounding does not grow in it."""
+    convolution = nn.Conv2d(3, 8, kernel_size=5, stride=4, padding=2)
+    body = (convolution, nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.2))
+    return nn.Sequential(*body, nn.Conv2d(8, 11, kernel_size=1))
+
+
 def test_one_process_goes_on_where_two_stopped_and_two_where_one_did(
     small: Make, tmp_path: Path
 ) -> None:
-    config = small("training.log_every=1", "training.steps=4", "training.ema=0.5")
+    words = ["training.log_every=1", "training.steps=4", "training.ema=0.5"]
+    student = {"network": f"import:{__name__}:shallow"}
+    sections = {"student": student, "distill": [{"loss": "pixelwise_kl"}]}
+    config = small(*words, **sections)
     run_cohort({"": config}, tmp_path / "whole")
 
     def stop_after(step: int) -> Callable[[Event], None]:
@@ -167,9 +179,7 @@ def test_one_process_goes_on_where_two_stopped_and_two_where_one_did(
         run_cohort({"": config}, tmp_path / "r", tell=stop_after(1))
 
     def go_on(_rank: int) -> None:
-        two = small(
-            "training.log_every=1", "training.steps=4", "training.ema=0.5", "training.devices=2"
-        )
+        two = small(*words, "training.devices=2", **sections)
         with pytest.raises(KeyboardInterrupt, match="stopped after step 3"):
             run_cohort({"": two}, tmp_path / "r", resume=True, tell=stop_after(3))
 
@@ -180,7 +190,7 @@ def test_one_process_goes_on_where_two_stopped_and_two_where_one_did(
     assert steps == [1, 2, 3, 4]
     one, other = (load_file(student_file(tmp_path / name)) for name in ("whole", "r"))
     for name, weights in one.items():
-        assert_close(other[name], weights, rtol=1e-4, atol=1e-4)
+        assert_close(other[name], weights, rtol=1e-5, atol=1e-5)
 
 
 def test_two_processes_print_write_and_count_once(
@@ -191,9 +201,13 @@ def test_two_processes_print_write_and_count_once(
     Path("f.yaml").write_text(yaml.safe_dump(small(*words).tree()))
 
     def distil(rank: int) -> None:
-        for number, name in enumerate(("out", "err"), start=1):
-            os.dup2(os.open(f"{name}{rank}", os.O_CREAT | os.O_WRONLY), number)
-        with pytest.raises(SystemExit) as end:
+        with (
+            Path(f"out{rank}").open("w") as out,
+            Path(f"err{rank}").open("w") as err,
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
             build_app()(["distill", "f.yaml", "training.devices=2", "--out", "r", "--json"])
         assert not end.value.code
 
@@ -209,4 +223,4 @@ def test_two_processes_print_write_and_count_once(
     assert counts is not None
     assert counts.names == tuple(image.name for image in open_split(small().data, "val"))
     assert counts.counts.sum(axis=0).tolist() == scored.counts.tolist()
-    assert [line.step for line in evaluation_lines(read_metrics(Path("r")))] == [1]
+    assert [line.step for line in evaluation_lines(read_metrics(Path("r")))] == [1, 2]
