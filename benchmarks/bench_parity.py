@@ -9,11 +9,11 @@ that; in float64 what is left is a difference of definition.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import socket
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,24 +35,22 @@ from segdistill.training.prepare import prepare
 from segdistill.training.run import prepare_cohort
 from segdistill.types import TapMaps
 
-STEPS = int(__import__("os").environ.get("S", 50))
-WORLDS = (2, 4)
-PRECISIONS: dict[str, Any] = {"float32": "32-true", "float64": "64-true"}
+PRECISIONS: dict[str, Any] = {"float64": "64-true", "float32": "32-true"}
 LOSS_BOUND, WEIGHT_BOUND = 1e-5, 1e-4
 TAPS = {"backbone": "backbone", "head": "head"}
 BASE: Tree = {
     "data": {
         "dataset": "scenes",
-        "size": [48, 64],
+        "size": [32, 48],
         "train_images": 24,
         "val_images": 4,
         "batch_size": 8,
-        "crop": [32, 48],
+        "crop": [24, 32],
         "scale": [0.5, 1.0],  # a part of every crop is padding
     },
     "teacher": {"network": "import:bench_parity:teacher", "taps": TAPS},
     "student": {"network": "import:bench_parity:student", "taps": TAPS},
-    "training": {"steps": STEPS, "lr": 0.01, "clip_norm": 1.0, "ema": 0.9, "device": "cpu"},
+    "training": {"steps": 50, "lr": 0.01, "clip_norm": 1.0, "ema": 0.9, "device": "cpu"},
 }
 SMALL_QUEUES = {"pixel_queue": 64, "region_queue": 32, "pixels": 4} | {
     "pixel_contrasts": 60,
@@ -123,7 +121,7 @@ class Scenario:
 
 PARTLY_LABELLED: Tree = {
     "dataset": "scenes",
-    "size": [48, 64],
+    "size": [32, 48],
     "train_images": 24,
     "per_batch": 4,
     "labels": "teacher",
@@ -206,7 +204,7 @@ def train(scenario: Scenario, fabric: Fabric, *, wide: bool) -> dict[str, Any]:
         list(learners),
         data.stream,
         fabric=fabric,
-        steps=STEPS,
+        steps=first.training.steps,
         accumulate=first.training.accumulate,
         after=after,
     )
@@ -233,34 +231,32 @@ def flat(state: Any, above: str = "") -> dict[str, Tensor]:
     return found
 
 
-def work(rank: int, world: int, port: int, folder: str) -> None:
-    """Be one of several processes, which train every scenario and save what they end with."""
+def work(rank: int, world: int, port: int, precision: str, names: list[str], folder: str) -> None:
+    """Be one of several processes, which train some scenarios and save what they end with."""
     torch.set_num_threads(1)
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
     os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(world)}
     os.environ |= {"LOCAL_WORLD_SIZE": str(world), "TORCHELASTIC_RUN_ID": "parity"}
     strategy = "ddp" if world > 1 else "auto"
-    found = {}
-    for precision in PRECISIONS:
-        fabric = Fabric(
-            accelerator="cpu", devices=world, strategy=strategy, precision=PRECISIONS[precision]
-        )
-        fabric.launch()
-        for name, scenario in SCENARIOS.items():
-            found[name, precision] = train(scenario, fabric, wide=precision == "float64")
-            print(f"process {rank} of {world}: {name}, {precision}", flush=True)
+    fabric = Fabric(
+        accelerator="cpu", devices=world, strategy=strategy, precision=PRECISIONS[precision]
+    )
+    fabric.launch()
+    found = {name: train(SCENARIOS[name], fabric, wide=precision == "float64") for name in names}
     torch.save(found, Path(folder) / f"{rank}.pt")
 
 
-def trained(world: int) -> list[dict[tuple[str, str], Any]]:
-    """Train every scenario in some processes, and return what each of them ended with."""
+def trained(world: int, precision: str, names: list[str]) -> list[dict[str, Any]]:
+    """Train scenarios in some processes, and return what each of them ended with."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as folder:
-        multiprocessing.spawn(
-            functools.partial(work, world=world, port=port, folder=folder), nprocs=world
+        task = functools.partial(
+            work, world=world, port=port, precision=precision, names=names, folder=folder
         )
+        # Forked: what is imported is imported once.
+        multiprocessing.start_processes(task, nprocs=world, start_method="fork")
         return [torch.load(Path(folder) / f"{rank}.pt") for rank in range(world)]
 
 
@@ -293,41 +289,38 @@ def errors(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def main() -> None:
-    began = time.perf_counter()
-    (one,) = trained(1)
-    found: dict[str, Any] = {name: {"about": row.about} for name, row in SCENARIOS.items()}
-    for (name, precision), learners in one.items():
-        found[name][precision] = {loss: {} for loss in learners}
-    for world in WORLDS:
-        ranks = trained(world)
-        for (name, precision), learners in one.items():
-            for loss, alone in learners.items():
-                each = [errors(alone, rank[name, precision][loss]) for rank in ranks]
-                worst = max(each, key=lambda error: error["loss"] + error["weights"])
-                found[name][precision][loss][str(world)] = worst
-                print(
-                    f"{name} {precision} {world}: {loss:22} {worst['loss_after_1_step']:.1e}, "
-                    f"losses {worst['loss']:.1e} weights {worst['weights']:.1e} {worst['worst']}"
-                )
-        print(f"{time.perf_counter() - began:.0f} s", flush=True)
-    print(write_result("parity", {"steps": STEPS, "worst": summary(found), "scenarios": found}))
+    words = argparse.ArgumentParser()
+    words.add_argument("--steps", type=int, default=50)
+    words.add_argument("--worlds", type=int, nargs="+", default=[2, 4])
+    words.add_argument("--precisions", nargs="+", default=list(PRECISIONS))
+    words.add_argument("--scenarios", nargs="+", default=list(SCENARIOS))
+    words.add_argument("--name", default="parity")
+    asked = words.parse_args()
+    BASE["training"]["steps"] = asked.steps
+    found: dict[str, Any] = {}
+    for precision in asked.precisions:
+        (one,) = trained(1, precision, asked.scenarios)
+        for world in asked.worlds:
+            ranks = trained(world, precision, asked.scenarios)
+            for name, learners in one.items():
+                row = f"{name}, {precision}, {world} processes"
+                found[row] = compared(learners, [rank[name] for rank in ranks])
+                print(row, found[row]["worst"], flush=True)
+            about = {name: SCENARIOS[name].about for name in asked.scenarios}
+            bounds = {"loss": LOSS_BOUND, "weights": WEIGHT_BOUND}
+            values = {"steps": asked.steps, "about": about, "bounds": bounds, "errors": found}
+            print(write_result(asked.name, values), flush=True)
 
 
-def summary(found: dict[str, Any]) -> dict[str, Any]:
-    """Return the largest errors by scenario and precision, and whether all are in bounds."""
-    worst: dict[str, Any] = {}
-    for name in SCENARIOS:
-        for precision in PRECISIONS:
-            rows = [
-                row for by_world in found[name][precision].values() for row in by_world.values()
-            ]
-            loss, weights = (max(row[key] for row in rows) for key in ("loss", "weights"))
-            worst[f"{name}, {precision}"] = {
-                "loss": loss,
-                "weights": weights,
-                "in_bounds": loss <= LOSS_BOUND and weights <= WEIGHT_BOUND,
-            }
-    return worst
+def compared(alone: dict[str, Any], ranks: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return the errors of every learner, in the process that is furthest off, and the largest."""
+    by_loss = {}
+    for name, one in alone.items():
+        each = [errors(one, rank[name]) for rank in ranks]
+        by_loss[name] = max(each, key=lambda error: error["loss"] + error["weights"])
+    loss, weights = (max(row[key] for row in by_loss.values()) for key in ("loss", "weights"))
+    bound = loss <= LOSS_BOUND and weights <= WEIGHT_BOUND
+    return {"worst": {"loss": loss, "weights": weights, "in_bounds": bound}, "losses": by_loss}
 
 
 if __name__ == "__main__":
