@@ -116,7 +116,7 @@ def test_the_hash_ignores_what_changes_no_result() -> None:
         (["distill.0.weight=-1"], "distill.0.weight: expected a number of at least 0, got -1"),
         (["distill=3"], "distill: expected a list of .*, got 3"),
         (["student.width=-3"], "student.width: expected a whole number of at least 1 or null, got"),
-        (["student.output_stride=12"], "student.output_stride: expected 8, 16 or 32, got 12"),
+        (["student.output_stride=12"], "student.output_stride: expected 4, 8, 16 or 32, got 12"),
         (["student.taps=3"], "student.taps: expected a mapping of names to values, got 3"),
         (["student.weights=3"], "student.weights: expected a path or null, got 3"),
         (

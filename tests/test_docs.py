@@ -8,6 +8,9 @@ from types import ModuleType
 
 import pytest
 
+from segdistill.config.loading import read
+from segdistill.files import read_json
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -54,3 +57,14 @@ def test_links_between_the_repositorys_pages_lead_somewhere() -> None:
         for link in re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8")):
             if "://" not in link:
                 assert (page.parent / link).exists(), f"{page.name} links to {link}"
+
+
+def test_old_figures_of_recipes_are_marked_as_such() -> None:
+    """A dagger is where the terms that were trained are not those of the recipe today."""
+    done = read_json(ROOT / "benchmarks" / "results" / "recipes.json")
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    assert f"commit {done['commit'][:7]}, and have not been repeated" in page
+    for name, result in done["recipes"].items():
+        today = [] if name == "plain" else read(name)["distill"]
+        mark = "" if result["terms"] == today else " †"
+        assert f"\n| {name}{mark} | " in page

@@ -118,6 +118,25 @@ def test_an_affinity_map_is_a_grey_picture_that_is_lightest_at_its_point(found: 
             assert grey.mean() / 127.5 - 1 == pytest.approx(row["mean"], abs=0.01)
 
 
+def test_an_activation_map_is_a_grey_picture_from_its_lowest_to_its_highest_value(
+    found: Path,
+) -> None:
+    images = read(found, "activation")["images"]
+    assert len(images) == 2
+    for image in images:
+        assert (found / image["input"]).exists()
+        assert list(image["layers"]) == ["backbone"]
+        maps = image["layers"]["backbone"]
+        assert list(maps) == ["plain", "both", "parts", "teacher"]
+        for row in maps.values():
+            with Image.open(found / row["file"]) as picture:
+                grey = np.asarray(picture)
+            assert (grey.min(), grey.max(), grey.shape) == (0, 255, (3, 4))  # stride 16
+            assert 0 <= row["low"] < row["high"]
+            mean = row["low"] + grey.mean() / 255 * (row["high"] - row["low"])
+            assert mean == pytest.approx(row["mean"], rel=0.01)
+
+
 def test_the_critic_of_a_run_scores_its_student_and_the_plain_one(found: Path) -> None:
     value = read(found, "critic")
     assert list(value["critics"]) == ["both"]
@@ -170,7 +189,7 @@ def test_what_cannot_be_made_is_said_and_left_out(
     shutil.rmtree(runs / "both" / "checkpoints")
     said: list[Event] = []
     written = analyse(runs, settings=SMALL, tell=said.append)
-    assert [file.stem for file in written] == ["entropy", "affinity"]
+    assert [file.stem for file in written] == ["entropy", "affinity", "activation"]
     notes = [event.text for event in said if isinstance(event, Note)]
     assert any("scikit-learn is not installed" in note for note in notes)
     assert any(note.endswith("no plain student beside another: left out images") for note in notes)

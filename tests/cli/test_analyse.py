@@ -10,7 +10,7 @@ def test_lists_the_files_and_says_what_next(trained: Trained, cli: Cli, tmp_path
     done = cli("analyse", trained.folder, "--out", "looked")
     assert done.code == 0
     lines = done.out.splitlines()
-    names = ["entropy", "embedding", "affinity", "images"]
+    names = ["entropy", "embedding", "affinity", "activation", "images"]
     assert lines[:-1] == [f"looked/analyses/{name}.json" for name in names]
     assert lines[-1] == f"next: segdistill report {trained.folder}"
     assert "looking into networks: 3/3" in done.err
@@ -31,10 +31,21 @@ def test_never_writes_among_files_it_did_not_make(
 
 def test_takes_runs_and_settings_and_prints_json(trained: Trained, cli: Cli) -> None:
     runs = [trained.folder / "plain", trained.folder / "kl"]
-    done = cli("analyse", *runs, "data.val_images=2", "--out", "looked", "--json")
+    layers = ["--layer", "head", "--layer", "nowhere"]
+    done = cli("analyse", *runs, "data.val_images=2", "--out", "looked", "--json", *layers)
     files = [Path(file) for file in json.loads(done.out)]
-    assert [file.stem for file in files] == ["entropy", "embedding", "affinity", "images"]
+    assert [file.stem for file in files] == [
+        "entropy",
+        "embedding",
+        "affinity",
+        "activation",
+        "images",
+    ]
     assert json.loads(files[0].read_text())["images_of_split"] == 2
+    activation = json.loads(files[3].read_text())
+    assert activation["settings"]["layers"] == ["head", "nowhere"]
+    assert [list(image["layers"]) for image in activation["images"]] == [["head"]] * 2
+    assert "no layer 'nowhere' in plain, kl" in " ".join(done.err.split())
 
 
 def test_refuses_what_it_cannot_look_at(trained: Trained, cli: Cli, tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ class Bomb:
 OWN = "teacher={network: 'import:own_nets:Teacher', output: scores"
 REFUSALS = [
     (["student.backbone=resnet1"], 1, "student: Backbone: .*did you mean 'resnet18'"),
-    (["student.output_stride=7"], 2, r"student\.output_stride: expected 8, 16 or 32, got 7"),
+    (["student.output_stride=7"], 2, r"student\.output_stride: expected 4, 8, 16 or 32, got 7"),
     (
         [
             "teacher={network: fcn, untrained: true, backbone: swin_tiny_patch4_window7_224, "

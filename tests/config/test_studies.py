@@ -41,6 +41,28 @@ def test_spaces_are_lists_or_ranges() -> None:
     }
 
 
+def test_each_value_of_a_grid_is_a_method() -> None:
+    terms = [{"loss": "pixelwise_kl"}, {"loss": "pairwise_similarity", "weight": 1.0}]
+    grid = {"distill.0.temperature": [1, 2.5], "distill.1.weight": [1e-3, 10]}
+    study = check_study(
+        FILE | {"methods": {"kl": FILE["methods"]["kl"], "pa": {"distill": terms, "grid": grid}}}
+    )
+    assert list(study.methods) == [
+        "plain",
+        "kl",
+        "pa-1-0.001",
+        "pa-1-10",
+        "pa-2.5-0.001",
+        "pa-2.5-10",
+    ]
+    own = study.methods["pa-2.5-0.001"].distill
+    assert own == (terms[0] | {"temperature": 2.5}, terms[1] | {"weight": 1e-3})
+    # The study is that of the methods, however they were written.
+    long = {name: {"distill": list(method.distill)} for name, method in study.methods.items()}
+    assert check_study(FILE | {"methods": long}).hash() == study.hash()
+    assert check_study(study.tree()) == study
+
+
 def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
     assert check_study(FILE | {"engine": {"processes": 4}}).hash() == check_study(FILE).hash()
     assert check_study(FILE | {"seeds": 3}).hash() != check_study(FILE).hash()
@@ -55,6 +77,33 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
         ({"methods": {"kl": {"distil": []}}}, r"unknown key 'methods\.kl\.distil'"),
         ({"methods": {"kl": []}}, "expected at least one term"),
         ({"methods": {}}, "one method beside plain"),
+        (
+            {"methods": {"kl": {"distill": [{"loss": "pixelwise_kl"}], "grid": {"a": [1]}}}},
+            r"methods\.kl\.grid\.a: expected a setting of a term",
+        ),
+        (
+            {"methods": {"kl": {"distill": [{}], "grid": {"distill.0.weight": 1}}}},
+            r"methods\.kl\.grid: expected values by setting",
+        ),
+        (
+            {"methods": {"kl": {"distill": [{}], "grid": {"distill.1.weight": [1]}}}},
+            "expected a place from 0 to 0",
+        ),
+        (
+            {"methods": {"kl": {"distill": [{}], "grid": {"distill.0.weight": [1, 1.0]}}}},
+            "got two methods kl-1",
+        ),
+        (
+            {
+                "methods": {
+                    "kl": {
+                        "distill": [{"loss": "pixelwise_kl"}],
+                        "grid": {"distill.0.weight": [-1]},
+                    }
+                }
+            },
+            r"methods\.kl--1\.distill\.0\.weight",
+        ),
         ({"methods": {"a b": [{}]}}, "expected a name of letters"),
         ({"methods": {"..": [{}]}}, "expected a name of letters"),
         ({"methods": {"plain": [{}], "kl": [{}]}}, "it is the baseline"),

@@ -65,20 +65,24 @@ def rows() -> list[Row]:
 SKD_PAIR = ("SKD, Table 3: PSPNet, ResNet-101", "SKD, Table 3: PSPNet, ResNet-18")
 CIRKD_PAIR = ("CIRKD, Table 1: DeepLabV3, ResNet-101", "CIRKD, Table 1: DeepLabV3, ResNet-18")
 KA_PAIR = (
-    "knowledge adaptation, Table 1: DeepLabV3, ResNet-50",
+    "knowledge adaptation, Table 1: DeepLabV3+, ResNet-50",
     "knowledge adaptation, Table 1: reduced DeepLabV3, MobileNetV2",
 )
 NIEMANN_PAIR = ("SKD, Table 3: PSPNet, ResNet-101", "Niemann et al. count no network")
 ANGULAR_PAIR = ("the angular paper counts no network", "the angular paper counts no network")
+UPERNET_PAIR = ("Table 6 of the angular paper counts no network",) * 2
 
 RECIPES: dict[str, tuple[str, str]] = {
     **dict.fromkeys(("skd", "local", "mimic", "at", "ifvd", "cwd"), SKD_PAIR),
+    "skd_espnet": (SKD_PAIR[0], "SKD, Table 3: ESPNet-C"),
     **dict.fromkeys(("cirkd", "kd", "dist", "dkd"), CIRKD_PAIR),
     **dict.fromkeys(("skd_cirkd", "ifvd_cirkd", "cwd_cirkd"), CIRKD_PAIR),
-    **dict.fromkeys(("ka", "ka_affinity"), KA_PAIR),
+    **dict.fromkeys(("ka", "ka_affinity", "ka_coco"), KA_PAIR),
     **dict.fromkeys(("tuned_kd", "ifvd_niemann", "pairwise_niemann"), NIEMANN_PAIR),
     "holistic_niemann": NIEMANN_PAIR,
     **dict.fromkeys(("lad", "cad", "pad", "fitnet", "mgd", "cwd_angular"), ANGULAR_PAIR),
+    **dict.fromkeys(("skd_angular", "ifvd_angular"), ANGULAR_PAIR),
+    "lad_upernet": UPERNET_PAIR,
 }
 """The published teacher and student of each recipe of ``papers/``, as source and network."""
 
@@ -98,7 +102,7 @@ def recipe_row(settings: dict[str, object], published: str) -> Row | None:
         return None
     own = {key: value for key, value in settings.items() if key not in _NOT_COUNTED}
     for row in named:
-        if row.settings["output_stride"] == own["output_stride"]:
+        if row.settings.get("output_stride") == own.get("output_stride"):
             return _counted(json.dumps(own), row)
     # KA's teacher has stride 8; the figure that the paper prints belongs to stride 16 (note 1).
     return _counted(json.dumps({**own, "output_stride": 16}), named[0])

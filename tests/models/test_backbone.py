@@ -18,6 +18,14 @@ def test_maps_have_the_width_and_stride_that_it_says(name: str, stride: int) -> 
         assert each.shape[1:] == (feature.channels, 64 // feature.stride, 96 // feature.stride)
 
 
+def test_a_mobilenet_is_dilated_to_stride_4() -> None:
+    backbone = Backbone("mobilenetv2_035", 4).eval()
+    with torch.no_grad():
+        last = backbone(torch.zeros(1, 3, 33, 65))[-1]
+    assert backbone.features[-1].stride == 4
+    assert last.shape[2:] == (9, 17)
+
+
 @pytest.mark.parametrize("name", sorted(VARIANTS))
 def test_every_variant_runs(name: str) -> None:
     backbone = Backbone(name, 16).eval()
@@ -74,7 +82,13 @@ def test_lists_ours_and_timms() -> None:
     [
         ("resnet19", 16, False, "got 'resnet19'; did you mean 'resnet1"),
         ("nothing like it", 16, False, "give the name of a timm network"),
-        ("resnet18", 4, False, "expected output_stride 8, 16 or 32, got 4"),
+        ("resnet18", 2, False, "expected output_stride 4, 8, 16 or 32, got 2"),
+        (
+            "resnet18",
+            4,
+            False,
+            "stride 4, got one of stride 32.*choose a MobileNet or EfficientNet",
+        ),
         (
             "vgg11",
             8,

@@ -70,6 +70,22 @@ def affinity(folder: Path) -> dict[str, Any]:
     return header("affinity") | {"settings": {"tap": "head", "seed": 0}, "points": [point]}
 
 
+def activation(folder: Path) -> dict[str, Any]:
+    pictures = picture_folder(folder, "activation")
+    pictures.mkdir(parents=True, exist_ok=True)
+    photo = pictures / "0_input.jpg"
+    Image.fromarray(np.full((24, 32, 3), 120, dtype=np.uint8)).save(photo)
+    maps = {}
+    for place, name in enumerate([*METHODS, "teacher"]):
+        file = pictures / f"0_0_{name}.png"
+        Image.fromarray(np.linspace(0, 255, 12).astype(np.uint8).reshape(3, 4)).save(file)
+        row = {"low": 0.125, "high": 2.5 + place, "mean": 1.25}
+        maps[name] = {"file": name_picture(folder, file), **row}
+    image = {"image": "street & square", "input": name_picture(folder, photo)}
+    own = {"settings": {"layers": ["backbone"]}, "images": [image | {"layers": {"backbone": maps}}]}
+    return header("activation") | own
+
+
 def critic() -> dict[str, Any]:
     gaps = {"plain": [0.5, -0.25, 0.5], "kl": [0.25, 0.0, -0.25]}
     own = {"images": ["a", "b", "c"], "critics": {"kl": {"step": 1200, "gaps": gaps}}}
@@ -128,6 +144,7 @@ def write_all(folder: Path) -> Path:
         "entropy": entropy(),
         "embedding": embedding(),
         "affinity": affinity(folder),
+        "activation": activation(folder),
         "critic": critic(),
         "magnitudes": magnitudes(),
         "images": images(),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdistill.analysis import affinity, critic, embedding, entropy, images, magnitudes
+from segdistill.analysis import activation, affinity, critic, embedding, entropy, images, magnitudes
 from segdistill.analysis.captions import Place
 from segdistill.catalogue.analyses import ANALYSES
 
@@ -126,3 +126,11 @@ def test_the_scale_goes_from_the_lowest_value_of_all_maps_to_one(tmp_path: Path)
     assert "cosine −0.22" in words(figure.svg)
     for name in ("input", "plain", "kl", "angular", "teacher"):
         assert name in words(figure.svg)
+
+
+def test_every_network_has_its_activations_over_the_picture(tmp_path: Path) -> None:
+    (figure,) = activation.draw(analysed.activation(tmp_path), Place(tmp_path, "a", COLORS))
+    assert figure.title == "Activations of backbone on street & square"
+    for name in ("input", "plain", "kl", "angular", "teacher", "weakest", "strongest"):
+        assert name in words(figure.svg)
+    assert "plain 0.125 to 2.5, kl 0.125 to 3.5" in figure.alt

@@ -1,5 +1,6 @@
 """A learner: parts that are frozen or learn at a rate of their own."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import torch
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError
 from segdistill.runs.student import student_file
-from segdistill.training.build import balanced_weights, build_cohort, build_data
+from segdistill.training.build import build_cohort, build_data, counted_weights
 from segdistill.training.learner import Learner
 from segdistill.training.run import run_cohort
 
@@ -53,7 +54,7 @@ def test_a_part_that_is_not_there_is_refused(small: Make, key: str) -> None:
 def test_balanced_weights_give_every_class_the_same_share(small: Make) -> None:
     config = small("training.task.class_weights=balanced", distill=[])
     train = build_data(config).train
-    weights = torch.tensor(balanced_weights(train, skip_broken=False))
+    weights = torch.tensor(counted_weights(train, "balanced", skip_broken=False))
     masks = [torch.as_tensor(train[index].mask).long().flatten() for index in range(len(train))]
     pixels = torch.cat(masks)
     counts = torch.bincount(pixels[pixels != 255], minlength=len(weights))
@@ -64,6 +65,10 @@ def test_balanced_weights_give_every_class_the_same_share(small: Make) -> None:
     assert loss is not None
     assert loss.weights is not None
     torch.testing.assert_close(loss.weights, weights)
+    # ESPNet's: 1 / ln(1.1 + share), so 10.49 for a class that is absent.
+    rarer = counted_weights(train, "logarithmic", skip_broken=False)
+    expected = [1 / math.log(1.1 + count / counts.sum().item()) for count in counts.tolist()]
+    assert rarer == pytest.approx(expected)
 
 
 @pytest.mark.parametrize(

@@ -30,6 +30,8 @@ class AnalysisSettings:
         neighbours: of a pixel, see ``scoring.embeddings.neighbour_agreement``.
         perplexity: of t-SNE.
         points: whose affinity maps are drawn, each in an image of its own.
+        layers: whose activations are drawn: taps or module paths.
+        heatmaps: images whose activations are drawn.
         pictures: worst, and as many best, images of each method.
         temperatures: that the teacher is softened by.
         bins: of the histograms.
@@ -43,6 +45,8 @@ class AnalysisSettings:
     neighbours: int = 10
     perplexity: float = 30.0
     points: int = 2
+    layers: tuple[str, ...] = ("backbone",)
+    heatmaps: int = 2
     pictures: int = 3
     temperatures: tuple[float, ...] = (1.0, 2.0, 4.0, 8.0, 16.0)
     bins: int = 30
@@ -91,7 +95,10 @@ class Opened:
 
     def lacking_tap(self) -> list[str]:
         """Return the networks that do not have the tap of the settings."""
-        tap = self.settings.tap
+        return self.lacking(self.settings.tap)
+
+    def lacking(self, tap: str) -> list[str]:
+        """Return the networks that do not have a tap or module path."""
         return [
             name
             for name, network in self.networks.items()

@@ -97,6 +97,22 @@ ANALYSES: Mapping[str, Analysis] = {
         needs=("tap",),
         source="He et al., CVPR 2019, Fig. 3",
     ),
+    "activation": Analysis(
+        target="activation:measure",
+        about="Where chosen layers of every network answer most strongly.",
+        settings={
+            **_LOOK,
+            "layers": Setting(
+                tuple[str, ...],
+                ("backbone",),
+                "taps or module paths whose activations are drawn",
+            ),
+            "heatmaps": Setting(
+                int, 2, "images whose activations are drawn", at_least=1, unit="images"
+            ),
+        },
+        source="Liu et al., WACV 2024, Fig. 6",
+    ),
     "images": Analysis(
         target="images:measure",
         about="The images on which a method gained and lost most against the plain student.",

@@ -24,6 +24,7 @@ COMMANDS: tuple[str, ...] = (
     "pack",
     "bench cost",
     "bench latency",
+    "bench energy",
     "list losses",
     "list networks",
     "list backbones",

@@ -69,7 +69,9 @@ DATASETS: dict[str, Dataset] = {
         settings={
             "root": _root("folder that holds leftImg8bit/"),
             "annotation": Setting(
-                Literal["fine", "coarse"], "fine", "which masks are read: gtFine or gtCoarse"
+                Literal["fine", "coarse", "finest"],
+                "fine",
+                "which masks are read: gtFine, gtCoarse, or gtCoarse for train_extra alone",
             ),
         },
         given=_GIVEN,
@@ -265,7 +267,8 @@ LABELS = Entry(
         "labels": Setting(
             dict[int | str, int | str] | None,
             None,
-            "what a stored number or a class is read as, such as {van: car, 255: road, 7: ignore}",
+            "what a stored number or a class is read as, such as {van: car, 255: road, 7: ignore}; "
+            "with classes_of, rest stands for all classes that are not named",
         ),
         "ignore": Setting(
             tuple[int | str, ...], (), "stored numbers, or names of classes, that have no class"
@@ -275,6 +278,12 @@ LABELS = Entry(
         ),
         "binary": Setting(
             bool, False, "masks store 0 for the first class and 255 or 1 for the second"
+        ),
+        "classes_of": Setting(
+            str | None,
+            None,
+            "dataset whose classes, in its order, the masks are read as, such as voc for "
+            "coco_stuff; classes of the same name are kept, labels says what others become",
         ),
     },
     given=("classes", "code"),

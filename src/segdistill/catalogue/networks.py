@@ -20,6 +20,15 @@ def _width(default: int | None, what: str, source: str) -> Setting:
     return Setting(kind, default, what, at_least=1, unit="channels", source=source)
 
 
+_RATES = Setting(
+    tuple[int, ...] | None,
+    None,
+    "dilations of the 3x3 branches; null: 6, 12, 18 at output stride 16 and in inverse "
+    "proportion at others (12, 24, 36 at 8); []: no such branch",
+    at_least=1,
+    source="Chen et al. 2017, Sec. 3.3",
+)
+
 HEADS: dict[str, Entry] = {
     "fcn": Entry(
         target="heads.fcn:FullyConvolutional",
@@ -44,14 +53,7 @@ HEADS: dict[str, Entry] = {
             "width": _width(
                 256, "width of each branch and of the head's map", "Chen et al. 2017, Sec. 3.3"
             ),
-            "rates": Setting(
-                tuple[int, ...] | None,
-                None,
-                "dilations of the 3x3 branches; null: 6, 12, 18 at output stride 16 and 12, 24, "
-                "36 at 8; []: no such branch",
-                at_least=1,
-                source="Chen et al. 2017, Sec. 3.3",
-            ),
+            "rates": _RATES,
             "separable": _SEPARABLE,
             "refine": Setting(
                 bool,
@@ -59,6 +61,21 @@ HEADS: dict[str, Entry] = {
                 "add a 3x3 convolution after the branches, as torchvision and CIRKD do and the "
                 "paper does not",
             ),
+        },
+        given=("features",),
+    ),
+    "aspp_decoder": Entry(
+        target="heads.aspp_decoder:AtrousDecoder",
+        about="The same with a decoder that adds a shallow map (DeepLabV3+).",
+        settings={
+            "width": _width(
+                256, "width of each branch and of the head's map", "Chen et al. 2017, Sec. 3.3"
+            ),
+            "rates": _RATES,
+            "shallow_width": _width(
+                48, "width that the shallow map is reduced to", "Chen et al., ECCV 2018, Sec. 4.1"
+            ),
+            "separable": _SEPARABLE,
         },
         given=("features",),
     ),
@@ -151,9 +168,10 @@ def _on_backbone(
             str, backbone, "name of the backbone, timm's or ours: segdistill list backbones"
         ),
         "output_stride": Setting(
-            Literal[8, 16, 32],
+            Literal[4, 8, 16, 32],
             output_stride,
-            "image pixels per position of the backbone's last map; smaller is finer and slower",
+            "image pixels per position of the backbone's last map; smaller is finer and slower; 4 "
+            "for families such as MobileNet and EfficientNet alone",
             unit="px",
         ),
         **head,
@@ -213,6 +231,24 @@ NETWORKS: dict[str, Entry] = {
         target="networks.deeplabv3:deeplabv3",
         about="DeepLabV3: several dilations and an image feature on any backbone.",
         settings=_on_backbone("resnet101", 16, HEADS["aspp"].settings),
+        given=_CLASSES,
+    ),
+    "deeplabv3plus": Entry(
+        target="networks.deeplabv3plus:deeplabv3plus",
+        about="DeepLabV3+: DeepLabV3 with a decoder that adds a shallow map, stride 4.",
+        settings=_on_backbone(
+            "resnet101",
+            16,
+            {
+                **HEADS["aspp_decoder"].settings,
+                "separable": Setting(
+                    bool,
+                    True,
+                    "make the head's 3x3 convolutions depthwise-separable: fewer weights",
+                    source="Chen et al., ECCV 2018, Sec. 4.3",
+                ),
+            },
+        ),
         given=_CLASSES,
     ),
     "reduced_deeplabv3": Entry(

@@ -22,15 +22,19 @@ def analyse(
     out: Annotated[
         Path | None, typer.Option("--out", help="Files go to OUT/analyses; the folder itself.")
     ] = None,
+    layers: Annotated[
+        list[str] | None,
+        typer.Option("--layer", help="Tap or module path whose activations are drawn; backbone."),
+    ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
     """Look into teacher and students, as the papers' figures do.
 
-    Entropy of the teacher, embeddings, affinities, critics' scores, images that differ most;
-    of a study those of each pair's first seed. The report draws what is found.
+    Entropy of the teacher, embeddings, affinities, activations, critics' scores, images that
+    differ most; of a study those of each pair's first seed. The report draws what is found.
 
-    Example: segdistill analyse runs/camvid-students-1
+    Example: segdistill analyse runs/camvid-students-1 --layer backbone --layer head
     """
     from json import dumps
 
@@ -42,11 +46,15 @@ def analyse(
         raise ConfigError("analyse: expected a study, a cohort or a run folder, got none")
     source = sources[0] if len(sources) == 1 else sources
     find_compared(source, overrides=words, trust=trust or ())
+    from segdistill.analysis.opened import AnalysisSettings
     from segdistill.api.analyse import analyse as verb
     from segdistill.cli.progress import display
 
+    settings = AnalysisSettings(layers=tuple(layers)) if layers else AnalysisSettings()
     with display() as tell:
-        written = verb(source, out, overrides=words, trust=trust or (), tell=tell)
+        written = verb(
+            source, out, overrides=words, trust=trust or (), settings=settings, tell=tell
+        )
     if json:
         print(dumps([str(file) for file in written]))
         return

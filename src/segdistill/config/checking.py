@@ -82,6 +82,8 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")
         tree = {**tree, "unlabelled": below}
     section: Named = validate(row_model(base, row_name(name)), tree, where)
+    if isinstance(section, LossConfig):
+        _check_term(section, where)
     backbone = section.settings().get("backbone")
     if isinstance(backbone, str) and unknown_backbone(backbone):
         raise ConfigError(
@@ -89,6 +91,14 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
             f"{_nearest_backbone(backbone)}"
         )
     return section
+
+
+def _check_term(term: LossConfig, where: str) -> None:
+    if term.standardize and LOSSES[term.loss].tap != "logits":
+        raise ConfigError(
+            f"{where}.standardize: expected it beside a loss of logits, got {term.loss}, which "
+            "compares features; leave it out"
+        )
 
 
 def _nearest_backbone(name: str) -> str:

@@ -79,7 +79,7 @@ def _explain(error: ValidationError, model: type[Section], tree: Any, where: str
         return ConfigError(f"unknown key '{path}'; {nearest(str(keys[-1]), holder.model_fields)}")
     if first["type"] == "missing" and whole:
         return ConfigError(f"{path}: expected {wanted.accepts}, got none; add it")
-    if first["type"] == "path":
+    if first["type"] in ("path", "split"):
         return ConfigError(f"{path}: {first['msg']}")
     return expected(path, wanted.accepts, _value(tree, keys), wanted.choices)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import operator
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -21,6 +23,8 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from segdistill.config.splits import split_names
+from segdistill.errors import ConfigError
 from segdistill.files import expand_path
 
 Tree = dict[str, Any]
@@ -31,6 +35,18 @@ Count = Annotated[int, Field(ge=1)]
 
 Natural = Annotated[int, Field(ge=0)]
 """A number that counts from 0."""
+
+
+def _is_split(split: str) -> str:
+    try:
+        split_names(split)
+    except ConfigError as error:
+        raise PydanticCustomError("split", "{reason}", {"reason": str(error)}) from None
+    return split
+
+
+Split = Annotated[str, AfterValidator(_is_split)]
+"""A split of a dataset, or several that are joined by ``+``."""
 
 _IMAGES: dict[str, JsonValue] = {"unit": "images"}
 _PIXELS: dict[str, JsonValue] = {"unit": "px"}
@@ -83,7 +99,7 @@ class UnlabelledConfig(NamedSection):
     selector = "dataset"
 
     dataset: str = Field(description="name of a dataset, such as images")
-    split: str = Field("train", description="split of that dataset; its masks are not read")
+    split: Split = Field("train", description="split of that dataset; its masks are not read")
     per_batch: Count = Field(
         description="how many images of every batch are without masks; fewer than batch_size",
         json_schema_extra=_IMAGES,
@@ -158,7 +174,10 @@ class DataConfig(NamedSection):
         description="what happens at an image that cannot be read: raise stops, skip draws "
         "another and lists it",
     )
-    train_split: str = Field("train", description="split that is trained on, such as trainaug")
+    train_split: Split = Field(
+        "train",
+        description="split that is trained on, such as trainaug, or several joined: train+val",
+    )
     holdout: float = Field(
         0.0,
         ge=0.0,
@@ -228,6 +247,14 @@ class LossConfig(NamedSection):
     padding: Literal["masked", "counted"] = Field(
         "masked", description="counted: also compare what augmentation padded, as papers' code does"
     )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    standardize: bool = Field(
+        False,
+        exclude_if=operator.not_,
+        description="losses of logits only: compare both maps after each pixel's logits were "
+        "brought to mean 0 and deviation 1 over the classes",
+        json_schema_extra={"source": "Sun et al., CVPR 2024"},
+    )
 
 
 class TaskConfig(Section):
@@ -236,10 +263,12 @@ class TaskConfig(Section):
     loss: Literal["cross_entropy", "focal", "ohem"] = Field(
         "cross_entropy", description="loss of the logits against the labels"
     )
-    class_weights: Literal["balanced"] | tuple[NonNegativeFloat, ...] | None = Field(
+    class_weights: Literal["balanced", "logarithmic"] | tuple[NonNegativeFloat, ...] | None = Field(
         None,
         description="weight of each class; balanced: positions in all divided by classes times "
-        "the class's positions, counted over the training set; null: all 1",
+        "the class's positions, counted over the training set; logarithmic: 1 / ln(1.1 + the "
+        "class's share of them); null: all 1",
+        json_schema_extra={"source": "logarithmic: loadData.py of sacmehta/ESPNet, after ENet"},
     )
     ignore: tuple[NonNegativeInt, ...] = Field(
         (), description="class ids that the task loss leaves out; they are scored all the same"
@@ -327,8 +356,8 @@ class TrainingConfig(Section):
     task: TaskConfig = Field(
         TaskConfig(),
         description="loss of the logits against the labels: cross_entropy, focal (gamma) or ohem "
-        "(threshold, min_kept), with class_weights (one for each class, or balanced) and ids to "
-        "ignore",
+        "(threshold, min_kept), with class_weights (one for each class, balanced or logarithmic) "
+        "and ids to ignore",
     )
     auxiliary_weight: float = Field(
         0.4, ge=0.0, description="weight of the auxiliary head's task loss"
@@ -373,7 +402,9 @@ class TrainingConfig(Section):
 class EvaluationConfig(Section):
     """How a network is scored."""
 
-    split: str = Field("val", description="split of the dataset that is scored")
+    split: Split = Field(
+        "val", description="split of the dataset that is scored, or several joined"
+    )
     scales: tuple[PositiveFloat, ...] = Field(
         (1.0,), min_length=1, description="image scales whose predictions are averaged"
     )

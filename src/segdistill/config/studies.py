@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -24,6 +25,7 @@ from segdistill.config.sections import (
     TrainingConfig,
     Tree,
 )
+from segdistill.config.splits import SIGN, shared_splits
 from segdistill.config.trees import check_name, put
 from segdistill.errors import ConfigError
 
@@ -62,6 +64,12 @@ class MethodConfig(Section):
     """What is compared: distillation terms, and what is searched beside the shared space."""
 
     distill: tuple[Tree, ...] = Field((), description="terms, as in a run file")
+    grid: dict[str, Choices] = Field(
+        {},
+        exclude=True,  # of what it makes: each is a method by itself
+        description="values of settings of the terms, such as {distill.0.weight: [1, 10]}; each "
+        "combination is a method by itself, called by its values: kl-1, kl-10",
+    )
     space: Space | None = Field(
         None,
         description="what is searched for this method alone; null: each weight from a tenth to "
@@ -165,8 +173,8 @@ class StudyConfig(Section):
         description="by name, a teacher and a student each; or the keys teacher and student alone"
     )
     methods: dict[str, MethodConfig] = Field(
-        description="by name, what is compared: a list of terms, or distill and space; plain, "
-        "without terms, is always among them"
+        description="by name, what is compared: a list of terms, or distill, grid and space; "
+        "plain, without terms, is always among them"
     )
     training: Tree = Field(description="section training of all runs; the study sets its seed")
     evaluation: Tree = Field({}, description="section evaluation of the final runs")
@@ -204,7 +212,8 @@ def check_study(tree: Mapping[str, Any]) -> StudyConfig:
     """Check the tree of a study file, with the sections and spaces of the runs in it.
 
     ``teacher`` and ``student`` may stand in place of ``pairs``, a list of terms in place of a
-    method, and a number in place of ``seeds``.
+    method, a method with a grid in place of one for each of its values, and a number in place of
+    ``seeds``.
 
     Raises:
         ConfigError: an unknown key, a missing one, or a value that its key does not take; one
@@ -226,11 +235,51 @@ def check_study(tree: Mapping[str, Any]) -> StudyConfig:
             name: {"distill": method} if isinstance(method, list) else method or {}
             for name, method in tree["methods"].items()
         }
-        tree["methods"] = {PLAIN: {}} | methods
+        tree["methods"] = {PLAIN: {}} | _spread_grids(methods)
     study: StudyConfig = validate(StudyConfig, tree)
     _check_whole(study)
     _check_sections(study, given)
     return study
+
+
+def _spread_grids(methods: Mapping[str, Any]) -> Tree:
+    """Return the methods, each combination of a grid's values as one of its own.
+
+    Raises:
+        ConfigError: a grid has no values, or those of something else than a term.
+    """
+    spread: Tree = {}
+    for name, method in methods.items():
+        grid = method.get("grid") if isinstance(method, dict) else None
+        if not grid:
+            spread[name] = method
+            continue
+        where = f"methods.{name}.grid"
+        if not isinstance(grid, dict) or not all(
+            isinstance(values, list | tuple) and values for values in grid.values()
+        ):
+            raise ConfigError(
+                f"{where}: expected values by setting, as {{distill.0.weight: [1, 10]}}, got {grid}"
+            )
+        for path in grid:
+            if not str(path).startswith("distill."):
+                raise ConfigError(
+                    f"{where}.{path}: expected a setting of a term, as distill.0.weight; other "
+                    "settings are alike for all methods, or searched"
+                )
+        rest = {key: value for key, value in method.items() if key != "grid"}
+        for cell in itertools.product(*grid.values()):
+            own = "-".join([name, *map(_word, cell)])
+            if own in spread or own in methods:
+                raise ConfigError(f"{where}: expected different values, got two methods {own}")
+            spread[own] = rest
+            for path, value in zip(grid, cell, strict=True):
+                spread[own] = put(spread[own], path, value)
+    return spread
+
+
+def _word(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else "null" if value is None else str(value)
 
 
 def _check_sections(study: StudyConfig, given: Mapping[str, Any]) -> None:
@@ -289,9 +338,11 @@ def _check_whole(study: StudyConfig) -> None:
             f"seeds: expected at most {MOST_SEEDS}, as many as the exact test can take, got "
             f"{len(study.seeds)}"
         )
-    if study.search.trials and study.evaluation.get("split") in ("train", "holdout"):
+    trained = f"{study.data.get('train_split', 'train')}{SIGN}holdout"
+    scored = study.evaluation.get("split", "val")
+    if study.search.trials and shared_splits(trained, scored):
         raise ConfigError(
             f"evaluation.split: expected a split that trials are not scored on, got "
-            f"{study.evaluation['split']!r}, of which search.holdout is a part; choose another, or "
+            f"{scored!r}, of which search.holdout is a part; choose another, or "
             "search.trials=0"
         )

@@ -16,10 +16,12 @@ from segdistill.catalogue.settings import REQUIRED
 from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
 from segdistill.config import DataConfig, UnlabelledConfig
+from segdistill.config.splits import split_names
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.pixels import pixels
 from segdistill.data.files.relabel import relabel
 from segdistill.data.formats.hf import ArrowDataset
+from segdistill.data.joining import Joined
 from segdistill.errors import ConfigError
 from segdistill.files import expand_path
 from segdistill.types import SegDataset
@@ -35,7 +37,8 @@ def build_dataset(
     Args:
         options: a checked section of a config, or a mapping: key ``dataset`` names a row of
             ``DATASETS``, the other keys are settings of that row.
-        split: name of the split, such as ``train`` or ``val``.
+        split: name of the split, such as ``train`` or ``val``, or several that are joined, as
+            ``train+val``.
 
     Returns:
         Images with masks, by index.
@@ -46,7 +49,7 @@ def build_dataset(
         DataError: the files are missing or do not match.
     """
     if isinstance(options, DataConfig | UnlabelledConfig):
-        return _build(options.dataset, options.settings(), split)
+        return _joined(options.dataset, options.settings(), split)
     name = str(options.get("dataset"))
     if name not in DATASETS:
         raise ConfigError(
@@ -64,11 +67,19 @@ def build_dataset(
             raise ConfigError(
                 f"build_dataset: expected {key} for {name}, got nothing; add data.{key}"
             )
-    return _build(name, given, split)
+    return _joined(name, given, split)
+
+
+def _joined(name: str, given: dict[str, Any], split: str) -> SegDataset:
+    """Build a dataset of settings that were checked, of several splits where they are joined."""
+    names = split_names(split)
+    if len(names) == 1:
+        return _build(name, given, split)
+    return Joined({part: _build(name, given, part) for part in names})
 
 
 def _build(name: str, given: dict[str, Any], split: str) -> SegDataset:
-    """Build a dataset of settings that were checked."""
+    """Build one split of a dataset of settings that were checked."""
     known = dataset_settings(name)
     given = {**given}
     for key in given.keys() & known.keys():

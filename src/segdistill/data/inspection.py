@@ -8,10 +8,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from segdistill.config.splits import shared_splits
 from segdistill.data.build import build_dataset
 from segdistill.data.files.facts import FileFacts, file_facts
 from segdistill.data.findings import file_faults, file_warnings, label_faults, label_warnings
@@ -207,8 +209,22 @@ def inspect_splits(
         report.faults.extend(file_faults(split, tally.files, how, by_id=by_id))
         report.warnings.extend(file_warnings(split, tally.files, how))
     duplicates = [group for group in names_by_digest.values() if len(group) > 1]
-    leaks = [group for group in duplicates if len({name.split("/")[0] for name in group}) > 1]
-    return DataReport(reports, duplicates, leaks, classes)
+    for split, report in reports.items():
+        both = shared_splits(trained, split) if split != trained else []
+        if both:
+            names = " and ".join(both)
+            report.warnings.append(f"{split}: {names} is trained on too: its score is too high")
+    return DataReport(reports, duplicates, _leaks(duplicates), classes)
+
+
+def _leaks(duplicates: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the groups of equal images that lie in splits which share none by name."""
+
+    def leak(group: Sequence[str]) -> bool:
+        splits = sorted({name.split("/")[0] for name in group})
+        return any(not shared_splits(*two) for two in combinations(splits, 2))
+
+    return [list(group) for group in duplicates if leak(group)]
 
 
 def refuse_faults(who: str, report: DataReport) -> None:

@@ -13,6 +13,7 @@ from segdistill.data.files.labels import plain_ids
 from segdistill.data.files.pixels import AS_STORED, Pixels
 from segdistill.data.files.relabel import describe
 from segdistill.data.formats.hf import ArrowDataset
+from segdistill.data.joining import Joined
 from segdistill.data.pack.tiled import TiledDataset
 from segdistill.data.pack.tiles import Window
 from segdistill.data.transforms import Region
@@ -74,7 +75,11 @@ def name_of(dataset: SegDataset, index: int) -> str:
     Raises:
         DataError: the sample cannot be read.
     """
-    dataset, index = _source(dataset, index)
+    if isinstance(dataset, Subset):
+        return name_of(dataset.dataset, dataset.indices[index])
+    if isinstance(dataset, Joined):
+        split, part, place = dataset.locate(index)
+        return f"{split}/{name_of(part, place)}"
     if isinstance(dataset, FileDataset):
         return dataset.pairs[index].name
     return dataset.names[index] if isinstance(dataset, TiledDataset) else dataset[index].name
@@ -82,7 +87,7 @@ def name_of(dataset: SegDataset, index: int) -> str:
 
 def file_names(dataset: SegDataset) -> list[str] | None:
     """Return the names of all samples, None where there are no files that have them."""
-    if not isinstance(_whole(dataset), FileDataset | TiledDataset):
+    if not all(isinstance(part, FileDataset | TiledDataset) for part in whole_splits(dataset)):
         return None
     return [name_of(dataset, index) for index in range(len(dataset))]
 
@@ -117,18 +122,26 @@ def looks_up_colors(dataset: SegDataset) -> bool:
     return isinstance(source, FileDataset | ArrowDataset) and source.code.looks_up_colors
 
 
+def whole_splits(dataset: SegDataset) -> list[SegDataset]:
+    """Return the splits that a dataset is made of: one, or those that are joined."""
+    while isinstance(dataset, Subset):
+        dataset = dataset.dataset
+    return list(dataset.parts.values()) if isinstance(dataset, Joined) else [dataset]
+
+
 def _source(dataset: SegDataset, index: int) -> tuple[SegDataset, int]:
-    source = dataset
-    while isinstance(source, Subset):
-        index = source.indices[index]
-        source = source.dataset
-    return source, index
+    """Return the split that an image is of, and its place there."""
+    if isinstance(dataset, Subset):
+        return _source(dataset.dataset, dataset.indices[index])
+    if isinstance(dataset, Joined):
+        _, dataset, index = dataset.locate(index)
+        return _source(dataset, index)
+    return dataset, index
 
 
 def _whole(dataset: SegDataset) -> SegDataset:
-    while isinstance(dataset, Subset):
-        dataset = dataset.dataset
-    return dataset
+    """Return the split, the first of those that are joined, which all read files alike."""
+    return whole_splits(dataset)[0]
 
 
 def _bottom(region: Region) -> int:

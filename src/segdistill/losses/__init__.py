@@ -33,6 +33,7 @@ from segdistill.losses.modules.projector import Projector, resize_like
 from segdistill.losses.pairwise_similarity import PairwiseSimilarity, pairwise_similarity
 from segdistill.losses.pixelwise_kl import PixelwiseKL, pixelwise_kl
 from segdistill.losses.point_angular import PointAngular, point_angular
+from segdistill.losses.standardize_logits import standardize_logits
 from segdistill.losses.upsampled_cross_entropy import upsampled_cross_entropy
 from segdistill.losses.upsampled_kl import upsampled_kl
 
@@ -89,6 +90,7 @@ __all__ = [
     "resize_labels",
     "resize_like",
     "resize_valid",
+    "standardize_logits",
     "upsampled_cross_entropy",
     "upsampled_kl",
 ]

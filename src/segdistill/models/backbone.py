@@ -46,7 +46,7 @@ class Variant:
     ceil_pooling: bool = False
 
 
-_STRIDES = (8, 16, 32)
+_STRIDES = (4, 8, 16, 32)
 
 # Three 3x3 convolutions (64, 64, 128) in place of one 7x7: the stem of PSPNet's code, and of
 # the public code of SKD and CIRKD.
@@ -95,8 +95,8 @@ class Backbone(Trunk):
 
     Args:
         name: a timm name, or a key of ``VARIANTS``.
-        output_stride: stride of the last map: 8, 16 or 32; below 32 the last stages are
-            dilated instead of strided.
+        output_stride: stride of the last map: 4, 8, 16 or 32; below 32 the last stages are
+            dilated instead of strided. timm dilates few families to 4.
         pretrained: load ImageNet weights by timm's name (downloads them if they are not in
             the cache of the Hugging Face hub). A key of ``VARIANTS`` that differs in its stem
             alone takes what fits by name from the network that it varies.
@@ -130,10 +130,11 @@ class Backbone(Trunk):
         stride = self.features[-1].stride
         if stride != output_stride:
             remedy = f"set output_stride={stride} or choose" if stride in _STRIDES else "choose"
+            families = "MobileNet or EfficientNet"
+            families = families if output_stride == 4 else f"ResNet, ConvNeXt, {families}"
             raise ValueError(
                 f"Backbone {name}: expected a last map of stride {output_stride}, got one of "
-                f"stride {stride}, which timm cannot change; {remedy} a ResNet, MobileNet, "
-                "EfficientNet or ConvNeXt"
+                f"stride {stride}, which timm cannot change; {remedy} a {families}"
             )
         self.channels_last_axis = getattr(self.body, "output_fmt", None) == Format.NHWC
         config = timm.get_pretrained_cfg(variant.base, allow_unregistered=True)
@@ -210,7 +211,8 @@ def _check(name: str, output_stride: int) -> None:
         )
     if output_stride not in _STRIDES:
         raise ValueError(
-            f"Backbone {name}: expected output_stride 8, 16 or 32, got {output_stride}; choose one"
+            f"Backbone {name}: expected output_stride 4, 8, 16 or 32, got {output_stride}; choose "
+            "one of them"
         )
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from torch import nn
 
 from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledConfig
 from segdistill.data import Recipe, Stream, build_dataset
-from segdistill.data.carving import HOLDOUT, Subset, carve
+from segdistill.data.carving import HOLDOUT, carve
 from segdistill.data.files.dataset import FileDataset
+from segdistill.data.parts import whole_splits
 from segdistill.data.rare import count_pixels
 from segdistill.errors import CheckpointError, ConfigError, DataError
 from segdistill.models import Adapter, build_network
@@ -66,8 +68,8 @@ def _check_labels(split: str, dataset: SegDataset) -> None:
             f"data: expected a dataset with classes, got {split} without; images alone can be "
             "data.unlabelled, or predicted on"
         )
-    whole = dataset.dataset if isinstance(dataset, Subset) else dataset
-    if isinstance(whole, FileDataset) and all(pair.mask is None for pair in whole.pairs):
+    files = [part for part in whole_splits(dataset) if isinstance(part, FileDataset)]
+    if any(all(pair.mask is None for pair in part.pairs) for part in files):
         raise DataError(
             f"data: expected masks, got none in {split}; images alone can be data.unlabelled"
         )
@@ -138,13 +140,22 @@ def build_section(
         raise type(error)(f"{purpose}: {error}") from None
 
 
-def balanced_weights(dataset: SegDataset, *, skip_broken: bool) -> list[float]:
-    """Return a weight for each class that gives all of them the same share of a dataset.
+def counted_weights(
+    dataset: SegDataset, how: Literal["balanced", "logarithmic"], *, skip_broken: bool
+) -> list[float]:
+    r"""Return a weight for each class from its positions in a dataset.
 
-    It is the labelled positions divided by the classes times the class's own positions; 1 for a
-    class that has none.
+    ``balanced`` gives all classes the same share: the labelled positions divided by the classes
+    times the class's own; 1 for a class that has none. ``logarithmic`` is :math:`1 / \ln(1.1 +
+    p)` for the class's share :math:`p` of the labelled positions, from 1.35 to 10.5.
+
+    Source:
+        Logarithmic: Paszke et al., "ENet", 2016, arXiv:1606.02147, Sec. 5.2, with the 1.1 of
+        sacmehta/ESPNet, ``train/loadData.py``.
     """
     pixels = count_pixels(dataset, skip_broken=skip_broken).sum(axis=0).astype(float)
+    if how == "logarithmic":
+        return [float(weight) for weight in 1 / np.log(1.1 + pixels / max(pixels.sum(), 1.0))]
     weights = pixels.sum() / (len(pixels) * np.maximum(pixels, 1.0))
     return [float(weight) for weight in np.where(pixels > 0, weights, 1.0)]
 
@@ -162,7 +173,7 @@ def build_cohort(
         configs: by learner; teacher and data are those of the first.
         classes: of the dataset.
         tell: hears what of weight files was stripped, skipped and left out.
-        train: the training images, over which balanced class weights are counted.
+        train: the training images, over which class weights are counted.
 
     Returns:
         The teacher with every tap that a learner asks for (None where none does), and the
@@ -248,14 +259,14 @@ def _build_learner(
 
 def _class_weights(config: RunConfig, train: SegDataset | None) -> Sequence[float] | None:
     weights = config.training.task.class_weights
-    if weights != "balanced":
+    if not isinstance(weights, str):
         return weights
     if train is None:
         raise ValueError(
-            "training.task.class_weights: expected the training images for balanced weights, "
+            f"training.task.class_weights: expected the training images for {weights} weights, "
             "got none; pass train= to build_cohort"
         )
-    return balanced_weights(train, skip_broken=config.data.on_error == "skip")
+    return counted_weights(train, weights, skip_broken=config.data.on_error == "skip")
 
 
 def _teacher_labels(config: RunConfig) -> bool:

@@ -13,7 +13,7 @@ from segdistill.catalogue import tables
 from segdistill.catalogue.losses import LOSSES
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.config import LossConfig, TaskConfig
-from segdistill.losses import Projector, resize_like
+from segdistill.losses import Projector, resize_like, standardize_logits
 from segdistill.losses.maths.precision import full_precision
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
@@ -199,6 +199,7 @@ class Term(nn.Module):
         self.weight = config.weight
         self.align = config.align
         self.padding_counts = config.padding == "counted"
+        self.standardize = config.standardize
         self.uses_labels = row.uses_labels
         self.adversarial = row.adversarial
         self.prepares = row.prepares
@@ -242,6 +243,8 @@ class Term(nn.Module):
                 student = resize_like(student, teacher)
             elif self.align == "teacher":
                 teacher = resize_like(teacher, student)
+        if self.standardize:
+            student, teacher = standardize_logits(student), standardize_logits(teacher)
         if self.adversarial:
             self._compared = student.detach(), teacher, batch
         value: Tensor | dict[str, Tensor] = self.loss(student, teacher, batch)

@@ -10,6 +10,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.config.splits import shared_splits
 from segdistill.data.inspection import inspect_splits, refuse_faults
 from segdistill.errors import ConfigError
 from segdistill.files import inside
@@ -192,7 +193,13 @@ def prepare_cohort(
     ``tell`` hears what was inserted, and what of the teacher was left as it is.
     """
     teacher, learners = build_cohort(configs, data.train.classes, tell, train=data.train)
-    section = next(iter(configs.values())).teacher
+    first = next(iter(configs.values()))
+    both = shared_splits(first.data.train_split, first.evaluation.split)
+    if both:
+        tell(
+            Note(f"evaluation.split: {' and '.join(both)} is trained on, so its score is too high")
+        )
+    section = first.teacher
     if teacher and section and section.untrained:
         tell(Note("teacher: untrained, as asked: it knows nothing"))
     elif teacher and section and section.weights is None and section.network.startswith("import:"):

@@ -42,19 +42,20 @@ def test_reads_names_ids_and_colours(
 
 
 @pytest.mark.parametrize(
-    ("name", "text"),
+    ("name", "text", "message"),
     [
-        ("id2label.json", "{"),
-        ("id2label.json", "3"),
-        ("data.yaml", "nc: 3\n"),
-        ("_classes.csv", "0,1\n2,3\n"),
-        ("class_dict.csv", "name,r,g,b\nsky,blue,1,2\n"),
-        ("classes.txt", "\n# nothing\n"),
+        ("id2label.json", "{", "got a broken file"),
+        ("id2label.json", "3", "expected names of classes"),
+        ("data.yaml", "nc: 3\n", "expected ids and names.*got the keys nc"),
+        ("_classes.csv", "0,1\n2,3\n", "expected one class per line"),
+        ("class_dict.csv", "name,r,g,b\nsky,blue,1,2\n", "as the colour of sky, got blue 1 2"),
+        ("classes.txt", "\n# nothing\n", "got no class"),
+        ("classes.csv", "id,name\n0,sky\n,road\n", "an id for each class or for none.*road"),
     ],
 )
-def test_refuses_what_lists_no_classes(name: str, text: str, tmp_path: Path) -> None:
+def test_refuses_what_lists_no_classes(name: str, text: str, message: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(text)
-    with pytest.raises(DataError, match=f"{name}: expected class names in a known form"):
+    with pytest.raises(DataError, match=f"{name}: .*{message}"):
         read_class_file(tmp_path / name)
 
 

@@ -8,6 +8,7 @@ import pytest
 from segdistill.data import build_dataset
 from segdistill.data.files.labels import ColorCode, LabelCode, plain_ids
 from segdistill.data.files.relabel import describe, relabel
+from segdistill.data.formats.voc import CLASSES as VOC
 from segdistill.errors import DataError
 from segdistill.types import Classes
 
@@ -113,3 +114,42 @@ def test_each_class_is_described_with_id_colour_and_what_is_stored() -> None:
         "2 car, colour (3, 3, 3), stored as 2 or 3",
         "no class: stored as 255, 9",
     ]
+
+
+def test_masks_are_read_as_the_classes_of_another_dataset() -> None:
+    own = Classes(
+        ("airplane", "person", "sky", "car"), ((1, 1, 1), (2, 2, 2), (3, 3, 3), (4, 4, 4))
+    )
+    labels = {"airplane": "aeroplane", "rest": "background", 255: "background", 9: "ignore"}
+    classes, code = relabel(own, plain_ids(4), labels=labels, classes_of="voc")
+    assert classes == VOC
+    # Of VOC's order: background 0, aeroplane 1, car 7, person 15.
+    assert decoded(code, 0, 1, 2, 3, 255, 9) == [1, 15, 0, 7, 0, 255]
+    saved = {"airplane": "aeroplane", "rest": "background", "255": "background", "9": "ignore"}
+    again = relabel(own, plain_ids(4), labels=saved, classes_of="voc")[1]
+    assert decoded(again, 0, 1, 2, 3, 255, 9) == [1, 15, 0, 7, 0, 255]
+
+
+def test_colours_are_read_as_the_classes_of_another_dataset_too() -> None:
+    own = Classes(("person", "sky"), ((2, 2, 2), (3, 3, 3)))
+    code = ColorCode({(2, 2, 2): 0, (3, 3, 3): 1})
+    new = relabel(own, code, labels={"sky": "ignore"}, classes_of="voc")[1]
+    masks = np.array([[[2, 2, 2], [3, 3, 3]]], dtype=np.uint8)
+    assert new.decode(masks, FILE)[0].tolist() == [15, 255]
+
+
+@pytest.mark.parametrize(
+    ("labels", "name", "message"),
+    [
+        ({}, "voc", r"got none for sky, road, van; name them in data\.labels, or give rest"),
+        ({"sky": "bakground", "rest": "ignore"}, "voc", "got 'bakground'; did you mean 'backgr"),
+        ({"skye": "background", "rest": "ignore"}, "voc", "got 'skye'; did you mean 'sky'"),
+        ({}, "folder", "expected a dataset with classes of its own, got 'folder'"),
+        ({}, "vock", "got 'vock'; did you mean 'voc'"),
+    ],
+)
+def test_classes_of_another_dataset_are_all_accounted_for(
+    labels: dict[int | str, int | str], name: str, message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        relabel(FOUR, plain_ids(4), labels=labels, classes_of=name)

@@ -25,9 +25,7 @@ def root(tmp_path: Path, write: type) -> Path:
                 write(Path(f"{stem}_color.png"), np.zeros((4, 17, 4), np.uint8))
                 write(Path(f"{stem}_instanceIds.png"), ids.astype(np.uint16) * 1000)
                 Path(f"{stem}_polygons.json").write_text("{}")
-    write(
-        root / "leftImg8bit/train_extra/bayreuth/bayreuth_000000_000019_leftImg8bit.png", image
-    )
+    write(root / "leftImg8bit/train_extra/bayreuth/bayreuth_000000_000019_leftImg8bit.png", image)
     write(
         root / "gtCoarse/train_extra/bayreuth/bayreuth_000000_000019_gtCoarse_labelIds.png",
         ids,

@@ -10,7 +10,7 @@ from segdistill.models.heads.head import FeatureInfo
 
 
 @pytest.mark.parametrize(
-    ("stride", "rates"), [(8, (12, 24, 36)), (16, (6, 12, 18)), (32, (3, 6, 9))]
+    ("stride", "rates"), [(4, (24, 48, 72)), (8, (12, 24, 36)), (16, (6, 12, 18)), (32, (3, 6, 9))]
 )
 def test_dilations_follow_the_stride(stride: int, rates: tuple[int, ...]) -> None:
     assert scaled_rates(stride) == rates

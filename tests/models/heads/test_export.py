@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from segdistill.delivery.onnx import export_onnx
 from segdistill.delivery.parity import compare_onnx, other_sizes
 from segdistill.models.backbone import Trunk
+from segdistill.models.heads.aspp_decoder import AtrousDecoder
 from segdistill.models.heads.fpn import FeaturePyramid
 from segdistill.models.heads.head import FeatureInfo, Head
 from segdistill.models.heads.segformer_mlp import AllMlp
@@ -40,6 +41,7 @@ class Toy(Trunk):
 
 HEADS: dict[str, tuple[Sequence[int], Callable[[Sequence[FeatureInfo]], Head]]] = {
     "fpn": ((4, 8, 16, 32), lambda maps: FeaturePyramid(maps, pyramid=8, width=8)),
+    "aspp_decoder": ((4, 16), lambda maps: AtrousDecoder(maps, 8, (2, 3), 6)),
     "uper": ((4, 8, 32), lambda maps: UnifiedPerceptual(maps, width=8)),
     "segformer_mlp": ((4, 8, 16, 32), lambda maps: AllMlp(maps, width=8)),
     "pidnet": ((8, 8, 8, 64), BoundaryGuided),

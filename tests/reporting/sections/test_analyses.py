@@ -26,6 +26,7 @@ def test_draws_each_file_that_is_there(figures: dict[str, Figure]) -> None:
         "What the critic of kl sees",
         "Embeddings of pixels",
         "Affinity to a point of pole <thin>",
+        "Activations of backbone on street & square",
         "Image by image against plain",
         "How soft the teacher is: large to small",
     ]

@@ -40,7 +40,7 @@ LABEL_IDS = tuple(row[1] for row in _LABELS)
 
 
 def cityscapes(
-    *, split: str, root: Path, annotation: Literal["fine", "coarse"] = "fine"
+    *, split: str, root: Path, annotation: Literal["fine", "coarse", "finest"] = "fine"
 ) -> FileDataset:
     """Read a split of Cityscapes in its official layout.
 
@@ -51,7 +51,8 @@ def cityscapes(
     Args:
         split: ``train``, ``val``, ``test`` (no masks), or ``train_extra`` (coarse masks).
         root: the folder that holds ``leftImg8bit``.
-        annotation: fine or coarse masks.
+        annotation: fine or coarse masks; finest: coarse where there are no fine ones, in
+            ``train_extra``.
 
     Returns:
         The split with 19 classes.
@@ -66,9 +67,11 @@ def cityscapes(
     root = Path(root)
     if split == "train_extra" and annotation == "fine":
         raise DataError(
-            "cityscapes: expected coarse masks for train_extra, got fine; set annotation=coarse"
+            "cityscapes: expected coarse masks for train_extra, got fine; set annotation=coarse, "
+            "or finest beside splits that have fine ones"
         )
-    masks = {"fine": "gtFine", "coarse": "gtCoarse"}[annotation]
+    coarse = annotation == "coarse" or (annotation == "finest" and split == "train_extra")
+    masks = "gtCoarse" if coarse else "gtFine"
     images = f"leftImg8bit/{split}"
     code = IdCode(
         {**dict.fromkeys(range(34), IGNORE_INDEX), **dict(zip(LABEL_IDS, range(19), strict=True))}

@@ -1,0 +1,117 @@
+"""Energy: what finished runs took to train, and their students take per 10 000 images."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from segdistill.api.devices import pick_device
+from segdistill.api.folders import find_run
+from segdistill.api.load import load_student
+from segdistill.network_state import evaluating
+from segdistill.runs.result import read_result
+from segdistill.training.energy import EnergyMeter
+from segdistill.training.events import Progress, Tell, silent
+
+IMAGES = 10_000
+"""Images that the energy of inference is given for, as in Niemann et al., 2023, Table 8."""
+
+_WARM_UP = 3
+
+
+@dataclass(frozen=True)
+class Energy:
+    """The energy of one run, in kWh; None where no counter of the hardware told it.
+
+    Attributes:
+        miou: of the run, as a fraction.
+        training_kwh: what its training took by itself, teacher's forward included.
+        inference_kwh: what its student takes for 10 000 images, one at a time, in float32.
+        images: that were measured.
+        source: counter of the inference: ``nvml`` or ``rapl``.
+    """
+
+    miou: float
+    training_kwh: float | None
+    inference_kwh: float | None
+    images: int
+    source: str | None
+
+
+def energy(
+    runs: Sequence[str | Path],
+    size: tuple[int, int],
+    *,
+    device: str = "auto",
+    seconds: float = 20.0,
+    trust: Sequence[str] = (),
+    tell: Tell = silent,
+) -> dict[str, Energy]:
+    """Measure what runs take, with the hardware's own counter and never by an estimate.
+
+    The counter counts everything that runs on the device, so nothing else should.
+
+    Args:
+        runs: run folders; a teacher is the run that trained it.
+        size: height and width of an image.
+        device: ``cpu``, ``cuda`` or ``auto``.
+        seconds: how long images are predicted.
+        trust: ``import:`` and ``file:`` targets that files may name; see
+            :mod:`segdistill.trust`.
+        tell: called with the runs done.
+
+    Returns:
+        Energies by folder.
+
+    Raises:
+        RunFolderError: a folder holds no finished run.
+        ConfigError: no such device.
+    """
+    target = pick_device(device)
+    folders = [find_run(run).folder for run in runs]
+    found: dict[str, Energy] = {}
+    for done, folder in enumerate(folders, 1):
+        result = read_result(folder)
+        meter = EnergyMeter(target)
+        joules, images = None, 0
+        if meter.source is not None:
+            network = load_student(folder, trust=trust).network
+            joules, images = _predict(network.to(target), size, meter, seconds)
+        found[str(folder)] = Energy(
+            miou=result.miou,
+            training_kwh=result.energy_kwh,
+            inference_kwh=None if joules is None else IMAGES * joules / images / 3.6e6,
+            images=images,
+            source=meter.source,
+        )
+        tell(Progress("measuring energy", done, len(folders), {}))
+    return found
+
+
+@torch.inference_mode()
+def _predict(
+    network: nn.Module, size: tuple[int, int], meter: EnergyMeter, seconds: float
+) -> tuple[float | None, int]:
+    """Predict one image again and again; return the joules, and how often."""
+    image = torch.rand(1, 3, *size, device=next(network.parameters()).device)
+    with evaluating(network):
+        for _ in range(_WARM_UP):
+            network(image)
+        _wait(image.device)
+        meter.joules()
+        start, count = time.perf_counter(), 0
+        while count == 0 or time.perf_counter() - start < seconds:
+            network(image)
+            _wait(image.device)
+            count += 1
+        return meter.joules(), count
+
+
+def _wait(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
