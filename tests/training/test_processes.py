@@ -1,10 +1,8 @@
 """Real processes: two that want one folder, launchers, and signals as schedulers send them."""
 
 import json
-import multiprocessing
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +14,7 @@ import pytest
 import yaml
 from safetensors.torch import load_file
 from tests.training.conftest import SMALL
+from tests.training.two import in_two
 from torch import nn
 from torch.testing import assert_close
 
@@ -129,27 +128,6 @@ def test_a_signal_to_the_whole_group_leaves_a_checkpoint_and_a_resume_ends_the_r
     assert has_result(programs.folder / "r")
 
 
-def as_one_of_two(rank: int, port: int, work: Callable[[int], None]) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
-    os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "GROUP_RANK": "0"}
-    os.environ |= {"LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
-    work(rank)
-
-
-def in_two(work: Callable[[int], None]) -> None:
-    """Call a function in two processes that a launcher seems to have begun."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    fork = multiprocessing.get_context("fork")
-    pair = [fork.Process(target=as_one_of_two, args=(rank, port, work)) for rank in range(2)]
-    for process in pair:
-        process.start()
-    for process in pair:
-        process.join(120)
-    assert [process.exitcode for process in pair] == [0, 0]
-
-
 def shallow() -> nn.Module:
     """Return a network so shallow that rounding does not grow in it."""
     convolution = nn.Conv2d(3, 8, kernel_size=5, stride=4, padding=2)
@@ -198,6 +176,7 @@ def test_two_processes_print_write_and_count_once(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["training.steps=2", "training.evaluate_every=1", "training.log_every=1"]
+    words += ["teacher.shard=true"]
     Path("f.yaml").write_text(yaml.safe_dump(small(*words).tree()))
 
     def distil(rank: int) -> None:
@@ -214,6 +193,7 @@ def test_two_processes_print_write_and_count_once(
     in_two(distil)
     said = json.loads(Path("out0").read_text())
     assert Path("err0").read_text().count("step 1: val mIoU") == 1
+    assert Path("err0").read_text().count("weights are shared out over 2 processes") == 1
     assert Path("out1").read_text() == ""
     assert "mIoU" not in Path("err1").read_text()
     scored = evaluate("r")

@@ -209,13 +209,19 @@ def prepare_cohort(
             if term.inserted:
                 tell(Note(f"{learner.name or 'student'}: {name} gets a {term.inserted}"))
         learner.to_device(fabric)
-    if teacher is None:
+    if teacher is None or section is None:
         return None, learners
-    fabric.to_device(teacher)
     # Batch 0 also where a run resumes, so that the teacher ends up the same.
-    images = to_float(fabric.to_device(data.stream.batch(0).images[:1]))
+    images = to_float(data.stream.batch(0).images[:1])
+    divided = section.shard and fabric.world_size > 1
+    if not divided:
+        fabric.to_device(teacher)
+        images = fabric.to_device(images)
     for sentence in teacher.prepare(images):
         tell(Note(sentence))
+    if divided:
+        teacher.shard(images, fabric.device)
+        tell(Note(f"teacher: its weights are shared out over {fabric.world_size} processes"))
     return teacher, learners
 
 

@@ -85,7 +85,8 @@ class _Sharing(TorchFunctionMode):
 
         def scale(size: tuple[int, ...]) -> Tensor:
             # Laid out as the values are: the order in memory is that of the draws.
-            order = sorted(range(values.ndim), key=lambda dim: (-values.stride(dim), dim))
+            strides = values.stride()
+            order = sorted(range(values.ndim), key=lambda dim: (-strides[dim], dim))
             ones = values.new_ones([size[dim] for dim in order])
             ones = ones.permute([order.index(dim) for dim in range(values.ndim)])
             return function(ones, p, True)
@@ -124,8 +125,8 @@ class _Sharing(TorchFunctionMode):
             self.states[device] = generator.get_state()
         finally:
             generator.set_state(before)
-        own = whole.unflatten(0, (self.part.images, each))[self.part.places.to(device)]
-        return own.flatten(end_dim=1)
+        by_image = whole.reshape(self.part.images, each, *size[1:])
+        return by_image[self.part.places.to(device)].flatten(end_dim=1)
 
 
 def _second(args: Sequence[Any]) -> Any:
