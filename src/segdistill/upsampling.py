@@ -13,6 +13,11 @@ from torch import Tensor
 _VALUES = 2**18
 _VALUES_ON_DEVICE = 2**24
 
+LEAST = -1e30
+"""What a logit of -inf is computed with: its probability is 0 as well, and 0 times -inf is nan."""
+
+_EXCLUDED = 1e-6 * LEAST  # no finite logit is as low, and no weight of the resizing as small
+
 
 class Tile(NamedTuple):
     """A rectangle of a map: ``map[..., tile.rows, tile.columns]``."""
@@ -49,10 +54,13 @@ class Resizing:
     def enlarge(self, pixels: Tensor, tile: Tile) -> Tensor:
         """Return a tile of the result from the pixels that it depends on.
 
+        Instead of -inf they have :data:`LEAST`, whose probability is 0 as well.
+
         Shape:
             pixels ``(N, C, rows, columns)`` of :meth:`source`; result ``(N, C, rows, columns)``
             of the tile.
         """
+        pixels = at_least(pixels)
         if self._source == self._size:
             return pixels
         rows, columns = self._band(0, tile.rows)[1], self._band(1, tile.columns)[1]
@@ -73,6 +81,25 @@ class Resizing:
             pixels, weights = _weights(self._source[axis], self._size[axis], span, self._dtype)
             self._bands[key] = pixels, weights.to(self._device)
         return self._bands[key]
+
+
+def at_least(maps: Tensor) -> Tensor:
+    """Return maps with :data:`LEAST`, or the least of their type, in place of -inf."""
+    return maps.clamp_min(max(LEAST, torch.finfo(maps.dtype).min))
+
+
+def snap_excluded(resized: Tensor) -> Tensor:
+    """Return resized maps with :data:`LEAST` wherever a value that stood for -inf had a share."""
+    return resized.masked_fill(resized < _EXCLUDED, LEAST)
+
+
+def in_the_limit(total: Tensor) -> Tensor:
+    """Return a sum over :func:`at_least` logits, infinite where only a logit of -inf explains it.
+
+    A divergence is finite where the teacher excludes a class, and infinite where the student
+    excludes one that the teacher does not.
+    """
+    return total.masked_fill(total > -_EXCLUDED, torch.inf)
 
 
 def tiles(size: tuple[int, int], channels: int, device: torch.device) -> Iterator[Tile]:

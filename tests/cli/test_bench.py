@@ -67,9 +67,8 @@ def test_latency_of_a_configs_networks_in_words(cli: Cli) -> None:
     words = ["--size", "32x48", "--passes", "2", "--no-compile"]
     out = cli("bench", "latency", "tiny.yaml", *words).out
     assert "one image of 32x48, median of 2 passes" in out
-    assert [line.split(",")[0] for line in out.splitlines()[4:]] == ["teacher"] * 3 + [
-        "student"
-    ] * 3
+    rows = [line for line in out.splitlines()[4:] if not line.startswith("the machine was busy")]
+    assert [line.split(",")[0] for line in rows] == ["teacher"] * 3 + ["student"] * 3
 
 
 def test_where_torch_compile_does_not_work_it_says_so(

@@ -123,7 +123,7 @@ def test_a_run_that_is_completed_after_a_resume_is_a_file_as_any_other(strangers
 
     Path(RUN, COST).unlink(missing_ok=True)
     with pytest.raises(ConfigError, match=f"--trust {TARGET}"):
-        complete(Path(RUN))
+        complete([Path(RUN)])
     assert not Path("ran").exists()
 
 

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from segdistill.delivery.latency import measure
+from segdistill.delivery import load
+from segdistill.delivery.latency import measure, measure_together
 from segdistill.models import build_network
 
 
@@ -85,3 +86,51 @@ def test_refuses_counts_and_precisions_that_do_not_exist() -> None:
         measure(Sleeper(), (8, 8), passes=0)
     with pytest.raises(ValueError, match="expected precision fp32, bf16 or fp16, got int8"):
         measure(Sleeper(), (8, 8), precision="int8")
+
+
+class Recorder(nn.Module):
+    """Says its name to a list at every pass, which takes some time."""
+
+    def __init__(self, name: str, said: list[str], seconds: float = 0.0) -> None:
+        super().__init__()
+        self.name, self.said, self.seconds = name, said, seconds
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.said.append(self.name)
+        time.sleep(self.seconds)
+        return images
+
+
+def test_networks_take_turns_in_an_order_that_turns() -> None:
+    said: list[str] = []
+    networks = {name: Recorder(name, said) for name in "abc"}
+    timed = measure_together(networks, (8, 8), warm_up=1, passes=4)
+    assert "".join(said) == "abc" + "abc" + "bca" + "cab" + "abc"
+    assert {one.passes for one in timed.values()} == {4}
+    assert len({one.others for one in timed.values()}) == 1
+
+
+def test_a_slowdown_hits_every_network_and_slow_ones_end_early() -> None:
+    said: list[str] = []
+    networks = {"fast": Recorder("fast", said), "slow": Recorder("slow", said, seconds=0.01)}
+    timed = measure_together(networks, (8, 8), warm_up=0, passes=1000, most_seconds=0.05)
+    assert timed["fast"].passes == timed["slow"].passes
+    assert 5 <= timed["slow"].passes < 10
+    assert timed["fast"].median_ms < timed["slow"].median_ms
+
+
+def test_what_other_programs_take_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def counters(lines: list[str]) -> None:
+        times = iter(lines)
+        monkeypatch.setattr(load.Path, "read_text", lambda *_args, **_words: next(times))
+
+    monkeypatch.setattr(load.os, "times", lambda: (0.0, 0.0, 0.0, 0.0, 0.0))
+    counters(["cpu  100 0 50 800 50 0 0 0 0 0\n", "cpu  130 0 60 850 60 0 0 0 0 0\n"])
+    with load.watch_others() as others:
+        pass
+    assert others.share == pytest.approx(40 / 100)
+    monkeypatch.undo()
+    monkeypatch.setattr(load, "_STAT", load.Path("/nowhere"))
+    with load.watch_others() as others:
+        pass
+    assert others.share is None

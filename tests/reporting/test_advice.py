@@ -25,9 +25,16 @@ def test_ships_plain_where_nothing_was_shown(tmp_path: Path) -> None:
     assert "find a true gain of" in surer
 
 
-def test_says_nothing_of_one_seed(tmp_path: Path) -> None:
+def test_one_seed_decides_nothing(tmp_path: Path) -> None:
     groups = study_groups(read_study(make_study(tmp_path / "s", seeds=1)))
-    assert advice(groups, margin=0.005) == []
+    ship, sure, surer = advice(groups, margin=0.005)
+    assert ship.startswith("Which student to ship: not decided. kl scored highest, ")
+    assert sure.startswith("How sure: not at all.")
+    assert surer == (
+        "What would make it surer: 5 more seeds, about 2.8 h, are the fewest that can prove a gain."
+    )
+    alone = [group for group in groups if group.name == "plain"]
+    assert advice(alone, margin=0.005) == []
 
 
 def test_more_seeds_are_needed_for_smaller_gains_and_more_methods() -> None:

@@ -19,7 +19,7 @@ BROWSER = shutil.which("chromium") or shutil.which("google-chrome")
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium on this machine")
 
-ACT = """
+ACT = r"""
 <script>
 const found = {errors: []};
 addEventListener("error", event => found.errors.push(String(event.message)));
@@ -63,16 +63,46 @@ const ready = setInterval(() => {
   found.links = [...document.querySelectorAll("nav a")].map(link => link.getAttribute("href"));
   found.targets = [...document.querySelectorAll("main section[id]")].map(one => `#${one.id}`);
   const drawings = [...document.querySelectorAll("svg")];
+  found.enlarged = document.querySelector("#large").open;
+  document.querySelector(".layers img").click();
+  found.enlarged = [found.enlarged, document.querySelector("#large").open];
+  document.querySelector("#large").click();
+  found.enlarged.push(document.querySelector("#large").open);
   found.empty = drawings.filter(one => !one.querySelector("path")).length;
   found.resources = performance.getEntriesByType("resource").map(entry => entry.name)
     .filter(name => !name.startsWith("data:"));
   found.overflow = document.documentElement.scrollWidth - document.documentElement.clientWidth;
-  const result = document.createElement("output");
-  result.id = "found";
-  result.textContent = JSON.stringify(found);
-  document.body.append(result);
+  const inSight = cell => {
+    const box = cell.getBoundingClientRect();
+    return box.width > 0 && box.right <= innerWidth;
+  };
+  found.differences = [...document.querySelector("#results tbody").rows]
+    .map(row => row.cells[2]).filter(cell => /[+−]\d/.test(cell.textContent)).map(inSight);
+  scrollTo(0, 0);
+  const advice = document.querySelector(".advice");
+  found.first = advice.innerText;
+  found.bottom = advice.getBoundingClientRect().bottom;
+  const size = text => text.getScreenCTM().a * parseFloat(getComputedStyle(text).fontSize);
+  const words = [...document.querySelectorAll(".chart svg text")];
+  found.text = Math.min(...words.filter(text => text.checkVisibility()).map(size));
+  found.legends = [...document.querySelectorAll("#curves .chart, #pareto .chart")]
+    .filter(chart => !chart.querySelector(".legend")).length;
+  parent.postMessage(JSON.stringify(found), "*");
 }, 20);
 </script></body>
+"""
+
+
+PHONE = """<!doctype html><body>
+<script>
+addEventListener("message", event => {
+  const result = document.createElement("output");
+  result.id = "found";
+  result.textContent = event.data;
+  document.body.append(result);
+});
+</script>
+<iframe src="acted.html" style="border: 0; width: 390px; height: 844px"></iframe></body>
 """
 
 
@@ -80,13 +110,15 @@ def visit(page: Path, folder: Path) -> dict[str, object]:
     """Open a page on a phone-wide screen, use it, and return what was seen."""
     acted = folder / "acted.html"
     acted.write_text(page.read_text(encoding="utf-8").replace("</body>", ACT), encoding="utf-8")
+    phone = folder / "phone.html"  # the browser has no window as narrow as a phone
+    phone.write_text(PHONE, encoding="utf-8")
     command = [str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run"]
     command += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
     command += [f"--user-data-dir={folder / 'profile'}", "--virtual-time-budget=4000"]
-    command += ["--window-size=600,900"]
+    command += ["--window-size=600,900", "--hide-scrollbars"]
     command += ["--host-resolver-rules=MAP * ~NOTFOUND", "--enable-logging=stderr"]
     done = subprocess.run(
-        [*command, "--dump-dom", acted.as_uri()], capture_output=True, text=True, timeout=60
+        [*command, "--dump-dom", phone.as_uri()], capture_output=True, text=True, timeout=60
     )
     output = re.search(r'<output id="found">(.*?)</output>', done.stdout, flags=re.DOTALL)
     assert output is not None, done.stderr[-2000:]
@@ -160,3 +192,26 @@ def test_mistakes_are_the_labelled_pixels_that_differ(found: dict[str, object]) 
 
 def test_a_narrow_window_never_scrolls_sideways(found: dict[str, object]) -> None:
     assert found["overflow"] == 0
+
+
+def test_a_phone_shows_the_answer_and_the_difference_at_once(
+    found: dict[str, object], study: dict[str, object]
+) -> None:
+    assert found["differences"] == [True] * 2
+    assert study["differences"] == [True] * 4
+    for seen in (found, study):
+        assert str(seen["first"]).startswith("Which student to ship:")
+        assert float(str(seen["bottom"])) < 844
+    assert "its gain over plain is +2." in str(study["first"])
+
+
+def test_text_of_charts_can_be_read_on_a_phone_and_legends_are_at_their_chart(
+    found: dict[str, object], study: dict[str, object]
+) -> None:
+    for seen in (found, study):
+        assert float(str(seen["text"])) >= 12
+        assert seen["legends"] == 0
+
+
+def test_a_click_enlarges_a_picture_and_another_puts_it_back(found: dict[str, object]) -> None:
+    assert found["enlarged"] == [False, True, False]

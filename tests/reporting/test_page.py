@@ -132,7 +132,7 @@ def test_a_single_bare_run_has_a_page(tmp_path: Path) -> None:
     _, page = report([run], tmp_path / "report.html")
     assert "lonely reaches 40.0 mIoU on 101 val images." in page.text
     assert "against plain" not in page.text
-    assert "How sure is this?" not in page.text
+    assert "There is one seed per method" not in page.text
 
 
 def test_two_learning_rates_have_a_page_that_says_so(tmp_path: Path) -> None:

@@ -1,66 +1,136 @@
-"""What a finished run still needs: the student's cost, pictures and a report."""
+"""What finished runs still need: their students' costs, pictures and reports."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
 from pathlib import Path
+
+from torch import nn
 
 from segdistill.api.folders import CheckedRun, find_run
 from segdistill.api.load import load
-from segdistill.config import RunConfig
+from segdistill.api.untrained import build_untrained
+from segdistill.config import NetworkConfig, RunConfig
 from segdistill.delivery.cost import count
-from segdistill.delivery.latency import measure
+from segdistill.delivery.latency import Latency, measure_together
 from segdistill.reporting.page import write_report
 from segdistill.reporting.plots import write_run_pictures
 from segdistill.runs.layout import CONFUSION_PICTURE, METRICS_PICTURE, REPORT
 from segdistill.runs.result import StudentCost, read_result, write_cost
 from segdistill.training.build import open_split
 from segdistill.training.events import Note, Tell, silent
+from segdistill.trust import check_from_file
+
+_MOST_SECONDS = 20.0  # of timing, but for five passes of each network
+_TEACHER = "teacher"
 
 
 def complete(
-    run: Path,
-    config: RunConfig | None = None,
+    runs: Sequence[Path],
+    configs: Mapping[Path, RunConfig] | None = None,
     *,
     trust: Collection[str] = (),
     tell: Tell = silent,
 ) -> None:
-    """Do what is missing of a finished run: the student's cost, pictures and report.
+    """Do what is missing of finished runs: the students' costs, pictures and reports.
 
-    Cost is counted and timed at the size at which the network met the first scored image. Each
-    file is written whole, so that what a kill left out is done by the next call.
+    Cost is counted and timed at the size at which the network met the first scored image: once
+    for each distinct network, all of them and their teacher in turns. Each file is written
+    whole, so that what a kill left out is done by the next call.
 
     Args:
-        run: the folder.
-        config: of the run, where it is at hand; else that in the folder.
-        trust: targets that the person who made the run named.
+        runs: the folders.
+        configs: of the runs, where they are at hand; else those in the folders.
+        trust: targets that the person who made the runs named.
         tell: called when something was written.
     """
-    counted = read_result(run).cost is not None
-    drawn = (run / CONFUSION_PICTURE).exists() and (run / METRICS_PICTURE).exists()
-    if counted and drawn and (run / REPORT).exists():
-        return
-    if not counted:
-        write_cost(run, _count_cost(run, config, trust))
-    if not drawn:
-        write_run_pictures(run)
-    write_report([run], run / REPORT, title=run.name)
-    tell(Note(f"{run}: result, pictures and report written"))
+    counted: set[Path] = set()
+    if any(read_result(run).cost is None for run in runs):
+        checked = {run: _check(run, configs or {}, trust) for run in runs}
+        for alike in _timed_together(checked):
+            if any(read_result(run).cost is None for run in alike):
+                # Those that were timed before are timed again, or they could not be compared.
+                counted |= set(alike)
+                for run, cost in _costs({run: checked[run] for run in alike}, tell).items():
+                    write_cost(run, cost)
+    for run in runs:
+        drawn = (run / CONFUSION_PICTURE).exists() and (run / METRICS_PICTURE).exists()
+        if run not in counted and drawn and (run / REPORT).exists():
+            continue
+        if not drawn:
+            write_run_pictures(run)
+        write_report([run], run / REPORT, title=run.name)
+        tell(Note(f"{run}: result, pictures and report written"))
 
 
-def _count_cost(run: Path, config: RunConfig | None, trust: Collection[str]) -> StudentCost:
+def _check(run: Path, configs: Mapping[Path, RunConfig], trust: Collection[str]) -> CheckedRun:
     files = find_run(run)
-    config = config or files.config()
-    student = load(CheckedRun(files, config, tuple(trust)))
+    return CheckedRun(files, configs.get(run) or files.config(), tuple(trust))
+
+
+def _timed_together(checked: Mapping[Path, CheckedRun]) -> list[list[Path]]:
+    """Return the runs that are timed together: of the same data, scored alike, one teacher."""
+    alike: dict[str, list[Path]] = {}
+    for run, one in checked.items():
+        data = one.config.data.model_copy(update={"seed": 0})
+        parts = [data, one.config.evaluation, one.config.teacher]
+        key = "".join("" if part is None else part.model_dump_json() for part in parts)
+        alike.setdefault(key, []).append(run)
+    return [*alike.values()]
+
+
+def _costs(checked: Mapping[Path, CheckedRun], tell: Tell) -> dict[Path, StudentCost]:
+    """Return the cost of each run; networks of the same settings are one."""
+    config = next(iter(checked.values())).config
     settings = config.evaluation
-    image = open_split(config.data, settings.split)[0].image
+    split = open_split(config.data, settings.split)
+    image = split[0].image
     scale = settings.scales[0] if len(settings.scales) == 1 else 1.0
     size = round(scale * image.shape[0]), round(scale * image.shape[1])
-    cost = count(student.network, size)
-    return StudentCost(
-        params_m=cost.params_m,
-        gmacs=cost.gmacs,
-        gflops=cost.gflops,
-        latency_ms=measure(student.network, size, threads=1).median_ms,
-        cost_size=size,
+    names = {run: _key(one.config.student) for run, one in checked.items()}
+    networks: dict[str, nn.Module] = {}
+    for run, one in checked.items():
+        if names[run] not in networks:
+            networks[names[run]] = load(one).network
+    counted = {name: count(network, size) for name, network in networks.items()}
+    teaching = next((run for run, one in checked.items() if one.config.distill), None)
+    if teaching is not None and config.teacher is not None:
+        check_from_file(config.teacher.network, checked[teaching].trust, teaching)
+        networks[_TEACHER] = build_untrained(config.teacher, len(split.classes))
+    tell(Note(f"timing {len(networks)} networks in turns"))
+    began = datetime.now(UTC).isoformat(timespec="seconds")
+    timed = measure_together(networks, size, threads=1, most_seconds=_MOST_SECONDS)
+    return {
+        run: _cost(
+            StudentCost(**asdict(counted[name]), cost_size=size),
+            timed[name],
+            timed.get(_TEACHER),
+            began,
+        )
+        for run, name in names.items()
+    }
+
+
+def _key(section: NetworkConfig) -> str:
+    return section.model_copy(update={"weights": None, "backbone_weights": None}).model_dump_json()
+
+
+def _cost(cost: StudentCost, own: Latency, teacher: Latency | None, began: str) -> StudentCost:
+    cost = replace(
+        cost,
+        latency_ms=own.median_ms,
+        latency_low_ms=own.low_ms,
+        latency_high_ms=own.high_ms,
+        latency_others=own.others,
+        timed=began,
+    )
+    if teacher is None:
+        return cost
+    return replace(
+        cost,
+        teacher_latency_ms=teacher.median_ms,
+        teacher_latency_low_ms=teacher.low_ms,
+        teacher_latency_high_ms=teacher.high_ms,
     )

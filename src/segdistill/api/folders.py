@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill import config as configs
+from segdistill.catalogue.formats import format_of
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
 from segdistill.runs.lock import claim_numbered, is_first_process, newest_number
 from segdistill.runs.settings import has_settings, read_settings
 from segdistill.runs.student import run_of, student_file
+from segdistill.trust import check_from_file, named
 
 ROOT = Path("runs")
 
@@ -140,7 +142,15 @@ def check_run(
     if isinstance(run, CheckedRun):
         return run
     files = find_run(run)
-    return CheckedRun(files, files.config(overrides), tuple(trust))
+    config = files.config(overrides)
+    own = named(word.partition("=")[2] for word in overrides)
+    check_from_file(config.data.dataset, {*trust, *own}, files.weights, "dataset")
+    return CheckedRun(files, config, tuple(trust))
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether a file's name says that export wrote it, in any of its formats."""
+    return format_of(path) is not None and not path.is_dir()
 
 
 def find_run(run: str | Path) -> RunFiles:

@@ -9,7 +9,7 @@ from segdistill.api.devices import pick_device
 from segdistill.api.load import load_student
 from segdistill.api.untrained import untrained
 from segdistill.config.loading import LoadedConfig, load_config
-from segdistill.delivery.latency import Arithmetic, Latency, measure
+from segdistill.delivery.latency import Arithmetic, Latency, measure_together
 from segdistill.training.events import Note, Progress, Tell, silent
 
 _WAYS: tuple[tuple[Arithmetic, bool, bool], ...] = (
@@ -32,7 +32,7 @@ def latency(
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> dict[str, list[Latency]]:
-    """Time networks on one image: plain, channels last, in bfloat16, and compiled.
+    """Time networks on one image, in turns: plain, channels last, in bfloat16, and compiled.
 
     Args:
         source: a run folder or its weights for the student alone, or a config or recipe for
@@ -63,14 +63,15 @@ def latency(
     else:
         networks = untrained(load_config(source, overrides, trust=trust).learners)
     ways = [way for way in _WAYS if compiled or not way[2]]
-    measured: dict[str, list[Latency]] = {}
-    for name, network in networks.items():
-        measured[name] = []
-        for done, (precision, channels_last, compile_it) in enumerate(ways):
-            tell(Progress(f"timing {name}", done, len(ways), {}))
+    measured: dict[str, list[Latency]] = {name: [] for name in networks}
+    moved = {name: network.to(target) for name, network in networks.items()}
+    for done, (precision, channels_last, compile_it) in enumerate(ways):
+        tell(Progress(f"timing {' '.join(networks)}", done, len(ways), {}))
+        # Compiled ones by themselves: where one does not compile, the others still are timed.
+        for some in [{name: one} for name, one in moved.items()] if compile_it else [moved]:
             try:
-                timed = measure(
-                    network.to(target),
+                timed = measure_together(
+                    some,
                     size,
                     threads=threads,
                     precision=precision,
@@ -84,13 +85,14 @@ def latency(
                 reason = _first_line(error)
                 tell(
                     Note(
-                        f"{name}: torch.compile does not work here: {reason}; on a CPU it needs a "
-                        "C++ compiler (--no-compile leaves it out)"
+                        f"{' '.join(some)}: torch.compile does not work here: {reason}; on a CPU "
+                        "it needs a C++ compiler (--no-compile leaves it out)"
                     )
                 )
                 continue
-            measured[name].append(timed)
-        tell(Progress(f"timing {name}", len(ways), len(ways), {}))
+            for name, one in timed.items():
+                measured[name].append(one)
+    tell(Progress(f"timing {' '.join(networks)}", len(ways), len(ways), {}))
     return measured
 
 

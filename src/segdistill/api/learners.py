@@ -58,8 +58,9 @@ def run_learners(
         remove_empty(folder)  # claimed for a run that was refused
     if not is_first_process():
         return runs  # the first completes them
-    for run, config in zip(runs, learners.values(), strict=True):
-        complete(run, config, trust=own_words(config.tree(), config.trust), tell=tell)
+    configs = dict(zip(runs, learners.values(), strict=True))
+    words = {word for one in configs.values() for word in own_words(one.tree(), one.trust)}
+    complete(runs, configs, trust=sorted(words), tell=tell)
     if runs != [folder]:
         write_report(runs, folder / REPORT, title=folder.name)
     return runs

@@ -11,12 +11,14 @@ from torch import Tensor, nn
 
 from segdistill.api.folders import CheckedRun, check_run, find_run
 from segdistill.api.prediction import Prediction, segment
+from segdistill.catalogue.formats import format_of
 from segdistill.classes import match_classes
 from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.config.loading import check_saved
 from segdistill.data.files.in_memory import Picture, as_rgb
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.files.reading import read_image
+from segdistill.delivery.opening import open_file
 from segdistill.errors import CheckpointError
 from segdistill.models import build_network
 from segdistill.runs.student import read_student
@@ -30,7 +32,8 @@ class Student:
 
     Attributes:
         network: from RGB images ``(N, 3, H, W)`` in [0, 1] to ``SegOutput``, on the CPU until
-            it is moved: ``student.network.to("cuda")``.
+            it is moved: ``student.network.to("cuda")``. That of an exported file computes in
+            the file's own runtime.
         classes: names and colours, in the order of the ids.
         config: of its run, with overrides applied; None for weights by themselves.
     """
@@ -68,33 +71,62 @@ class Student:
 
 
 def load(
-    run: str | Path | CheckedRun, *, overrides: Sequence[str] = (), trust: Collection[str] = ()
+    run: str | Path | CheckedRun,
+    *,
+    overrides: Sequence[str] = (),
+    trust: Collection[str] = (),
+    classes: Classes | None = None,
 ) -> Student:
-    """Read a trained student, and its config where there is one.
+    """Read a trained student, and its config where there is one, or an exported file.
 
     Example: ``segdistill.load("runs/student-1").predict("photo.jpg").overlay()``
 
     Args:
-        run: a run folder, a safetensors file that a run wrote, or what ``folders.check_run``
-            returned.
+        run: a run folder, a safetensors file that a run wrote, an exported file, or what
+            ``folders.check_run`` returned.
         overrides: ``a.b=value`` words on the run's config; the student's settings are fixed.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
+        classes: of an exported file whose metadata do not say them.
 
     Raises:
         RunFolderError: there is no finished run, or overrides were given for weights by
             themselves.
+        RuntimeRefusalError: the runtime of an exported file cannot read it.
         ConfigError: an override cannot be applied, or the file names code that is not trusted
             or settings that do not exist.
         CheckpointError: the weights are broken, or no run wrote them.
     """
     if not isinstance(run, CheckedRun):
+        exported = load_exported(run, classes=classes)
+        if exported is not None:
+            return exported
         files = find_run(run)
         if not (files.has_config or overrides):
             return load_student(files.weights, trust=trust)
     checked = check_run(run, overrides, trust)
     student = load_student(checked.files.weights, trust=checked.trust)
     return Student(student.network, student.classes, checked.config)
+
+
+def load_exported(file: str | Path, *, classes: Classes | None = None) -> Student | None:
+    """Open an exported file in its own runtime; None where this is none.
+
+    Args:
+        file: the file; its format is told by its name.
+        classes: where the file's metadata do not say them.
+
+    Raises:
+        ConfigError: a package is missing, or the classes are.
+        RunFolderError: the file's metadata are broken.
+        RuntimeRefusalError: the runtime cannot read it.
+    """
+    path = Path(file)
+    format = format_of(path)
+    if format is None or path.is_dir():
+        return None
+    opened = open_file(path, format, classes=classes)
+    return Student(opened.eval(), opened.contract.named)
 
 
 def load_student(

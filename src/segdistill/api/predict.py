@@ -9,7 +9,7 @@ from typing import get_args
 from segdistill.api.devices import pick_device
 from segdistill.api.folders import CheckedRun, find_run
 from segdistill.api.images import find_images, images_of_split, refuse_mixing
-from segdistill.api.load import load_student
+from segdistill.api.load import load_exported, load_student
 from segdistill.api.prediction import segment
 from segdistill.catalogue.predictions import Format
 from segdistill.config import EvaluationConfig, RunConfig
@@ -19,6 +19,7 @@ from segdistill.errors import ConfigError, DataError
 from segdistill.files import claim, refuse_shared_names
 from segdistill.training.build import open_split
 from segdistill.training.events import Progress, Tell, silent
+from segdistill.types import Classes
 
 
 def predict(
@@ -29,6 +30,7 @@ def predict(
     split: str | None = None,
     kind: Format = "color",
     recursive: bool = False,
+    classes: Classes | None = None,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
     tell: Tell = silent,
@@ -38,13 +40,14 @@ def predict(
     Nothing is written over an input, or over a file that an earlier call did not write.
 
     Args:
-        run: a run folder, a safetensors file that a run wrote, or what ``folders.check_run``
-            returned.
+        run: a run folder, a safetensors file that a run wrote, an exported file, or what
+            ``folders.check_run`` returned.
         images: image files, or folders of them.
         out: folder to write to; made where it is missing.
         split: a split of the run's dataset, in place of images.
         kind: what is written, a key of ``segdistill.catalogue.predictions.FORMATS``.
         recursive: also search the folders inside folders; their names are kept.
+        classes: of an exported file whose metadata do not say them.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
@@ -69,12 +72,18 @@ def predict(
         raise ConfigError(
             f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
         )
-    files = run.files if isinstance(run, CheckedRun) else find_run(run)
-    # Weights by themselves can predict on images, at their own size.
+    exported = None if isinstance(run, CheckedRun) else load_exported(run, classes=classes)
+    if exported is not None and (split is not None or overrides):
+        raise ConfigError(
+            f"predict: expected images for {run}, which knows no data, got "
+            f"{'--split' if split is not None else ' '.join(overrides)}; name files or folders"
+        )
+    # Weights by themselves can predict on images, at their own size, as exported files can.
+    config: RunConfig | None = None
     if isinstance(run, CheckedRun):
-        config: RunConfig | None = run.config
-        trust = run.trust
-    else:
+        files, config, trust = run.files, run.config, run.trust
+    elif exported is None:
+        files = find_run(run)
         config = files.config(overrides) if files.has_config or overrides or split else None
     settings = EvaluationConfig() if config is None else config.evaluation
     if config is not None and split is not None:
@@ -88,9 +97,9 @@ def predict(
     targets = [prediction_file(out, source.name, kind) for source in inputs]
     refuse_shared_names("predict", targets, [source.label for source in inputs])
     claim("predict", targets, reads=[file for source in inputs for file in source.files])
-    device = pick_device("auto" if config is None else config.training.device)
-    student = load_student(files.weights, trust=trust)
-    student.network.to(device)
+    student = exported or load_student(files.weights, trust=trust)
+    if exported is None:
+        student.network.to(pick_device("auto" if config is None else config.training.device))
     written, unread = [], []
     for done, source in enumerate(inputs, 1):
         try:

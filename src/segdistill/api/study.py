@@ -17,7 +17,7 @@ from segdistill.runs.result import has_result
 from segdistill.runs.study import find_final_runs, read_plan, write_study_results
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
-from segdistill.training.events import Progress, Tell, silent
+from segdistill.training.events import Tell, silent
 from segdistill.trust import own_words
 
 
@@ -61,9 +61,7 @@ def study(
         return read_plan(out).as_dict()
     trusted = sorted(own_words(checked.tree(), checked.trust))
     finished = [run.folder for run in find_final_runs(out) if has_result(run.folder)]
-    for done, run in enumerate(finished, 1):
-        complete(run, trust=trusted)
-        tell(Progress("counting and timing students", done, len(finished), {}))
+    complete(finished, trust=trusted)
     results = summarize_study(checked, out)
     write_study_results(out, results)
     pairs = dict.fromkeys(run.pair for run in find_final_runs(out) if has_result(run.folder))

@@ -27,7 +27,10 @@ def untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn
     """
     first = next(iter(loaded.values()))
     classes = _count_classes(first.data, first.evaluation.split)
-    return {name: _build(section, classes, change) for name, section in sections_of(loaded).items()}
+    return {
+        name: build_untrained(section, classes, **change)
+        for name, section in sections_of(loaded).items()
+    }
 
 
 def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
@@ -43,7 +46,14 @@ def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
     return sections
 
 
-def _build(section: NetworkConfig, classes: int, change: Mapping[str, object]) -> nn.Module:
+def build_untrained(section: NetworkConfig, classes: int, **change: object) -> nn.Module:
+    """Build a network from its settings alone, reading no weights.
+
+    Args:
+        section: of a teacher or a student.
+        classes: how many.
+        change: settings to replace.
+    """
     changed = {
         "weights": None,
         "backbone_weights": None,
@@ -60,7 +70,10 @@ def _count_classes(data: DataConfig, split: str) -> int:
     try:
         return len(open_split(data, split).classes)
     except DataError:
-        known = DATASETS[data.dataset].classes
+        row = DATASETS.get(data.dataset)  # None of own code
+        if row is None:
+            raise
+        known = row.classes
         # Labels that are merged or ignored leave fewer classes than the table has.
         merged = set(label_settings(data.dataset)) - set(data.left_out())
         if not known or merged:

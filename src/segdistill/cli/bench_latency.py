@@ -35,11 +35,14 @@ def bench_latency(
 ) -> None:
     """Time networks, one image at a time.
 
-    Each is timed in float32, channels last, in bfloat16 and with torch.compile.
+    Each is timed in float32, channels last, in bfloat16 and with torch.compile; networks of a
+    config take turns, so that whatever slows the machine down slows all of them.
 
     Example: segdistill bench latency runs/student-1 --size 512x1024 --threads 1
     """
     from json import dumps
+
+    from segdistill.runs.result import BUSY
 
     pixels = parse_size(size)
     path = Path(source)
@@ -78,6 +81,12 @@ def bench_latency(
     header += [] if first.peak_mib is None else ["peak MiB"]
     rows = [_cells(name, timed) for name, ways in measured.items() for timed in ways]
     print_table(header, [cells[: len(header)] for cells in rows])
+    shares = [timed.others or 0.0 for ways in measured.values() for timed in ways]
+    if max(shares) >= BUSY:
+        print(
+            f"the machine was busy: other programs took up to {100 * max(shares):.0f} % of its "
+            "processors, so that times are too long; try again when it is idle"
+        )
 
 
 def _cells(name: str, timed: Latency) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from typing import Literal
 from segdistill.cli.words import check_config, trust_words
 from segdistill.runs.layout import REPORT
 from segdistill.runs.lock import is_first_process, remove_empty
+from segdistill.runs.result import read_result
 from segdistill.runs.student import student_file
 from segdistill.trust import named
 
@@ -61,7 +62,5 @@ def run(
             f"distill CONFIG teacher.weights={student_file(runs[0])}{trusting}"
         )
     else:
-        print(
-            f"next: segdistill evaluate {runs[-1]}{trusting}, or segdistill export "
-            f"{runs[-1]}{trusting}"
-        )
+        best = max(runs, key=lambda one: read_result(one).miou)
+        print(f"next: segdistill evaluate {best}{trusting}, or segdistill export {best}{trusting}")

@@ -252,6 +252,12 @@ class LossConfig(NamedSection):
     padding: Literal["masked", "counted"] = Field(
         "masked", description="counted: also compare what augmentation padded, as papers' code does"
     )
+    beside: tuple[str, ...] = Field(
+        (),
+        exclude_if=operator.not_,
+        description="taps of further maps that the loss reads beside those compared; the paper's "
+        "unless given",
+    )
     # Left out of what is written unless it is set: runs of older releases keep their hash.
     standardize: bool = Field(
         False,
@@ -260,6 +266,20 @@ class LossConfig(NamedSection):
         "brought to mean 0 and deviation 1 over the classes",
         json_schema_extra={"source": "Sun et al., CVPR 2024"},
     )
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Every tap that the term reads."""
+        return (self.tap, *self.beside)
+
+
+class OwnLossConfig(LossConfig):
+    """A loss of one's own, whose settings are the keys beside those of every term."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def settings(self) -> Tree:
+        return dict(self.model_extra or {})
 
 
 class TaskConfig(Section):
@@ -370,6 +390,12 @@ class TrainingConfig(Section):
     label_smoothing: float = Field(
         0.0, ge=0.0, lt=1.0, description="label smoothing of the cross-entropy"
     )
+    quantize: Literal["int8"] | None = Field(
+        None,
+        description="round weights and inputs of the student's layers to int8 while it learns, so "
+        "that an INT8 file keeps its score; null: float alone",
+        json_schema_extra={"source": "Jacob et al., CVPR 2018"},
+    )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
         "32-true", description="number format of forward and backward; weights stay float32"
     )
@@ -421,7 +447,11 @@ class EvaluationConfig(Section):
         json_schema_extra=_PIXELS,
     )
     pictures: int = Field(
-        6, ge=0, description="predictions kept as pictures", json_schema_extra=_IMAGES
+        6,
+        ge=0,
+        description="predictions kept as pictures, spread over the split; a third as many of the "
+        "worst and of the best images beside them",
+        json_schema_extra=_IMAGES,
     )
 
 
@@ -481,4 +511,12 @@ _RESULT_DOES_NOT_DEPEND_ON = (
 )
 
 # Keys that came after runs had been recorded: left out of the hash at their default.
-_LATER_IN_TRAINING = ("sync_batchnorm", "step_every", "step_factor", "lr_scale", "freeze", "task")
+_LATER_IN_TRAINING = (
+    "sync_batchnorm",
+    "step_every",
+    "step_factor",
+    "lr_scale",
+    "freeze",
+    "task",
+    "quantize",
+)

@@ -1,24 +1,29 @@
-"""Latency: how long one forward pass takes."""
+"""Latency: how long one forward pass takes, of several networks side by side."""
 
 from __future__ import annotations
 
 import ctypes
+import math
 import platform
 import statistics
 import time
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
 from torch import nn
 
+from segdistill.delivery.load import watch_others
 from segdistill.memory import peak_memory
 from segdistill.network_state import device_of, evaluating
 
 Arithmetic = Literal["fp32", "bf16", "fp16"]
 """What a network computes in; ``bf16`` and ``fp16`` by autocast."""
+
+_FEWEST = 5  # rounds that are measured, however long they take
 
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -32,8 +37,8 @@ class Latency:
         low_ms: tenth percentile of the passes.
         high_ms: ninetieth percentile.
         images_per_second: batch over the median.
-        peak_mib: memory that the passes took at their peak, warm-up included, beside the
-            weights and the images; None where the system does not tell.
+        peak_mib: memory that the warm-up took at its peak, beside the weights and the images;
+            None where the system does not tell.
         passes: number of measured passes.
         batch: images per pass.
         size: height and width of an image.
@@ -42,6 +47,8 @@ class Latency:
         precision: arithmetic of the passes.
         channels_last: whether channels lay last in memory.
         compiled: whether ``torch.compile`` was on.
+        others: share of the machine's processors that other programs took meanwhile, from
+            ``runs.result.BUSY`` on too much to trust it; None where the system does not tell.
     """
 
     median_ms: float
@@ -57,6 +64,7 @@ class Latency:
     precision: Arithmetic
     channels_last: bool
     compiled: bool
+    others: float | None
 
 
 def measure(
@@ -87,48 +95,116 @@ def measure(
     Raises:
         ValueError: a count is below 1, or the precision is unknown.
     """
-    _check(batch=batch, threads=threads, passes=passes)
-    if precision != "fp32" and precision not in _TYPES:
-        raise ValueError(f"measure: expected precision fp32, bf16 or fp16, got {precision}")
-    device = device_of(network)
-    layout = torch.channels_last if channels_last else torch.contiguous_format
-    images = torch.rand(batch, 3, *size, device=device).contiguous(memory_format=layout)
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        with evaluating(network), torch.inference_mode(), _autocast(device, precision):
-            network.to(memory_format=layout)  # type: ignore[call-overload]
-            run: Callable[[torch.Tensor], object] = torch.compile(network) if compiled else network
-            _give_back_freed_memory()
-            with peak_memory(device) as peak:
-                times = [_one_pass(run, images) for _ in range(warm_up + passes)][warm_up:]
-    finally:
-        torch.set_num_threads(before)
-    median = statistics.median(times)
-    ordered = sorted(times)
-    return Latency(
-        median_ms=median,
-        low_ms=ordered[len(ordered) // 10],
-        high_ms=ordered[-1 - len(ordered) // 10],
-        images_per_second=1000 * batch / median,
-        peak_mib=peak.mib,
-        passes=passes,
+    together = measure_together(
+        {"": network},
+        size,
         batch=batch,
-        size=size,
-        device=_name(device),
         threads=threads,
         precision=precision,
         channels_last=channels_last,
         compiled=compiled,
+        warm_up=warm_up,
+        passes=passes,
     )
+    return together[""]
 
 
-def _one_pass(run: Callable[[torch.Tensor], object], images: torch.Tensor) -> float:
-    _wait(images.device)
-    start = time.perf_counter()
-    run(images)
-    _wait(images.device)
-    return 1000 * (time.perf_counter() - start)
+def measure_together(
+    networks: Mapping[str, nn.Module],
+    size: tuple[int, int],
+    *,
+    batch: int = 1,
+    threads: int = 1,
+    precision: Arithmetic = "fp32",
+    channels_last: bool = True,
+    compiled: bool = False,
+    warm_up: int = 3,
+    passes: int = 20,
+    most_seconds: float = math.inf,
+) -> dict[str, Latency]:
+    """Time networks in turns, so that whatever slows the machine down slows all of them.
+
+    In each round every network has one pass; the order turns from round to round.
+
+    Args:
+        networks: by name; give a network once, however many runs trained it.
+        size: see :func:`measure`, as for the rest.
+        batch: images per pass.
+        threads: of torch while it measures, on a CPU.
+        precision: of the passes.
+        channels_last: lay channels last in memory.
+        compiled: measure ``torch.compile`` of each.
+        warm_up: passes of each before the first that counts.
+        passes: rounds that count.
+        most_seconds: begin no further round after so long, but measure five.
+
+    Raises:
+        ValueError: a count is below 1, or the precision is unknown.
+    """
+    _check(batch=batch, threads=threads, passes=passes)
+    if precision != "fp32" and precision not in _TYPES:
+        raise ValueError(f"measure: expected precision fp32, bf16 or fp16, got {precision}")
+    layout = torch.channels_last if channels_last else torch.contiguous_format
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    passing: dict[str, Callable[[], float]] = {}
+    peaks: dict[str, float | None] = {}
+    times: dict[str, list[float]] = {name: [] for name in networks}
+    try:
+        with ExitStack() as stack, torch.inference_mode():
+            for name, network in networks.items():
+                stack.enter_context(evaluating(network))
+                network.to(memory_format=layout)  # type: ignore[call-overload]
+                images = torch.rand(batch, 3, *size, device=device_of(network))
+                images = images.contiguous(memory_format=layout)
+                run = torch.compile(network) if compiled else network
+                passing[name] = partial(_one_pass, run, images, precision)
+                _give_back_freed_memory()
+                with peak_memory(images.device) as peak:
+                    for _ in range(warm_up):
+                        passing[name]()
+                peaks[name] = peak.mib
+            names, started = list(networks), time.perf_counter()
+            with watch_others() as others:
+                for done in range(passes):
+                    if done >= _FEWEST and time.perf_counter() - started > most_seconds:
+                        break
+                    turn = done % len(names)
+                    for name in names[turn:] + names[:turn]:
+                        times[name].append(passing[name]())
+    finally:
+        torch.set_num_threads(before)
+    return {
+        name: Latency(
+            median_ms=(median := statistics.median(times[name])),
+            low_ms=sorted(times[name])[len(times[name]) // 10],
+            high_ms=sorted(times[name])[-1 - len(times[name]) // 10],
+            images_per_second=1000 * batch / median,
+            peak_mib=peaks[name],
+            passes=len(times[name]),
+            batch=batch,
+            size=size,
+            device=_name(device_of(network)),
+            threads=threads,
+            precision=precision,
+            channels_last=channels_last,
+            compiled=compiled,
+            others=others.share,
+        )
+        for name, network in networks.items()
+    }
+
+
+def _one_pass(
+    run: Callable[[torch.Tensor], object], images: torch.Tensor, precision: Arithmetic
+) -> float:
+    """Return the milliseconds of one pass."""
+    with _autocast(images.device, precision):
+        _wait(images.device)
+        start = time.perf_counter()
+        run(images)
+        _wait(images.device)
+        return 1000 * (time.perf_counter() - start)
 
 
 def _give_back_freed_memory() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
@@ -17,9 +18,12 @@ class Figure:
         svg: inline SVG as :func:`segdistill.drawing.svg.to_svg` returns it: colours and
             font are the page's, ids are unique within the page.
         alt: what a reader who cannot see it has to know, its main numbers included.
+        legend: what is drawn, by label: its colour, a CSS variable; empty where the drawing says
+            it itself.
     """
 
     title: str
     caption: str
     svg: Markup
     alt: str
+    legend: Mapping[str, str] = field(default_factory=dict)

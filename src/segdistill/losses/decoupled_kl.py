@@ -10,6 +10,7 @@ from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import IGNORE_INDEX, Batch
+from segdistill.upsampling import at_least, in_the_limit
 
 
 @without_autocast
@@ -77,15 +78,15 @@ def decoupled_kl(
     check_labels("decoupled_kl", labels, student, classes=classes, ignore_index=ignore_index)
 
     def divergence(student: Tensor, teacher: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-        binary_s, rest_s = _decoupled(student / temperature, target)
-        binary_t, rest_t = _decoupled(teacher / temperature, target)
+        binary_s, rest_s = _decoupled(at_least(student / temperature), target)
+        binary_t, rest_t = _decoupled(at_least(teacher / temperature), target)
         divergences = alpha * _kl(binary_t, binary_s) + beta * _kl(rest_t, rest_s)
         return (divergences * labelled).sum()
 
     labels = resize_labels(labels, student.shape[2:])[:, None]
     labelled = labels != ignore_index
     target = torch.where(labelled, labels, 0)
-    total = sum_over_blocks(divergence, student, teacher, target, labelled, dim=2)
+    total = in_the_limit(sum_over_blocks(divergence, student, teacher, target, labelled, dim=2))
     return total * temperature**2 / share_of_count(labelled.sum())
 
 

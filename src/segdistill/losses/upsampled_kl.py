@@ -39,7 +39,8 @@ def upsampled_kl(
 
     Returns:
         The loss in nats times :math:`T^2`, at least 0 up to rounding; 0 with a graph where no
-        position counts.
+        position counts. A class to which the teacher gives -inf adds nothing, the limit of
+        :math:`p \log p`; where only the student's logit is -inf the loss is infinite.
 
     Raises:
         ValueError: the maps differ in images or classes or are not ``(N, K, h, w)``, ``valid``
@@ -70,7 +71,6 @@ def upsampled_kl(
         # In place where it can be: fresh memory costs more time than the arithmetic.
         p = log_t.exp()
         divergence = log_t.sub_(log_s).mul_(p)
-        divergence.masked_fill_(p == 0, 0.0)  # the limit of p log p, where a logit is -inf
         slope = log_s.exp_().sub_(p)
         if temperature != 1:
             slope /= temperature

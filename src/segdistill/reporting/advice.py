@@ -23,11 +23,11 @@ def advice(groups: Sequence[Group], *, margin: float) -> list[str]:
         margin: largest difference that does not matter, a fraction.
 
     Returns:
-        Three sentences, none where nothing was compared on several seeds.
+        Three sentences, none where nothing was compared.
     """
     compared = [g for g in groups if g.comparison is not None and g.comparison.seeds > 1]
     if not compared:
-        return []
+        return _of_one_seed(groups)
     better = [g for g in compared if g.comparison is not None and g.comparison.claims()]
     better = [g for g in better if g.comparison and g.comparison.difference.estimate > 0]
     leader = max(better or compared, key=lambda group: group.miou)
@@ -35,6 +35,23 @@ def advice(groups: Sequence[Group], *, margin: float) -> list[str]:
         _ship(leader, bool(better), compared, groups),
         _sure(leader, bool(better)),
         _surer(leader, bool(better), len(compared), _seconds_per_seed(groups), margin),
+    ]
+
+
+def _of_one_seed(groups: Sequence[Group]) -> list[str]:
+    """Return the same of methods that met their plain student once each: nothing is decided."""
+    compared = [g for g in groups if g.comparison is not None]
+    if not compared:
+        return []
+    rivals = [*compared, *(one for g in compared if (one := baseline_of(g, groups)) is not None)]
+    leader = max(rivals, key=lambda group: group.miou)
+    more = next(n for n in count(1) if smallest_p(n) <= _LEVEL) - 1
+    return [
+        f"Which student to ship: not decided. {leader.label} scored highest, "
+        f"{100 * leader.miou:.1f} mIoU.",
+        "How sure: not at all. One seed cannot tell a gain from chance.",
+        f"What would make it surer: {more} more seeds{_hours(more, _seconds_per_seed(groups))} "
+        "are the fewest that can prove a gain.",
     ]
 
 
@@ -73,9 +90,8 @@ def _sure(leader: Group, proven: bool) -> str:
     ends = f"{points(interval.low)} to {points(interval.high)} points"
     if proven:
         return (
-            f"How sure: its gain over {leader.baseline} is {ends}, with "
-            f"{100 * interval.confidence:g} % confidence for all methods together "
-            f"({comparison.seeds} seeds)."
+            f"How sure: its gain over {leader.baseline} is {points(interval.estimate)}, and with "
+            f"{100 * interval.confidence:g} % confidence {ends} ({comparison.seeds} seeds)."
         )
     return (
         f"How sure: the highest mean of the others, that of {leader.label}, differs from "

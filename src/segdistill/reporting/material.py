@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from segdistill.reporting.groups import Group, color_of, panels
 from segdistill.reporting.runs import Run
 from segdistill.reporting.studies import Study
+from segdistill.reporting.timings import Timings, cost_size, timings
 from segdistill.studies.verdict import MARGIN
 
 
@@ -67,16 +69,19 @@ class Material:
     @property
     def cost_size(self) -> tuple[int, int] | None:
         """Height and width of the image that costs on this page are for, None without costs."""
-        runs = [run for group in [*self.students, *self.groups] for run in group.runs]
-        sizes = [run.result.cost.cost_size for run in runs if run.result.cost is not None]
-        return next((size for size in sizes if size is not None), None)
+        return cost_size(self.groups)
+
+    @cached_property
+    def timings(self) -> Timings:
+        """How long each group's network takes for such an image."""
+        return timings(self.groups)
 
     def student_cost(self, run: Run, key: str) -> float | None:
         """Return what one forward pass takes, None where that was not counted at this page's size.
 
         Args:
             run: of a group.
-            key: ``params_m``, ``gflops`` or ``latency_ms``.
+            key: ``params_m`` or ``gflops``.
         """
         cost = run.result.cost
         if cost is None or (key != "params_m" and cost.cost_size not in (None, self.cost_size)):

@@ -31,9 +31,6 @@ def write_study_report(folder: Path, *, out: Path | None = None) -> list[Path]:
     claim("report", files)
     study = read_study(folder)
     material = of_study(study)
-    files = report_files(folder, out=out)
-    claim("report", files)
-    page, *tables = files
     several = len(study.pairs) > 1
     failed = Counter((one.pair if several else "", one.method) for one in study.failures)
     write_whole(page, render(material, title=folder.resolve().name), made_by="report")

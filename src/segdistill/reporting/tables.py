@@ -7,6 +7,7 @@ import io
 from collections.abc import Sequence
 
 from segdistill.reporting.groups import Group, panels
+from segdistill.reporting.timings import Timings, timings
 from segdistill.studies.verdict import MARGIN, word
 
 _LATEX = {
@@ -61,6 +62,7 @@ def results_csv(
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
+    times = timings(groups)
     for one in groups:
         row: dict[str, object] = {
             "pair": one.panel,
@@ -90,7 +92,7 @@ def results_csv(
                 "verdict": word(comparison, margin=margin),
                 "probability_of_improvement": comparison.improvement,
             }
-        row |= {key: one.summary.mean_of(key) for key in _STUDENT_COSTS}
+        row |= _student_costs(one, times)
         if not one.teacher:  # what its training took is no part of this comparison
             row |= {key: one.summary.mean_of(key) for key in _TRAINING_COSTS}
         writer.writerow({key: "" if value is None else value for key, value in row.items()})
@@ -113,11 +115,12 @@ def results_tex(groups: Sequence[Group]) -> str:
         r"method & mIoU, \% & difference [95\,\% interval] & $p$ (joint) & params, M & GFLOPs "
         r"& latency, ms \\",
     ]
+    times = timings(groups)
     for pair, members in panels(groups).items():
         lines.append(r"\midrule")
         if pair:
             lines.append(rf"\multicolumn{{7}}{{l}}{{{escape_latex(pair)}}} \\")
-        lines += [rf"{' & '.join(_cells(one))} \\" for one in members]
+        lines += [rf"{' & '.join(_cells(one, times))} \\" for one in members]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", ""])
 
 
@@ -126,7 +129,13 @@ def escape_latex(text: str) -> str:
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _cells(one: Group) -> list[str]:
+def _student_costs(one: Group, times: Timings) -> dict[str, float | None]:
+    timing = times.of.get(one.label)
+    counted = {key: one.summary.mean_of(key) for key in _STUDENT_COSTS}
+    return counted | {"latency_ms": None if timing is None else timing.ms}
+
+
+def _cells(one: Group, times: Timings) -> list[str]:
     score = f"{100 * one.miou:.2f}"
     if one.deviation is not None:
         score += rf" $\pm$ {100 * one.deviation:.2f}"
@@ -139,6 +148,6 @@ def _cells(one: Group) -> list[str]:
         if comparison.seeds > 1:
             low, high = 100 * comparison.simultaneous.low, 100 * comparison.simultaneous.high
             difference += f" [${low:+.2f}$, ${high:+.2f}$]"
-    costs = [one.summary.mean_of(key) for key in _STUDENT_COSTS]
+    costs = _student_costs(one, times).values()
     known = ["--" if value is None else f"{value:.2f}" for value in costs]
     return [escape_latex(one.name), score, difference, p, *known]

@@ -55,6 +55,10 @@ class Best:
     miou: float
 
 
+BUSY = 0.1
+"""Share of the processors from which on other programs disturb a measurement of time."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class StudentCost:
     """``cost.json``: what one forward pass of the student takes.
@@ -65,6 +69,11 @@ class StudentCost:
         gflops: operations of one image, in 10⁹.
         latency_ms: of one image on one thread of a CPU.
         cost_size: height and width of that image.
+        latency_low_ms, latency_high_ms: tenth and ninetieth percentile of the passes.
+        teacher_latency_ms, teacher_latency_low_ms, teacher_latency_high_ms: of the teacher, timed
+            in turns with the student; None without one.
+        latency_others: share of the machine's processors that other programs took meanwhile.
+        timed: of the measurement, when it began; networks of one were timed in turns.
     """
 
     params_m: float
@@ -72,6 +81,13 @@ class StudentCost:
     gflops: float | None = None
     latency_ms: float | None = None
     cost_size: tuple[int, int] | None = None
+    latency_low_ms: float | None = None
+    latency_high_ms: float | None = None
+    teacher_latency_ms: float | None = None
+    teacher_latency_low_ms: float | None = None
+    teacher_latency_high_ms: float | None = None
+    latency_others: float | None = None
+    timed: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,7 @@ from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Tell
 from segdistill.training.score import record_score, score_run
-from segdistill.training.score_together import Shown
-from segdistill.types import Classes, SegDataset
+from segdistill.types import Classes, Sample, SegDataset
 
 MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
 
@@ -41,13 +40,19 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
 
     All processes score; the first writes.
     """
-    shown = _spread(len(data.evaluation), run.config.evaluation.pictures)
-    keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
-    scored, pictures = score_run(run, data, fabric, shown=shown, keep_images=keep_images)
+    wanted = run.config.evaluation.pictures
+    scored, pictures = score_run(
+        run,
+        data,
+        fabric,
+        shown=_spread(len(data.evaluation), wanted),
+        extremes=wanted // 3,
+        keep_images=_counts_mib(data.evaluation) < MOST_COUNTS_MIB,
+    )
     if not fabric.is_global_zero:
         return
-    for picture in pictures:
-        _write_picture(run, picture, data.train.classes)
+    for sample, prediction in pictures:
+        _write_pictures(run, sample, prediction, data.train.classes)
     record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
     if scored.image_counts is not None:
         counts = ImageCounts(scored.image_names, np.asarray(scored.image_counts))
@@ -58,16 +63,16 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
     run.log.close()
 
 
-def _write_picture(run: ActiveRun, shown: Shown, classes: Classes) -> None:
-    """Write an image, its truth and its prediction beside each other."""
-    sample = shown.sample
+def _write_pictures(
+    run: ActiveRun, sample: Sample, prediction: np.ndarray, classes: Classes
+) -> None:
     if sample.mask is None:
         return
     input_file = picture_file(run.folder, sample.name, "input")
     input_file.parent.mkdir(parents=True, exist_ok=True)
     write_image(input_file, sample.image)
     write_mask(picture_file(run.folder, sample.name, "truth"), sample.mask, classes)
-    write_mask(picture_file(run.folder, sample.name, "prediction"), shown.prediction, classes)
+    write_mask(picture_file(run.folder, sample.name, "prediction"), prediction, classes)
 
 
 def _scored_on_the_way(run: ActiveRun) -> bool:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segdistill.checks import nearest
@@ -21,8 +22,9 @@ from segdistill.seeding import derive
 from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective
 from segdistill.training.optim import build_optimizer, learning_rate, set_learning_rate
+from segdistill.training.quantizer import Quantizer
 from segdistill.training.shared_draws import shared_draws
-from segdistill.types import Batch, TapMaps
+from segdistill.types import Batch, SegOutput, TapMaps
 
 
 class Learner:
@@ -55,7 +57,8 @@ class Learner:
         self._frozen = [network.get_submodule(paths[name]) for name in config.freeze]
         for part in self._frozen:
             part.requires_grad_(False)
-        self._forward: nn.Module = _Forward(network, objective)
+        self._quantizer = Quantizer(network) if config.quantize is not None else None
+        self._forward: nn.Module = _Forward(network, objective, self._quantizer)
         scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
         self._optimizer: Any = build_optimizer(self._forward, config, scales)
         self._rate = config.lr
@@ -163,6 +166,8 @@ class Learner:
         }
         if self.averaged is not None:
             state["averaged"] = self.averaged.state_dict()
+        if self._quantizer is not None:
+            state["quantizer"] = self._quantizer.state_dict()
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -173,6 +178,8 @@ class Learner:
         self.adversaries.restore(state["adversaries"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
+        if self._quantizer is not None:
+            self._quantizer.load_state_dict(state["quantizer"])
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel:
@@ -202,15 +209,26 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
 class _Forward(nn.Module):
     """Network and objective as one module, so that precision and processes see one forward."""
 
-    def __init__(self, network: nn.Module, objective: Objective) -> None:
+    def __init__(
+        self, network: nn.Module, objective: Objective, quantizer: Quantizer | None
+    ) -> None:
         super().__init__()
         self.network = network
         self.objective = objective
+        self.quantizer = quantizer
 
     def forward(
         self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
     ) -> dict[str, Tensor]:
         with record(self.network, self.objective.taps()) as maps:
-            output = self.network(images)
+            output = self._predict(images)
         losses: dict[str, Tensor] = self.objective(output, maps, teacher, batch, whole)
         return losses
+
+    def _predict(self, images: Tensor) -> SegOutput:
+        if self.quantizer is None:
+            output: SegOutput = self.network(images)
+            return output
+        with self.quantizer.rounding(self.network) as weights:
+            rounded: SegOutput = functional_call(self.network, weights, (images,))
+        return rounded

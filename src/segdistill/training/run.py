@@ -12,10 +12,11 @@ from lightning_fabric import Fabric
 from segdistill.config import RunConfig
 from segdistill.config.splits import shared_splits
 from segdistill.data.inspection import inspect_splits, refuse_faults
-from segdistill.errors import ConfigError
+from segdistill.errors import CheckpointError, ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
+from segdistill.runs.checkpoint import checkpoint_file
 from segdistill.runs.lock import hold_folder, is_first_process
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
@@ -118,9 +119,7 @@ def _run_cohort(
     for learner, config in zip(learners, configs.values(), strict=True):
         runs.append(_open_run(learner, config, folders[learner.name], start, data, fabric))
     for run, state in zip(runs, states, strict=False):
-        run.restore(state)
-        fabric.strategy.precision.load_state_dict(state["precision"])
-        data.stream.restore_skipped(state.get("skipped", [{}, {}]))  # older ones have none
+        _restore(run, state, start, data, fabric)
 
     with interruptible() as interrupted:
         hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune, keep_going=keep_going)
@@ -183,6 +182,27 @@ def _open_run(
     loggers = build_loggers(folder, tensorboard=config.training.tensorboard and writes)
     log = RunLog(folder, start=start, loggers=loggers, writes=writes)
     return ActiveRun(config, folder, learner, log)
+
+
+def _restore(
+    run: ActiveRun, state: Mapping[str, Any], step: int, data: Data, fabric: Fabric
+) -> None:
+    """Take over what a checkpoint holds.
+
+    Raises:
+        CheckpointError: it is whole, but not of this run.
+    """
+    try:
+        run.restore(state)
+        fabric.strategy.precision.load_state_dict(state["precision"])
+        data.stream.restore_skipped(state.get("skipped", [{}, {}]))  # older ones have none
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise CheckpointError(
+            f"{checkpoint_file(run.folder, step)}: expected the state of this run, got another "
+            f"({type(error).__name__}: {reason[:200]}); delete the file, and go on from the one "
+            "before with --resume"
+        ) from error
 
 
 def prepare_cohort(

@@ -11,7 +11,8 @@ from segdistill.scoring.evaluator import Result
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, save_student
 from segdistill.training.events import Evaluated, Tell
-from segdistill.training.score_together import Shown, score_together
+from segdistill.training.extremes import Seen
+from segdistill.training.score_together import score_together
 
 
 def score_run(
@@ -20,8 +21,9 @@ def score_run(
     fabric: Fabric,
     *,
     shown: Collection[int] = (),
+    extremes: int = 0,
     keep_images: bool = False,
-) -> tuple[Result, list[Shown]]:
+) -> tuple[Result, list[Seen]]:
     """Score a learner as its config says; all processes call it, see :func:`score_together`."""
     return score_together(
         run.learner.result,
@@ -30,6 +32,7 @@ def score_run(
         fabric=fabric,
         precision=run.config.training.precision,
         shown=shown,
+        extremes=extremes,
         keep_images=keep_images,
     )
 

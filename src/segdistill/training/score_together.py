@@ -15,15 +15,8 @@ from segdistill.config import EvaluationConfig
 from segdistill.data.carving import Subset
 from segdistill.scoring.evaluator import Precision, Result, evaluate
 from segdistill.scoring.scores import score
+from segdistill.training.extremes import Extremes, Seen
 from segdistill.types import Sample, SegDataset
-
-
-@dataclass(frozen=True)
-class Shown:
-    """An image that is kept with what was predicted for it, ids ``(H, W)`` uint8."""
-
-    sample: Sample
-    prediction: np.ndarray
 
 
 @dataclass
@@ -31,7 +24,8 @@ class _Share:
     """What one process found of its images, or what stopped it."""
 
     result: Result | None = None
-    shown: list[Shown] = field(default_factory=list)
+    shown: list[Seen] = field(default_factory=list)
+    extreme: list[Seen] = field(default_factory=list)
     error: Exception | None = None
 
 
@@ -43,8 +37,9 @@ def score_together(
     fabric: Fabric,
     precision: Precision,
     shown: Collection[int] = (),
+    extremes: int = 0,
     keep_images: bool = False,
-) -> tuple[Result, list[Shown]]:
+) -> tuple[Result, list[Seen]]:
     """Score a network on a dataset of which each process takes a share; all call it.
 
     Args:
@@ -54,6 +49,7 @@ def score_together(
         fabric: device and processes.
         precision: see :func:`evaluate`, as is ``keep_images``.
         shown: indices of images that are returned with their predictions.
+        extremes: so many of the worst and of the best images are returned as well.
         keep_images: also return the confusion matrix of each image.
 
     Returns:
@@ -65,11 +61,12 @@ def score_together(
     """
     rank, world = fabric.global_rank, fabric.world_size
     own = range(rank * len(dataset) // world, (rank + 1) * len(dataset) // world)
-    share = _Share()
+    share, ends = _Share(), Extremes(extremes, len(dataset.classes))
 
     def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
         if own[index] in shown:
-            share.shown.append(Shown(sample, prediction.copy()))
+            share.shown.append((sample, prediction.copy()))
+        ends.see(sample, prediction)
 
     if world > 1:
         # Batch norms that were not synchronised have followed other images in each process.
@@ -92,12 +89,24 @@ def score_together(
         if world == 1:
             raise
         share.error = error  # the others wait for this process, and have to be told
+    share.extreme = ends.kept
     shares = [share] if world == 1 else _gather(share, world)
     for other in shares:
         if other.error is not None:
             raise other.error
     results = [other.result for other in shares if other.result is not None]
-    return _joined(results), [one for other in shares for one in other.shown]
+    all_shown = [seen for other in shares for seen in other.shown]
+    return _joined(results), [*all_shown, *_ends(shares, ends)]
+
+
+def _ends(shares: Sequence[_Share], own: Extremes) -> list[Seen]:
+    """Return the worst and the best images of all processes."""
+    if len(shares) == 1:
+        return own.kept
+    ends = Extremes(own.count, own.classes)
+    for seen in {seen[0].name: seen for share in shares for seen in share.extreme}.values():
+        ends.see(*seen)
+    return ends.kept
 
 
 def _gather(share: _Share, world: int) -> list[_Share]:

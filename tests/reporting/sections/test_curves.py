@@ -16,13 +16,28 @@ def loss_chart(material: Material) -> Figure:
 
 
 def test_loss_and_miou_have_a_chart_each_with_ids_of_their_own(tmp_path: Path) -> None:
-    loss, miou = curve_charts(of_runs(make_cohort(tmp_path)))
+    loss, miou, *_ = curve_charts(of_runs(make_cohort(tmp_path)))
     assert [loss.title, miou.title] == ["Training loss, task part", "mIoU, %"]
-    for name, chart in (("task", loss), ("miou", miou)):
+    for name, chart in (("task0", loss), ("miou1", miou)):
         ids = re.findall(r' id="([^"]+)"', chart.svg)
-        assert all(one.startswith(f"{name}0-") for one in ids)
+        assert all(one.startswith(f"{name}-") for one in ids)
         assert len(chart.svg) < 40_000
-    assert {f"var(--s{n})" in miou.svg for n in range(4)} == {True}
+    assert {f"var(--s{n})" in miou.svg for n in range(1, 4)} == {True}
+
+
+def test_a_teacher_is_drawn_apart_and_each_chart_has_its_legend(tmp_path: Path) -> None:
+    charts = curve_charts(of_runs(make_cohort(tmp_path)))
+    students, teachers = charts[:2], charts[2:]
+    assert [chart.title for chart in teachers] == [
+        "Training loss, task part: teacher",
+        "mIoU, %: teacher",
+    ]
+    for chart in students:
+        assert chart.legend == {"plain": "--s1", "kl": "--s2", "angular": "--s3"}
+        assert "--s0" not in chart.svg
+    assert all(chart.legend == {"teacher": "--s0"} for chart in teachers)
+    (alone, _) = curve_charts(of_runs([make_cohort(tmp_path / "other")[-1]]))
+    assert alone.title == "Training loss, task part"
 
 
 def test_is_left_out_where_nothing_was_logged(tmp_path: Path) -> None:
@@ -34,9 +49,9 @@ def test_the_loss_is_the_part_that_every_method_has(tmp_path: Path) -> None:
     # The fixture's task loss is the same in all four runs, their whole loss is not.
     lines = re.findall(r'<path d="([^"]+)"[^>]*stroke: var\(--s\d\)', chart.svg)
     assert re.findall(r"(teacher|plain|kl|angular): ([\d.]+\d)", chart.alt) == [
-        (name, "0.413") for name in ("teacher", "plain", "kl", "angular")
+        (name, "0.413") for name in ("plain", "kl", "angular")
     ]
-    assert len(lines) == 4
+    assert len(lines) == 3
     assert len(set(lines)) == 1
 
 

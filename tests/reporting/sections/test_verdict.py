@@ -98,6 +98,20 @@ def test_a_seed_that_was_run_twice_is_said_and_counts_once(tmp_path: Path) -> No
     assert note.endswith("the mean of these runs counts as one seed.")
 
 
+def test_a_plain_student_stands_beside_the_papers(tmp_path: Path) -> None:
+    network = {"network": "deeplabv3", "backbone": "resnet18"}
+    settings = {"student": network, "data": {"dataset": "cityscapes"}}
+    runs = [make_run(tmp_path / "p", name="plain", miou=0.7012, settings=settings)]
+    runs += [make_run(tmp_path / "k", name="kl", losses=["kl"], settings=settings)]
+    (note,) = show(of_runs(runs))["notes"]
+    assert note.startswith(
+        "plain reaches 70.1 mIoU; papers report for deeplabv3 on resnet18 without distillation: "
+        "74.2 (Yang et al., CVPR 2022, Table 1), 75.0 (Liu et al., WACV 2024, Table 1)."
+    )
+    other = make_run(tmp_path / "o", name="plain", settings={"data": {"dataset": "scenes"}})
+    assert show(of_runs([other]))["notes"] == []
+
+
 def test_scores_of_other_images_are_not_set_against_each_other(tmp_path: Path) -> None:
     plain = make_run(tmp_path / "plain", name="plain")
     other = make_run(tmp_path / "kl", name="kl", losses=["kl"], changed={"split": "test"})

@@ -19,6 +19,7 @@ from torchvision.io import ImageReadMode, decode_image
 from segdistill.data.files.contents import TiffFacts, lossy_codec, refuse_foreign, tiff_facts
 from segdistill.data.files.pixels import AS_STORED, Pixels, to_rgb
 from segdistill.errors import DataError
+from segdistill.files import check_ends
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -381,6 +382,7 @@ def _read_matlab(path: Path) -> np.ndarray:
 
 def _read_bytes(path: Path) -> np.ndarray:
     try:
+        check_ends(path)
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected an image file, got nothing; is it gone?") from error

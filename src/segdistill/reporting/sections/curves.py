@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -58,43 +58,48 @@ def show(material: Material) -> Mapping[str, Any] | None:
     figures = curve_charts(material)
     if not figures:
         return None
-    return {
-        "figures": figures,
-        "groups": material.trained,
-        "colors": material.colors,
-        "several": material.several_seeds,
-    }
+    return {"figures": figures, "several": material.several_seeds}
 
 
 def curve_charts(material: Material) -> list[Figure]:
-    """Return a chart for each panel and number that was logged.
+    """Return a chart for each panel and number that was logged, students and teachers apart.
 
-    A study's teacher was trained before it, on steps of its own, and is left out.
+    A teacher has losses and scores of another size, beside which the students' would lie on one
+    line. A study's teacher was trained before it, on steps of its own, and is left out.
     """
-    return [
-        figure
-        for place, panel in enumerate(material.panels)
-        for curve in _CURVES
-        if (figure := _chart(material, panel, place, curve)) is not None
-    ]
+    trained = {group.label for group in material.trained}
+    figures: dict[str, Figure] = {}
+    for panel, groups in material.panels.items():
+        for teacher in (False, True):
+            drawn = [one for one in groups if one.teacher == teacher and one.label in trained]
+            apart = teacher and len(drawn) < len(groups)
+            title = ", ".join(word for word in (panel, "teacher" if apart else "") if word)
+            for curve in _CURVES:
+                name = f"{curve.name}{len(figures)}"
+                figure = _chart(drawn, material.colors, curve, title, name)
+                if figure is not None:
+                    figures.setdefault(figure.title, figure)  # a teacher without a panel is in each
+    return [*figures.values()]
 
 
-def _chart(material: Material, panel: str, place: int, curve: _Curve) -> Figure | None:
+def _chart(
+    groups: Sequence[Group], colors: Mapping[str, str], curve: _Curve, of: str, name: str
+) -> Figure | None:
     figure, axes = blank(3.2)
     ends = {
         group.label: end
-        for group in material.panels[panel]
-        if group in material.trained
-        and (end := _draw(axes, group, material.colors[group.label], curve)) is not None
+        for group in groups
+        if (end := _draw(axes, group, colors[group.label], curve)) is not None
     }
     if not ends:
         return None
     tidy(axes, "", "step")
     axes.margins(x=0.02)
-    title = f"{curve.title}: {panel}" if panel else curve.title
+    title = f"{curve.title}: {of}" if of else curve.title
     said = "; ".join(f"{label}: {end:.3g}" for label, end in ends.items())
     alt = f"{title}, over the training steps. Last value of each: {said}."
-    return Figure(title, "", to_svg(figure, f"{curve.name}{place}"), alt)
+    legend = {label: colors[label] for label in ends}
+    return Figure(title, "", to_svg(figure, name), alt, legend)
 
 
 def _draw(axes: Axes, group: Group, color: str, curve: _Curve) -> float | None:

@@ -83,7 +83,7 @@ def _mean(group: Group, compared: Group, kept: dict[Path, dict[str, float]]) -> 
     runs = [run for run in group.runs if run.seeds in compared.summary.differences]
     for run in runs:
         if run.folder not in kept:
-            kept[run.folder] = _read(run.folder)
+            kept[run.folder] = image_scores(run.folder)
     tables = [kept[run.folder] for run in runs]
     if not tables:
         return {}
@@ -91,7 +91,7 @@ def _mean(group: Group, compared: Group, kept: dict[Path, dict[str, float]]) -> 
     return {name: float(np.mean([table[name] for table in tables])) for name in names}
 
 
-def _read(folder: Path) -> dict[str, float]:
+def image_scores(folder: Path) -> dict[str, float]:
     """Return the mIoU of each image with a label, empty where the run kept no counts."""
     kept = read_image_counts(folder)
     if kept is None:

@@ -30,7 +30,7 @@ def show(material: Material) -> Mapping[str, Any] | None:
     figures = pareto_plots(material)
     if not figures:
         return None
-    return {"figures": figures, "groups": material.groups, "colors": material.colors}
+    return {"figures": figures}
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -73,6 +73,9 @@ def pareto_plots(material: Material) -> list[Figure]:
 
 def _cost(group: Group, material: Material, key: str) -> float | None:
     """Return a cost, the mean over all runs of the same network, however it was trained."""
+    if key == "latency_ms":
+        timing = material.timings.of.get(group.label)
+        return None if timing is None else timing.ms
 
     def network(one: Group) -> tuple[object, ...]:
         first = one.runs[0]
@@ -138,7 +141,8 @@ def _plot(
     if len(pairs) > 1:
         shapes = zip(pairs, _MARKERS.values(), strict=False)
         caption += f" Shapes: {', '.join(f'{shape} {pair}' for pair, shape in shapes)}."
-    return Figure(title, caption, to_svg(figure, f"pareto-{key}"), f"{title}. {said}.")
+    legend = {group.name: material.colors[group.label] for group in known}
+    return Figure(title, caption, to_svg(figure, f"pareto-{key}"), f"{title}. {said}.", legend)
 
 
 def _mark(

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
 from segdistill.drawing.embedded import data_uri
+from segdistill.image_scores import worst_and_best
 from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
 from segdistill.reporting.sections.classes import class_colors
+from segdistill.reporting.sections.extremes import extremes, image_scores
 from segdistill.runs.analyses import find_picture, read_analysis
+from segdistill.studies.verdict import points
 
 MOST_PICTURES = 12  # about 60 kB each
+MOST_REMARKABLE = 3  # worst images of a run, and as many best
 _TEACHER = "teacher"
 
 
@@ -30,21 +35,55 @@ class Layer:
 
 @dataclass(frozen=True)
 class Picture:
-    """Layers of one image of the scored split."""
+    """Layers of one image of the scored split, and what is special about it."""
 
     name: str
     layers: Sequence[Layer]
+    note: str = ""
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the analysed and the kept pictures, none twice; None where there are none."""
+    """Return the analysed and the kept pictures, none twice; None where there are none.
+
+    Images that are the worst or the best come first, and say so.
+    """
+    notes = remarkable(material)
     analysed = [] if material.folder is None else analysed_pictures(material.folder, material)
     names = {picture.name for picture in analysed}
     kept = [picture for picture in kept_pictures(material.trained) if picture.name not in names]
-    pictures = [*analysed, *kept][:MOST_PICTURES]
+    pictures = [replace(one, note=notes.get(one.name, "")) for one in [*analysed, *kept]]
+    order = {name: place for place, name in enumerate(notes)}
+    pictures.sort(key=lambda one: order.get(one.name, len(order)))
+    pictures = pictures[:MOST_PICTURES]
     if not pictures:
         return None
     return {"pictures": pictures, "colors": class_colors(material.groups)}
+
+
+def remarkable(material: Material) -> dict[str, str]:
+    """Return what is special about images, by name, the most telling first.
+
+    In a comparison these are the images where a method gains or loses most; of runs that are
+    compared with nothing, the worst and the best of each.
+    """
+    notes: dict[str, list[str]] = {}
+    compared = extremes(material)
+    for label, rows in compared.items():
+        for row in rows:
+            notes.setdefault(row.image, []).append(f"{label} {points(row.change)}")
+    if compared:
+        return {
+            name: f"{', '.join(said)} mIoU points against plain" for name, said in notes.items()
+        }
+    for group in material.trained:
+        scores = image_scores(group.runs[0].folder)
+        worst, best = worst_and_best(np.array([*scores.values()]), count=MOST_REMARKABLE)
+        names, of = [*scores], f" of {group.label}" if len(material.trained) > 1 else ""
+        for word, places in (("worst", worst), ("best", best)):
+            for place in places:
+                said = f"among the {word}{of}, {100 * scores[names[place]]:.1f} % mIoU"
+                notes.setdefault(names[place], []).append(said)
+    return {name: "; ".join(said) for name, said in notes.items()}
 
 
 def kept_pictures(groups: Sequence[Group]) -> list[Picture]:

@@ -22,19 +22,12 @@ def show(material: Material) -> Mapping[str, Any]:
         "absent": sorted(absent),
         "cost_size": material.cost_size,
         "other_size": _other_size(material),
+        "timings": material.timings,
     }
 
 
 def _table(panel: str, groups: Sequence[Group], material: Material) -> dict[str, Any]:
-    ranked = len([group for group in groups if not group.teacher]) > 1
-    methods = [
-        {
-            "group": group,
-            "color": material.colors[group.label],
-            "rank": group.summary.rank if ranked and not group.teacher else None,
-        }
-        for group in groups
-    ]
+    methods = [{"group": group, "color": material.colors[group.label]} for group in groups]
     runs = [row for group in groups for row in _run_rows(group, material)]
     return {"panel": panel, "methods": methods, "runs": runs}
 
@@ -55,7 +48,7 @@ def _run_rows(group: Group, material: Material) -> list[dict[str, Any]]:
                 "accuracy": result.pixel_accuracy,
                 "params_m": material.student_cost(run, "params_m"),
                 "gflops": material.student_cost(run, "gflops"),
-                "latency_ms": material.student_cost(run, "latency_ms"),
+                "latency": material.timings.of.get(group.label),
                 "seconds": result.seconds if group in material.trained else None,
             }
         )

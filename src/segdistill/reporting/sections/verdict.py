@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any
 
+from segdistill.catalogue.published import published
+from segdistill.config import PLAIN
 from segdistill.reporting.advice import advice
 from segdistill.reporting.groups import Group
 from segdistill.reporting.labels import repeats, training_differences
@@ -27,6 +29,7 @@ def show(material: Material) -> Mapping[str, Any]:
             "The runs were not all scored on the same images in the same way: each such set of "
             "runs has tables of its own."
         )
+    remarks += literature(material.groups)
     panels = material.panels.values()
     return {
         "advice": [
@@ -84,6 +87,25 @@ def caution(groups: Sequence[Group]) -> str | None:
             f"{enough} are needed to reach {_LEVEL:g}."
         )
     return None
+
+
+def literature(groups: Sequence[Group]) -> list[str]:
+    """Set plain students beside what papers report for the same network on the same split."""
+    said = []
+    for group in groups:
+        run = group.runs[0]
+        student, data = run.settings.get("student") or {}, run.settings.get("data") or {}
+        names = str(student.get("network")), str(student.get("backbone"))
+        known = published(str(data.get("dataset")), run.result.split, *names)
+        if group.teacher or run.method != PLAIN or not known:
+            continue
+        listed = ", ".join(f"{one.miou:.1f} ({one.source})" for one in known)
+        said.append(
+            f"{group.label} reaches {100 * group.miou:.1f} mIoU; papers report for "
+            f"{names[0]} on {names[1]} without distillation: {listed}. Their recipes differ, but "
+            "a gain over a plain student that lies far below them says little."
+        )
+    return said
 
 
 def _is_baseline(group: Group, groups: Sequence[Group]) -> bool:
