@@ -60,7 +60,7 @@ STUDY = {
     "seeds": 1,
     "engine": {"threads": 1},
 }
-TIMEOUT_SECONDS = 240
+TIMEOUT_SECONDS = 1800
 HUNG_SECONDS = 20
 """How long a worker may read one batch here; ten minutes otherwise."""
 
@@ -264,7 +264,7 @@ def measure(victim: Victim, root: Path) -> tuple[float, str]:
     (root / victim.name).mkdir()
     began = time.monotonic()
     code, said = call(root, *_words(victim.words, f"{victim.name}/whole"))
-    if code:
+    if code != 0:
         sys.exit(f"{victim.name}: {said}")
     return time.monotonic() - began, digest_of(root / victim.name / "whole", victim.results)
 
@@ -280,8 +280,9 @@ def kill(victim: Victim, root: Path, number: int, seconds: float, expected: str)
     if victim.name == "pack" and (root / out).exists():
         return Case(victim.name, "SIGKILL", number, seconds, True, "it had ended")
     code, said = call(root, *words, *(victim.again if had_begun else ()))
-    if code:
-        return Case(victim.name, "SIGKILL", number, seconds, False, f"exit {code}: {said[-300:]}")
+    if code != 0:
+        ended = "did not end" if code is None else f"exit {code}"
+        return Case(victim.name, "SIGKILL", number, seconds, False, f"{ended}: {said[-300:]}")
     same = digest_of(root / out, victim.results) == expected
     left = [str(path.relative_to(root)) for path in leftovers(root / victim.name)]
     note = "" if same else "other results"

@@ -46,6 +46,8 @@ CONFINED = {
     "PIL": "data",
     "pycocotools": "data",
     "lightning_fabric": "training",
+    "wandb": "training",
+    "mlflow": "training",
     "onnx": "delivery",
     "onnxruntime": "delivery",
     "onnxconverter_common": "delivery",

@@ -118,15 +118,18 @@ def tiles(size: tuple[int, int], channels: int, device: torch.device) -> Iterato
             yield Tile(slice(top, min(top + side, height)), slice(left, min(left + side, width)))
 
 
-def argmax_at(logits: Tensor, size: tuple[int, int]) -> Tensor:
+def argmax_at(
+    logits: Tensor, size: tuple[int, int], *, confidences: Tensor | None = None
+) -> Tensor:
     """Return the classes of logits that are resized bilinearly, without the resized logits.
 
     Args:
         logits: at their own stride.
         size: height and width of the result.
+        confidences: room for the probability of each of these classes, which is written there.
 
     Shape:
-        logits ``(N, K, h, w)``; result ``(N, *size)``.
+        logits ``(N, K, h, w)``; result and confidences ``(N, *size)``.
 
     Returns:
         Class ids, uint8 up to 256 classes, else int32.
@@ -138,7 +141,11 @@ def argmax_at(logits: Tensor, size: tuple[int, int]) -> Tensor:
         pixels = resizing.source(tile)
         values = resizing.enlarge(logits[..., pixels.rows, pixels.columns], tile)
         # Several times as fast as argmax on a CPU.
-        ids[:, tile.rows, tile.columns] = values.max(dim=1).indices
+        largest = values.max(dim=1)
+        ids[:, tile.rows, tile.columns] = largest.indices
+        if confidences is not None:
+            sure = (largest.values - values.logsumexp(dim=1)).exp()
+            confidences[:, tile.rows, tile.columns] = sure
     return ids
 
 

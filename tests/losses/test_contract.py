@@ -112,6 +112,33 @@ def test_reaches_the_student_and_never_the_teacher(name: str) -> None:
 
 
 @every_loss
+def test_has_a_gradient_on_one_channel_or_refuses_it(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = 2 * torch.randn((2, 2, 1, 6, 10), generator=generator)
+    student.requires_grad_()
+    given = batch() if LOSSES[name].uses_batch else None
+    classes = 1 if LOSSES[name].tap == "logits" else 2
+    if given is not None:
+        labels = given.labels % classes
+        given = given._replace(labels=labels.masked_fill(given.labels == 255, 255))
+    said = ""
+    try:
+        module = rows.build(
+            name, channels=1, classes=classes, small="groups" not in LOSSES[name].settings
+        )
+        whole = batch()._replace(labels=batch().labels.where(batch().labels == 255, 0))
+        rows.prepare(name, module, teacher, given or whole, 2)
+        value(name, module, student, teacher, given).backward()
+    except ValueError as refusal:
+        said = str(refusal)
+    if student.grad is None:
+        assert said
+    else:
+        # What rounding leaves of a gradient that is 0 is smaller.
+        assert student.grad.abs().max() > 2e-7
+
+
+@every_loss
 def test_is_zero_or_near_it_for_equal_maps(name: str) -> None:
     if name in NOT_ZERO_FOR_EQUAL_MAPS:
         pytest.skip(NOT_ZERO_FOR_EQUAL_MAPS[name])

@@ -30,12 +30,14 @@ Make = Callable[..., RunConfig]
 
 CLASSES, LABELLED, UNLABELLED, STEPS = 3, 4, 4, 3
 IN_PARTS = sorted(name for name, row in LOSSES.items() if not row.whole_batch)
-IN_PROCESSES = ["plain", "focal", "ohem", *sorted(LOSSES)]
+IN_PROCESSES = ["plain", "focal", "ohem", "dice", "lovasz", *sorted(LOSSES)]
 TASKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "weighted": {"class_weights": [1.0, 3.0, 0.5], "ignore": [1]},
     "focal": {"loss": "focal", "class_weights": [1.0, 3.0, 0.5]},
     "ohem": {"loss": "ohem", "threshold": 0.3, "min_kept": 30},
+    "dice": {"loss": "dice", "class_weights": [1.0, 3.0, 0.5], "cross_entropy_weight": 0.5},
+    "lovasz": {"loss": "lovasz", "class_weights": [1.0, 3.0, 0.5]},
 }
 QUEUES = {"pixel_queue": 20, "region_queue": 10, "pixels": 4} | {
     "pixel_contrasts": 12,

@@ -16,6 +16,7 @@ from segdistill.api.folders import CheckedRun, RunFiles, check_run, find_run
 from segdistill.api.load import load_student
 from segdistill.catalogue.formats import Format
 from segdistill.catalogue.tables import load
+from segdistill.classes import NamedClassMap
 from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.data.carving import Subset
 from segdistill.delivery.contract import Contract, Images, Output
@@ -95,7 +96,8 @@ def export(
         calibration: how many training images a quantised format is calibrated on.
         scored: how many validation images it is scored on; all by default.
         force: keep a file that fails at the gate.
-        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``; with
+            ``student.class_map=[car, null, sky]`` the file has the classes of its data.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
         tell: called with the images scored, and with what could not be done.
@@ -117,12 +119,16 @@ def export(
     targets = _targets(files.folder / f"{EXPORT}{row.suffix}" if out is None else Path(out), row)
     claim("export", targets)
     config: RunConfig | None = None
+    class_map: NamedClassMap | None = None
     if files.has_config or overrides:
         checked = check_run(run, overrides, trust)
-        config, trust = checked.config, checked.trust
+        config, trust, class_map = checked.config, checked.trust, checked.class_map
     validation = _open_validation(config, scored, tell)
     student = load_student(
-        files.weights, trust=trust, data_classes=None if validation is None else validation.classes
+        files.weights,
+        trust=trust,
+        data_classes=None if validation is None else validation.classes,
+        class_map=class_map,
     )
     network, traced = student.network, size or _cost_size(files.folder)
     contract = Contract(

@@ -55,9 +55,9 @@ def run_learners(
         if is_first_process():
             for name, config in learners.items():
                 _record_args(folder / name, config, verb, loaded)
-        remove_empty(folder)  # claimed for a run that was refused
+            remove_empty(folder)  # claimed for a run that was refused
     if not is_first_process():
-        return runs  # the first completes them
+        return runs
     configs = dict(zip(runs, learners.values(), strict=True))
     words = {word for one in configs.values() for word in own_words(one.tree(), one.trust)}
     complete(runs, configs, trust=sorted(words), tell=tell)

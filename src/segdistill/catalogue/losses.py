@@ -147,6 +147,14 @@ _MEMORY = {
 }
 
 
+_PSEUDO_LABEL = """@inproceedings{lee2013pseudo,
+  title = {Pseudo-Label: The Simple and Efficient Semi-Supervised Learning Method for Deep Neural
+           Networks},
+  author = {Lee, Dong-Hyun},
+  booktitle = {ICML Workshop on Challenges in Representation Learning},
+  year = {2013}
+}"""
+
 LOSSES: dict[str, Loss] = {
     "pixelwise_kl": Loss(
         target="pixelwise_kl:PixelwiseKL",
@@ -196,6 +204,14 @@ LOSSES: dict[str, Loss] = {
                 source="Zhao et al., CVPR 2022",
             ),
         },
+    ),
+    "hard_labels": Loss(
+        target="hard_labels:HardLabels",
+        about="Learn the teacher's class at every pixel: a control, with training.task.weight 0.",
+        source="Lee, ICML 2013 workshop (Pseudo-Label)",
+        tap="logits",
+        weight=1.0,
+        bibtex=_PSEUDO_LABEL,
     ),
     "correlation": Loss(
         target="correlation:Correlation",

@@ -20,15 +20,12 @@ PLAIN_INTERVAL_S = 10.0
 
 @contextmanager
 def display() -> Iterator[Tell]:
-    """Yield what draws events, and clean up the terminal afterwards.
-
-    Of several processes that share a run, the first draws.
-    """
-    # Fabric announces what the config says already.
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    """Yield what draws events, and clean up the terminal afterwards."""
     if not is_first_process():
         yield silent
         return
+    # Fabric announces what the config says already.
+    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _PlainLines()

@@ -48,9 +48,10 @@ def run(
             remove_empty(folder)  # claimed for a run that was refused
             if folder.parent == ROOT:
                 remove_empty(ROOT)
-    if is_first_process():
-        print_runs(runs, as_json=json)
-    if json or not is_first_process():
+    if not is_first_process():
+        return
+    print_runs(runs, as_json=json)
+    if json:
         return
     print(f"\nreport: {folder / REPORT}")
     # Own code in the student: these commands read its name out of the run's files.

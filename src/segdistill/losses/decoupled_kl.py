@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_classes, check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
@@ -70,11 +70,7 @@ def decoupled_kl(
     check_same_maps("decoupled_kl", student=student, teacher=teacher)
     check_positive("decoupled_kl", temperature=temperature, alpha=alpha, beta=beta)
     classes = student.shape[1]
-    if classes < 2:
-        raise ValueError(
-            f"decoupled_kl: expected at least 2 classes, got {classes}; "
-            "there is no rest to compare, use pixelwise_kl"
-        )
+    check_classes("decoupled_kl", student)
     check_labels("decoupled_kl", labels, student, classes=classes, ignore_index=ignore_index)
 
     def divergence(student: Tensor, teacher: Tensor, target: Tensor, labelled: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segdistill.checks import check_batches, check_positive
+from segdistill.checks import check_batches, check_classes, check_positive
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_valid
 from segdistill.losses.maths.precision import without_autocast
@@ -58,6 +58,7 @@ def upsampled_kl(
             f"teacher {tuple(teacher.shape)}; map the classes by name first"
         )
     check_positive(who, temperature=temperature, height=size[0], width=size[1])
+    check_classes(who, student)
     check_valid(who, valid, student.new_empty(len(student), 0, *size))
 
     teacher = teacher.detach()

@@ -18,12 +18,14 @@ from segdistill.memory import peak_memory_mib
 from segdistill.runs.confusion import Confusion, ImageCounts, write_confusion, write_image_counts
 from segdistill.runs.pictures import picture_file
 from segdistill.runs.result import Result, write_result
+from segdistill.runs.shifts import ShiftScore, name_of_shift, write_shifts
 from segdistill.runs.student import student_file
 from segdistill.scoring.evaluator import Result as Evaluation
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Tell
+from segdistill.training.extremes import Extremes
 from segdistill.training.score import record_score, score_run
 from segdistill.types import Classes, Sample, SegDataset
 
@@ -36,22 +38,19 @@ def save_weights(run: ActiveRun, data: Data) -> None:
 
 
 def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
-    """Score a trained learner, once, and write pictures, counts and the result.
-
-    All processes score; the first writes.
-    """
+    """Score a trained learner, once, and write pictures, counts and the result."""
     wanted = run.config.evaluation.pictures
-    scored, pictures = score_run(
-        run,
-        data,
-        fabric,
-        shown=_spread(len(data.evaluation), wanted),
-        extremes=wanted // 3,
-        keep_images=_counts_mib(data.evaluation) < MOST_COUNTS_MIB,
-    )
-    if not fabric.is_global_zero:
-        return
-    for sample, prediction in pictures:
+    shown = _spread(len(data.evaluation), wanted)
+    extremes = Extremes(wanted // 3, len(data.train.classes))
+
+    def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
+        if index in shown:
+            _write_pictures(run, sample, prediction, data.train.classes)
+        extremes.see(sample, prediction)
+
+    keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
+    scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images, further=True)
+    for sample, prediction in extremes.kept:
         _write_pictures(run, sample, prediction, data.train.classes)
     record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
     if scored.image_counts is not None:
@@ -59,8 +58,25 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
         write_image_counts(run.folder, counts)
     rows = tuple(tuple(row) for row in scored.counts.tolist())
     write_confusion(run.folder, Confusion(scored.classes.names, rows))
+    if run.config.evaluation.shifts:
+        write_shifts(run.folder, _score_shifts(run, data, fabric))
     write_result(run.folder, _result(run, data, fabric, scored))
     run.log.close()
+
+
+def _score_shifts(run: ActiveRun, data: Data, fabric: Fabric) -> dict[str, ShiftScore]:
+    """Return the scores on the same images under every corruption that the config names."""
+    found = {}
+    for name, severities in run.config.evaluation.shifts.items():
+        for severity in severities:
+            scored = score_run(run, data, fabric, further=True, shift=(name, severity))
+            found[name_of_shift(name, severity)] = ShiftScore(
+                miou=scored.scores.miou,
+                calibration_error=scored.calibration_error or 0.0,
+                boundary_iou=scored.boundary_iou or 0.0,
+                counts=tuple(tuple(row) for row in scored.counts.tolist()),
+            )
+    return found
 
 
 def _write_pictures(
@@ -86,6 +102,8 @@ def _result(run: ActiveRun, data: Data, fabric: Fabric, scored: Evaluation) -> R
         method="+".join(term.loss for term in config.distill) or "plain",
         split=config.evaluation.split,
         **asdict(scores),
+        calibration_error=scored.calibration_error,
+        boundary_iou=scored.boundary_iou,
         images=scored.images,
         pixels=scored.pixels,
         colors=dict(zip(scored.classes.names, scored.classes.colors, strict=True)),

@@ -24,7 +24,8 @@ from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.replay import write_replay
-from segdistill.training.score import record_score, score_run
+from segdistill.training.score import record_score
+from segdistill.training.score_together import score_together
 
 Prune = Callable[[str, int, float], bool]
 """Whether a learner shall leave its cohort: its name, steps finished, mIoU on the split."""
@@ -217,7 +218,7 @@ class Hooks:
         """Score every run that has no score of this step, and let go what falls behind."""
         for run in tuple(self.runs):
             if self.fabric.broadcast(step not in run.log.evaluations):
-                scored, _ = score_run(run, self.data, self.fabric)
+                scored = score_together(run, self.data, self.fabric)
                 if self.fabric.is_global_zero:
                     record_score(run, self.data, step, scored, self.tell)
             miou: float = self.fabric.broadcast(run.log.evaluations.get(step, 0.0))

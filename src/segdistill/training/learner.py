@@ -16,6 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
 from segdistill.errors import TrainingDivergedError
+from segdistill.models.layer_decay import layer_scales
 from segdistill.models.sync_norms import synchronise_norms
 from segdistill.models.taps import record, tap_paths
 from segdistill.seeding import derive
@@ -60,7 +61,11 @@ class Learner:
         self._quantizer = Quantizer(network) if config.quantize is not None else None
         self._forward: nn.Module = _Forward(network, objective, self._quantizer)
         scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
-        self._optimizer: Any = build_optimizer(self._forward, config, scales)
+        layers = dict[str, float]()
+        if config.layer_decay is not None:
+            by_name = layer_scales(network, config.layer_decay)
+            layers = {f"network.{name}": scale for name, scale in by_name.items()}
+        self._optimizer: Any = build_optimizer(self._forward, config, scales, layers)
         self._rate = config.lr
         self._drawing = 0
         self.losses: dict[str, float] = {}
@@ -141,6 +146,14 @@ class Learner:
                 error_if_nonfinite=False,
             )
         self._optimizer.step()
+
+    def unused(self) -> list[str]:
+        """Return the student's parameters that the last backward pass did not reach."""
+        return [
+            name
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad and parameter.grad is None
+        ]
 
     def update_critics(self) -> None:
         """Step the critics of adversarial losses, and add their losses to those of the step."""

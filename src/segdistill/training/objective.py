@@ -93,7 +93,7 @@ class TaskLoss(nn.Module):
         if not self.row.whole_batch:
             settings["whole"] = whole
         value: Tensor = self.loss(logits, labels, weights=self.weights, **settings)
-        return value
+        return self.config.weight * value
 
     def _taught(self, labels: Tensor) -> Tensor:
         """Return labels without the classes that are left out."""

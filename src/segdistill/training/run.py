@@ -27,8 +27,9 @@ from segdistill.training.finish import finish, save_weights
 from segdistill.training.hooks import Hooks, Prune, never
 from segdistill.training.interrupts import interruptible
 from segdistill.training.learner import Learner
+from segdistill.training.loggers.build import build_loggers, check_loggers
 from segdistill.training.resume import check_data, check_folder, find_start, make_folder
-from segdistill.training.runlog import RunLog, build_loggers
+from segdistill.training.runlog import RunLog
 from segdistill.training.sharing import shared
 
 _SAMPLE = 16  # images of each split: a second or two of a large dataset
@@ -71,6 +72,7 @@ def run_cohort(
             made.
     """
     first = _shared(configs)
+    check_loggers(first.training)
     with ExitStack() as held:
         if is_first_process():
             for folder in _folders(configs, out).values():
@@ -149,7 +151,8 @@ def _run_cohort(
     if stopped or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
     for run in runs:
-        finish(run, data, fabric, tell)
+        if fabric.is_global_zero:
+            finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
 
@@ -179,7 +182,7 @@ def _open_run(
         make_folder(folder, config, data.train)
     fabric.barrier()
     writes = fabric.is_global_zero
-    loggers = build_loggers(folder, tensorboard=config.training.tensorboard and writes)
+    loggers = build_loggers(folder, config) if writes else []
     log = RunLog(folder, start=start, loggers=loggers, writes=writes)
     return ActiveRun(config, folder, learner, log)
 

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from lightning_fabric import Fabric
 
+from segdistill.data.shifts import Shifted
 from segdistill.runs.student import best_file
-from segdistill.scoring.evaluator import Result
+from segdistill.scoring.evaluator import OnImage, Result, evaluate
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, save_student
 from segdistill.training.events import Evaluated, Tell
-from segdistill.training.extremes import Seen
-from segdistill.training.score_together import score_together
 
 
 def score_run(
@@ -20,27 +17,41 @@ def score_run(
     data: Data,
     fabric: Fabric,
     *,
-    shown: Collection[int] = (),
-    extremes: int = 0,
+    on_image: OnImage | None = None,
     keep_images: bool = False,
-) -> tuple[Result, list[Seen]]:
-    """Score a learner as its config says; all processes call it, see :func:`score_together`."""
-    return score_together(
+    further: bool = False,
+    shift: tuple[str, int] | None = None,
+) -> Result:
+    """Score a learner as its config says.
+
+    Args:
+        run: the learner.
+        data: with what it is scored on.
+        fabric: its device.
+        on_image: see :func:`evaluate`.
+        keep_images: see :func:`evaluate`.
+        further: see :func:`evaluate`.
+        shift: corruption and severity that the images are seen under.
+    """
+    settings = run.config.evaluation
+    return evaluate(
         run.learner.result,
-        data.evaluation,
-        run.config.evaluation,
-        fabric=fabric,
+        data.evaluation if shift is None else Shifted(data.evaluation, *shift),
+        device=fabric.device,
         precision=run.config.training.precision,
-        shown=shown,
-        extremes=extremes,
+        scales=settings.scales,
+        flip=settings.flip,
+        window=settings.window,
+        on_image=on_image,
         keep_images=keep_images,
+        further=further,
     )
 
 
 def record_score(
     run: ActiveRun, data: Data, step: int, scored: Result, tell: Tell, *, log: bool = True
 ) -> None:
-    """Tell a score, and keep weights that are better than any before; the first process does.
+    """Tell a score, and keep weights that are better than any before.
 
     The weights are written before the line of the log: a run that is killed in between scores
     again, and no line speaks of weights that are not there.

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import distributed, nn
+from torch import distributed
 
-from segdistill.config import EvaluationConfig
 from segdistill.data.carving import Subset
-from segdistill.scoring.evaluator import Precision, Result, evaluate
+from segdistill.scoring.evaluator import Result
 from segdistill.scoring.scores import score
-from segdistill.training.extremes import Extremes, Seen
-from segdistill.types import Sample, SegDataset
+from segdistill.training.active_run import ActiveRun
+from segdistill.training.build import Data
+from segdistill.training.score import score_run
 
 
 @dataclass
@@ -24,89 +23,45 @@ class _Share:
     """What one process found of its images, or what stopped it."""
 
     result: Result | None = None
-    shown: list[Seen] = field(default_factory=list)
-    extreme: list[Seen] = field(default_factory=list)
     error: Exception | None = None
 
 
-def score_together(
-    network: nn.Module,
-    dataset: SegDataset,
-    settings: EvaluationConfig,
-    *,
-    fabric: Fabric,
-    precision: Precision,
-    shown: Collection[int] = (),
-    extremes: int = 0,
-    keep_images: bool = False,
-) -> tuple[Result, list[Seen]]:
-    """Score a network on a dataset of which each process takes a share; all call it.
+def score_together(run: ActiveRun, data: Data, fabric: Fabric) -> Result:
+    """Score a learner on the way, each process on a share of the images; all call it.
 
     Args:
-        network: the same in every process; its buffers become those of the first.
-        dataset: images with masks.
-        settings: how it is scored.
+        run: the learner; its buffers become those of the first process.
+        data: what it is scored on.
         fabric: device and processes.
-        precision: see :func:`evaluate`, as is ``keep_images``.
-        shown: indices of images that are returned with their predictions.
-        extremes: so many of the worst and of the best images are returned as well.
-        keep_images: also return the confusion matrix of each image.
 
     Returns:
-        What one process would have found of the whole dataset, in its order, the same in every
-        process; and the images that were asked for.
+        Scores and counts that one process would have found of the whole split, the same in every
+        process.
 
     Raises:
-        DataError, ValueError: see :func:`evaluate`; in every process, whichever meets it.
+        DataError, ValueError: see :func:`segdistill.scoring.evaluator.evaluate`; in every process,
+            whichever meets it.
     """
     rank, world = fabric.global_rank, fabric.world_size
-    own = range(rank * len(dataset) // world, (rank + 1) * len(dataset) // world)
-    share, ends = _Share(), Extremes(extremes, len(dataset.classes))
-
-    def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
-        if own[index] in shown:
-            share.shown.append((sample, prediction.copy()))
-        ends.see(sample, prediction)
-
-    if world > 1:
-        # Batch norms that were not synchronised have followed other images in each process.
-        for buffer in network.buffers():
-            distributed.broadcast(buffer, src=0)
+    if world == 1:
+        return score_run(run, data, fabric)
+    # Batch norms that were not synchronised have followed other images in each process.
+    for buffer in run.learner.result.buffers():
+        distributed.broadcast(buffer, src=0)
+    count = len(data.evaluation)
+    own = range(rank * count // world, (rank + 1) * count // world)
+    share = _Share()
     try:
-        if own or world == 1:
-            share.result = evaluate(
-                network,
-                dataset if world == 1 else Subset(dataset, own),
-                device=fabric.device,
-                precision=precision,
-                scales=settings.scales,
-                flip=settings.flip,
-                window=settings.window,
-                on_image=keep,
-                keep_images=keep_images,
-            )
+        if own:
+            part = replace(data, evaluation=Subset(data.evaluation, own))
+            share.result = score_run(run, part, fabric)
     except Exception as error:
-        if world == 1:
-            raise
         share.error = error  # the others wait for this process, and have to be told
-    share.extreme = ends.kept
-    shares = [share] if world == 1 else _gather(share, world)
+    shares = _gather(share, world)
     for other in shares:
         if other.error is not None:
             raise other.error
-    results = [other.result for other in shares if other.result is not None]
-    all_shown = [seen for other in shares for seen in other.shown]
-    return _joined(results), [*all_shown, *_ends(shares, ends)]
-
-
-def _ends(shares: Sequence[_Share], own: Extremes) -> list[Seen]:
-    """Return the worst and the best images of all processes."""
-    if len(shares) == 1:
-        return own.kept
-    ends = Extremes(own.count, own.classes)
-    for seen in {seen[0].name: seen for share in shares for seen in share.extreme}.values():
-        ends.see(*seen)
-    return ends.kept
+    return _joined([other.result for other in shares if other.result is not None])
 
 
 def _gather(share: _Share, world: int) -> list[_Share]:
@@ -121,12 +76,9 @@ def _gather(share: _Share, world: int) -> list[_Share]:
 
 
 def _joined(results: Sequence[Result]) -> Result:
-    """Return the result over images that several results are about, in their order."""
+    """Return the result over the images that several results are about."""
     first = results[0]
-    if len(results) == 1:
-        return first
     counts = torch.stack([result.counts for result in results]).sum(dim=0)
-    kept = [result.image_counts for result in results if result.image_counts is not None]
     return replace(
         first,
         scores=score(counts, first.classes.names),
@@ -134,6 +86,4 @@ def _joined(results: Sequence[Result]) -> Result:
         images=sum(result.images for result in results),
         pixels=sum(result.pixels for result in results),
         seconds=max(result.seconds for result in results),
-        image_counts=torch.cat(kept) if kept else None,
-        image_names=tuple(name for result in results for name in result.image_names),
     )
