@@ -23,11 +23,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-from results_file import write_result
+from results_file import FOLDER, write_result
 from torch import Tensor
 from torch.nn import functional as F
 
 from segdistill import losses
+from segdistill.files import read_json
+from segdistill.types import Batch
 
 FEATURES = (2, 512, 64, 128)
 LOGITS = (2, 19, 64, 128)
@@ -199,6 +201,168 @@ def literal_memory(x: Inputs) -> Tensor:
     return row_kl(student @ contrast.T, teacher @ contrast.T)
 
 
+def labels_of(x: Inputs) -> Tensor:
+    return x.labels % min(CLASSES, x.student.shape[1])
+
+
+def batch_of(x: Inputs) -> Batch:
+    labels = labels_of(x)
+    return Batch(x.images, labels, torch.ones_like(labels, dtype=torch.bool))
+
+
+def literal_grouped(x: Inputs, top: int = 3) -> Tensor:
+    # As in public code: a mask of -1000 for each group.
+    group = torch.zeros_like(x.teacher).scatter_(1, x.teacher.topk(top, dim=1).indices, 1)
+    p, q = x.student.softmax(1), x.teacher.softmax(1)
+
+    def binary(z: Tensor) -> Tensor:
+        return torch.stack(((z * group).sum(1), (z * (1 - group)).sum(1)), dim=1)
+
+    total = F.kl_div(binary(p).log(), binary(q), reduction="none").sum(1)
+    for members, weight in ((group, 1.0), (1 - group, 2.0)):
+        log_s = F.log_softmax(x.student - 1000 * (1 - members), 1)
+        log_t = F.log_softmax(x.teacher - 1000 * (1 - members), 1)
+        total = total + weight * (log_t.exp() * (log_t - log_s)).sum(1)
+    return total.mean()
+
+
+def literal_adaptive(x: Inputs) -> Tensor:
+    labels = labels_of(x)
+    target = F.one_hot(labels, x.student.shape[1]).movedim(3, 1).to(x.student.dtype)
+    right = (x.teacher.argmax(1) == labels)[:, None]
+    target = torch.where(right, x.teacher.softmax(1), target)
+    return -(target * x.student.log_softmax(1)).sum(1).mean()
+
+
+def literal_boundary(x: Inputs, window: int = 7, temperature: float = 4.0) -> Tensor:
+    masks = F.one_hot(labels_of(x), x.student.shape[1]).movedim(3, 1).to(x.student.dtype)
+    dilated = F.max_pool2d(masks, window, 1, window // 2)
+    edges = dilated + F.max_pool2d(-masks, window, 1, window // 2)
+    log_s, log_t = ((z * edges / temperature).log_softmax(1) for z in (x.student, x.teacher))
+    divergence = edges * (log_t.exp() * (log_t - log_s)).sum(1, keepdim=True)
+    edge = (divergence.sum((0, 2, 3)) / edges.sum((0, 2, 3)).clamp_min(1)).sum()
+    body = Inputs(x.student * (1 - edges), x.teacher * (1 - edges), x.labels, x.contrast, x.images)
+    return 100 * edge * temperature**2 + 20 * literal_channelwise(body, temperature)
+
+
+def literal_category(x: Inputs) -> Tensor:
+    def gram(maps: Tensor) -> Tensor:
+        rows = F.normalize(maps.softmax(1).flatten(2), dim=2)
+        return rows @ rows.mT
+
+    return ((gram(x.student) - gram(x.teacher)) ** 2).mean()
+
+
+def class_means_by_masks(maps: Tensor, labels: Tensor) -> list[list[Tensor]]:
+    return [
+        [image[:, label == k].mean(1) for k in range(CLASSES) if (label == k).any()]
+        for image, label in zip(maps, labels, strict=True)
+    ]
+
+
+def literal_distance(x: Inputs) -> Tensor:
+    squares = []
+    for ours, theirs in zip(
+        class_means_by_masks(x.student, labels_of(x)),
+        class_means_by_masks(x.teacher, labels_of(x)),
+        strict=True,
+    ):
+        for i in range(len(ours)):
+            for j in range(i):
+                near = (ours[i] - ours[j]).norm(), (theirs[i] - theirs[j]).norm()
+                squares.append((near[0] - near[1]) ** 2)
+    return torch.stack(squares).mean()
+
+
+def literal_perspective(x: Inputs) -> Tensor:
+    labels, scores, means = labels_of(x), [], []
+    for maps in (x.student, x.teacher):
+        pixels = maps.movedim(1, 3).flatten(0, 2)
+        found = [pixels[labels.flatten() == k] for k in range(CLASSES)]
+        mean = F.normalize(torch.stack([part.mean(0) for part in found if len(part)]), dim=1)
+        scores.append(10 * F.normalize(pixels, dim=1) @ mean.T)
+        means.append(mean)
+    log_s, log_t = (score.log_softmax(1) for score in scores)
+    return (log_t.exp() * (log_t - log_s)).sum(1).mean() + (1 - (means[0] * means[1]).sum(1)).mean()
+
+
+def literal_channel_similarity(x: Inputs) -> Tensor:
+    student, teacher = (F.normalize(z.flatten(2), dim=2) for z in (x.student, x.teacher))
+    return ((student @ student.mT - teacher @ teacher.mT) ** 2).mean()
+
+
+def literal_structure(x: Inputs, levels: int = 3) -> Tensor:
+    total, (student, teacher) = x.student.new_zeros(()), (x.student, x.teacher)
+    for _ in range(levels):
+        above = [F.avg_pool2d(z, 2, ceil_mode=True) for z in (student, teacher)]
+        bands = [
+            z - F.interpolate(a, scale_factor=2.0)[..., : z.shape[2], : z.shape[3]]
+            for z, a in zip((student, teacher), above, strict=True)
+        ]
+        total = total + ((bands[0] - bands[1]) ** 2).mean()
+        student, teacher = above
+    return total
+
+
+def literal_statistics(x: Inputs, bins: int = 8) -> Tensor:
+    def counts(maps: Tensor) -> tuple[Tensor, Tensor]:
+        pixels = maps.flatten(2)
+        cosines = F.cosine_similarity(pixels, pixels.mean(2, keepdim=True), dim=1)
+        low, high = cosines.amin(1, keepdim=True), cosines.amax(1, keepdim=True)
+        steps = torch.linspace(0, 1, bins, device=maps.device, dtype=maps.dtype)
+        levels = low + (high - low) * steps
+        width = ((high - low) / (bins - 1))[..., None]
+        near = (1 - (cosines[:, None] - levels[..., None]).abs() / width).clamp_min(0)
+        return near.mean(2), levels
+
+    pairs = zip(counts(x.student), counts(x.teacher), strict=True)
+    return sum(((a - b) ** 2).mean(1).mean() for a, b in pairs)
+
+
+def literal_channel_relations(x: Inputs, pool: int = 4) -> Tensor:
+    pooled = (F.avg_pool2d(z, pool, ceil_mode=True).flatten(2) for z in (x.student, x.teacher))
+    student, teacher = (F.normalize(z, dim=2) for z in pooled)
+    pairs = [(i, j) for i in range(len(student)) for j in range(len(student))]
+    values = [row_kl(student[i] @ student[j].T, teacher[i] @ teacher[j].T) for i, j in pairs]
+    return torch.stack(values).mean()
+
+
+def literal_contrast(x: Inputs, groups: int = 8, patch: int = 2) -> Tensor:
+    # As in public code: boolean masks over the map of all pairs in a patch.
+    def cut(maps: Tensor) -> Tensor:
+        images, channels, height, width = maps.shape
+        shape = (images, groups, channels // groups, height // patch, patch, width // patch, patch)
+        return maps.reshape(shape).permute(0, 3, 5, 4, 6, 1, 2).flatten(0, 2).flatten(1, 3)
+
+    scores = -torch.cdist(cut(x.student), cut(x.teacher), p=1) / 0.07
+    rows = scores.shape[1]
+    group = torch.arange(rows, device=scores.device) % groups
+    others = (group[:, None] != group).expand_as(scores)
+    own = torch.eye(rows, dtype=torch.bool, device=scores.device).expand_as(scores)
+    logits = torch.cat((scores[own][:, None], scores[others].reshape(len(scores) * rows, -1)), 1)
+    return F.cross_entropy(logits, torch.zeros(len(logits), dtype=torch.long, device=logits.device))
+
+
+def masks_of(x: Inputs) -> Tensor:
+    return x.teacher[:, :8].sigmoid()
+
+
+def literal_masked(x: Inputs) -> Tensor:
+    masks = masks_of(x)[:, :, None]
+    square = (x.student[:, None] * masks - x.teacher[:, None] * masks) ** 2
+    return (square.sum((3, 4)) / masks.sum((3, 4)).clamp_min(1e-5)).mean() / 2
+
+
+def standardized(x: Inputs) -> Tensor:
+    return losses.standardize_logits(x.student).square().mul(x.teacher).mean()
+
+
+def literal_standardized(x: Inputs) -> Tensor:
+    centred = x.student - x.student.mean(1, keepdim=True)
+    deviation = centred.square().mean(1, keepdim=True).sqrt()
+    return (centred / deviation).square().mul(x.teacher).mean()
+
+
 @dataclass(frozen=True)
 class Case:
     """A loss, its literal form and what the design asks of it."""
@@ -271,6 +435,47 @@ CASES = {
         most_inputs=None,
         most_mib=256,
         least_speedup=1 / 0.7,
+    ),
+}
+
+CASES |= {
+    "standardize_logits": Case(standardized, literal_standardized, (LOGITS,), most_inputs=None),
+    "grouped_decoupled_kl": Case(two_maps("grouped_decoupled_kl"), literal_grouped, (LOGITS,)),
+    "adaptive_cross_entropy": Case(
+        lambda x: losses.adaptive_cross_entropy(x.student, x.teacher, labels_of(x)),
+        literal_adaptive,
+        (LOGITS,),
+    ),
+    # Masks and masked logits are maps of their own, beside features little.
+    "boundary": Case(
+        lambda x: sum(losses.Boundary()(x.student, x.teacher, batch_of(x)).values()),
+        literal_boundary,
+        (LOGITS,),
+        most_inputs=None,
+    ),
+    "category_similarity": Case(
+        two_maps("category_similarity"), literal_category, (LOGITS,), most_inputs=None
+    ),
+    "masked_mse": Case(
+        lambda x: losses.masked_mse(x.student, x.teacher, masks_of(x)), literal_masked, (LOGITS,)
+    ),
+    "inter_class_distance": Case(
+        lambda x: losses.inter_class_distance(x.student, x.teacher, labels_of(x), classes=CLASSES),
+        literal_distance,
+    ),
+    "perspective": Case(
+        lambda x: sum(losses.perspective(x.student, x.teacher, labels_of(x), classes=CLASSES)),
+        literal_perspective,
+    ),
+    "channel_similarity": Case(two_maps("channel_similarity"), literal_channel_similarity),
+    "structural_texture": Case(two_maps("structural_texture"), literal_structure),
+    "statistical_texture": Case(two_maps("statistical_texture"), literal_statistics),
+    "channel_relations": Case(two_maps("channel_relations"), literal_channel_relations),
+    "contrast_groups": Case(
+        lambda x: losses.contrast_groups(x.student, x.teacher, groups=8, patch=2, pool=1),
+        literal_contrast,
+        ((2, 512, 16, 32),),
+        most_inputs=None,
     ),
 }
 
@@ -421,6 +626,7 @@ def table(rows: list[dict]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=sorted(CASES), help="print, write nothing")
+    parser.add_argument("--add", action="store_true", help="only what the result file lacks")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -428,22 +634,47 @@ def main() -> None:
         name, shape, what, device = json.loads(arguments.job)
         print(json.dumps(work(name, tuple(shape), what, device)))
         return
-    rows = []
+    rows = known_rows(arguments.device) if arguments.add else []
+    done = {(row["loss"], tuple(row["shape"])) for row in rows}
     for name in arguments.only or CASES:
         for shape in CASES[name].shapes:
-            rows.append(measure(name, shape, arguments.device))
+            if (name, shape) in done:
+                continue
+            row = measure(name, shape, arguments.device)
+            # A row that was added later says at which commit, and beside how much other work.
+            added = {"commit": commit(), "load": round(os.getloadavg()[0], 1)}
+            rows.append({**(added if arguments.add else {}), **row})
             print(table(rows[-1:]).splitlines()[-1], flush=True)
-    if arguments.only:
-        return
+            if arguments.add:
+                write(rows, arguments.device)
+    if not (arguments.only or arguments.add):
+        write(rows, arguments.device)
+
+
+def known_rows(device: str) -> list[dict]:
+    """Return the rows of the result file, none where there is none."""
+    file = FOLDER / ("losses_cuda.json" if device == "cuda" else "losses.json")
+    if not file.exists():
+        return []
+    found = read_json(file)
+    return [{"commit": found["commit"], **row} for row in found["rows"]]
+
+
+def commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "HEAD"], stdout=subprocess.PIPE, text=True, cwd=FOLDER
+    )
+    return found.stdout.strip()
+
+
+def write(rows: list[dict], device: str) -> None:
     how = {
-        "device": torch.cuda.get_device_name() if arguments.device == "cuda" else "cpu",
-        "dtype": "bfloat16" if arguments.device == "cuda" else "float32",
+        "device": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "dtype": "bfloat16" if device == "cuda" else "float32",
         "threads": 1,
         "seed": SEED,
     }
-    file = write_result(
-        "losses_cuda" if arguments.device == "cuda" else "losses", how | {"rows": rows}
-    )
+    file = write_result("losses_cuda" if device == "cuda" else "losses", how | {"rows": rows})
     file.with_suffix(".md").write_text(table(rows), encoding="utf-8")
 
 

@@ -14,11 +14,11 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from segdistill import config
+from segdistill import config, losses
 from segdistill.catalogue import tables
 from segdistill.catalogue.backbones import first_line
 from segdistill.catalogue.datasets import DATASETS, dataset_settings
-from segdistill.catalogue.losses import LOSSES, Loss
+from segdistill.catalogue.losses import LOSSES, Loss, costs, licence_in_words, needs
 from segdistill.catalogue.settings import Setting, as_yaml
 from segdistill.config import rows, studies
 from segdistill.data.files.pixels import pixels
@@ -153,32 +153,46 @@ def datasets_page() -> str:
 
 
 def _overview() -> str:
-    lines = ["| loss | compares | tap | weight | widths | needs |", "|---|---|---|---|---|---|"]
+    lines = [
+        "| loss | compares | year | tap | weight | widths | needs | ms | MiB | gradients |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    measured = costs()
     for name, row in LOSSES.items():
-        needs = [
-            *(["labels or images"] if row.uses_batch else []),
-            *(["the whole batch"] if row.whole_batch else []),
-            *(["a stage before training"] if row.prepares else []),
-            *(["a critic"] if row.adversarial else []),
-        ]
-        cells = [f"[`{name}`](#{name})", row.about, row.tap, f"{row.weight:g}", row.widths]
-        lines.append(f"| {' | '.join([*cells, ', '.join(needs) or '-'])} |")
+        cost = measured.get(name)
+        numbers = ("-", "-") if cost is None else (f"{cost['ms']:.0f}", f"{cost['mib']:.0f}")
+        cells = [f"[`{name}`](#{name})", row.about, str(row.year), row.tap, f"{row.weight:g}"]
+        cells += [row.widths, ", ".join(needs(row)) or "-", *numbers, row.gradients]
+        lines.append(f"| {' | '.join(cells)} |")
+    lines.append(
+        "\nms and MiB: forward and backward of one thread, memory above the inputs, at 2 images "
+        "of 64×128 positions with 19 classes (tap logits) or 512 channels, from "
+        "`benchmarks/results/loss_costs.json`: to be compared with each other, measured beside "
+        "other work. Gradients: whether the loss can be differentiated once or again. "
+        "`segdistill check loss NAME` tries the contract that all of them keep; so does "
+        "[a loss of your own](your-own-loss.md)."
+    )
     return "\n".join(lines) + "\n"
 
 
 def _loss(name: str, row: Loss) -> str:
     module, _, attribute = row.target.partition(":")
     source = importlib.import_module(f"segdistill.losses.{module}")
-    function = getattr(source, name, None)
+    functions = [
+        each
+        for key, each in vars(source).items()
+        if key in losses.__all__ and inspect.isfunction(each) and each.__module__ == source.__name__
+    ]
     lines = [
         f"## {name}\n",
         f"{row.about} *{row.source}.*\n",
         f"Tap `{row.tap}`, weight {row.weight:g}, projector `{row.project}`"
         + (f", parts `{'`, `'.join(row.parts)}`" if row.parts else "")
-        + ".\n",
+        + f". Year {row.year}; code of its authors: {licence_in_words(row)}.\n",
         *([f"Settings:\n\n{_settings(row.settings)}\n"] if row.settings else []),
     ]
-    if function is not None:
+    for function in functions:
+        lines += [f"`{function.__name__}`:\n"] if len(functions) > 1 else []
         lines.append(_docstring(function))
     lines.append(f"As a module, `{attribute}`:\n")
     lines.append(_docstring(getattr(source, attribute)))

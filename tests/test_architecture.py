@@ -17,6 +17,7 @@ BASE = {
     "image_scores",
     "memory",
     "network_state",
+    "own_code",
     "runs",
     "seeding",
     "threads",

@@ -51,20 +51,23 @@ def check_targets(trust: Iterable[str]) -> tuple[str, ...]:
     return targets
 
 
-def check_from_file(network: object, trusted: Collection[str], source: str | Path) -> None:
-    """Refuse a network that an artefact names, where it is code that the person did not name.
+def check_from_file(
+    network: object, trusted: Collection[str], source: str | Path, what: str = "network"
+) -> None:
+    """Refuse code that an artefact names and the person did not.
 
     Args:
-        network: the name in the artefact.
+        network: the name in the artefact, of a network, loss or dataset.
         trusted: targets that the person named; see :func:`own_words`.
         source: the artefact.
+        what: the name is of, for the message.
 
     Raises:
         ConfigError: the name is code, and not among them.
     """
     if isinstance(network, str) and network.startswith((CODE, PROGRAM)) and network not in trusted:
         raise ConfigError(
-            f"{source}: expected a network of segdistill or of a library, got {network}, code "
+            f"{source}: expected a {what} of segdistill or of a library, got {network}, code "
             f"that this file names and you did not; {_how(network)}"
         )
 

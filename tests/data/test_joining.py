@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from segdistill.api.pack import pack
 from segdistill.config.loading import load_configs
 from segdistill.config.splits import shared_splits, split_names
 from segdistill.data import build_dataset
@@ -63,6 +64,24 @@ def test_splits_of_other_classes_are_not_joined(two: dict[str, object]) -> None:
     parts = {"a": build_dataset(two, split="train"), "b": build_dataset(SCENES, split="val")}
     with pytest.raises(DataError, match=r"the same classes .* got 3 in a and 11 in b"):
         Joined(parts)
+
+
+def test_splits_that_share_images_are_not_joined(tree: Path) -> None:
+    (tree / "all.csv").write_text("image,mask\ntrain/images/0.png,train/masks/0.png\n")
+    options = {"dataset": "list", "root": str(tree), "file": "all.csv"}
+    with pytest.raises(DataError, match=r"got 1 in train and val, .*0\.png; name the larger"):
+        build_dataset(options, split="train+val")
+
+
+def test_packed_splits_are_joined_and_not_packed_as_one(
+    two: dict[str, object], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    words, out = [f"root={two['root']}"], tmp_path_factory.mktemp("packs")
+    root = pack("folder", out / "packed", settings=words)
+    packed = build_dataset({"dataset": "folder", "root": str(root)}, split="val+train")
+    assert [packed[index].name for index in (0, 2)] == ["val/0", "train/0"]
+    with pytest.raises(ConfigError, match=r"pack: expected splits by themselves, got train\+val"):
+        pack("folder", out / "other", splits=["train+val"], settings=words)
 
 
 def test_a_missing_part_is_named(two: dict[str, object]) -> None:

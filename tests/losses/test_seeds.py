@@ -1,29 +1,23 @@
 """Every random draw of every loss: a function of the learner's seed, and of nothing else."""
 
-import inspect
-
 import pytest
 import torch
 from torch import Tensor, nn
 
 from segdistill import seeding
 from segdistill.catalogue.losses import LOSSES
-from segdistill.catalogue.tables import load
 from segdistill.config.loading import check_tree
 from segdistill.losses import holistic
+from segdistill.testing import rows
 from segdistill.training.objective import Term, build_objective
 from segdistill.types import Batch
 
 CLASSES = 4
-SMALL = {"width": 4, "pixel_queue": 20, "region_queue": 10, "pixels": 4} | {
-    "pixel_contrasts": 12,
-    "region_contrasts": 7,
-}
+CLASSIFIER = nn.Conv2d(CLASSES, CLASSES, kernel_size=1)
 
 
 def term(name: str, seed: int) -> Term:
-    known = inspect.signature(load("segdistill.losses", LOSSES[name].target)).parameters
-    small = {key: value for key, value in SMALL.items() if key in known}
+    small = rows.small_settings(name, CLASSES)
     tree = {
         "data": {"dataset": "scenes", "crop": [32, 32]},
         "teacher": {"network": "lraspp"},
@@ -32,7 +26,7 @@ def term(name: str, seed: int) -> Term:
         "training": {"steps": 1},
     }
     checked = check_tree(tree)
-    channels = {checked.distill[0].tap: CLASSES}
+    channels = dict.fromkeys(checked.distill[0].taps, CLASSES)
     objective = build_objective(
         checked.distill,
         student_channels=channels,
@@ -41,6 +35,7 @@ def term(name: str, seed: int) -> Term:
         auxiliary_weight=0.4,
         label_smoothing=0.0,
         seed=seed,
+        classifier=CLASSIFIER,
     )
     return objective.terms[name]
 
@@ -52,10 +47,10 @@ def run(name: str, seed: int) -> nn.Module:
     student, teacher = torch.randn(2, 2, CLASSES, 6, 6, generator=generator)
     labels = torch.randint(0, CLASSES, (2, 6, 6), generator=generator)
     batch = Batch(torch.zeros(2, 3, 6, 6, dtype=torch.uint8), labels, labels >= 0)
-    if built.prepares:
-        built.loss.prepare(lambda step: teacher, 1)
+    rows.prepare(name, built.loss, teacher, batch, 1)
+    beside = [(student**power, teacher**power) for power, _ in enumerate(built.beside, 1)]
     for _ in range(2):
-        built(student, teacher, batch)
+        built(student, teacher, batch, beside=beside)
         if built.adversarial:
             built.loss.adversary.loss(*built.compared())
     return built.loss

@@ -4,17 +4,19 @@ import math
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.testing import assert_close
 
 from segdistill.catalogue.losses import LOSSES
 from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
 from segdistill.losses import pixelwise_kl, standardize_logits
+from segdistill.testing import rows
 from segdistill.training.objective import Term, build_objective
 from segdistill.types import Batch
 
 OF_LOGITS = sorted(name for name, row in LOSSES.items() if row.tap == "logits")
+CLASSIFIER = nn.Conv2d(4, 4, kernel_size=1)
 
 
 def maps(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> Tensor:
@@ -28,7 +30,7 @@ def reference(values: list[float]) -> list[float]:
 
 
 def term(name: str, *, standardize: bool) -> Term:
-    settings = {"width": 4} if name == "holistic" else {}
+    settings = rows.small_settings(name, 4)
     tree = {
         "data": {"dataset": "scenes", "crop": [32, 32]},
         "teacher": {"network": "lraspp"},
@@ -38,12 +40,13 @@ def term(name: str, *, standardize: bool) -> Term:
     }
     objective = build_objective(
         check_tree(tree).distill,
-        student_channels={"logits": 4},
-        teacher_channels={"logits": 4},
+        student_channels=dict.fromkeys(["logits", "head", "backbone"], 4),
+        teacher_channels=dict.fromkeys(["logits", "head", "backbone"], 4),
         classes=4,
         auxiliary_weight=0.4,
         label_smoothing=0.0,
         seed=0,
+        classifier=CLASSIFIER,
     )
     return objective.terms[name]
 
@@ -89,10 +92,16 @@ def test_every_logit_loss_compares_standardised_logits(name: str) -> None:
     labels = torch.randint(0, 4, (2, 3, 5), generator=torch.Generator().manual_seed(3))
     batch = Batch(torch.zeros(2, 3, 3, 5, dtype=torch.uint8), labels, labels >= 0)
     with_it, without = term(name, standardize=True), term(name, standardize=False)
+    for each in (with_it, without):
+        rows.prepare(name, each.loss, standardize_logits(teacher), batch, 1)
+    beside = [(student**power, teacher**power) for power, _ in enumerate(without.beside, 1)]
     given = standardize_logits(student), standardize_logits(teacher), batch
-    expected, value = without(*given), with_it(student, teacher, batch)
+    expected = without(*given, beside=beside)
+    value = with_it(student, teacher, batch, beside=beside)
     assert_close(value, expected)
-    shifted = with_it(5 * student - 2, 0.1 * teacher + 7, batch)
+    shifted = term(name, standardize=True)
+    rows.prepare(name, shifted.loss, standardize_logits(teacher), batch, 1)
+    shifted = shifted(5 * student - 2, 0.1 * teacher + 7, batch, beside=beside)
     assert_close(shifted, expected, rtol=1e-4, atol=1e-5)
 
 

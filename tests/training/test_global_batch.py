@@ -18,6 +18,7 @@ from segdistill.config import RunConfig
 from segdistill.config.loading import check_tree
 from segdistill.data import Stream
 from segdistill.errors import ConfigError
+from segdistill.testing import rows
 from segdistill.training.cohort import Places, Step, cut, fit
 from segdistill.training.devices import build_fabric
 from segdistill.training.learner import Learner
@@ -111,7 +112,10 @@ def build(name: str, *, batch_norm: bool) -> Learner:
     terms = []
     if name not in TASKS:
         tap = "logits" if LOSSES[name].tap == "logits" else "body"
-        terms = [{"loss": name, "tap": tap, "project": "none", **SETTINGS.get(name, {})}]
+        small = rows.small_settings(name, CLASSES) | SETTINGS.get(name, {})
+        if LOSSES[name].beside:
+            small["beside"] = ["body"] * len(LOSSES[name].beside)
+        terms = [{"loss": name, "tap": tap, "project": "none", **small}]
     tree = {
         "data": {"dataset": "scenes", "crop": [12, 16]},
         "teacher": {"network": "lraspp"},

@@ -120,6 +120,9 @@ def _trusted(cohorts: list[Compared], trust: Collection[str]) -> list[Compared]:
             for section in (config.student, config.teacher):
                 if section is not None:
                     check_from_file(section.network, trust, compared.runs[method])
+            for term in config.distill:
+                check_from_file(term.loss, trust, compared.runs[method], "loss")
+            check_from_file(config.data.dataset, trust, compared.runs[method], "dataset")
     return cohorts
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from segdistill.analysis.captions import Place, provenance, titled
 from segdistill.analysis.compared import TEACHER
 from segdistill.analysis.header import header
-from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.losses import row_of
 from segdistill.config import PLAIN
 from segdistill.drawing.figure import Figure
 from segdistill.drawing.svg import blank, ink, tidy, to_svg, zero_line
@@ -96,16 +96,17 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
 
 
 def _scores_logits(term: Any) -> bool:
-    return LOSSES[term.loss].adversarial and term.tap == "logits"
+    return row_of(term.loss).adversarial and term.tap == "logits"
 
 
 def _restore(opened: Opened, name: str, config: RunConfig, state: Mapping[str, Any]) -> Term:
     """Return the adversarial term of a run with the weights that its critic ended with."""
     from segdistill.models.taps import describe
+    from segdistill.training.build import classifier_of
     from segdistill.training.objective import build_objective
 
     student, teacher = opened.students[name], opened.networks[TEACHER]
-    taps = [term.tap for term in config.distill]
+    taps = [tap for term in config.distill for tap in term.taps]
     crop = config.data.crop
     objective = build_objective(
         config.distill,
@@ -115,6 +116,7 @@ def _restore(opened: Opened, name: str, config: RunConfig, state: Mapping[str, A
         auxiliary_weight=config.training.auxiliary_weight,
         label_smoothing=config.training.label_smoothing,
         seed=config.training.seed,
+        classifier=classifier_of(student),
     )
     objective.load_state_dict(dict(state))
     return next(term for term in objective.eval().terms.values() if term.adversarial)

@@ -12,7 +12,9 @@ from segdistill.analysis.opened import AnalysisSettings, Opened, open_compared
 from segdistill.catalogue.analyses import ANALYSES, Need
 from segdistill.catalogue.tables import load
 from segdistill.config import PLAIN
+from segdistill.errors import ConfigError
 from segdistill.files import LEDGER, claim, inside
+from segdistill.own_code import import_own
 from segdistill.runs.analyses import Analysis, write_analysis
 from segdistill.runs.layout import ANALYSES as ANALYSES_FOLDER
 from segdistill.training.events import Note, Tell, silent
@@ -25,6 +27,7 @@ def analyse(
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
     settings: AnalysisSettings | None = None,
+    own: Sequence[str] = (),
     tell: Tell = silent,
 ) -> list[Path]:
     """Look into the networks of finished runs and write what is found as JSON and pictures.
@@ -43,6 +46,8 @@ def analyse(
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
         settings: how much is looked at.
+        own: analyses of your own, ``import:package.module:function``: called with
+            :class:`segdistill.analysis.looking.Looked`, it returns what JSON can hold, or None.
         tell: called with what happens and what is left out.
 
     Returns:
@@ -55,6 +60,11 @@ def analyse(
             overrides, the data and the networks.
     """
     written = []
+    functions = {target.rpartition(":")[2]: import_own(target, "analysis") for target in own}
+    for name in functions.keys() & ANALYSES.keys():
+        raise ConfigError(
+            f"analyse: expected another name than {name}, which is an analysis of ours"
+        )
     folder = out or (source if isinstance(source, Path) else Path(next(iter(source))).parent)
     root = inside(folder, ANALYSES_FOLDER)
     claim("analyse", [f for f in root.rglob("*") if f.is_file() and f.name != LEDGER])
@@ -69,6 +79,10 @@ def analyse(
             if missing.keys() & row.needs:
                 continue
             values = load("segdistill.analysis", row.target)(looked)
+            if values is not None:
+                written.append(write_analysis(folder, Analysis(compared.pair, name, values)))
+        for name, measure in functions.items():
+            values = measure(looked)
             if values is not None:
                 written.append(write_analysis(folder, Analysis(compared.pair, name, values)))
     return written

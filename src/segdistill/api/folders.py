@@ -13,6 +13,7 @@ from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
 from segdistill.runs.lock import claim_numbered, is_first_process, newest_number
 from segdistill.runs.settings import has_settings, read_settings
 from segdistill.runs.student import run_of, student_file
+from segdistill.trust import check_from_file, named
 
 ROOT = Path("runs")
 
@@ -140,7 +141,10 @@ def check_run(
     if isinstance(run, CheckedRun):
         return run
     files = find_run(run)
-    return CheckedRun(files, files.config(overrides), tuple(trust))
+    config = files.config(overrides)
+    own = named(word.partition("=")[2] for word in overrides)
+    check_from_file(config.data.dataset, {*trust, *own}, files.weights, "dataset")
+    return CheckedRun(files, config, tuple(trust))
 
 
 def find_run(run: str | Path) -> RunFiles:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from segdistill import config as configs
+from segdistill.config.splits import split_names
 from segdistill.data import build_dataset
 from segdistill.data.pack.packing import pack as pack_splits
 from segdistill.errors import ConfigError, OverwriteError
@@ -32,12 +33,18 @@ def pack(
         tell: called with the images done.
 
     Raises:
-        ConfigError: an unknown dataset or setting, or one without files.
+        ConfigError: an unknown dataset or setting, one without files, or splits that are joined.
         OverwriteError: the folder is inside the dataset.
         DataError: the folder exists, or the data are missing or broken.
     """
     tree = configs.override({}, settings)
     options = {"dataset": dataset, **tree}
+    for split in splits:
+        if len(split_names(split)) > 1:
+            raise ConfigError(
+                f"pack: expected splits by themselves, got {split}; pack each, and join them when "
+                "they are trained on"
+            )
     opened = {split: build_dataset(options, split=split) for split in splits}
     if "root" not in options:
         raise ConfigError(f"pack: expected a dataset with files, got {dataset}, which has none")

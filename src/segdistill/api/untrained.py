@@ -70,7 +70,10 @@ def _count_classes(data: DataConfig, split: str) -> int:
     try:
         return len(open_split(data, split).classes)
     except DataError:
-        known = DATASETS[data.dataset].classes
+        row = DATASETS.get(data.dataset)  # None of own code
+        if row is None:
+            raise
+        known = row.classes
         # Labels that are merged or ignored leave fewer classes than the table has.
         merged = set(label_settings(data.dataset)) - set(data.left_out())
         if not known or merged:

@@ -311,3 +311,16 @@ def dataset_settings(name: str) -> dict[str, Setting]:
 def later_settings(name: str) -> tuple[str, ...]:
     """Return the settings of a dataset that at their default are no part of a run's hash."""
     return (*DATASETS[name].later, *image_settings(name), *label_settings(name))
+
+
+OWN = "import:"
+"""What the name of anybody's own dataset begins with."""
+
+OF_ANYBODY = Dataset(
+    target="formats.own:from_import",
+    about="A dataset of your own: import:package.module:function, called with split and args.",
+    settings={
+        "args": Setting(dict[str, object], {}, "what the function is called with beside split"),
+    },
+    given=("split", "name"),
+)

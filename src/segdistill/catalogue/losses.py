@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from typing import Literal
 
 from segdistill.catalogue.settings import Setting
 
-MeanOver = Literal["positions", "labelled", "images", "neighbours", "all"]
+MeanOver = Literal["positions", "labelled", "images", "neighbours", "class_pairs", "all"]
 """What a loss can be a mean over; see :class:`Loss`."""
 
 
@@ -33,15 +35,23 @@ class Loss:
             cannot be split into parts that are accumulated.
         mean_over: what the loss is a mean over, by part where it has parts that differ: valid
             ``positions``, ``labelled`` ones, ``images`` with a valid position, images with a
-            valid pair of ``neighbours``, or ``all`` images. The parts of an accumulated batch
+            valid pair of ``neighbours``, the ``class_pairs`` of all images, or ``all`` images. The
+            parts of an accumulated batch
             are weighted by it.
         settings: what a config may write beside those keys, in the order of the constructor.
         given: constructor parameters that the objective fills in, out of
-            ``student_channels``, ``teacher_channels``, ``classes``, ``seed``.
+            ``student_channels``, ``teacher_channels``, ``classes``, ``seed``, ``classifier``.
+        beside: taps of further maps that the method's authors read beside the tap; the module
+            takes them as pairs.
         parts: names of the parts where the module returns a dict of scalars, each times its
             own weight.
         prepares: the module has a stage before training, ``prepare``.
+        prepares_with_labels: that stage reads labels.
         adversarial: the module has an ``adversary``, whose critic has its own optimiser.
+        year: of the paper, or of the code where there is no paper.
+        licence: of the authors' code; ``none`` where it is public without one, empty where no code
+            of theirs is known.
+        gradients: ``"higher"`` where the loss can be differentiated twice.
         bibtex: entry of its paper, where ``reporting/references.bib`` has none for it.
     """
 
@@ -62,7 +72,12 @@ class Loss:
     given: tuple[str, ...] = ()
     parts: tuple[str, ...] = ()
     prepares: bool = False
+    prepares_with_labels: bool = False
     adversarial: bool = False
+    beside: tuple[str, ...] = ()
+    year: int = 0
+    licence: str = ""
+    gradients: Literal["first", "higher"] = "first"
 
 
 def _temperature(default: float, source: str, of: str = "both maps") -> Setting:
@@ -83,6 +98,10 @@ def _weight(default: float, part: str, source: str) -> Setting:
         at_least=0.0,
         source=source,
     )
+
+
+def _positive(default: float, help_: str, source: str) -> Setting:
+    return Setting(float, default, help_, above=0.0, source=source)
 
 
 _CIRKD = "Yang et al., CVPR 2022"
@@ -133,6 +152,7 @@ LOSSES: dict[str, Loss] = {
         target="pixelwise_kl:PixelwiseKL",
         about="Match the class distribution of every pixel (the original distillation).",
         source="Hinton et al. 2015, arXiv:1503.02531; Liu et al. 2019, Eq. 1",
+        year=2015,
         tap="logits",
         weight=1.0,
         settings={"temperature": _temperature(1.0, "Liu et al., CVPR 2019, Eq. 1")},
@@ -141,6 +161,8 @@ LOSSES: dict[str, Loss] = {
         target="channelwise_kl:ChannelwiseKL",
         about="Match where each channel looks, as a distribution over positions (CWD).",
         source="Shu et al., ICCV 2021, arXiv:2011.13256",
+        year=2021,
+        licence="no LICENSE file found in it",
         tap="logits",
         weight=3.0,
         mean_over="images",
@@ -150,6 +172,8 @@ LOSSES: dict[str, Loss] = {
         target="decoupled_kl:DecoupledKL",
         about="Match the true class against the rest, and apart the rest among itself (DKD).",
         source="Zhao et al., CVPR 2022, arXiv:2203.08679",
+        year=2022,
+        licence="MIT",
         tap="logits",
         weight=1.0,
         mean_over="labelled",
@@ -177,6 +201,8 @@ LOSSES: dict[str, Loss] = {
         target="correlation:Correlation",
         about="Match the correlation of probabilities over classes and over pixels (DIST).",
         source="Huang et al., NeurIPS 2022, arXiv:2205.10536",
+        year=2022,
+        licence="Apache-2.0",
         tap="logits",
         weight=1.0,
         whole_batch=True,
@@ -186,6 +212,9 @@ LOSSES: dict[str, Loss] = {
         target="holistic:Holistic",
         about="Let a critic that sees the image tell student maps from teacher maps (SKD).",
         source="Liu et al., CVPR 2019, Eq. 3",
+        year=2019,
+        licence="BSD-2-Clause",
+        gradients="higher",
         tap="logits",
         weight=0.1,
         mean_over="all",
@@ -269,6 +298,7 @@ LOSSES: dict[str, Loss] = {
         target="feature_mse:FeatureMSE",
         about="Match every value of the feature map (FitNet, MIMIC).",
         source="Romero et al., ICLR 2015",
+        year=2015,
         tap="backbone",
         weight=100.0,
         project="linear",
@@ -277,6 +307,7 @@ LOSSES: dict[str, Loss] = {
         target="feature_mse_terms:FeatureMSETerms",
         about="Match every value of the feature map, and log both lengths and their angle.",
         source="Liu et al., WACV 2024, Eq. 3",
+        year=2024,
         tap="backbone",
         weight=100.0,
         project="linear",
@@ -286,6 +317,7 @@ LOSSES: dict[str, Loss] = {
         target="magnitude:Magnitude",
         about="Match the length of the feature map and nothing else (MD, a diagnostic).",
         source="Liu et al., WACV 2024, Eq. 4",
+        year=2024,
         tap="backbone",
         weight=1.0,
         mean_over="images",
@@ -295,6 +327,7 @@ LOSSES: dict[str, Loss] = {
         target="layer_angular:LayerAngular",
         about="Match the direction of the whole feature map as one vector (LAD).",
         source="Liu et al., WACV 2024, Eq. 5",
+        year=2024,
         tap="backbone",
         weight=10.0,
         mean_over="images",
@@ -304,6 +337,7 @@ LOSSES: dict[str, Loss] = {
         target="channel_angular:ChannelAngular",
         about="Match the direction of each channel over positions (CAD).",
         source="Liu et al., WACV 2024, Eq. 7",
+        year=2024,
         tap="backbone",
         weight=10.0,
         mean_over="images",
@@ -313,6 +347,7 @@ LOSSES: dict[str, Loss] = {
         target="point_angular:PointAngular",
         about="Match the direction of each position over channels (PAD).",
         source="Liu et al., WACV 2024, Eq. 8",
+        year=2024,
         tap="backbone",
         weight=10.0,
         project="conv_bn_relu",
@@ -321,6 +356,7 @@ LOSSES: dict[str, Loss] = {
         target="attention:Attention",
         about="Match where the feature map is active, summed over channels (AT).",
         source="Zagoruyko and Komodakis, ICLR 2017, arXiv:1612.03928",
+        year=2017,
         tap="backbone",
         weight=1000.0,
         widths="any",
@@ -329,6 +365,8 @@ LOSSES: dict[str, Loss] = {
         target="masked_generation:MaskedGeneration",
         about="Generate the teacher's feature map from the student's with holes (MGD).",
         source="Yang et al., ECCV 2022, arXiv:2205.01529",
+        year=2022,
+        licence="no LICENSE file found in it",
         tap="head",
         weight=41.9,
         given=("student_channels", "teacher_channels", "seed"),
@@ -347,6 +385,7 @@ LOSSES: dict[str, Loss] = {
         target="knowledge_adaptation:KnowledgeAdaptation",
         about="Match the teacher's features as an autoencoder encodes them (KA).",
         source="He et al., CVPR 2019",
+        year=2019,
         tap="head",
         weight=1.0,
         mean_over={"adapt": "positions", "affinity": "images"},
@@ -376,6 +415,7 @@ LOSSES: dict[str, Loss] = {
         target="affinity:Affinity",
         about="Match how alike any two positions are, row by row (KA without its autoencoder).",
         source="He et al., CVPR 2019, Eqs. 3 and 4, and Table 1",
+        year=2019,
         tap="head",
         weight=1.0,
         mean_over="images",
@@ -385,6 +425,8 @@ LOSSES: dict[str, Loss] = {
         target="pairwise_similarity:PairwiseSimilarity",
         about="Match how alike any two positions of an image are (SKD).",
         source="Liu et al., CVPR 2019, Eq. 2",
+        year=2019,
+        licence="BSD-2-Clause",
         tap="head",
         weight=10.0,
         mean_over="images",
@@ -404,6 +446,7 @@ LOSSES: dict[str, Loss] = {
         target="local_similarity:LocalSimilarity",
         about="Match how alike each position and its eight neighbours are (LOCAL).",
         source="Xie et al., BMVC 2018, arXiv:1810.08476",
+        year=2018,
         tap="head",
         weight=1.0,
         mean_over="neighbours",
@@ -413,6 +456,8 @@ LOSSES: dict[str, Loss] = {
         target="intra_class_variation:IntraClassVariation",
         about="Match how far each pixel strays from the mean of its class (IFVD).",
         source="Wang et al., ECCV 2020",
+        year=2020,
+        licence="no LICENSE file found in it",
         tap="head",
         weight=50.0,
         mean_over="labelled",
@@ -425,6 +470,8 @@ LOSSES: dict[str, Loss] = {
         target="batch_relations:BatchRelations",
         about="Match how pixels relate to those of all images of the batch (CIRKD).",
         source="Yang et al., CVPR 2022, Eqs. 3 and 4",
+        year=2022,
+        licence="none",
         tap="head",
         weight=1.0,
         widths="any",
@@ -436,6 +483,8 @@ LOSSES: dict[str, Loss] = {
         target="memory_relations:MemoryRelations",
         about="Match how pixels relate to pixels and regions of earlier images (CIRKD).",
         source="Yang et al., CVPR 2022, Eqs. 5 to 8",
+        year=2022,
+        licence="none",
         tap="head",
         weight=1.0,
         project="mlp",
@@ -450,6 +499,8 @@ LOSSES: dict[str, Loss] = {
         target="cross_image_relations:CrossImageRelations",
         about="Batch and memory relations of the same embeddings (CIRKD whole).",
         source="Yang et al., CVPR 2022, Eq. 9",
+        year=2022,
+        licence="none",
         tap="head",
         weight=1.0,
         project="mlp",
@@ -464,4 +515,422 @@ LOSSES: dict[str, Loss] = {
             **_MEMORY,
         },
     ),
+    "grouped_decoupled_kl": Loss(
+        target="grouped_decoupled_kl:GroupedDecoupledKL",
+        about="Match the likeliest classes, the others, and one group against both (GDKD).",
+        source="ZaberKo/seg-gdkd",
+        year=2024,
+        licence="of the repository; not looked into",
+        tap="logits",
+        weight=1.0,
+        settings={
+            "top": Setting(
+                int,
+                3,
+                "classes in the group of the teacher's largest logits; 5 in some published runs",
+                at_least=1,
+                unit="classes",
+                source="ZaberKo/seg-gdkd",
+            ),
+            "temperature": _temperature(1.0, "ZaberKo/seg-gdkd"),
+            "between": _positive(1.0, "weight of group against group", "ZaberKo/seg-gdkd"),
+            "inside": _positive(1.0, "weight of the likely among themselves", "ZaberKo/seg-gdkd"),
+            "others": _positive(2.0, "weight of the others among themselves", "ZaberKo/seg-gdkd"),
+        },
+    ),
+    "adaptive_cross_entropy": Loss(
+        target="adaptive_cross_entropy:AdaptiveCrossEntropy",
+        about="Learn the teacher's probabilities where it is right, and the label elsewhere (ACE).",
+        source="Park and Heo, Sensors 2020",
+        year=2020,
+        tap="logits",
+        weight=1.0,
+        mean_over="labelled",
+        uses_batch=True,
+        uses_labels=True,
+        settings={"temperature": _temperature(1.0, "")},
+    ),
+    "boundary": Loss(
+        target="boundary:Boundary",
+        about="Match the edges of classes apart from their bodies (BPKD).",
+        source="Liu et al., WACV 2024, arXiv:2306.08075",
+        year=2024,
+        licence="no training code; an evaluation for academic use",
+        tap="logits",
+        weight=1.0,
+        uses_batch=True,
+        uses_labels=True,
+        whole_batch=True,
+        parts=("edge", "body"),
+        settings={
+            "edge_weight": _weight(100.0, "edge", "a third party's code, 50 times 2"),
+            "body_weight": _weight(20.0, "body", "a third party's code"),
+            "temperature": _temperature(4.0, "a third party's code"),
+            "window": Setting(
+                int,
+                7,
+                "odd side of the window in which an edge is seen",
+                at_least=1,
+                unit="pixels",
+                source="a third party's code",
+            ),
+        },
+    ),
+    "mask_tokens": Loss(
+        target="mask_tokens:MaskTokens",
+        about="Match logits within masks that learned tokens take from the teacher's (MasKD).",
+        source="Huang et al., ICLR 2023",
+        year=2023,
+        licence="Apache-2.0",
+        tap="logits",
+        weight=1.0,
+        mean_over="images",
+        given=("teacher_channels", "seed"),
+        prepares=True,
+        prepares_with_labels=True,
+        settings={
+            "tokens": Setting(
+                int,
+                8,
+                "tokens, each with a mask of its own",
+                at_least=1,
+                unit="tokens",
+                source="hunto/MasKD",
+            ),
+        },
+    ),
+    "double_similarity": Loss(
+        target="double_similarity:DoubleSimilarity",
+        about="Match how attention moves between layers and how alike classes are (DSD).",
+        source="Feng et al., IEEE TIP 2021, arXiv:2107.08591",
+        year=2021,
+        tap="logits",
+        beside=("backbone", "head"),
+        weight=1.0,
+        mean_over="images",
+        parts=("pixel", "category"),
+        settings={
+            "pixel_weight": _weight(1.0, "pixel", ""),
+            "category_weight": _weight(1.0, "category", ""),
+            "temperature": _temperature(1.0, "", "classes of the part category"),
+            "every_pair": Setting(
+                bool, False, "compare every pair of layers, as winycg/CIRKD, not adjacent ones"
+            ),
+            "spatial": Setting(
+                bool, False, "compare classes by where they are, as winycg/CIRKD, with pool 2"
+            ),
+        },
+    ),
+    "feature_augmentation": Loss(
+        target="feature_augmentation:FeatureAugmentation",
+        about="Match logits as if the student's features varied as their class does (FAKD).",
+        source="Yuan et al., WACV 2024, arXiv:2208.14143",
+        year=2024,
+        tap="logits",
+        beside=("head",),
+        weight=3.0,
+        uses_batch=True,
+        uses_labels=True,
+        whole_batch=True,
+        given=("classifier",),
+        settings={
+            "strength": _positive(0.5, "strength of the augmentation at its height", ""),
+            "ramp": Setting(
+                int,
+                0,
+                "steps over which the strength rises from 0; 0 for none",
+                at_least=0,
+                unit="steps",
+            ),
+            "temperature": _temperature(4.0, "Shu et al., ICCV 2021"),
+            "channelwise": Setting(bool, True, "compare by channelwise_kl, else by pixelwise_kl"),
+        },
+    ),
+    "inter_class_distance": Loss(
+        target="inter_class_distance:InterClassDistance",
+        about="Match how far apart the means of the classes of an image are (IDD).",
+        source="Zhang et al., IJCAI 2022, arXiv:2205.03650",
+        year=2022,
+        tap="head",
+        weight=1.0,
+        mean_over="class_pairs",
+        widths="any",
+        uses_batch=True,
+        uses_labels=True,
+        given=("classes",),
+    ),
+    "position_prediction": Loss(
+        target="position_prediction:PositionPrediction",
+        about="Match where in the image the features say that a position is (IDD's second term).",
+        source="Zhang et al., IJCAI 2022, arXiv:2205.03650",
+        year=2022,
+        gradients="higher",
+        tap="head",
+        weight=1.0,
+        widths="any",
+        given=("student_channels", "teacher_channels"),
+    ),
+    "perspective": Loss(
+        target="perspective:Perspective",
+        about="Match how positions see the class means of the batch (APD).",
+        source="Tian et al., IEEE TPAMI 2023",
+        year=2023,
+        licence="none",
+        gradients="higher",
+        tap="head",
+        weight=1.0,
+        project="linear",
+        uses_batch=True,
+        uses_labels=True,
+        whole_batch=True,
+        given=("teacher_channels", "classes"),
+        parts=("map", "mean", "adapter"),
+        settings={
+            "map_weight": _weight(0.53, "map", "dvlab-research/APD, 10 over 19 classes"),
+            "mean_weight": _weight(0.5, "mean", "dvlab-research/APD"),
+            "scale": _positive(10.0, "what cosines are multiplied with", "dvlab-research/APD"),
+        },
+    ),
+    "channel_spatial_correlation": Loss(
+        target="channel_spatial_correlation:ChannelSpatialCorrelation",
+        about="Match how alike any two channels and any two positions are (CSC).",
+        source="Park and Heo, Sensors 2020",
+        year=2020,
+        tap="head",
+        weight=1.0,
+        mean_over="images",
+        project="linear",
+        parts=("channel", "spatial"),
+        settings={
+            "channel_weight": _weight(1.0, "channel", ""),
+            "spatial_weight": _weight(1.0, "spatial", ""),
+            "pool": Setting(
+                int,
+                1,
+                "side of the cells that are max-pooled before positions are compared",
+                at_least=1,
+                unit="positions",
+            ),
+        },
+    ),
+    "texture": Loss(
+        target="texture:Texture",
+        about="Match the bands of an early layer and how often it is like its mean (SSTKD).",
+        source="Ji et al., CVPR 2022, arXiv:2305.03944",
+        year=2022,
+        tap="backbone",
+        weight=1.0,
+        mean_over="images",
+        project="linear",
+        parts=("structure", "statistics"),
+        settings={
+            "structure_weight": _weight(0.9, "structure", "from memory of the paper"),
+            "statistics_weight": _weight(1.15, "statistics", "from memory of the paper"),
+            "levels": Setting(int, 3, "bands of the pyramid", at_least=1, unit="levels"),
+            "bins": Setting(
+                int, 8, "levels that cosines are counted at", at_least=2, unit="levels"
+            ),
+        },
+    ),
+    "channel_relations": Loss(
+        target="channel_relations:ChannelRelations",
+        about="Match how channels relate to those of all images of the batch (CIRKDv2).",
+        source="winycg/CIRKD, 2025",
+        year=2025,
+        licence="none",
+        tap="head",
+        weight=1.0,
+        project="mlp",
+        whole_batch=True,
+        settings={
+            "pool": Setting(
+                int,
+                4,
+                "side of the cells whose means are compared",
+                at_least=1,
+                unit="positions",
+                source="winycg/CIRKD",
+            ),
+            "temperature": _temperature(0.1, "winycg/CIRKD", _SIMILARITIES),
+        },
+    ),
+    "channel_memory": Loss(
+        target="channel_memory:ChannelMemory",
+        about="Match how channels relate to channels of earlier images (CIRKDv2).",
+        source="winycg/CIRKD, 2025",
+        year=2025,
+        licence="none",
+        tap="head",
+        weight=0.1,
+        project="mlp",
+        whole_batch=True,
+        given=("seed",),
+        settings={
+            "temperature": _temperature(0.1, "winycg/CIRKD", _SIMILARITIES),
+            "grid": Setting(
+                tuple[int, int],
+                (16, 32),
+                "rows and columns of cells that a channel is remembered by",
+                at_least=1,
+                unit="cells",
+                source="512x1024 at stride 8, pooled by 4",
+            ),
+            "queue": Setting(
+                int,
+                10000,
+                "how many channels are remembered",
+                at_least=1,
+                unit="channels",
+                source="winycg/CIRKD",
+            ),
+            "pushed": Setting(
+                int,
+                256,
+                "channels of a batch that are remembered; not more than queue",
+                at_least=1,
+                unit="channels",
+                source="winycg/CIRKD",
+            ),
+            "contrasts": Setting(
+                int,
+                2048,
+                "remembered channels that a step compares with; not more than queue",
+                at_least=1,
+                unit="channels",
+                source="winycg/CIRKD",
+            ),
+        },
+    ),
+    "contrast_groups": Loss(
+        target="contrast_groups:ContrastGroups",
+        about="Generate the teacher's map, each group of channels nearest to its own (Af-DCD).",
+        source="Fan et al., NeurIPS 2023",
+        year=2023,
+        licence="Apache-2.0",
+        tap="backbone",
+        weight=1.0,
+        mean_over={"feature": "positions", "contrast": "images"},
+        given=("student_channels", "teacher_channels", "seed"),
+        parts=("feature", "contrast"),
+        settings={
+            "feature_weight": _weight(33.6, "feature", "OSVAI/Af-DCD, 2e-6 of a sum"),
+            "contrast_weight": _weight(0.08, "contrast", "OSVAI/Af-DCD, 0.005 of 16 groups"),
+            "drop": Setting(
+                float,
+                0.75,
+                "share of the student's positions that are blanked before generation",
+                at_least=0.0,
+                below=1.0,
+                source="OSVAI/Af-DCD",
+            ),
+            "groups": Setting(
+                int,
+                16,
+                "groups that the teacher's channels divide into",
+                at_least=1,
+                unit="groups",
+                source="OSVAI/Af-DCD",
+            ),
+            "patch": Setting(
+                int,
+                4,
+                "side of the patches within which groups are contrasted",
+                at_least=1,
+                unit="positions",
+                source="OSVAI/Af-DCD",
+            ),
+            "pool": Setting(
+                int,
+                4,
+                "side of the cells that are max-pooled first; 1 on CamVid",
+                at_least=1,
+                unit="positions",
+                source="OSVAI/Af-DCD",
+            ),
+            "temperature": _temperature(0.07, "OSVAI/Af-DCD", "distances"),
+        },
+    ),
+    "cross_attention": Loss(
+        target="cross_attention:CrossAttention",
+        about="Match the student's map after each position has looked at the teacher's (CanKD).",
+        source="CanKD, WACV 2026, arXiv:2511.21503",
+        year=2026,
+        licence="Apache-2.0",
+        tap="backbone",
+        weight=10.0,
+        given=("student_channels", "teacher_channels"),
+        settings={
+            "reduction": Setting(
+                int,
+                2,
+                "by how much the attention's layers are narrower than the teacher",
+                at_least=1,
+                source="tori-hotaru/CanKD",
+            ),
+        },
+    ),
 }
+
+OWN = "import:"
+"""What the name of anybody's own loss begins with."""
+
+_OF_ANYBODY = Loss(
+    target="own:OwnLoss",
+    about="A loss of your own: import:package.module:loss, its settings beside tap and weight.",
+    source="",
+    tap="logits",
+    weight=1.0,
+    widths="any",
+    uses_batch=True,
+    uses_labels=True,
+    whole_batch=True,
+    beside=("backbone",),
+)
+# Nothing is known of it before it is imported: what it may ask for is provided, and what it may not
+# bear is refused, a batch in parts and images without labels.
+
+
+def row_of(name: str) -> Loss:
+    """Return the row of a loss by its name in a config, that of anybody's own where it is one."""
+    return _OF_ANYBODY if name.startswith(OWN) else LOSSES[name]
+
+
+def needs(row: Loss) -> list[str]:
+    """Return what a loss needs beside two maps, in words."""
+    listed = [
+        (row.uses_labels or row.prepares_with_labels, "labels"),
+        (row.uses_batch and not row.uses_labels, "images"),
+        (row.whole_batch, "the whole batch"),
+        (bool(row.beside), f"maps at {', '.join(row.beside)}"),
+        ("classifier" in row.given, "a linear classifier"),
+        (row.prepares, "a stage before training"),
+        (row.adversarial, "a critic"),
+    ]
+    return [words for true, words in listed if true]
+
+
+def costs() -> dict[str, dict[str, float]]:
+    """Return milliseconds (``ms``) and memory (``mib``) by loss, from ``bench_loss_costs.py``.
+
+    Forward and backward on one thread, at maps of 2 images of 64×128 positions: logits of 19
+    classes, or features of 512 channels.
+    """
+    file = files("segdistill") / "catalogue" / "loss_costs.json"
+    found: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
+    return found
+
+
+def cost_in_words(name: str) -> str:
+    """Return what a loss costs at the standard map, empty where that was not measured."""
+    cost = costs().get(name)
+    if cost is None:
+        return ""
+    width = "19 classes" if LOSSES[name].tap == "logits" else "512 channels"
+    return f"{cost['ms']:.0f} ms and {cost['mib']:.0f} MiB at 2 images of {width} x 64 x 128"
+
+
+def licence_in_words(row: Loss) -> str:
+    """Return the licence of the authors' code; nothing of it is copied here."""
+    return {"": "no code of the authors is known", "none": "public without a licence"}.get(
+        row.licence, row.licence
+    )

@@ -22,6 +22,14 @@ def analyse(
     out: Annotated[
         Path | None, typer.Option("--out", help="Files go to OUT/analyses; the folder itself.")
     ] = None,
+    own: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--own",
+            help="An analysis of yours, import:package.module:function; may be repeated.",
+            metavar="TARGET",
+        ),
+    ] = None,
     layers: Annotated[
         list[str] | None,
         typer.Option("--layer", help="Tap or module path whose activations are drawn; backbone."),
@@ -53,7 +61,13 @@ def analyse(
     settings = AnalysisSettings(layers=tuple(layers)) if layers else AnalysisSettings()
     with display() as tell:
         written = verb(
-            source, out, overrides=words, trust=trust or (), settings=settings, tell=tell
+            source,
+            out,
+            overrides=words,
+            trust=trust or (),
+            settings=settings,
+            own=own or (),
+            tell=tell,
         )
     if json:
         print(dumps([str(file) for file in written]))

@@ -29,6 +29,10 @@ def check(
         bool,
         typer.Option("--allow-weak-teacher", help="Go on with a teacher no better than chance."),
     ] = False,
+    waive: Annotated[
+        list[str] | None,
+        typer.Option("--waive", help="With check loss: a check that is not meant to hold."),
+    ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -38,8 +42,18 @@ def check(
     are tried, and the teacher is scored on a few images. With --data the images and masks are
     described; the exit code is 1 where training would fail.
 
+    "check loss NAME" tries the contract of losses on one of your own, FILE.py:NAME or
+    import:package.module:NAME, with its settings as KEY=VALUE; one line a breach.
+
     Example: segdistill check camvid/students data.root=camvid --data
     """
+    if config == "loss":
+        from segdistill.cli.check_loss import check_loss
+
+        check_loss(overrides or (), waive or ())
+        return
+    if waive:
+        raise ConfigError("check: expected --waive with check loss only; leave it out")
     if (sheet is not None or json) and not data:
         raise ConfigError("check: expected --data beside --sheet and --json; add it")
     checked = check_config(config, overrides, trust)

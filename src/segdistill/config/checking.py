@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
-from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.losses import OWN, row_of
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.checks import nearest
 from segdistill.config.mistakes import expected, shown, validate
@@ -31,6 +31,9 @@ NAMED_SECTIONS: dict[str, type[NamedSection]] = {
 """The sections of a run file that name a row of a table."""
 
 Named = TypeVar("Named", bound=NamedSection)
+
+_MOST_NAMES = 30
+"""More names than these are not listed in a message."""
 
 
 def check(tree: Tree) -> RunConfig:
@@ -70,13 +73,15 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     table = TABLES[base.selector]
     name = tree.get(base.selector)
     path = f"{where}.{base.selector}"
+    listed = f"segdistill list {base.selector}s"
+    if base.selector == "loss":
+        listed = "segdistill list losses"
     if name is None:
-        listed = f"segdistill list {base.selector}s"
-        if base.selector == "loss":
-            listed = "segdistill list losses"
         raise ConfigError(f"{path}: expected the name of a {base.selector}, got none; see {listed}")
     if not isinstance(name, str) or row_name(name) not in table:
         answer = nearest(row_name(str(name)), table)
+        if not answer.startswith("did") and len(table) > _MOST_NAMES:
+            answer = f"see {listed}"
         raise ConfigError(f"{path}: there is no {base.selector} {shown(name)}; {answer}")
     if isinstance(tree.get("unlabelled"), dict) and issubclass(base, DataConfig):
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")
@@ -93,8 +98,19 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     return section
 
 
+def _of_whole(loss: str) -> str:
+    if loss.startswith(OWN):
+        return "may compare all images of the batch at once"
+    return "compares all images of the batch at once"
+
+
 def _check_term(term: LossConfig, where: str) -> None:
-    if term.standardize and LOSSES[term.loss].tap != "logits":
+    if term.beside and not row_of(term.loss).beside:
+        raise ConfigError(
+            f"{where}.beside: expected a loss that reads further maps, got {term.loss}; "
+            "leave it out"
+        )
+    if term.standardize and row_of(term.loss).tap != "logits":
         raise ConfigError(
             f"{where}.standardize: expected it beside a loss of logits, got {term.loss}, which "
             "compares features; leave it out"
@@ -135,10 +151,10 @@ def _check_whole(config: RunConfig) -> None:
             f"{parts} parts on {config.training.devices} devices"
         )
     for place, term in enumerate(config.distill):
-        if parts > 1 and LOSSES[term.loss].whole_batch:
+        if parts > 1 and row_of(term.loss).whole_batch:
             raise ConfigError(
                 f"distill.{place}.loss: expected a loss that a batch in parts has, got "
-                f"{term.loss}, which compares all images of the batch at once; "
+                f"{term.loss}, which {_of_whole(term.loss)}; "
                 "set training.accumulate=1, or use more devices"
             )
     _check_training(config.training)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill import config
-from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.losses import row_of
 from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
 from segdistill.config import RunConfig, StudyConfig
@@ -97,7 +97,7 @@ def check_tree(tree: config.Tree) -> RunConfig:
     unlabelled = checked.data.unlabelled
     if unlabelled is not None and unlabelled.labels == "refuse":
         for place, term in enumerate(checked.distill):
-            if LOSSES[term.loss].uses_labels:
+            if row_of(term.loss).uses_labels:
                 raise ConfigError(
                     f"distill.{place}: expected losses that need no labels beside data.unlabelled, "
                     f"got {term.loss}; data.unlabelled.labels=teacher gives it the teacher's "

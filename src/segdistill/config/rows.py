@@ -14,12 +14,13 @@ from pydantic.fields import FieldInfo
 
 from segdistill.catalogue.datasets import (
     DATASETS,
+    OF_ANYBODY,
     Dataset,
     image_settings,
     label_settings,
     later_settings,
 )
-from segdistill.catalogue.losses import LOSSES, Loss
+from segdistill.catalogue.losses import LOSSES, OWN, Loss, row_of
 from segdistill.catalogue.networks import NETWORKS, SOURCES
 from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
@@ -27,6 +28,7 @@ from segdistill.config.sections import (
     LossConfig,
     NamedSection,
     NetworkConfig,
+    OwnLossConfig,
     Section,
     UnlabelledConfig,
 )
@@ -34,9 +36,9 @@ from segdistill.config.sections import (
 Row = Entry | Loss | Dataset
 
 TABLES: dict[str, Mapping[str, Row]] = {
-    "loss": LOSSES,
+    "loss": {**LOSSES, OWN: row_of(OWN)},
     "network": {**NETWORKS, **{f"{source}:": row for source, row in SOURCES.items()}},
-    "dataset": DATASETS,
+    "dataset": {**DATASETS, OWN: OF_ANYBODY},
 }
 """Tables by the key that names one of their rows. A name that ends in a colon is a prefix."""
 
@@ -56,15 +58,17 @@ def row_model(section: type[NamedSection], row: str) -> type[NamedSection]:
         row: a name in the table that the section's ``selector`` names.
     """
     found = TABLES[section.selector][row]
+    if section is LossConfig and row == OWN:
+        return OwnLossConfig
     fields: dict[str, Any] = {}
     if isinstance(found, Loss) and issubclass(section, LossConfig):
-        for key in ("tap", "weight", "align", "project"):  # the paper's, unless given
+        for key in ("tap", "weight", "align", "project", "beside"):  # the paper's, unless given
             field = copy(section.model_fields[key])
             field.default = getattr(found, key)
             fields[key] = (field.annotation, field)
     later: tuple[str, ...] = ()
     taken = dict(found.settings)
-    if isinstance(found, Dataset):
+    if isinstance(found, Dataset) and found is not OF_ANYBODY:
         # Images alone have no labels that could be given another meaning.
         labels = {} if issubclass(section, UnlabelledConfig) else label_settings(row)
         taken |= {**image_settings(row), **labels}

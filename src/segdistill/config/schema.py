@@ -122,7 +122,7 @@ def _study(definitions: Schema) -> Schema:
 def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> Schema:
     """Return a section whose keys depend on the row that it names."""
     selector, table = section.selector, TABLES[section.selector]
-    rules, keys = [], {selector}
+    rules, keys, anything = [], {selector}, False
     for row in table:
         name = {"pattern": f"^{row}"} if row.endswith(":") else {"const": row}
         body = _object(row_model(section, row), definitions, whole=whole)
@@ -132,6 +132,7 @@ def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> 
             body["properties"]["unlabelled"] = {"anyOf": below}
         body["properties"][selector] = name
         named = {"properties": {selector: name}, "required": [selector]}
+        anything |= bool(body.get("additionalProperties", True))
         rules.append({"if": named, "then": body})
     names = [row for row in table if not row.endswith(":")]
     prefixes = [row for row in table if row.endswith(":")]
@@ -143,7 +144,8 @@ def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> 
         "type": "object",
         "description": section.__doc__,
         "properties": {selector: {"type": "string", "description": about, "anyOf": known}},
-        "propertyNames": {"enum": sorted(keys)},
+        # Of own code nobody knows the settings.
+        **({} if anything else {"propertyNames": {"enum": sorted(keys)}}),
         "allOf": rules,
         **({"required": [selector]} if whole else {}),
     }

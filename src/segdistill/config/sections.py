@@ -247,6 +247,12 @@ class LossConfig(NamedSection):
     padding: Literal["masked", "counted"] = Field(
         "masked", description="counted: also compare what augmentation padded, as papers' code does"
     )
+    beside: tuple[str, ...] = Field(
+        (),
+        exclude_if=operator.not_,
+        description="taps of further maps that the loss reads beside those compared; the paper's "
+        "unless given",
+    )
     # Left out of what is written unless it is set: runs of older releases keep their hash.
     standardize: bool = Field(
         False,
@@ -255,6 +261,20 @@ class LossConfig(NamedSection):
         "brought to mean 0 and deviation 1 over the classes",
         json_schema_extra={"source": "Sun et al., CVPR 2024"},
     )
+
+    @property
+    def taps(self) -> tuple[str, ...]:
+        """Every tap that the term reads."""
+        return (self.tap, *self.beside)
+
+
+class OwnLossConfig(LossConfig):
+    """A loss of one's own, whose settings are the keys beside those of every term."""
+
+    model_config = ConfigDict(extra="allow")
+
+    def settings(self) -> Tree:
+        return dict(self.model_extra or {})
 
 
 class TaskConfig(Section):

@@ -8,6 +8,7 @@ from typing import Any, get_args
 
 from segdistill.catalogue.datasets import (
     DATASETS,
+    OWN,
     dataset_settings,
     image_settings,
     label_settings,
@@ -21,6 +22,7 @@ from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.pixels import pixels
 from segdistill.data.files.relabel import relabel
 from segdistill.data.formats.hf import ArrowDataset
+from segdistill.data.formats.own import from_import
 from segdistill.data.joining import Joined
 from segdistill.errors import ConfigError
 from segdistill.files import expand_path
@@ -51,6 +53,8 @@ def build_dataset(
     if isinstance(options, DataConfig | UnlabelledConfig):
         return _joined(options.dataset, options.settings(), split)
     name = str(options.get("dataset"))
+    if name.startswith(OWN):
+        return _build(name, {key: options[key] for key in options if key != "dataset"}, split)
     if name not in DATASETS:
         raise ConfigError(
             f"build_dataset: expected a known dataset, got {name!r}; {nearest(name, DATASETS)}"
@@ -80,6 +84,8 @@ def _joined(name: str, given: dict[str, Any], split: str) -> SegDataset:
 
 def _build(name: str, given: dict[str, Any], split: str) -> SegDataset:
     """Build one split of a dataset of settings that were checked."""
+    if name.startswith(OWN):
+        return from_import(split=split, name=name, args=given.get("args") or {})
     known = dataset_settings(name)
     given = {**given}
     for key in given.keys() & known.keys():

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Mapping
 from itertools import accumulate
 
+from segdistill.data.files.dataset import FileDataset
 from segdistill.errors import DataError
 from segdistill.types import Classes, Sample, SegDataset
 
@@ -18,7 +19,7 @@ class Joined:
             front, since two splits may repeat one.
 
     Raises:
-        DataError: their classes differ.
+        DataError: their classes differ, or an image's file is in two of them.
     """
 
     def __init__(self, parts: Mapping[str, SegDataset]) -> None:
@@ -31,6 +32,7 @@ class Joined:
                     f"{len(dataset.classes)} in {first} and {len(other.classes)} in {name}, or "
                     "others; join those that have the same"
                 )
+        _refuse_shared_files(self.parts)
         self._ends = list(accumulate(len(part) for part in self.parts.values()))
 
     @property
@@ -57,3 +59,19 @@ class Joined:
         number = bisect_right(self._ends, index)
         name, part = list(self.parts.items())[number]
         return name, part, index - (self._ends[number] - len(part))
+
+
+def _refuse_shared_files(parts: Mapping[str, SegDataset]) -> None:
+    """Refuse splits that would give an image twice: VOC's train is a part of its trainaug."""
+    owner: dict[str, str] = {}
+    for name, part in parts.items():
+        if not isinstance(part, FileDataset):
+            continue
+        files = [f"{part.root}/{pair.image}" for pair in part.pairs]
+        shared = [file for file in files if file in owner]
+        if shared:
+            raise DataError(
+                f"data: expected splits without common images to be joined, got {len(shared)} in "
+                f"{owner[shared[0]]} and {name}, such as {shared[0]}; name the larger one alone"
+            )
+        owner |= dict.fromkeys(files, name)

@@ -72,16 +72,25 @@ class MaskedGeneration(nn.Module):
         )
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        generated = self.generated(student, teacher, batch)
+        return feature_mse(generated, teacher, valid=valid_at(batch, student))
+
+    def generated(self, student: Tensor, teacher: Tensor, batch: Batch | None) -> Tensor:
+        """Return the map that is generated from the student's with holes, and count the step.
+
+        Shape:
+            as in the class; result as teacher.
+        """
         check_maps("MaskedGeneration", student=student, teacher=teacher)
         check_widths("MaskedGeneration", self.channels, student=student, teacher=teacher)
         valid = valid_at(batch, student)
-        maps = self.align(student.to(next(self.generate.parameters()).dtype))
+        maps: Tensor = self.align(student.to(next(self.generate.parameters()).dtype))
         maps = maps * self._mask(maps)
         for layer in self.generate:
             maps = layer(leave_out(maps, valid))
         if self.training and ends_step():
             self.steps.value += 1
-        return feature_mse(maps, teacher, valid=valid)
+        return maps
 
     def extra_repr(self) -> str:
         return f"drop={self.drop}"

@@ -19,7 +19,7 @@ from segdistill.data.rare import count_pixels
 from segdistill.errors import CheckpointError, ConfigError, DataError
 from segdistill.models import Adapter, build_network
 from segdistill.models.frozen import FrozenTeacher
-from segdistill.models.taps import describe
+from segdistill.models.taps import describe, resolve, tap_paths
 from segdistill.runs.student import Student, write_student
 from segdistill.seeding import derive
 from segdistill.training.events import Note, Tell, silent
@@ -185,7 +185,8 @@ def build_cohort(
         CheckpointError: a weight file does not fit.
     """
     first = next(iter(configs.values()))
-    taps = list(dict.fromkeys(term.tap for config in configs.values() for term in config.distill))
+    terms = [term for config in configs.values() for term in config.distill]
+    taps = list(dict.fromkeys(tap for term in terms for tap in term.taps))
     if taps and _teacher_labels(first):
         taps = list(dict.fromkeys([*taps, "logits"]))
     teacher, teacher_channels = None, dict[str, int]()
@@ -241,7 +242,7 @@ def _build_learner(
         class_names=classes.names,
         tell=tell,
     )
-    taps = [term.tap for term in config.distill]
+    taps = list(dict.fromkeys(tap for term in config.distill for tap in term.taps))
     objective = build_objective(
         config.distill,
         student_channels=_channels(student, taps, config.data.crop, "student"),
@@ -253,8 +254,19 @@ def _build_learner(
         seed=seed,
         task=config.training.task,
         class_weights=_class_weights(config, train),
+        classifier=classifier_of(student),
     )
     return Learner(name, student, objective, config.training)
+
+
+def classifier_of(student: nn.Module) -> nn.Module:
+    """Return the layer that makes a network's logits: the last of the module behind the tap."""
+    (module,) = (
+        resolve(student, ["logits"]).values() if "logits" in tap_paths(student) else [student]
+    )
+    while isinstance(module, nn.Sequential) and len(module):
+        module = module[-1]
+    return module
 
 
 def _class_weights(config: RunConfig, train: SegDataset | None) -> Sequence[float] | None:

@@ -22,8 +22,9 @@ def contents_of(config: RunConfig) -> dict[str, str]:
     """Return the SHA-256 of every file that a run's weights depend on, by the key that names it.
 
     These are weights, folders of networks, compiled programs, and the source file of the module
-    that an ``import:`` network names; modules that this one imports are not followed. The
-    teacher's count where something is distilled. A file is read once for all runs of a process.
+    that an ``import:`` network, loss or dataset names; modules that this one imports are not
+    followed. The teacher's count where something is distilled. A file is read once for all runs of
+    a process.
 
     Raises:
         FileNotFoundError, CheckpointError: a file of weights is not there.
@@ -33,6 +34,12 @@ def contents_of(config: RunConfig) -> dict[str, str]:
     for role, section in (("teacher", teacher), ("student", config.student)):
         if section is not None:
             contents |= {f"{role}.{key}": digest for key, digest in _of_network(section).items()}
+    own = {f"distill.{place}.loss": term.loss for place, term in enumerate(config.distill)}
+    own["data.dataset"] = config.data.dataset
+    for key, name in own.items():
+        files = _files_of_name(name) if name.startswith(CODE) else []
+        if files:
+            contents[key] = _digest(files)
     return contents
 
 

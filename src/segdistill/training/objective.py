@@ -10,10 +10,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.catalogue import tables
-from segdistill.catalogue.losses import LOSSES
+from segdistill.catalogue.losses import OWN, row_of
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.config import LossConfig, TaskConfig
 from segdistill.losses import Projector, resize_like, standardize_logits
+from segdistill.losses.own import OwnLoss
+from segdistill.own_code import import_own
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
@@ -185,15 +187,22 @@ class Term(nn.Module):
         channels: channels of the student's and of the teacher's map at the tap.
         classes: number of classes.
         seed: of the term's random draws.
+        classifier: the module that makes the student's logits, for a loss that reads its weights.
     """
 
     def __init__(
-        self, config: LossConfig, channels: tuple[int, int], classes: int, seed: int
+        self,
+        config: LossConfig,
+        channels: tuple[int, int],
+        classes: int,
+        seed: int,
+        classifier: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        row = LOSSES[config.loss]
+        row = row_of(config.loss)
         student, teacher = channels
         self.tap = config.tap
+        self.beside = config.beside
         self.weight = config.weight
         self.align = config.align
         self.padding_counts = config.padding == "counted"
@@ -201,6 +210,7 @@ class Term(nn.Module):
         self.uses_labels = row.uses_labels
         self.adversarial = row.adversarial
         self.prepares = row.prepares
+        self.prepares_with_labels = row.prepares_with_labels
         self.mean_over = row.mean_over
         self.projector: nn.Module | None = None
         self.inserted: str | None = None
@@ -213,14 +223,27 @@ class Term(nn.Module):
             "teacher_channels": teacher,
             "classes": classes,
             "seed": seed,
+            "classifier": classifier,
         }
-        self.loss = tables.load("segdistill.losses", row.target)(
-            **{name: given[name] for name in row.given}, **config.settings()
-        )
+        if config.loss.startswith(OWN):
+            target = import_own(config.loss, "loss")
+            own = OwnLoss(target, config.settings(), given, who=f"loss {config.loss}")
+            # What it did not ask for, it need not get.
+            self.uses_labels = bool({"labels", "batch"} & set(own.asks))
+            self.loss: Any = own
+        else:
+            self.loss = tables.load("segdistill.losses", row.target)(
+                **{name: given[name] for name in row.given}, **config.settings()
+            )
         self._compared: tuple[Tensor, Tensor, Batch] | None = None
 
     def forward(
-        self, student: Tensor, teacher: Tensor, batch: Batch, whole: Batch | None = None
+        self,
+        student: Tensor,
+        teacher: Tensor,
+        batch: Batch,
+        whole: Batch | None = None,
+        beside: Sequence[tuple[Tensor, Tensor]] = (),
     ) -> Tensor | dict[str, Tensor]:
         """Return the unweighted loss, or its parts by name.
 
@@ -230,28 +253,34 @@ class Term(nn.Module):
             batch: their images, labels and valid.
             whole: the batch that these are a part of, of which the result is a share; None where
                 they are all of it.
+            beside: further maps of both, for a loss that reads any.
         """
         if self.padding_counts:
             batch = batch._replace(valid=torch.ones_like(batch.valid))
             whole = whole and whole._replace(valid=torch.ones_like(whole.valid))
         if self.projector is not None:
             student = self.projector(student)
-        if student.shape[-2:] != teacher.shape[-2:]:
-            if self.align == "student":
-                student = resize_like(student, teacher)
-            elif self.align == "teacher":
-                teacher = resize_like(teacher, student)
+        student, teacher = self._aligned(student, teacher)
         if self.standardize:
             student, teacher = standardize_logits(student), standardize_logits(teacher)
         if self.adversarial:
             self._compared = student.detach(), teacher, batch
-        value: Tensor | dict[str, Tensor] = self.loss(student, teacher, batch)
+        further = {"beside": [self._aligned(*pair) for pair in beside]} if self.beside else {}
+        value: Tensor | dict[str, Tensor] = self.loss(student, teacher, batch, **further)
         if whole is None:
             return value
         size = tuple(student.shape[-2:])
         if not isinstance(value, dict):
             return value * self._share("", batch, whole, size)
         return {name: part * self._share(name, batch, whole, size) for name, part in value.items()}
+
+    def _aligned(self, student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
+        """Return two maps of one size, where the config says which is resized."""
+        if self.align == "student":
+            student = resize_like(student, teacher)
+        elif self.align == "teacher":
+            teacher = resize_like(teacher, student)
+        return student, teacher
 
     def _share(self, name: str, batch: Batch, whole: Batch, size: tuple[int, ...]) -> Tensor:
         over = self.mean_over if isinstance(self.mean_over, str) else self.mean_over[name]
@@ -324,7 +353,8 @@ class Objective(nn.Module):
             labelled = given, whole and _with_some_labels(whole)
         for name, term in self.terms.items():
             batches = labelled if term.uses_labels else seen
-            value = term(student[term.tap], teacher[term.tap], *batches)
+            beside = [(student[tap], teacher[tap]) for tap in term.beside]
+            value = term(student[term.tap], teacher[term.tap], *batches, beside)
             if isinstance(value, dict):
                 parts |= {f"{name}.{part}": term.weight * loss for part, loss in value.items()}
             else:
@@ -338,7 +368,8 @@ class Objective(nn.Module):
 
     def taps(self) -> list[str]:
         """Return the taps that the terms read, each once."""
-        return list(dict.fromkeys(term.tap for term in self.terms.values()))
+        every = [tap for term in self.terms.values() for tap in (term.tap, *term.beside)]
+        return list(dict.fromkeys(every))
 
 
 def build_objective(
@@ -353,6 +384,7 @@ def build_objective(
     teacher_labels: bool = False,
     task: TaskConfig | None = None,
     class_weights: Sequence[float] | None = None,
+    classifier: nn.Module | None = None,
 ) -> Objective:
     """Build the objective of one learner; weights and draws come from the seed.
 
@@ -367,16 +399,17 @@ def build_objective(
         teacher_labels: see :class:`Objective`.
         task: see :class:`TaskLoss`; None stands for cross-entropy.
         class_weights: see :class:`TaskLoss`.
+        classifier: see :class:`Term`.
     """
     terms = {}
     for place, config in enumerate(configs):
-        name = config.loss
+        name = config.loss.rpartition(":")[2]  # of own code, the function's
         if name in terms:  # the same loss at another tap
-            name = f"{config.loss}_{place}"
+            name = f"{name}_{place}"
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive(seed, "objective", place))
             channels = student_channels[config.tap], teacher_channels[config.tap]
-            terms[name] = Term(config, channels, classes, derive(seed, "loss", place))
+            terms[name] = Term(config, channels, classes, derive(seed, "loss", place), classifier)
     loss = TaskLoss(
         task or TaskConfig(), classes, smoothing=label_smoothing, class_weights=class_weights
     )

@@ -11,6 +11,7 @@ from lightning_fabric import Fabric
 from torch import Tensor
 
 from segdistill.data import Stream
+from segdistill.losses.maths.positions import valid_labels
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.cohort import teach, to_float
 from segdistill.training.learner import Learner
@@ -78,5 +79,9 @@ def _prepare_term(
         after(done, steps, float(loss), now - began)
         began = time.perf_counter()  # a checkpoint is no part of the next step
 
+    def labels(step: int) -> Tensor:
+        return valid_labels(batch(step))
+
     counted = None if term.padding_counts else valid
-    term.loss.prepare(features, steps, valid=counted, progress=progress)
+    given = {"labels": labels} if term.prepares_with_labels else {}
+    term.loss.prepare(features, steps, valid=counted, progress=progress, **given)

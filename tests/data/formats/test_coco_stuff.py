@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from segdistill.config.loading import read
+from segdistill.data import build_dataset
 from segdistill.data.formats.coco_stuff import CLASSES, coco_stuff
+from segdistill.data.formats.voc import CLASSES as VOC
 from segdistill.errors import DataError
 
 # COCO id: name, from the authors' labels.txt.
@@ -26,6 +29,27 @@ def test_coco_ids_become_171_classes(tmp_path: Path, write: type, layout: str) -
     found = data[0].mask[0].tolist()
     assert [CLASSES.names[i] for i in found[:-1]] == list(SOME.values())
     assert found[-1] == 255
+
+
+def test_knowledge_adaptation_reads_it_as_vocs_classes(tmp_path: Path, write: type) -> None:
+    recipe = read("papers/ka_coco")["data"]
+    by_name = {"airplane": "aeroplane", "motorcycle": "motorbike", "couch": "sofa"}
+    by_name |= {"tv": "tv monitor"}
+    stored = {name: coco - 1 for coco, name in SOME.items()}
+    values = np.array([[*stored.values(), 4, 255]], dtype=np.uint8)  # COCO's 5: airplane
+    write(tmp_path / "images/train2017/a.jpg", np.zeros((1, len(values[0]), 3), np.uint8))
+    write(tmp_path / "stuffthingmaps/train2017/a.png", values)
+    options = {key: recipe[key] for key in ("dataset", "classes_of", "labels")}
+    data = build_dataset({**options, "root": str(tmp_path)}, split="train")
+    assert data.classes == VOC
+    assert data[0].mask is not None
+    found = [VOC.names[index] for index in data[0].mask[0].tolist()]
+    names = [by_name.get(name, name) for name in [*stored, "airplane"]]
+    assert found[:-1] == [name if name in VOC.names else "background" for name in names]
+    assert found[-1] == "background"
+    # All 20 objects of VOC are among COCO's, by their own name or the recipe's.
+    assert {*CLASSES.names, *by_name.values()} >= {*VOC.names} - {"background"}
+    assert {key: recipe["labels"][key] for key in by_name} == by_name
 
 
 def test_refuses_an_id_that_coco_never_labelled(tmp_path: Path, write: type) -> None:

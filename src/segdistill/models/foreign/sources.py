@@ -23,6 +23,7 @@ from segdistill.models.checkpoints.pretrained import (
 from segdistill.models.foreign.adaptation import Adaptation
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
+from segdistill.own_code import import_own
 
 
 def from_import(
@@ -43,24 +44,7 @@ def from_import(
         ConfigError: there is no such module or function, it does not take ``args``, or it
             builds no ``nn.Module``.
     """
-    module_name, _, attribute = name.partition(":")
-    if not attribute:
-        raise ConfigError(
-            f"network import:{name}: expected package.module:function, got no function"
-        )
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            f"network import:{name}: expected a module {module_name}, got: {error}; install its "
-            "package, or run from the folder that holds it with PYTHONPATH=."
-        ) from error
-    if attribute not in vars(module):
-        raise ConfigError(
-            f"network import:{name}: expected a function of {module_name}, got '{attribute}'; "
-            f"{nearest(attribute, vars(module))}"
-        )
-    function = vars(module)[attribute]
+    function, attribute = import_own(name, "network"), name.partition(":")[2]
     try:
         _bind(function, args or {})
     except TypeError as error:

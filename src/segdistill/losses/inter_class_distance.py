@@ -1,0 +1,98 @@
+"""Inter-class distance (IDD): match how far apart the classes of an image are."""
+
+import torch
+from torch import Tensor, nn
+
+from segdistill.checks import check_maps
+from segdistill.losses.maths.class_means import class_means, one_hot
+from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
+from segdistill.losses.maths.precision import full_precision, without_autocast
+from segdistill.types import IGNORE_INDEX, Batch
+
+
+@without_autocast
+def inter_class_distance(
+    student: Tensor,
+    teacher: Tensor,
+    labels: Tensor,
+    *,
+    classes: int,
+    ignore_index: int = IGNORE_INDEX,
+) -> Tensor:
+    r"""Compare the distances between the class means of each image, for maps of any two widths.
+
+    With :math:`\mu_{nk}` the mean of the features of class :math:`k` in image :math:`n`,
+    :math:`e_{nkl} = \|\mu_{nk} - \mu_{nl}\|_2` and :math:`Q` the pairs of classes that an image
+    has, over all images,
+
+    .. math:: L = \frac{1}{|Q|} \sum_{(n, k < l) \in Q} (e^x_{nkl} - e^y_{nkl})^2.
+
+    Distances are in units of the features, whose scale therefore matters. Where no image has two
+    classes the loss is 0. No gradient reaches the teacher. Half-precision maps are compared in
+    float32. It needs one map of memory beyond its inputs, the gradient.
+
+    Args:
+        student: features of the student, :math:`x`.
+        teacher: those of the teacher, :math:`y`, of the same height and width.
+        labels: class ids; resized to the map by nearest where they are of another size.
+        classes: number of classes.
+        ignore_index: label of a position that has no class.
+
+    Shape:
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; labels ``(N, H', W')``; result
+        ``()``.
+
+    Returns:
+        The loss in squared units of the features, at least 0.
+
+    Raises:
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``, or a label is no class.
+        TypeError: the labels are not int64.
+
+    Source:
+        Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI
+        2022, arXiv:2205.03650. The paper sums over pairs; that means are of an image, not of the
+        batch, and the published weights are not certain. A third party's code resizes labels
+        bilinearly, which makes classes that are not there. The paper's term of position is
+        :class:`PositionPrediction`.
+    """
+    caller = "inter_class_distance"
+    check_maps(caller, student=student, teacher=teacher)
+    check_labels(caller, labels, student, classes=classes, ignore_index=ignore_index)
+    labels = resize_labels(labels, student.shape[2:]).flatten(start_dim=1)
+    labels = torch.where(labels == ignore_index, -1, labels)
+    student, teacher = full_precision(student, teacher.detach())
+    membership = one_hot(labels, classes=classes, dtype=student.dtype)
+    present = membership.sum(dim=2) > 0
+    pairs = (present[:, :, None] & present[:, None, :]).triu(diagonal=1)
+    ours, theirs = (_distances(x, membership, pairs) for x in (student, teacher))
+    return (ours - theirs).square().sum() / share_of_count(pairs.sum())
+
+
+class InterClassDistance(nn.Module):
+    """Module form of :func:`inter_class_distance`; it has no parameters to learn.
+
+    It leaves out the positions that augmentation padded, whatever their label.
+
+    Args:
+        classes: number of classes.
+    """
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.classes = classes
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        labels = valid_labels(batch)
+        return inter_class_distance(student, teacher, labels, classes=self.classes)
+
+    def extra_repr(self) -> str:
+        return f"classes={self.classes}"
+
+
+def _distances(maps: Tensor, membership: Tensor, pairs: Tensor) -> Tensor:
+    """Return the distance of each pair of class means, ``(N, K, K)``, 0 where there is none."""
+    means, _ = class_means(maps.flatten(start_dim=2), membership)
+    exact = "donot_use_mm_for_euclid_dist"  # the product form cancels
+    return torch.cdist(means.mT.contiguous(), means.mT.contiguous(), compute_mode=exact) * pairs

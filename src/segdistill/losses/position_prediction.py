@@ -1,0 +1,80 @@
+"""Position prediction (IDD's second term): match where positions seem to be."""
+
+import torch
+from torch import Tensor, nn
+
+from segdistill.checks import check_maps
+from segdistill.losses.maths.positions import count_positions, leave_out, valid_at
+from segdistill.losses.maths.precision import full_precision
+from segdistill.losses.modules.projector import check_widths
+from segdistill.types import Batch
+
+
+class PositionPrediction(nn.Module):
+    r"""Let both maps tell where each position is, and compare what they tell.
+
+    A 3×3 convolution of each network's map, :math:`g_x` and :math:`g_y`, trained with the student
+    and no part of it, gives row and column, :math:`r_p` from -1 to 1. The teacher's learns the
+    truth; the student's, and the student through it, what the teacher's says. With :math:`V` the
+    valid positions of all images,
+
+    .. math::
+        L = \frac{1}{|V|} \sum_{p \in V} \|g_x(x)_p - g_y(y)_p\|^2 + \|g_y(y)_p - r_p\|^2,
+
+    the first term without a gradient for :math:`g_y`. Given a batch, what augmentation padded is
+    0 before the convolutions, as what is outside the map is. The convolutions follow autocast as
+    a network does; the comparison is in float32. No gradient reaches the teacher.
+
+    Args:
+        student_channels: channels of the student's map.
+        teacher_channels: channels of the teacher's map.
+
+    Shape:
+        student ``(N, student_channels, H, W)``; teacher ``(N, teacher_channels, H, W)``;
+        result ``()``.
+
+    Returns:
+        The loss in squared half sizes of the map, at least 0.
+
+    Raises:
+        ValueError: the maps differ in size, or a width is not the one announced.
+
+    Source:
+        Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI
+        2022, arXiv:2205.03650, has a module that predicts positions from the features and
+        compares the predictions of both networks. Its layers, training and weight were not at
+        hand: this form of it is ours.
+    """
+
+    def __init__(self, student_channels: int, teacher_channels: int) -> None:
+        super().__init__()
+        self.channels = (student_channels, teacher_channels)
+        self.student = nn.Conv2d(student_channels, 2, kernel_size=3, padding=1)
+        self.teacher = nn.Conv2d(teacher_channels, 2, kernel_size=3, padding=1)
+
+    def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
+        check_maps("PositionPrediction", student=student, teacher=teacher)
+        check_widths("PositionPrediction", self.channels, student=student, teacher=teacher)
+        valid = valid_at(batch, student)
+        dtype = self.student.weight.dtype
+        ours = self.student(leave_out(student.to(dtype), valid))
+        (given,) = full_precision(teacher.detach())
+        ours, theirs = full_precision(ours, self.teacher(leave_out(given.to(dtype), valid)))
+        truth = _places(ours, valid)
+        differences = (ours - theirs.detach()).square() + (theirs - truth).square()
+        return leave_out(differences, valid).sum() / count_positions(ours, valid)
+
+
+def _places(maps: Tensor, valid: Tensor | None) -> Tensor:
+    """Return row and column of each position, from -1 to 1 over the valid part of each image."""
+    if valid is None:
+        valid = torch.ones_like(maps[:, 0], dtype=torch.bool)
+    places = []
+    for axis in (1, 2):
+        some = valid.any(dim=3 - axis).to(maps.dtype)  # (N, size)
+        steps = some.cumsum(dim=1) - 1
+        last = (some.sum(dim=1, keepdim=True) - 1).clamp_min(1)
+        place = 2 * steps / last - 1
+        places.append(place[:, :, None] if axis == 1 else place[:, None, :])
+    rows, columns = (place.expand_as(valid) for place in places)
+    return torch.stack([rows, columns], dim=1)
