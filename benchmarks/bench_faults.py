@@ -1,13 +1,15 @@
 """What commands lose when they are killed, when the disk is full, or when files break.
 
-``python benchmarks/bench_faults.py --kills 5`` kills every command five times at random moments,
-runs it again as a person would, and compares what it left with what an undisturbed one left.
+``python benchmarks/bench_faults.py`` kills every command at random moments, 100 times in all, runs
+it again as a person would, and compares what it left with what an undisturbed one left.
+``--resume`` goes on with what the last call left out. ``bench_ray.py`` takes a Ray node away.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import os
 import random
 import signal
@@ -23,35 +25,44 @@ from pathlib import Path
 import numpy as np
 import yaml
 from PIL import Image
-from results_file import write_result
+from results_file import FOLDER, write_result
 
 import segdistill.api.export
 import segdistill.api.study  # noqa: F401 - imported before anything forks
 from segdistill.cli import build_app
+from segdistill.data import stream
 
 RUN = {
     "data": {
         "dataset": "scenes",
-        "size": [48, 64],
+        "size": [32, 48],
         "train_images": 6,
         "val_images": 3,
         "batch_size": 4,
-        "crop": [32, 48],
+        "crop": [32, 32],
     },
-    "teacher": {"network": "fcn", "backbone": "resnet10t", "output_stride": 16, "width": 16},
+    "teacher": {
+        "network": "fcn",
+        "backbone": "resnet10t",
+        "output_stride": 16,
+        "width": 8,
+        "untrained": True,
+    },
     "student": {"network": "lraspp", "backbone": "mobilenetv2_035", "output_stride": 16},
-    "training": {"steps": 40, "lr": 0.02, "checkpoint_every": 5, "log_every": 3, "device": "cpu"},
+    "training": {"steps": 16, "lr": 0.02, "checkpoint_every": 4, "log_every": 3, "device": "cpu"},
     "evaluation": {"pictures": 1},
 }
 STUDY = {
     **{key: RUN[key] for key in ("data", "teacher", "student", "evaluation")},
     "methods": {"kl": [{"loss": "pixelwise_kl"}]},
     "training": {**RUN["training"], "steps": 8},
-    "search": {"trials": 0},
+    "search": {"trials": 1},
     "seeds": 1,
     "engine": {"threads": 1},
 }
-TIMEOUT_SECONDS = 240
+TIMEOUT_SECONDS = 1800
+HUNG_SECONDS = 20
+"""How long a worker may read one batch here; ten minutes otherwise."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,7 @@ class Case:
     Attributes:
         command: that met it.
         fault: what was done.
+        number: of the kill, 0 for other faults.
         seconds: after the command began; None where the fault was there before.
         survived: whether the second run ended well with the same files, or the fault was said
             in one message.
@@ -69,6 +81,7 @@ class Case:
 
     command: str
     fault: str
+    number: int
     seconds: float | None
     survived: bool
     note: str
@@ -82,61 +95,86 @@ class Victim:
     words: tuple[str, ...]
     again: tuple[str, ...]
     results: str  # a glob below its folder
+    kills: int  # how often it is killed, cheap commands more often
 
 
 def main() -> None:
     """Run the campaign and write ``results/faults.json``."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=15, help="of each command")
-    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--minutes", type=float, default=60.0, help="no kill begins after these")
     names = [victim.name for victim in VICTIMS]
-    parser.add_argument("--commands", nargs="+", choices=names, default=names)
+    parser.add_argument("--commands", nargs="*", choices=names, default=names)
+    parser.add_argument("--resume", action="store_true", help="keep the cases of the last call")
     options = parser.parse_args()
-    draws = random.Random(options.seed)
+    cases = read_cases() if options.resume else []
     victims = [victim for victim in VICTIMS if victim.name in options.commands]
-    cases: list[Case] = []
     with tempfile.TemporaryDirectory(prefix="faults-") as place:
         root = Path(place)
         prepare(root)
-        undisturbed = {victim.name: measure(victim, root) for victim in victims}
         until = time.monotonic() + 60 * options.minutes
-        for number in range(options.kills):
-            for victim in victims:
-                if time.monotonic() < until:
-                    seconds, digest = undisturbed[victim.name]
-                    cases.append(kill(victim, root, number, draws.uniform(0, seconds), digest))
-                    print(cases[-1], flush=True)
-        save(cases, options.seed)
-        for fault in (break_checkpoints, fill_disk, meet_lock, send_signals):
-            for case in fault(root):
-                cases.append(case)
-                print(case, flush=True)
-                save(cases, options.seed)
+        for case in campaign(root, victims, {_key(case) for case in cases}, until):
+            cases.append(case)
+            print(case, flush=True)
+            save(cases)
 
 
-def save(cases: list[Case], seed: int) -> None:
+def campaign(
+    root: Path, victims: list[Victim], known: set[tuple[str, str, int]], until: float
+) -> Iterator[Case]:
+    """Yield the cases that are not known yet: kills of every command in turn, then the rest."""
+    undisturbed = {victim.name: measure(victim, root) for victim in victims}
+    for number in range(max((victim.kills for victim in victims), default=0)):
+        for victim in victims:
+            due = number < victim.kills and (victim.name, "SIGKILL", number) not in known
+            if due and time.monotonic() < until:
+                seconds, digest = undisturbed[victim.name]
+                delay = random.Random(f"{victim.name} {number}").uniform(0, seconds)
+                yield kill(victim, root, number, delay, digest)
+    others = {key[1] for key in known}
+    for fault, (first, *_) in FAULTS.items():
+        if first not in others:
+            yield from fault(root)
+
+
+def _key(case: Case) -> tuple[str, str, int]:
+    return case.command, case.fault, case.number
+
+
+def read_cases() -> list[Case]:
+    """Return the cases of the last call."""
+    return [Case(**case) for case in json.loads((FOLDER / "faults.json").read_text())["cases"]]
+
+
+def save(cases: list[Case]) -> None:
     """Write the cases so far and how many of each command were survived."""
     counts = {
         name: [sum(case.survived for case in own), len(own)]
         for name in dict.fromkeys(case.command for case in cases)
         if (own := [case for case in cases if case.command == name])
     }
-    values = {"seed": seed, "survived_of": counts, "cases": [asdict(c) for c in cases]}
+    kills = [case for case in cases if case.fault == "SIGKILL"]
+    values = {
+        "kills": len(kills),
+        "kills_survived": sum(case.survived for case in kills),
+        "survived_of": counts,
+        "cases": [asdict(case) for case in cases],
+    }
     write_result("faults", values)
 
 
 RESUMED = ("--resume",)
 VICTIMS = (
-    Victim("distill", ("distill", "run.yaml", "--out", "{out}"), RESUMED, "model.safetensors"),
+    Victim("pack", ("pack", "folder", "root=photos", "--out", "{out}"), (), "*", 18),
+    Victim("convert", ("convert", "raw", "--from", "masks", "--out", "{out}"), (), "**/*.png", 18),
     Victim(
-        "study", ("study", "study.yaml", "--out", "{out}"), RESUMED, "final/**/model.safetensors"
+        "predict", ("predict", "trained", "photos/val/images", "--out", "{out}"), (), "*.png", 20
     ),
-    Victim("pack", ("pack", "folder", "root=photos", "--out", "{out}"), (), "*"),
-    Victim("export", ("export", "trained", "--out", "{out}/student.onnx"), (), "*.onnx"),
-    Victim("predict", ("predict", "trained", "photos/val/images", "--out", "{out}"), (), "*.png"),
-    Victim("report", ("report", "trained", "--out", "{out}/report.html"), (), "*.html"),
-    Victim("convert", ("convert", "raw", "--from", "masks", "--out", "{out}"), (), "**/*.png"),
+    Victim("report", ("report", "trained", "--out", "{out}/report.html"), (), "*.html", 18),
+    Victim("distill", ("distill", "run.yaml", "--out", "{out}"), RESUMED, "model.safetensors", 14),
+    Victim("export", ("export", "trained", "--out", "{out}/student.onnx"), (), "*.onnx", 6),
+    Victim(  # its search and its final runs
+        "study", ("study", "study.yaml", "--out", "{out}"), RESUMED, "**/model.safetensors", 6
+    ),
 )
 
 
@@ -144,6 +182,9 @@ def prepare(root: Path) -> None:
     """Write configs and photos, and train the run that export, predict and report read."""
     run = {**RUN, "distill": [{"loss": "pixelwise_kl"}]}
     (root / "run.yaml").write_text(yaml.safe_dump(run))
+    own = {"dataset": "folder", "root": "photos", "batch_size": 4, "crop": [32, 32]}
+    steps = {**RUN["training"], "steps": 60}
+    (root / "own.yaml").write_text(yaml.safe_dump({**run, "data": own, "training": steps}))
     (root / "study.yaml").write_text(yaml.safe_dump(STUDY))
     generator = np.random.default_rng(0)
     for split in ("train", "val"):
@@ -195,6 +236,7 @@ def begin(root: Path, *words: str) -> Program:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    stream.TIMEOUT_SECONDS = HUNG_SECONDS
     sys.argv = ["segdistill", *words]
     code = 1
     try:
@@ -222,7 +264,7 @@ def measure(victim: Victim, root: Path) -> tuple[float, str]:
     (root / victim.name).mkdir()
     began = time.monotonic()
     code, said = call(root, *_words(victim.words, f"{victim.name}/whole"))
-    if code:
+    if code != 0:
         sys.exit(f"{victim.name}: {said}")
     return time.monotonic() - began, digest_of(root / victim.name / "whole", victim.results)
 
@@ -236,14 +278,15 @@ def kill(victim: Victim, root: Path, number: int, seconds: float, expected: str)
         program.kill()
     had_begun = bool(victim.again) and (root / out).exists() and any((root / out).iterdir())
     if victim.name == "pack" and (root / out).exists():
-        return Case(victim.name, "SIGKILL", seconds, True, "it had ended")
+        return Case(victim.name, "SIGKILL", number, seconds, True, "it had ended")
     code, said = call(root, *words, *(victim.again if had_begun else ()))
-    if code:
-        return Case(victim.name, "SIGKILL", seconds, False, f"exit {code}: {said[-300:]}")
+    if code != 0:
+        ended = "did not end" if code is None else f"exit {code}"
+        return Case(victim.name, "SIGKILL", number, seconds, False, f"{ended}: {said[-300:]}")
     same = digest_of(root / out, victim.results) == expected
     left = [str(path.relative_to(root)) for path in leftovers(root / victim.name)]
     note = "" if same else "other results"
-    return Case(victim.name, "SIGKILL", seconds, same and not left, note + " ".join(left))
+    return Case(victim.name, "SIGKILL", number, seconds, same and not left, note + " ".join(left))
 
 
 def digest_of(folder: Path, results: str) -> str:
@@ -282,7 +325,7 @@ def break_checkpoints(root: Path) -> Iterator[Case]:
         same = digest_of(root / out, "model.safetensors") == expected
         told = "trying the one before" in said
         note = "" if same else said[-300:]
-        yield Case("distill", f"{name} checkpoint", None, same and told, note)
+        yield Case("distill", f"{name} checkpoint", 0, None, same and told, note)
 
 
 def fill_disk(root: Path) -> Iterator[Case]:
@@ -291,19 +334,18 @@ def fill_disk(root: Path) -> Iterator[Case]:
     small.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(small)]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        yield Case("distill", "disk full", None, True, "not tried: no right to mount")
-        return
+        return  # no right to mount: not tried
     try:
         code, said = call(root, "distill", "run.yaml", "--out", str(small / "run"))
         told = "No space left" in said and "Traceback" not in said
-        yield Case("distill", "disk full", None, code == 1 and told, said[-300:])
+        yield Case("distill", "disk full", 0, None, code == 1 and told, said[-300:])
         grown = ["mount", "-o", "remount,size=200m", str(small)]
         subprocess.run(grown, capture_output=True, check=True)
         words = ("--resume",) if (small / "run" / "resolved.yaml").exists() else ()
         _, said = call(root, "distill", "run.yaml", "--out", str(small / "run"), *words)
         expected = digest_of(root / "trained", "model.safetensors")
         same = digest_of(small / "run", "model.safetensors") == expected
-        yield Case("distill", "disk full, then not", None, same, "" if same else said[-300:])
+        yield Case("distill", "disk full, then not", 0, None, same, "" if same else said[-300:])
     finally:
         subprocess.run(["umount", str(small)], capture_output=True, check=True)
 
@@ -314,13 +356,13 @@ def meet_lock(root: Path) -> Iterator[Case]:
     _wait(lambda: (root / "locked" / "resolved.yaml").exists())
     code, said = call(root, "distill", "run.yaml", "--out", "locked", "--resume")
     told = f"in use by process {first.pid}" in said and code == 2
-    yield Case("distill", "folder in use", None, told, "" if told else said[-300:])
+    yield Case("distill", "folder in use", 0, None, told, "" if told else said[-300:])
     first.kill()
     pair = [begin(root, "distill", "run.yaml") for _ in range(2)]
     codes = [process.wait() for process in pair]
     folders = sorted(path.name for path in (root / "runs").glob("*"))
     fine = codes == [0, 0] and folders == ["run-1", "run-2"]
-    yield Case("distill", "two at once without --out", None, fine, f"{codes} {folders}")
+    yield Case("distill", "two at once without --out", 0, None, fine, f"{codes} {folders}")
 
 
 def send_signals(root: Path) -> Iterator[Case]:
@@ -336,7 +378,61 @@ def send_signals(root: Path) -> Iterator[Case]:
         _, said = call(root, *words, "--resume")
         same = digest_of(root / out, "model.safetensors") == expected
         note = f"exit {code}" + ("" if same else said[-300:])
-        yield Case("distill", f"{number.name} to the group", None, same and code in (0, 130), note)
+        yield Case(
+            "distill", f"{number.name} to the group", 0, None, same and code in (0, 130), note
+        )
+
+
+def lose_file(root: Path) -> Iterator[Case]:
+    """Take an image away while it is trained on, and go on when it is back."""
+    words = ("distill", "own.yaml", "--out", "vanished")
+    image = root / "photos" / "train" / "images" / "train3.png"
+    expected = trained_apart(root, "own.yaml")
+    process = begin(root, *words)
+    _wait(lambda: any((root / "vanished").glob("checkpoints/step-*.pt")))
+    away = image.rename(image.with_suffix(".away"))
+    code = process.wait()
+    said = process.output.read_text().strip()
+    told = code == 1 and image.name in said and "Traceback" not in said
+    yield Case("distill", "an image vanishes", 0, None, told, said[-300:])
+    away.rename(image)
+    _, said = call(root, *words, "--resume")
+    same = digest_of(root / "vanished", "model.safetensors") == expected
+    yield Case(
+        "distill", "an image vanishes, and is back", 0, None, same, "" if same else said[-300:]
+    )
+
+
+def lose_worker(root: Path) -> Iterator[Case]:
+    """Kill a loader worker, or stop it so that it reads for ever; then go on."""
+    expected = trained_apart(root, "own.yaml")
+    for name, number in (("dies", signal.SIGKILL), ("hangs", signal.SIGSTOP)):
+        out = f"worker-{name}"
+        words = ("distill", "own.yaml", "--out", out, "data.workers=2")
+        process = begin(root, *words)
+        _wait(lambda out=out: any((root / out).glob("checkpoints/step-*.pt")))  # type: ignore[misc]
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if not children:
+            continue  # it had ended
+        os.kill(int(children[-1]), number)
+        code = process.wait()
+        said = process.output.read_text().strip()
+        told = code == 1 and "worker" in said and "Traceback" not in said
+        yield Case(
+            "distill", f"a loader worker {name}", 0, None, told, f"exit {code}: {said[-300:]}"
+        )
+        _, said = call(root, *words, "--resume")
+        same = digest_of(root / out, "model.safetensors") == expected
+        note = "" if same else said[-300:]
+        yield Case("distill", f"a loader worker {name}, then not", 0, None, same, note)
+
+
+def trained_apart(root: Path, config: str) -> str:
+    """Return the digest of the weights of a run that nothing disturbed."""
+    out = Path(config).stem + "-undisturbed"
+    if not (root / out).exists():
+        call(root, "distill", config, "--out", out)
+    return digest_of(root / out, "model.safetensors")
 
 
 def _words(words: tuple[str, ...], out: str) -> list[str]:
@@ -348,6 +444,16 @@ def _wait(condition: Callable[[], bool]) -> None:
     while not condition() and time.monotonic() < until:
         time.sleep(0.02)
 
+
+FAULTS: dict[Callable[[Path], Iterator[Case]], tuple[str, ...]] = {
+    break_checkpoints: ("flipped checkpoint", "cut checkpoint", "empty checkpoint"),
+    fill_disk: ("disk full", "disk full, then not"),
+    meet_lock: ("folder in use", "two at once without --out"),
+    send_signals: ("SIGTERM to the group", "SIGUSR1 to the group", "SIGINT to the group"),
+    lose_file: ("an image vanishes", "an image vanishes, and is back"),
+    lose_worker: ("a loader worker dies", "a loader worker hangs"),
+}
+"""What is tried beside kills, and the cases that each yields."""
 
 if __name__ == "__main__":
     main()

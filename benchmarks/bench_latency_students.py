@@ -20,14 +20,16 @@ import torch
 from results_file import write_result
 from torch import nn
 
+from segdistill.data.formats.camvid import CLASSES as CAMVID
 from segdistill.delivery.cost import count
 from segdistill.delivery.onnx import export_onnx
-from segdistill.delivery.parity import compare_onnx
+from segdistill.delivery.opening import open_file
+from segdistill.delivery.parity import compare
 from segdistill.models import build_network
 
 SIZE, PASSES = (360, 480), 5
 TRACED, OTHERS = (224, 256), ((288, 288), (192, 320), (261, 307))
-CLASSES = 11
+CLASSES = len(CAMVID)
 SMALL = {"backbone": "mobilenetv2_035"}
 STUDENTS: dict[str, dict[str, Any]] = {
     "FPN, MobileNetV2 0.35, light": {
@@ -115,7 +117,8 @@ def parity(network: nn.Module) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "network.onnx"
         export_onnx(network.eval(), file, TRACED, full_size=False)
-        return [asdict(each) for each in compare_onnx(network, file, OTHERS)]
+        opened = open_file(file, "onnx", classes=CAMVID)
+        return [asdict(each) for each in compare(network, opened, OTHERS)]
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 import re
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -17,6 +18,7 @@ from pathlib import Path
 from segdistill import config, losses
 from segdistill.catalogue import tables
 from segdistill.catalogue.backbones import first_line
+from segdistill.catalogue.controls import CONTROLS
 from segdistill.catalogue.datasets import DATASETS, dataset_settings
 from segdistill.catalogue.losses import LOSSES, Loss, costs, licence_in_words, needs
 from segdistill.catalogue.settings import Setting, as_yaml
@@ -31,6 +33,8 @@ BACKBONES = ROOT / "src" / "segdistill" / "catalogue" / "backbones.txt"
 STUDY = ROOT / "src" / "segdistill" / "recipes" / "studies" / "reference.yaml"
 LOSSES_PAGE = ROOT / "docs" / "losses.md"
 DATASETS_PAGE = ROOT / "docs" / "datasets.md"
+COMPATIBILITY_PAGE = ROOT / "docs" / "compatibility.md"
+COMPATIBILITY = ROOT / "benchmarks" / "results" / "compatibility.json"
 
 SECTIONS: tuple[tuple[str, type[config.Section], dict[str, str]], ...] = (
     ("data", config.DataConfig, {"dataset": "scenes", "crop": "[96, 128]"}),
@@ -68,7 +72,7 @@ def study_reference() -> str:
         "# Every key of a study file: what it takes, what it does and its default.\n"
         "# segdistill study studies/reference --out study --dry-run\n"
         + "\n".join(_section(studies.StudyConfig, _STUDY_VALUES))
-        + "\n"
+        + f"\ncontrols: [] # control arms, one word each: {', '.join(CONTROLS)}\n"
     )
 
 
@@ -152,6 +156,70 @@ def datasets_page() -> str:
     return "\n".join(parts) + "\n"
 
 
+_STEPS = {
+    "check": "maps",
+    "train": "a training step",
+    "odd size": "an odd size",
+    "teacher": "as a teacher",
+    "export": "ONNX",
+}
+
+
+def compatibility_page() -> str:
+    """Return docs/compatibility.md: what was measured of a network of each family."""
+    found = json.loads(COMPATIBILITY.read_text(encoding="utf-8"))
+    packages = found["environment"]["packages"]
+    parts = [
+        "# Compatibility\n",
+        "Made from `benchmarks/results/compatibility.json` by `make docs`; do not edit. One "
+        "network of each family, with random weights and 5 classes, timm's as the backbone of an "
+        f"FCN at the deepest stride that it gives maps of (timm {packages['timm']}, torch "
+        f"{packages['torch']}, on a CPU). Any other network is tried in the same way by "
+        "`segdistill check`.\n",
+        "- **maps**: channels/stride of its last inner map and of its logits for images of "
+        "96×128 (192×256 for the networks whose pooling asks for them);\n"
+        "- **a training step**: cross-entropy and `pixelwise_kl`, every gradient finite; tensors "
+        "that get none are counted;\n"
+        "- **an odd size**: classes for images of 95×129, whose sides nothing divides;\n"
+        "- **as a teacher**: frozen three times; *rewritten* stands for folded norms and channels "
+        "last, *as given* for a network of which that could not be proven, and both give the "
+        "network's logits within 0.001;\n"
+        "- **ONNX**: the file was run by onnxruntime and compared, at any size or at one; - was "
+        "not tried.\n",
+        _counted(found["families"]),
+    ]
+    head = ["family", "network", *_STEPS.values()]
+    parts.append("\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|"]))
+    reasons: list[str] = []
+    rows = []
+    for name, row in found["families"].items():
+        cells = [name, f"`{row['network']}`" if row["network"] else ""]
+        for step in _STEPS:
+            said = row.get(step, "-")
+            if said.startswith("no: "):
+                if said[4:] not in reasons:
+                    reasons.append(said[4:])
+                said = f"no ({reasons.index(said[4:]) + 1})"
+            cells.append(said)
+        rows.append(f"| {' | '.join(cells)} |")
+    parts[-1] += "\n" + "\n".join(rows) + "\n"
+    if reasons:
+        parts.append("What is said where a step is refused or fails:\n")
+        shown = (re.sub(r"\S*/T?tmp\S*/", "", reason) for reason in reasons)
+        parts.append("\n".join(f"{place}. {text}" for place, text in enumerate(shown, 1)) + "\n")
+    return "\n".join(parts)
+
+
+def _counted(rows: Mapping[str, Mapping[str, str]]) -> str:
+    """Say of how many families each step works."""
+    said = []
+    for step, words in _STEPS.items():
+        tried = [row[step] for row in rows.values() if step in row]
+        works = sum(not answer.startswith("no: ") for answer in tried)
+        said.append(f"{words} {works} of {len(tried)}")
+    return f"Of {len(rows)} families: {', '.join(said)} that were tried.\n"
+
+
 def _overview() -> str:
     lines = [
         "| loss | compares | year | tap | weight | widths | needs | ms | MiB | gradients |",
@@ -170,7 +238,8 @@ def _overview() -> str:
         "`benchmarks/results/loss_costs.json`: to be compared with each other, measured beside "
         "other work. Gradients: whether the loss can be differentiated once or again. "
         "`segdistill check loss NAME` tries the contract that all of them keep; so does "
-        "[a loss of your own](your-own-loss.md)."
+        "[a loss of your own](your-own-loss.md). What of a paper could not be settled is listed in "
+        "[readings that stay doubtful](readings.md)."
     )
     return "\n".join(lines) + "\n"
 
@@ -244,6 +313,7 @@ def main() -> None:
     STUDY.write_text(study_reference(), encoding="utf-8")
     LOSSES_PAGE.write_text(losses_page(), encoding="utf-8")
     DATASETS_PAGE.write_text(datasets_page(), encoding="utf-8")
+    COMPATIBILITY_PAGE.write_text(compatibility_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

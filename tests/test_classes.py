@@ -2,7 +2,7 @@
 
 import pytest
 
-from segdistill.classes import match_classes, resolve_class_map
+from segdistill.classes import compose_class_maps, match_classes, resolve_class_map
 
 
 def test_equal_names_keep_their_places() -> None:
@@ -43,6 +43,11 @@ def test_refuses_names_that_it_cannot_match(
 
 
 OWN = ("road", "Traffic Light", "car", "truck")
+
+
+def test_two_class_maps_one_after_the_other() -> None:
+    own = (2, None, (0, 4), 1)
+    assert compose_class_maps(own, (3, 1, None, (2, 0))) == (1, None, None, (0, 4, 2))
 
 
 def test_a_class_map_takes_names_numbers_lists_and_null() -> None:

@@ -8,6 +8,8 @@ import pytest
 
 from segdistill.errors import DataError, OverwriteError
 from segdistill.files import (
+    LEDGER,
+    check_ends,
     claim,
     expand_path,
     inside,
@@ -134,3 +136,31 @@ def test_what_a_killed_command_had_half_written_is_nobodys_file(tmp_path: Path) 
     half.write_text("ha")
     claim("convert", [half, tmp_path / "a.png"])
     assert not half.exists()
+
+
+def test_a_folder_is_made_for_a_file(tmp_path: Path) -> None:
+    write_whole(tmp_path / "out" / "pages" / "a.txt", "new")
+    assert (tmp_path / "out" / "pages" / "a.txt").read_text() == "new"
+
+
+@pytest.mark.parametrize(
+    "broken", ['{"file": "a', "[]\n", "\0\n", '{"file": 1, "made_by": "pack"}\n']
+)
+def test_a_broken_line_of_the_ledger_vouches_for_nothing_and_spoils_no_other(
+    broken: str, tmp_path: Path
+) -> None:
+    (tmp_path / LEDGER).write_text(broken)
+    write_whole(tmp_path / "a.txt", "ours", made_by="pack")
+    claim("pack", [tmp_path / "a.txt"])
+    (tmp_path / LEDGER).write_text(broken)
+    with pytest.raises(OverwriteError, match=r"a\.txt"):
+        claim("pack", [tmp_path / "a.txt"])
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("a")
+    for fine in ("a.txt", "missing.txt", "."):
+        check_ends(tmp_path / fine)
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(OSError, match=r"a pipe, socket or device, not a file: .*pipe\.txt"):
+        check_ends(tmp_path / "pipe.txt")

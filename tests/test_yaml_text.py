@@ -45,16 +45,19 @@ def merging(levels: int = 12) -> str:
         ("a: [" + "1," * 450_000 + "]", "at most 50,000 values"),
         ("a: !!python/object/apply:os.system [touch ran]", "expected YAML"),
         ("a: [1", "expected YAML"),
+        ("a: \0", "expected YAML"),
+        ("a: 1\nb: 2\na: 3", "each key once in the mapping at line 1, got 'a' several times"),
+        ("a:\n  b: 1\n  b: 1", "each key once in the mapping at line 2, got 'b' several times"),
     ],
-    ids=range(17),
+    ids=range(20),
 )
 def test_refuses_in_one_line_and_at_once(text: str, message: str, tmp_path: Path) -> None:
     file = tmp_path / "a.yaml"
     file.write_text(text)
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(ConfigError, match=message) as refused:
         read_tree(file)
-    assert time.perf_counter() - start < 20  # seconds where a bomb would take hours
+    assert time.process_time() - start < 20  # seconds where a bomb would take hours
     said = str(refused.value)
     assert said.startswith(f"{file}: ")
     assert "\n" not in said

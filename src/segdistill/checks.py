@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -84,6 +84,34 @@ def check_same_maps(caller: str, *, student: Tensor, teacher: Tensor) -> None:
     check_maps(caller, student=student, teacher=teacher)
 
 
+def check_classes(caller: str, maps: Tensor) -> None:
+    """Refuse logits of one class, of which the softmax is 1 whatever they are.
+
+    Raises:
+        ValueError: they have fewer than two channels.
+    """
+    if maps.shape[1] < 2:
+        raise ValueError(
+            f"{caller}: expected logits of at least 2 classes, got {tuple(maps.shape)}; one "
+            "logit z of a foreground stands for the pair (0, z): give "
+            "torch.cat((torch.zeros_like(z), z), dim=1)"
+        )
+
+
+def check_directions(caller: str, student: Tensor) -> None:
+    """Refuse a map whose vectors have a sign and no direction to learn.
+
+    Raises:
+        ValueError: it has fewer than two channels.
+    """
+    if student.shape[1] < 2:
+        raise ValueError(
+            f"{caller}: expected a student's map of at least 2 channels, got "
+            f"{tuple(student.shape)}, whose vectors have no direction that could change; compare "
+            "another tap"
+        )
+
+
 def check_positive(caller: str, **values: float) -> None:
     """Refuse a hyperparameter that is not a finite number above zero.
 
@@ -108,3 +136,39 @@ def nearest(word: str, known: Iterable[str]) -> str:
     names = sorted(set(known))
     close = difflib.get_close_matches(word, names, n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else f"choose one of: {', '.join(names)}"
+
+
+def check_normalisation(
+    caller: str, mean: Sequence[float] | None, std: Sequence[float] | None
+) -> None:
+    """Refuse a mean and a standard deviation that do not normalise images in [0, 1].
+
+    Args:
+        caller: who refuses, the first word of the message.
+        mean: of red, green and blue; None where nothing is subtracted.
+        std: their standard deviation, None likewise.
+
+    Raises:
+        ValueError: one is given without the other, they are not of three colours, or not in
+            the scale of images in [0, 1].
+    """
+    if mean is None and std is None:
+        return
+    if mean is None or std is None:
+        given, other = ("std", "mean") if mean is None else ("mean", "std")
+        raise ValueError(f"{caller}: expected mean and std together, got {given}; add {other}")
+    if len(mean) != 3 or len(std) != 3:
+        raise ValueError(
+            f"{caller}: expected a mean and a std of red, green and blue, got "
+            f"{list(mean)} and {list(std)}"
+        )
+    if max(mean) > 1 or max(std) > 1:
+        raise ValueError(
+            f"{caller}: expected mean and std of images in [0, 1], got {list(mean)} and "
+            f"{list(std)}; divide both by 255"
+        )
+    if min(mean) < 0 or min(std) <= 0:
+        raise ValueError(
+            f"{caller}: expected mean of at least 0 and std above 0, got {list(mean)} and "
+            f"{list(std)}"
+        )

@@ -32,7 +32,7 @@ def match_classes(file_names: Sequence[str], data_names: Sequence[str]) -> tuple
         return tuple(range(len(data_names)))
     places = _places(file_names)
     wanted = _places(data_names)
-    missing = [name for name in data_names if _plain(name) not in places]
+    missing = [name for name in data_names if plain_name(name) not in places]
     if missing:
         raise ValueError(
             f"classes: expected the data's classes in the file, got {_some(missing)} missing among "
@@ -70,6 +70,20 @@ def resolve_class_map(
     )
 
 
+def compose_class_maps(own: ClassMap, chosen: ClassMap) -> ClassMap:
+    """Return the class map that does what two do, one after the other.
+
+    Args:
+        own: from a network's classes to those of its file.
+        chosen: from the file's to those of the data.
+    """
+    composed: list[int | tuple[int, ...] | None] = []
+    for entry in chosen:
+        parts = used_classes(tuple(own[number] for number in used_classes((entry,))))
+        composed.append(parts if len(parts) > 1 else next(iter(parts), None))
+    return tuple(composed)
+
+
 def used_classes(class_map: ClassMap) -> tuple[int, ...]:
     """Return the network's classes that a class map names, each time it does."""
     used: list[int] = []
@@ -101,26 +115,27 @@ def _number(entry: object, file_names: Sequence[str]) -> int | None:
             "what its classes are called; write its number, from 0"
         )
     places = _places(file_names)
-    if _plain(name) not in places:
+    if plain_name(name) not in places:
         raise ValueError(
             f"class_map: expected a class of the network, got '{name}'; {nearest(name, file_names)}"
         )
-    return places[_plain(name)]
+    return places[plain_name(name)]
 
 
 def _places(names: Sequence[str]) -> dict[str, int]:
     places: dict[str, int] = {}
     for place, name in enumerate(names):
-        if _plain(name) in places:
+        if plain_name(name) in places:
             raise ValueError(
                 f"classes: expected a name for each class, got '{name}' twice; name the file's "
                 "class for each of the data's in class_map"
             )
-        places[_plain(name)] = place
+        places[plain_name(name)] = place
     return places
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return a name as it is compared: without capitals, hyphens, underscores and extra spaces."""
     return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())
 
 

@@ -13,6 +13,10 @@ class DataError(SegdistillError):
     """A dataset that cannot be trained on or scored: names every file at fault."""
 
 
+class LayoutError(DataError):
+    """A folder that is not laid out as its dataset is."""
+
+
 class CheckpointError(SegdistillError):
     """A checkpoint or weight file that is broken or belongs to another network."""
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import re
+import stat
 import time
+import tokenize
 import unicodedata
+import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -18,13 +23,25 @@ from segdistill.errors import DataError, OverwriteError
 LEDGER = ".segdistill.jsonl"
 """What commands wrote into a folder: a line for each file, with its command and SHA-256."""
 
+BROKEN_ARRAY = (
+    ValueError,
+    KeyError,
+    EOFError,
+    OSError,
+    SyntaxError,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+"""What numpy raises at files that are no arrays."""
+
 _NAMED = 10  # of the files that a message lists
 _TEMPORARY = re.compile(r"\..*\.(\d+)\.tmp")
 _BEGAN = time.time()
 
 
 def write_whole(file: Path, content: bytes | str, *, made_by: str | None = None) -> None:
-    """Write a file by temporary name, fsync and rename.
+    """Write a file by temporary name, fsync and rename; its folder is made if need be.
 
     Args:
         file: where to.
@@ -37,6 +54,7 @@ def write_whole(file: Path, content: bytes | str, *, made_by: str | None = None)
     """
     raw = content.encode() if isinstance(content, str) else content
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    file.parent.mkdir(parents=True, exist_ok=True)
     try:
         with temporary.open("wb") as out:
             out.write(raw)
@@ -52,8 +70,9 @@ def move_whole(finished: Path, file: Path, *, made_by: str | None = None) -> Non
     if made_by is not None:
         # Before the rename: a command killed between the two may still be repeated.
         line = {"file": file.name, "made_by": made_by, "sha256": _digest(finished)}
+        # Begins with an end of line: the line before may have been cut short by a kill.
         with file.with_name(LEDGER).open("a", encoding="utf-8") as ledger:
-            ledger.write(json.dumps(line) + "\n")
+            ledger.write("\n" + json.dumps(line) + "\n")
     finished.replace(file)
 
 
@@ -167,6 +186,22 @@ def inside(folder: Path | str, name: str) -> Path:
     return path
 
 
+def check_ends(file: Path) -> None:
+    """Refuse a pipe, socket or device where a file is expected: reading it might never end.
+
+    What is missing, or a folder, is left to whoever opens it.
+
+    Raises:
+        OSError: it is one.
+    """
+    try:
+        mode = file.stat().st_mode
+    except OSError:
+        return
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.ESPIPE, "a pipe, socket or device, not a file", str(file))
+
+
 def write_json(file: Path, value: Any) -> None:
     """Write a value as indented JSON, whole; see :func:`write_whole`."""
     write_whole(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
@@ -177,23 +212,26 @@ def read_json(file: Path) -> Any:
     return json.loads(file.read_text(encoding="utf-8"))
 
 
-def _read_lines(file: Path) -> list[dict[str, Any]]:
-    if not file.exists():
-        return []
-    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]
-
-
 def _read_ledger(folder: Path, who: str) -> dict[str, set[str]]:
-    """Return the digests of what a command wrote into a folder, by file name."""
+    """Return the digests of what a command wrote into a folder, by file name.
+
+    A line that is broken, as a kill leaves it, vouches for no file.
+    """
     made: dict[str, set[str]] = {}
-    for line in _read_lines(folder / LEDGER):
-        if line["made_by"] == who:
-            made.setdefault(line["file"], set()).add(line["sha256"])
+    ledger = folder / LEDGER
+    for line in ledger.read_bytes().splitlines() if ledger.is_file() else ():
+        try:
+            entry = json.loads(line)
+            file, maker, digest = entry["file"], entry["made_by"], entry["sha256"]
+        except (ValueError, KeyError, TypeError):
+            continue
+        if maker == who and isinstance(file, str) and isinstance(digest, str):
+            made.setdefault(file, set()).add(digest)
     return made
 
 
 def _digest(file: Path) -> str:
+    check_ends(file)
     with file.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 

@@ -13,6 +13,11 @@ from torch import Tensor
 _VALUES = 2**18
 _VALUES_ON_DEVICE = 2**24
 
+LEAST = -1e30
+"""What a logit of -inf is computed with: its probability is 0 as well, and 0 times -inf is nan."""
+
+_EXCLUDED = 1e-6 * LEAST  # no finite logit is as low, and no weight of the resizing as small
+
 
 class Tile(NamedTuple):
     """A rectangle of a map: ``map[..., tile.rows, tile.columns]``."""
@@ -49,10 +54,13 @@ class Resizing:
     def enlarge(self, pixels: Tensor, tile: Tile) -> Tensor:
         """Return a tile of the result from the pixels that it depends on.
 
+        Instead of -inf they have :data:`LEAST`, whose probability is 0 as well.
+
         Shape:
             pixels ``(N, C, rows, columns)`` of :meth:`source`; result ``(N, C, rows, columns)``
             of the tile.
         """
+        pixels = at_least(pixels)
         if self._source == self._size:
             return pixels
         rows, columns = self._band(0, tile.rows)[1], self._band(1, tile.columns)[1]
@@ -75,6 +83,25 @@ class Resizing:
         return self._bands[key]
 
 
+def at_least(maps: Tensor) -> Tensor:
+    """Return maps with :data:`LEAST`, or the least of their type, in place of -inf."""
+    return maps.clamp_min(max(LEAST, torch.finfo(maps.dtype).min))
+
+
+def snap_excluded(resized: Tensor) -> Tensor:
+    """Return resized maps with :data:`LEAST` wherever a value that stood for -inf had a share."""
+    return resized.masked_fill(resized < _EXCLUDED, LEAST)
+
+
+def in_the_limit(total: Tensor) -> Tensor:
+    """Return a sum over :func:`at_least` logits, infinite where only a logit of -inf explains it.
+
+    A divergence is finite where the teacher excludes a class, and infinite where the student
+    excludes one that the teacher does not.
+    """
+    return total.masked_fill(total > -_EXCLUDED, torch.inf)
+
+
 def tiles(size: tuple[int, int], channels: int, device: torch.device) -> Iterator[Tile]:
     """Yield tiles that cover a map, row by row, as large as its channels allow.
 
@@ -91,15 +118,18 @@ def tiles(size: tuple[int, int], channels: int, device: torch.device) -> Iterato
             yield Tile(slice(top, min(top + side, height)), slice(left, min(left + side, width)))
 
 
-def argmax_at(logits: Tensor, size: tuple[int, int]) -> Tensor:
+def argmax_at(
+    logits: Tensor, size: tuple[int, int], *, confidences: Tensor | None = None
+) -> Tensor:
     """Return the classes of logits that are resized bilinearly, without the resized logits.
 
     Args:
         logits: at their own stride.
         size: height and width of the result.
+        confidences: room for the probability of each of these classes, which is written there.
 
     Shape:
-        logits ``(N, K, h, w)``; result ``(N, *size)``.
+        logits ``(N, K, h, w)``; result and confidences ``(N, *size)``.
 
     Returns:
         Class ids, uint8 up to 256 classes, else int32.
@@ -111,7 +141,11 @@ def argmax_at(logits: Tensor, size: tuple[int, int]) -> Tensor:
         pixels = resizing.source(tile)
         values = resizing.enlarge(logits[..., pixels.rows, pixels.columns], tile)
         # Several times as fast as argmax on a CPU.
-        ids[:, tile.rows, tile.columns] = values.max(dim=1).indices
+        largest = values.max(dim=1)
+        ids[:, tile.rows, tile.columns] = largest.indices
+        if confidences is not None:
+            sure = (largest.values - values.logsumexp(dim=1)).exp()
+            confidences[:, tile.rows, tile.columns] = sure
     return ids
 
 

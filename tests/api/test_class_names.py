@@ -1,5 +1,6 @@
 """A student on data whose classes stand in another order: mapped by name, or refused."""
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +10,13 @@ from PIL import Image
 
 from segdistill.api.distill import distill
 from segdistill.api.evaluate import evaluate
-from segdistill.api.load import load_student
+from segdistill.api.export import export
+from segdistill.api.load import load, load_student
 from segdistill.api.predict import predict
 from segdistill.api.train import train
 from segdistill.config.loading import load_configs
-from segdistill.errors import CheckpointError
+from segdistill.data.pictures import colorize
+from segdistill.errors import CheckpointError, ConfigError
 from segdistill.models import build_network
 from segdistill.runs.student import Student, write_student
 from segdistill.scoring.evaluator import evaluate as evaluate_network
@@ -76,9 +79,46 @@ def test_classes_sorted_anew_are_scored_the_same_and_said(folder: Path) -> None:
     assert "its classes were put into the data's order: [2, 1, 0]" in notes(said)
 
 
-def test_classes_of_other_names_are_refused(folder: Path) -> None:
-    with pytest.raises(CheckpointError, match="got tree missing among sky, road, car"):
-        evaluate(folder / "run", overrides=[f"data.root={folder / 'other'}"])
+def test_classes_of_other_names_are_refused_with_the_word_that_maps_them(folder: Path) -> None:
+    words = [f"data.root={folder / 'other'}"]
+    with pytest.raises(CheckpointError, match="got tree missing among sky, road, car") as refused:
+        evaluate(folder / "run", overrides=words)
+    (word,) = shlex.split(str(refused.value).partition("as in ")[2])
+    assert word == 'student.class_map=["car", null, "sky"]'
+    assert evaluate(folder / "run", overrides=[*words, word]).scores.iou["tree"] == 0
+    named = "student.class_map=[car, road, sky]"
+    scores = evaluate(folder / "run", overrides=[*words, named]).scores
+    assert scores.miou == pytest.approx(evaluate(folder / "run").scores.miou)
+    merged = "student.class_map=[[car, road], 0, sky]"
+    assert evaluate(folder / "run", overrides=[*words, merged]).scores.pixel_accuracy > 0
+
+
+def test_predictions_and_exports_of_mapped_classes_are_the_datas(
+    folder: Path, tmp_path: Path
+) -> None:
+    words = [f"data.root={folder / 'other'}", "student.class_map=[car, road, sky]"]
+    student = load(folder / "run", overrides=words)
+    assert student.classes.names == ("car", "tree", "sky")
+    (file, _) = predict(folder / "run", out=tmp_path / "there", split="val", overrides=words)
+    image = folder / "other/val/images/0.png"
+    assert np.array_equal(
+        np.asarray(Image.open(file)), colorize(student.predict(image).mask, student.classes)
+    )
+    file = tmp_path / "a.onnx"
+    export(folder / "run", file, size=(48, 64), static=True, overrides=words, force=True)
+    assert load(file).classes == student.classes
+
+
+@pytest.mark.parametrize("words", ["car", "{car: sky}", "[[[car]]]"])
+def test_a_class_map_of_another_form_is_refused(folder: Path, words: str) -> None:
+    with pytest.raises(ConfigError, match="expected the student's class for each of the data's"):
+        evaluate(folder / "run", overrides=[f"student.class_map={words}"])
+
+
+def test_a_test_servers_format_needs_its_classes_by_name(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="expected the data's classes in the file"):
+        predict(folder / "run", out=tmp_path, split="val", kind="voc")
+    assert not list(tmp_path.iterdir())
 
 
 def test_predictions_have_the_students_own_names_and_colours(folder: Path, tmp_path: Path) -> None:

@@ -1,34 +1,102 @@
-"""export: the format's row says what writes the file and what compares it."""
+"""export: a row says what writes and opens a file; what is written is run before it is kept."""
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from torch import nn
 
+import segdistill
 from segdistill.api.export import export
 from segdistill.catalogue.formats import FORMATS, Format
-from segdistill.delivery import onnx, parity
-from segdistill.errors import ConfigError
+from segdistill.delivery import onnx
+from segdistill.delivery.contract import Contract
+from segdistill.delivery.opened import Run
+from segdistill.errors import ConfigError, DataError, SegdistillError
+from segdistill.files import LEDGER
+from segdistill.runs.student import read_student, student_file
+
+ROW = Format("onnx:write_text", "Text.", opener="onnx:open_text", suffix=".txt", loss_points=0.4)
 
 
-def test_a_format_is_a_row_and_its_functions(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared = []
+@pytest.fixture
+def text(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make a format of text files that always see the first class."""
 
-    def write(network: nn.Module, file: Path, size: tuple[int, int]) -> None:
-        file.write_text(f"{type(network).__name__} {size[0]}x{size[1]}")
+    def write(network: nn.Module, file: Path, size: tuple[int, int], contract: Contract) -> None:
+        file.write_text(contract.as_text())
 
-    def compare(network: nn.Module, file: Path, sizes: object) -> list[parity.Parity]:
-        compared.append((file.read_text(), sizes))
-        return [parity.Parity((32, 64), 0.0, 1.0)]
+    def open_text(file: Path, threads: int) -> tuple[Run, str]:
+        text = file.read_text()
+        classes = len(json.loads(text)["classes"])
 
-    row = Format("onnx:write_text", "Text.", compare="parity:compare_text", suffix=".txt")
-    monkeypatch.setitem(FORMATS, "text", row)
+        def run(images: np.ndarray) -> np.ndarray:
+            logits = np.zeros((len(images), classes, *images.shape[2:]), np.float32)
+            logits[:, 0] = 1
+            return logits
+
+        return run, text
+
+    monkeypatch.setitem(FORMATS, "text", ROW)
     monkeypatch.setattr(onnx, "write_text", write, raising=False)
-    monkeypatch.setattr(parity, "compare_text", compare, raising=False)
-    made = export(run, format="text", size=(32, 64))
-    assert made.file == run / "student.txt"
-    assert made.file.read_text().endswith("32x64")
-    assert compared[0][1] == ((32, 64), *parity.other_sizes((32, 64)))
+    monkeypatch.setattr(onnx, "open_text", open_text, raising=False)
+
+
+def test_a_file_says_what_it_is_and_where_it_comes_from(
+    run: Path, text: None, tmp_path: Path
+) -> None:
+    made = export(run, tmp_path / "a.txt", format="text", size=(32, 64), images="uint8", force=True)
+    assert made.file == tmp_path / "a.txt"
+    assert {path.name for path in tmp_path.iterdir()} == {"a.txt", LEDGER}
+    told = json.loads(made.file.read_text())
+    assert told["classes"] == list(read_student(student_file(run)).classes)
+    assert (told["images"], told["output"], told["size"]) == ("uint8", "logits", None)
+    provenance = told["provenance"]
+    assert (provenance["run"], provenance["dataset"]) == ("run", "scenes")
+    assert provenance["miou_interval"][0] <= provenance["miou"] <= provenance["miou_interval"][1]
+    assert made.score is not None
+    assert made.score.images == 3
+    assert made.parity[0].size == (32, 64)
+    assert set(made.timings[1]) == {"network", "file"}
+
+
+def test_a_file_that_fails_at_the_gate_is_not_kept(
+    run: Path, text: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(
+        FORMATS, "text", Format(**{**vars(ROW), "agreement": 0.999, "loss_points": None})
+    )
+    with pytest.raises(SegdistillError, match=r"got .* % equal classes .*; nothing was written;"):
+        export(run, tmp_path / "a.txt", format="text", size=(32, 64))
+    assert list(tmp_path.iterdir()) == []
+    kept = export(run, tmp_path / "a.txt", format="text", size=(32, 64), force=True)
+    assert any("equal classes at 32x64 (99.9 % is asked)" in fault for fault in kept.faults)
+
+
+def test_weights_alone_are_compared_on_noise_and_not_scored(
+    run: Path, text: None, tmp_path: Path
+) -> None:
+    weights = tmp_path / "b.safetensors"
+    weights.write_bytes(student_file(run).read_bytes())
+    said: list[object] = []
+    made = export(weights, tmp_path / "a.txt", format="text", tell=said.append)
+    assert made.score is None
+    assert "compared on noise, not scored" in str(said)
+    with pytest.raises(DataError, match="expected a run folder for onnx-int8"):
+        export(weights, tmp_path / "a.int8.onnx", format="onnx-int8")
+
+
+def test_an_exported_file_predicts_like_its_network(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    export(run, tmp_path / "a.onnx", size=(48, 64), scored=1)
+    image = np.random.default_rng(0).integers(0, 255, (50, 70, 3), dtype=np.uint8)
+    of_file = segdistill.load(tmp_path / "a.onnx").predict(image)
+    weights = tmp_path / "b.safetensors"  # without the run's own scales
+    weights.write_bytes(student_file(run).read_bytes())
+    of_network = segdistill.load(weights)
+    assert of_file.names == of_network.classes.names
+    assert (of_file.mask == of_network.predict(image).mask).mean() > 0.999
 
 
 def test_an_unknown_format_is_refused_with_the_nearest(run: Path) -> None:

@@ -125,7 +125,6 @@ def test_images_without_masks_are_told(here: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ((0, 255), r"0, 255; segdistill convert own --out"),
         ((0, 3, 8), r"got 0, 3, 8; segdistill convert own --out NAME, then segdistill init NAME"),
         ((1, 2), r"got 1, 2; segdistill convert own --out"),
         ((0,), "expected two classes or more, got class_0 alone"),
@@ -138,6 +137,26 @@ def test_masks_that_are_no_ids_from_0_are_sent_to_convert(
     with pytest.raises(DataError, match=message):
         init("own", "own.yaml")
     assert not Path("own.yaml").exists()
+
+
+@pytest.mark.parametrize("names", ["", "ground\nroad\n"])
+def test_masks_of_0_and_255_are_binary(here: Path, names: str) -> None:
+    fill(here / "own", "train/images/{}.jpg", "train/masks/{}.png", values=(0, 255))
+    if names:
+        (here / "own/classes.txt").write_text(names)
+    found = "\n".join(init("own", "own.yaml").found)
+    assert "(stored as 255): " in found
+    assert "255, no class" not in found
+    dataset = open_split(load_configs("own.yaml")[""].data, "train")
+    assert dataset.classes.names == tuple(names.split() or ("background", "foreground"))
+    assert set(np.unique(dataset[0].mask)) == {0, 1}
+
+
+def test_labels_from_1_are_told_of_reduce_labels_before_a_class_is_added(here: Path) -> None:
+    fill(here / "own", "images/{}.jpg", "masks/{}.png", values=(0, 1, 2))
+    (here / "own/classes.txt").write_text("ground\nsky\n")
+    with pytest.raises(DataError, match=r"where 0 has no class .*data\.reduce_labels: true"):
+        init("own", "own.yaml")
 
 
 def test_masks_with_other_values_than_the_class_file_are_refused(here: Path) -> None:
@@ -165,6 +184,7 @@ def test_a_public_dataset_is_refused_with_the_words_that_read_it(here: Path) -> 
     [
         ({}, "got nothing"),
         ({"notes.txt": ""}, r"got no image but \.txt"),
+        ({"images/1.jpg": "image", "1.npy": ""}, "beside 1 NumPy arrays, which are not"),
         ({"a/1.jpg": "image", "b/2.jpg": "image"}, "got 2 images and 0 masks of which none match"),
     ],
 )

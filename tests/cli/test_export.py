@@ -4,50 +4,76 @@ import json
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from segdistill.api import export as module
-from segdistill.delivery import onnx, parity
+from segdistill.delivery import onnx, opening, parity
 from segdistill.files import LEDGER, write_whole
 
-from .conftest import Cli, Trained
+from .conftest import Cli, Done, Trained, call
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package)
 
 
+@pytest.fixture(scope="module")
+def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, Path]:
+    """Return what the command printed, and the file; tracing a network takes seconds."""
+    file = tmp_path_factory.mktemp("exported") / "a.onnx"
+    return call("export", trained.run, "--out", file, "--json"), file
+
+
+@pytest.fixture
+def written(exported: tuple[Done, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the file that was exported before."""
+    monkeypatch.setattr(
+        onnx, "write_onnx", lambda _network, file, *_: file.write_bytes(exported[1].read_bytes())
+    )
+
+
 def test_a_student_is_written_and_compared_at_four_sizes(
-    trained: Trained, cli: Cli, tmp_path: Path
+    exported: tuple[Done, Path], cli: Cli
 ) -> None:
-    done = cli("export", trained.run, "--out", "out/a.onnx", "--json")
+    done, file = exported
     assert done.code == 0
     made = json.loads(done.out)
-    assert made["file"] == "out/a.onnx"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.onnx", LEDGER}
+    assert made["file"] == str(file)
+    assert {path.name for path in file.parent.iterdir()} == {"a.onnx", LEDGER}
     assert made["parity"][0]["size"] == [48, 64]
     assert len(made["parity"]) == 4
     assert all(one["agreement"] > 0.999 for one in made["parity"])
+    assert made["score"]["images"] == 3
+    assert made["score"]["loss_points"] == pytest.approx(0, abs=0.1)
+    Image.new("RGB", (60, 50), "red").save("photo.png")
+    predicted = cli("predict", file, "photo.png", "--out", "masks")
+    assert (predicted.code, predicted.out) == (0, "1 predictions written to masks\n")
+    assert Image.open("masks/photo.png").size == (60, 50)
+    done = cli("predict", file, "--split", "val")
+    assert (done.code, done.out) == (2, "")
+    assert "a.onnx, which knows no data, got --split" in done.err
 
 
+@pytest.mark.usefixtures("written")
 def test_a_file_that_disagrees_is_not_kept(
     trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     far = parity.Parity((48, 64), 0.5, 0.9)
-    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
-    monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [far])
+    monkeypatch.setattr(module, "compare", lambda *_words, **_image: [far])
     done = cli("export", trained.run, "--out", "out/a.onnx")
     assert (done.code, done.out) == (1, "")
-    assert "got logits that differ by 0.5 and 90.00 % equal classes at 48x64" in done.err
+    assert "got logits that differ by 0.5 at 48x64 (0.001 is allowed)" in done.err
+    assert "90.00 % equal classes at 48x64 (99.9 % is asked)" in done.err
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.usefixtures("written")
 def test_what_the_runtime_says_is_passed_on_with_a_way_out(
     trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     failed = parity.Parity((96, 128), float("inf"), 0.0, "Reshape node: cannot be reshaped")
-    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
-    monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [failed])
+    monkeypatch.setattr(module, "compare", lambda *_words, **_image: [failed])
     done = cli("export", trained.run, "--out", "a.onnx")
-    assert "at 96x128, got: Reshape node: cannot be reshaped" in done.err
+    assert "got none that runs at 96x128: Reshape node: cannot be reshaped" in done.err
     assert "--static writes a file for one image size" in done.err
 
 
@@ -63,13 +89,13 @@ def test_a_static_file_takes_one_size_and_says_so(trained: Trained, cli: Cli) ->
 def test_a_missing_package_is_named_with_what_to_install(
     trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    find = module.find_spec
+    find = opening.find_spec
     monkeypatch.setattr(
-        module, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
+        opening, "find_spec", lambda name: None if name == "onnxruntime" else find(name)
     )
     done = cli("export", trained.run)
     assert (done.code, done.out) == (2, "")
-    assert "got no onnxruntime; pip install 'segdistill[export]'" in done.err
+    assert "got no onnxruntime; pip install 'segdistill[onnx]'" in done.err
 
 
 def test_an_unknown_format_is_refused(trained: Trained, cli: Cli) -> None:
@@ -93,12 +119,16 @@ def test_never_writes_over_weights_or_a_foreign_file(
     assert foreign.read_text() == "of another program"
 
 
+@pytest.mark.usefixtures("written")
 def test_a_file_that_was_exported_may_be_exported_again(
-    trained: Trained, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    trained: Trained, cli: Cli, tmp_path: Path
 ) -> None:
-    near = parity.Parity((48, 64), 0.0, 1.0)
-    monkeypatch.setattr(onnx, "export_onnx", lambda _network, file, _size: file.touch())
-    monkeypatch.setattr(parity, "compare_onnx", lambda *_words: [near])
     write_whole(tmp_path / "a.onnx", "an older one", made_by="export")
-    assert cli("export", trained.run, "--out", "a.onnx").code == 0
-    assert (tmp_path / "a.onnx").read_bytes() == b""
+    assert cli("export", trained.run, "--out", "a.onnx", "--scored", "1").code == 0
+    assert (tmp_path / "a.onnx").read_bytes() != b"an older one"
+
+
+def test_one_place_for_several_formats_is_refused(trained: Trained, cli: Cli) -> None:
+    done = cli("export", trained.run, "--format", "onnx", "--format", "openvino", "--out", "a.onnx")
+    assert (done.code, done.out) == (2, "")
+    assert "expected --out for one format, got 2 formats" in done.err

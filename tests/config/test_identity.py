@@ -40,6 +40,8 @@ def run(*words: str) -> RunConfig:
         "training.checkpoint_every=7",
         "training.log_every=7",
         "training.tensorboard=true",
+        "training.wandb=true",
+        "training.mlflow=true",
         "evaluation.split=test",
         "evaluation.scales=[0.5]",
         "evaluation.flip=true",

@@ -44,3 +44,15 @@ def test_every_public_name_can_be_imported() -> None:
         assert getattr(data, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = data.nothing
+
+
+def test_a_folder_that_a_tool_exported_is_told_with_what_converts_it(tmp_path: Path) -> None:
+    (tmp_path / "own/train").mkdir(parents=True)
+    shapes = '{"shapes": [{"label": "car", "points": []}], "imagePath": "a.jpg"}'
+    (tmp_path / "own/train/a.json").write_text(shapes)
+    options = {"dataset": "folder", "root": tmp_path / "own"}
+    with pytest.raises(DataError, match=r"labelme: train/a\.json.*segdistill convert .*own --out"):
+        build_dataset(options, split="train")
+    (tmp_path / "own/train/a.json").unlink()
+    with pytest.raises(DataError, match=r"segdistill init .*own looks at what is there"):
+        build_dataset(options, split="train")

@@ -61,7 +61,7 @@ def test_refuses_what_no_server_could_score(tmp_path: Path, kind: str) -> None:
     with pytest.raises(ValueError, match="expected train ids 0 to 1 for x, got 0 to 2"):
         write_prediction(tmp_path, np.array([[0, 2]]), image((1, 2)), "x", TWO, kind)
     if kind not in ("color", "overlay"):
-        with pytest.raises(ValueError, match=f"classes for the format {kind}, got 2"):
+        with pytest.raises(ValueError, match=f"classes of the format {kind}, .*got 2, a, b first"):
             write_prediction(tmp_path, np.array([[0]]), image((1, 1)), "x", TWO, kind)
     assert list(tmp_path.iterdir()) == []
 

@@ -7,11 +7,18 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.delivery.onnx import export_onnx
-from segdistill.delivery.parity import compare_onnx, other_sizes
+from segdistill.delivery.opened import OpenedFile
+from segdistill.delivery.opening import open_file
+from segdistill.delivery.parity import compare, other_sizes
 from segdistill.models import Adaptation, Adapter, build_network
-from segdistill.types import SegOutput
+from segdistill.types import Classes, SegOutput
 
 SIZE = (64, 96)
+
+
+def opened(folder: Path, classes: int) -> OpenedFile:
+    names = Classes(tuple("abcde"[:classes]), ((0, 0, 0),) * classes)
+    return open_file(folder / "a.onnx", "onnx", classes=names)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +39,7 @@ def test_agrees_with_the_network_at_three_other_sizes(
     export_onnx(network, tmp_path / "a.onnx", SIZE)
     assert network.training
     assert [each.name for each in tmp_path.iterdir()] == ["a.onnx"]
-    for parity in compare_onnx(network, tmp_path / "a.onnx", other_sizes(SIZE)):
+    for parity in compare(network, opened(tmp_path, 5), other_sizes(SIZE)):
         assert parity.size != SIZE
         assert parity.largest_difference < 1e-4
         assert parity.agreement > 0.999
@@ -60,15 +67,10 @@ class Frozen(nn.Module):
 def test_the_comparison_finds_a_pooling_that_was_frozen(tmp_path: Path) -> None:
     network = Frozen()
     export_onnx(network, tmp_path / "a.onnx", SIZE)
-    (traced,) = compare_onnx(network, tmp_path / "a.onnx", [SIZE])
+    (traced,) = compare(network, opened(tmp_path, 4), [SIZE])
     assert traced.largest_difference < 1e-5
-    others = compare_onnx(network, tmp_path / "a.onnx", other_sizes(SIZE))
+    others = compare(network, opened(tmp_path, 4), other_sizes(SIZE))
     assert max(each.largest_difference for each in others) > 1e-3
-
-
-def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="compare_onnx: expected a file"):
-        compare_onnx(Frozen(), tmp_path / "a.onnx", [SIZE])
 
 
 def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> None:
@@ -77,7 +79,7 @@ def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> 
         nn.Conv2d(3, 5, 4, 4), 4, Adaptation(divisor=32, class_map=(4, 2, 0, 1))
     ).eval()
     export_onnx(network, tmp_path / "a.onnx", (64, 96))
-    for parity in compare_onnx(network, tmp_path / "a.onnx", [(64, 96), (85, 123), (33, 130)]):
+    for parity in compare(network, opened(tmp_path, 4), [(64, 96), (85, 123), (33, 130)]):
         assert parity.largest_difference < 1e-4
         assert parity.agreement == 1.0
 
@@ -85,6 +87,6 @@ def test_an_adapters_padding_and_class_order_are_in_the_file(tmp_path: Path) -> 
 def test_a_file_that_does_not_run_says_why(tmp_path: Path) -> None:
     network = Frozen()
     export_onnx(network, tmp_path / "a.onnx", SIZE, static=True)
-    (parity,) = compare_onnx(network, tmp_path / "a.onnx", [(32, 32)])
+    (parity,) = compare(network, opened(tmp_path, 4), [(32, 32)])
     assert parity.largest_difference == float("inf")
     assert "invalid dimensions" in parity.failure

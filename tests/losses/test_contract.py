@@ -112,6 +112,33 @@ def test_reaches_the_student_and_never_the_teacher(name: str) -> None:
 
 
 @every_loss
+def test_has_a_gradient_on_one_channel_or_refuses_it(name: str) -> None:
+    generator = torch.Generator().manual_seed(0)
+    student, teacher = 2 * torch.randn((2, 2, 1, 6, 10), generator=generator)
+    student.requires_grad_()
+    given = batch() if LOSSES[name].uses_batch else None
+    classes = 1 if LOSSES[name].tap == "logits" else 2
+    if given is not None:
+        labels = given.labels % classes
+        given = given._replace(labels=labels.masked_fill(given.labels == 255, 255))
+    said = ""
+    try:
+        module = rows.build(
+            name, channels=1, classes=classes, small="groups" not in LOSSES[name].settings
+        )
+        whole = batch()._replace(labels=batch().labels.where(batch().labels == 255, 0))
+        rows.prepare(name, module, teacher, given or whole, 2)
+        value(name, module, student, teacher, given).backward()
+    except ValueError as refusal:
+        said = str(refusal)
+    if student.grad is None:
+        assert said
+    else:
+        # What rounding leaves of a gradient that is 0 is smaller.
+        assert student.grad.abs().max() > 2e-7
+
+
+@every_loss
 def test_is_zero_or_near_it_for_equal_maps(name: str) -> None:
     if name in NOT_ZERO_FOR_EQUAL_MAPS:
         pytest.skip(NOT_ZERO_FOR_EQUAL_MAPS[name])
@@ -411,3 +438,47 @@ def test_every_public_name_can_be_imported() -> None:
     for public in segdistill.losses.__all__:
         # A submodule of the same name would take its place.
         assert not inspect.ismodule(getattr(segdistill.losses, public)), public
+
+
+EXCLUDED = {
+    "a class of the teacher": (None, (slice(None), 1)),
+    "a class of both": ((slice(None), 1), (slice(None), 1)),
+    "a position of the teacher": (None, (0, 2, 1, 3)),
+    "the labelled class of the teacher": (None, (slice(None), 0)),
+}
+
+
+@pytest.mark.parametrize("where", EXCLUDED)
+@pytest.mark.parametrize("resized", [False, True], ids=["as it is", "resized"])
+@pytest.mark.parametrize("name", [name for name in sorted(LOSSES) if LOSSES[name].tap == "logits"])
+def test_logits_of_minus_infinity_have_a_finite_limit(name: str, resized: bool, where: str) -> None:
+    student, teacher = maps(name)
+    low = [x.clone() for x in (student, teacher)]
+    for x, lowered, place in zip((student, teacher), low, EXCLUDED[where], strict=True):
+        if place is not None:
+            x[place], lowered[place] = -torch.inf, -5e3
+    if resized:
+        student, teacher, *low = (
+            segdistill.losses.resize_like(x, torch.empty(9, 15)) for x in (student, teacher, *low)
+        )
+    student.requires_grad_()
+    module = build(name)
+    if name == "holistic":
+        module.softmax = True  # a critic of the logits themselves has no limit
+    loss = value(name, module, student, teacher, batch())
+    loss.backward()
+    assert_close(loss, value(name, module, *low, batch()), rtol=1e-3, atol=1e-3)
+    assert student.grad is not None
+    assert student.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["channelwise_kl", "decoupled_kl", "pixelwise_kl"])
+def test_a_class_that_only_the_student_excludes_is_infinitely_far(name: str) -> None:
+    student, teacher = maps(name)
+    student[0, 1, 3:5] = -torch.inf
+    student.requires_grad_()
+    loss = value(name, build(name), student, teacher, batch())
+    loss.backward()
+    assert loss.isposinf()
+    assert student.grad is not None
+    assert not student.grad.isnan().any()

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.testing import assert_close
 
+from segdistill.errors import ConfigError
 from segdistill.models import FrozenTeacher, build_network
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import record
@@ -85,7 +86,7 @@ def test_it_cannot_be_put_into_training_mode_unseen() -> None:
     assert not any(each.training for each in teacher.network.modules())
     teacher(IMAGES)
     teacher.network.head.train()
-    with pytest.raises(RuntimeError, match="every module in evaluation mode"):
+    with pytest.raises(ConfigError, match="every module in evaluation mode"):
         teacher(IMAGES)
 
 

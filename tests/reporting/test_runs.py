@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from segdistill.errors import RunFolderError
+from segdistill.reporting.page import write_report
 from segdistill.reporting.runs import read_runs
 
 from .folders import make_cohort, make_run
@@ -55,3 +56,16 @@ def test_refuses_an_unfinished_run_and_no_run(tmp_path: Path) -> None:
         read_runs([tmp_path / "a"])
     with pytest.raises(RunFolderError, match="expected at least one run folder, got none"):
         read_runs([])
+
+
+def test_one_broken_run_does_not_end_a_report_of_several(tmp_path: Path) -> None:
+    folders = make_cohort(tmp_path)
+    (folders[1] / "result.json").write_text('{"miou": ')
+    (folders[2] / "resolved.yaml").write_text("student: 5\n")
+    broken = write_report(folders, tmp_path / "page.html", title="a")
+    assert list(broken) == folders[1:3]
+    page = (tmp_path / "page.html").read_text()
+    assert "A run was left out." in page
+    assert "expected a mapping at &#39;student&#39;, got int" in page
+    with pytest.raises(RunFolderError, match=r"result\.json: expected JSON"):
+        write_report(folders[1:2], tmp_path / "page.html", title="a")

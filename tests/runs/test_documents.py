@@ -1,6 +1,7 @@
 """Documents: what is broken is named with file, line and key; formats are read or refused."""
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from segdistill.errors import RunFolderError
 from segdistill.runs.confusion import read_confusion, read_image_counts
 from segdistill.runs.documents import append_line, read_document, read_lines, write_document
-from segdistill.runs.environment import read_environment
+from segdistill.runs.environment import Environment, read_environment
 from segdistill.runs.layout import (
     ARGS,
     CHOSEN,
@@ -143,3 +144,16 @@ def test_no_broken_file_of_a_folder_ends_in_another_error(
         pytest.skip("a config has no format of its own: unknown keys are refused by name")
     with pytest.raises(RunFolderError, match=name.replace(".", r"\.")):
         READERS[name](tmp_path)
+
+
+@pytest.mark.parametrize("place", ["a folder", "a pipe", "a circle"])
+def test_what_is_no_file_is_named_and_not_waited_for(place: str, tmp_path: Path) -> None:
+    file = tmp_path / RESULT
+    if place == "a folder":
+        file.mkdir()
+    elif place == "a pipe":
+        os.mkfifo(file)
+    else:
+        file.symlink_to(file.name)
+    with pytest.raises(RunFolderError, match=r"result\.json: expected a file, got .*restore"):
+        read_document(file, Environment)

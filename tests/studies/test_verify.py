@@ -21,10 +21,13 @@ from segdistill.runs.confusion import (
     write_image_counts,
 )
 from segdistill.runs.environment import read_environment, write_environment
+from segdistill.runs.extensions import Extension, append_extension
 from segdistill.runs.layout import CONFUSION, IMAGE_COUNTS, TRIALS
 from segdistill.runs.result import Best, Failure, read_result, write_failure, write_result
 from segdistill.runs.settings import read_settings, write_settings
+from segdistill.runs.shifts import read_shifts, write_shifts
 from segdistill.runs.study import (
+    Choice,
     final_folder,
     read_chosen,
     read_plan,
@@ -47,7 +50,9 @@ def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("verify") / "study"
     tree = merge(SMALL, {"methods": {"kl": [{"loss": "pixelwise_kl"}], "lad": None}})
     tree["methods"].pop("lad")
-    study = check_study(override(tree, ["training.evaluate_every=2"]))
+    study = check_study(
+        override(tree, ["training.evaluate_every=2", "evaluation.shifts={noise: [3]}"])
+    )
     run_study(study, out)
     write_study_results(out, summarize_study(study, out))
     return out
@@ -143,6 +148,12 @@ def other_chosen_values(study: Path) -> None:
     write_chosen(study, chosen)
 
 
+def change_choice(study: Path, **changed: Any) -> None:
+    chosen = read_chosen(study)
+    chosen["student"]["kl"] = replace(chosen["student"]["kl"], **changed)
+    write_chosen(study, chosen)
+
+
 def scored_on_the_reported_split(study: Path) -> None:
     change_setting(study / trial_folder("student", 0) / "kl", "evaluation", split="val")
 
@@ -167,6 +178,14 @@ def change_results(study: Path, *path: str) -> None:
         inner = inner[key]
     inner[path[-1]] = 0.123
     write_study_results(study, results)
+
+
+def change_shift(study: Path, **changed: Any) -> None:
+    write_shifts(run(study), {"noise 3": replace(read_shifts(run(study))["noise 3"], **changed)})
+
+
+def grew(**changed: Any) -> Callable[[Path], None]:
+    return lambda study: append_extension(study, Extension(**{"seeds_before": 2} | changed))
 
 
 VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
@@ -220,6 +239,32 @@ VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a trial scored on the reported split": ("split", scored_on_the_reported_split),
     "a result on training images": ("split", lambda s: change_result(s, split="train")),
     "a best score that was not logged": ("best", lambda s: change_result(s, best=Best(2, 0.9))),
+    "an extension by seeds that are not there": ("growth", grew(seeds=(9,), seen=True)),
+    "a run older than the extension that made it": (
+        "growth",
+        grew(seeds_before=1, seeds=(1,), time="2999-01-01T00:00:00Z"),
+    ),
+    "an extension by more trials than there are": ("growth", grew(trials=2)),
+    "another number of seeds before": ("growth", grew(seeds_before=7)),
+    "a replaced run without a longer search": (
+        "growth",
+        lambda s: (s / "superseded/1/final/student/seed-1/kl").mkdir(parents=True),
+    ),
+    "a search that was not planned": (
+        "budgets",
+        lambda s: change_trials(s, lambda t: [*t, replace(t[0], repeat=1)]),
+    ),
+    "a trial of another search's seed": (
+        "seeds",
+        lambda s: change_trials(s, lambda t: [*t, replace(t[0], repeat=1)]),
+    ),
+    "a choice of a search that was not planned": (
+        "choices",
+        lambda s: change_choice(s, repeats=(Choice(0),)),
+    ),
+    "a raised score under a shift": ("shifts", lambda s: change_shift(s, miou=0.9)),
+    "a shift that was not scored": ("shifts", lambda s: write_shifts(run(s), {})),
+    "another matrix under a shift": ("shifts", lambda s: change_shift(s, counts=((5, 0), (0, 5)))),
     "other packages in one run": ("environment", other_packages),
     "another machine": (
         "environment",

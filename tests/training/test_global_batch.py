@@ -32,11 +32,14 @@ CLASSES, LABELLED, UNLABELLED, STEPS = 3, 4, 4, 3
 IN_PARTS = sorted(name for name, row in LOSSES.items() if not row.whole_batch)
 IN_PROCESSES = ["plain", "batch_relations", "correlation", "decoupled_kl", "holistic"]
 IN_PROCESSES += ["knowledge_adaptation", "masked_generation", "memory_relations", "ohem"]
+IN_PROCESSES += ["dice", "lovasz"]
 TASKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "weighted": {"class_weights": [1.0, 3.0, 0.5], "ignore": [1]},
     "focal": {"loss": "focal", "class_weights": [1.0, 3.0, 0.5]},
     "ohem": {"loss": "ohem", "threshold": 0.3, "min_kept": 30},
+    "dice": {"loss": "dice", "class_weights": [1.0, 3.0, 0.5], "cross_entropy_weight": 0.5},
+    "lovasz": {"loss": "lovasz", "class_weights": [1.0, 3.0, 0.5]},
 }
 SETTINGS: dict[str, dict[str, Any]] = {
     "holistic": {"width": 4},

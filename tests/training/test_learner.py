@@ -45,6 +45,20 @@ def test_a_tap_or_path_learns_at_its_own_rate(small: Make) -> None:
     assert found == pytest.approx({True: 0.05, False: 0.5})
 
 
+def test_layer_decay_multiplies_the_rates_of_parts(small: Make) -> None:
+    words = "training.layer_decay=0.5", "training.lr_scale={head: 10}", "training.lr=1.0"
+    learner = build(small(*words, distill=[]))
+    learner.begin(0)
+    rates = {id(p): g["lr"] for g in learner._optimizer.param_groups for p in g["params"]}
+    found = {name: rates[id(each)] for name, each in learner.network.named_parameters()}
+    assert found["classifier.bias"] == 1.0
+    assert {rate for name, rate in found.items() if name.startswith("head.")} == {10.0}
+    backbone = {rate for name, rate in found.items() if name.startswith("backbone.")}
+    assert found["backbone.body.conv_stem.weight"] == min(backbone)
+    assert len(backbone) > 4
+    assert all(rate <= 1 and math.log2(rate).is_integer() for rate in backbone)
+
+
 @pytest.mark.parametrize("key", ["freeze=[bakbone]", "lr_scale={bakbone: 10}"])
 def test_a_part_that_is_not_there_is_refused(small: Make, key: str) -> None:
     with pytest.raises(ValueError, match=r"got 'bakbone' in training\.freeze.*did you mean"):

@@ -4,15 +4,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from torch import Tensor
 
 from segdistill.config import RunConfig
 from segdistill.errors import RunFolderError, TrainingDivergedError
+from segdistill.models.segmenter import Segmenter
 from segdistill.runs.checkpoint import find_checkpoints
 from segdistill.runs.layout import REPLAY
 from segdistill.training import replay as replaying
 from segdistill.training.adversary import Adversaries
 from segdistill.training.replay import replay
 from segdistill.training.run import run_cohort
+from segdistill.types import SegOutput
 
 Make = Callable[..., RunConfig]
 
@@ -68,3 +71,27 @@ def test_a_critic_that_runs_away_is_named_in_its_step_and_nothing_is_saved(
     with pytest.raises(TrainingDivergedError, match=r"got holistic\.critic = inf at step 0"):
         run_cohort({"": config}, tmp_path / "run")
     assert not find_checkpoints(tmp_path / "run")
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_logits_that_overflow_are_named_in_their_step_and_the_last_good_state_stays(
+    value: float, small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forward = Segmenter.forward
+    calls = []
+
+    def overflow(network: Segmenter, images: Tensor) -> SegOutput:
+        output = forward(network, images)
+        calls.append(network.training)
+        if not network.training or sum(calls) != 3:
+            return output  # the teacher's, and the student's but for its third step
+        logits = output.logits.clone()
+        logits[:, :, 0, 0] = value  # as in half precision beyond 65504
+        return output._replace(logits=logits)
+
+    monkeypatch.setattr(Segmenter, "forward", overflow)
+    config = small("training.checkpoint_every=1")
+    with pytest.raises(TrainingDivergedError, match=r"expected a finite loss, got .* at step 2"):
+        run_cohort({"": config}, tmp_path / "run")
+    assert max(find_checkpoints(tmp_path / "run")) == 2
+    assert (tmp_path / "run" / REPLAY).exists()

@@ -8,6 +8,7 @@ from pathlib import Path
 from segdistill.catalogue.conversions import CONVERSIONS
 from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
+from segdistill.data.convert.detection import detect
 from segdistill.data.convert.export import Export
 from segdistill.data.convert.published import refuse_published
 from segdistill.data.convert.records import UNEXPECTED
@@ -85,26 +86,3 @@ def convert(
         tell(Progress("converting", done, total, {}))
 
     return Conversion(name, signs, write_source(opened, target, progress=progress))
-
-
-def detect(export: Export) -> str:
-    """Return ``"format: signs"`` of an export, or "" where no tool is recognised.
-
-    Args:
-        export: the folder.
-
-    Raises:
-        DataError: several formats are; they are named.
-    """
-    found = {
-        name: signs
-        for name, row in CONVERSIONS.items()
-        if row.detect and (signs := load(_PACKAGE, row.detect)(export))
-    }
-    if len(found) > 1:
-        listed = "".join(f"\n  {name}: {signs}" for name, signs in found.items())
-        raise DataError(
-            f"{export.root}: expected one format, got the signs of {len(found)}; name one with "
-            f"--from:{listed}"
-        )
-    return next((f"{name}: {signs}" for name, signs in found.items()), "")

@@ -30,7 +30,8 @@ def evaluate(
     """Score the student of a run.
 
     Classes are compared by name: data that have them in another order are scored rightly, and
-    data with a class that the student does not know are refused.
+    data with a class that the student does not know are refused, unless the override
+    ``student.class_map=[car, null, sky]`` gives the student's class for each of the data's.
 
     Args:
         run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
@@ -52,7 +53,11 @@ def evaluate(
     config, settings = checked.config, checked.config.evaluation
     dataset = open_split(config.data, split or settings.split)
     network = load_student(
-        checked.files.weights, trust=checked.trust, data_classes=dataset.classes, tell=tell
+        checked.files.weights,
+        trust=checked.trust,
+        data_classes=dataset.classes,
+        class_map=checked.class_map,
+        tell=tell,
     ).network
 
     def count(index: int, _sample: Sample, _prediction: np.ndarray) -> None:

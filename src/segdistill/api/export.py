@@ -1,114 +1,295 @@
-"""Export: a trained student as a file that other programs run."""
+"""Export: a trained student as a file that other programs run, proven in its own runtime."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.util import find_spec
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
-from segdistill.api.folders import find_run
+from torch import nn
+
+from segdistill.api.calibration import as_tensor, read_calibration
+from segdistill.api.folders import CheckedRun, RunFiles, check_run, find_run
 from segdistill.api.load import load_student
-from segdistill.catalogue.formats import FORMATS
+from segdistill.catalogue.formats import Format
 from segdistill.catalogue.tables import load
-from segdistill.checks import nearest
-from segdistill.delivery.parity import Parity, other_sizes
-from segdistill.errors import ConfigError, SegdistillError
+from segdistill.classes import NamedClassMap
+from segdistill.config import EvaluationConfig, RunConfig
+from segdistill.data.carving import Subset
+from segdistill.delivery.contract import Contract, Images, Output
+from segdistill.delivery.gate import Score, Timing, Tolerance, faults, score_beside, time_beside
+from segdistill.delivery.opening import PACKAGE, find_format, open_file
+from segdistill.delivery.parity import Parity, compare, other_sizes
+from segdistill.errors import ConfigError, DataError, SegdistillError
 from segdistill.files import claim, move_whole
+from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.layout import EXPORT
 from segdistill.runs.result import has_result, read_result
+from segdistill.studies.bootstrap import bootstrap_miou
+from segdistill.threads import count_free_cores
+from segdistill.training.build import open_split
+from segdistill.training.events import Note, Progress, Tell, silent
+from segdistill.types import SegDataset
 
-_PACKAGE = "segdistill.delivery"
-_LARGEST_DIFFERENCE = 1e-3
-_LEAST_AGREEMENT = 0.999
 _OR_STATIC = "; --static writes a file for one image size, which may work"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written, and how far it is from its network."""
+    """A file that was written, and what it does in its own runtime.
+
+    Attributes:
+        file: the file; a second one that belongs to it lies beside it.
+        format: a name of ``segdistill.catalogue.formats.FORMATS``.
+        mib: size of all that belongs to it.
+        parity: against the network at the traced size and, unless it is static, three others.
+        score: on the validation images, None where the run's data are not at hand.
+        timings: of ``network`` and ``file``, by the number of threads.
+        floating: layers that a quantised file computes in float32.
+        faults: what it was kept in spite of.
+    """
 
     file: Path
+    format: str
+    mib: float
     parity: tuple[Parity, ...]
+    score: Score | None = None
+    timings: Mapping[int, Mapping[str, Timing]] = field(default_factory=dict)
+    floating: tuple[str, ...] = ()
+    faults: tuple[str, ...] = ()
 
 
 def export(
-    run: str | Path,
+    run: str | Path | CheckedRun,
     out: str | Path | None = None,
     *,
     format: str = "onnx",
     size: tuple[int, int] | None = None,
     static: bool = False,
+    images: Images = "float",
+    output: Output = "logits",
+    calibration: int = 64,
+    scored: int | None = None,
+    force: bool = False,
+    overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
+    tell: Tell = silent,
 ) -> Exported:
-    """Write the student of a run for other programs, after comparing the file with the network.
+    """Write the student of a run for other programs, and run the file before it is kept.
+
+    The file is run in its own runtime at four image sizes and on the validation images of the
+    run, beside the network. It is kept where it does what its format promises.
 
     Args:
-        run: a run folder, or a safetensors file that a run wrote.
+        run: a run folder, a safetensors file that a run wrote, or what
+            ``folders.check_run`` returned.
         out: the file; ``student`` with the format's suffix in the run folder by default.
         format: a name of ``segdistill.catalogue.formats.FORMATS``.
         size: height and width that it is traced with; it runs at others too. By default
             the size that the run's cost was counted at, or 256x256.
         static: write it for one image of that size only.
+        images: what the file takes: ``float`` in [0, 1], or ``uint8``.
+        output: what it gives: ``logits`` at the image's size, or the ``mask``, uint8.
+        calibration: how many training images a quantised format is calibrated on.
+        scored: how many validation images it is scored on; all by default.
+        force: keep a file that fails at the gate.
+        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``; with
+            ``student.class_map=[car, null, sky]`` the file has the classes of its data.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
+        tell: called with the images scored, and with what could not be done.
 
     Returns:
-        The file, and its parity at the traced size and, unless it is static, three others.
+        The file, and what it does beside the network.
 
     Raises:
-        ConfigError: there is no such format, or a package that it needs is not installed.
+        ConfigError: there is no such format, it does not do what was asked, or a package that
+            it needs is not installed.
+        DataError: a quantised format has no training images to be calibrated on.
         OverwriteError: there is a file that export did not write.
         RunFolderError: the folder holds no finished run.
-        SegdistillError: the file does not give what the network gives; none is left.
+        SegdistillError: the file does not do what the network does; none is left.
         ValueError: torch cannot export the network.
     """
-    if format not in FORMATS:
-        raise ConfigError(f"export: there is no format '{format}'; {nearest(format, FORMATS)}")
-    row = FORMATS[format]
-    if static and "static" not in row.settings:
-        raise ConfigError(
-            f"export: expected a format with static files, got {format}; leave it out"
-        )
-    missing = [name for name in row.packages if find_spec(name) is None]
-    if missing:
-        raise ConfigError(
-            f"export: expected the packages {', '.join(row.packages)} for {format}, got no "
-            f"{', '.join(missing)}; pip install 'segdistill[{row.extra}]'"
-        )
-    files = find_run(run)
-    target = files.folder / f"{EXPORT}{row.suffix}" if out is None else Path(out)
-    claim("export", [target])
-    network = load_student(run, trust=trust).network
-    traced = size or _cost_size(files.folder)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    unproven = target.with_name(f".{target.name}.unproven{row.suffix}")
-    try:
-        settings = {"static": True} if static else {}
-        load(_PACKAGE, row.target)(network, unproven, traced, **settings)
+    row = find_format("export", format)
+    files = run.files if isinstance(run, CheckedRun) else find_run(run)
+    targets = _targets(files.folder / f"{EXPORT}{row.suffix}" if out is None else Path(out), row)
+    claim("export", targets)
+    config: RunConfig | None = None
+    class_map: NamedClassMap | None = None
+    if files.has_config or overrides:
+        checked = check_run(run, overrides, trust)
+        config, trust, class_map = checked.config, checked.trust, checked.class_map
+    validation = _open_validation(config, scored, tell)
+    student = load_student(
+        files.weights,
+        trust=trust,
+        data_classes=None if validation is None else validation.classes,
+        class_map=class_map,
+    )
+    network, traced = student.network, size or _cost_size(files.folder)
+    contract = Contract(
+        classes=student.classes.names,
+        colors=student.classes.colors,
+        images=images,
+        output=output,
+        size=traced if static else None,
+        provenance=_provenance(files, config),
+    )
+    views = _views(config)
+    with _drafts(targets) as (draft, *_):
+        write = load(PACKAGE, row.target)
+        floating: tuple[str, ...] = ()
+        if row.calibrated:
+            seen = read_calibration(
+                _open_training(format, config), calibration, traced, images=images
+            )
+
+            def holds(path: Path) -> bool:
+                beside = score_beside(
+                    network, open_file(path, format), seen.held, split="train", **views
+                )
+                return not faults(Tolerance(loss_points=row.loss_points), (), beside)
+
+            floating = write(network, draft, traced, contract, seen.images, holds)
+        else:
+            write(network, draft, traced, contract)
+        file = open_file(draft, format)
         sizes = (traced,) if static else (traced, *other_sizes(traced))
-        answer = "" if static else _OR_STATIC
-        parity = tuple(load(_PACKAGE, row.compare)(network, unproven, sizes))
-        for at_size in parity:
-            if at_size.failure:
-                raise SegdistillError(
-                    f"export: expected a file that runs at {at_size.size[0]}x{at_size.size[1]}, "
-                    f"got: {at_size.failure}; nothing was written{answer}"
-                )
-            far = at_size.largest_difference > _LARGEST_DIFFERENCE
-            if far or at_size.agreement < _LEAST_AGREEMENT:
-                raise SegdistillError(
-                    f"export: expected a file that agrees with the network, got logits that "
-                    f"differ by {at_size.largest_difference:.3g} and "
-                    f"{100 * at_size.agreement:.2f} % equal classes at "
-                    f"{at_size.size[0]}x{at_size.size[1]}; nothing was written{answer}"
-                )
-        move_whole(unproven, target, made_by="export")
+        picture = None if validation is None else as_tensor(validation, 0)
+        parity = tuple(compare(network, file, sizes, image=picture))
+        score = None
+        if validation is not None and config is not None and not any(at.failure for at in parity):
+            total = 2 * len(validation)
+            score = score_beside(
+                network,
+                file,
+                validation,
+                split=config.evaluation.split,
+                on_image=lambda done: tell(Progress("scoring", done, total, {})),
+                **views,
+            )
+        failed = tuple(
+            faults(Tolerance(row.largest_difference, row.agreement, row.loss_points), parity, score)
+        )
+        if failed and not force:
+            answer = _OR_STATIC if any(at.failure for at in parity) and not static else ""
+            raise SegdistillError(
+                f"export: expected a file that does what the network does, got "
+                f"{'; '.join(failed)}{_sensitive(floating)}; nothing was written{answer}"
+                "; --force keeps it"
+            )
+        timings = _time(network, draft, format, traced) if not failed or score else {}
+    return Exported(
+        file=targets[0],
+        format=format,
+        mib=sum(target.stat().st_size for target in targets) / 2**20,
+        parity=parity,
+        score=score,
+        timings=timings,
+        floating=floating,
+        faults=failed,
+    )
+
+
+def _targets(target: Path, row: Format) -> list[Path]:
+    ending = Path(row.suffix).suffix
+    if row.companion and target.suffix != ending:
+        raise ConfigError(f"export: expected the name of a {ending} file, got {target.name}")
+    return [target, *([target.with_suffix(row.companion)] if row.companion else [])]
+
+
+@contextmanager
+def _drafts(targets: Sequence[Path]) -> Iterator[list[Path]]:
+    """Yield files to write, which get their names when all went well and are gone otherwise."""
+    targets[0].parent.mkdir(parents=True, exist_ok=True)
+    drafts = [target.with_name(f".unproven.{target.name}") for target in targets]
+    try:
+        yield drafts
+        for draft, target in zip(drafts, targets, strict=True):
+            move_whole(draft, target, made_by="export")
     finally:
-        unproven.unlink(missing_ok=True)
-    return Exported(target, parity)
+        for draft in drafts:
+            draft.unlink(missing_ok=True)
+
+
+def _open_validation(config: RunConfig | None, scored: int | None, tell: Tell) -> SegDataset | None:
+    """Open the images that the run was scored on; None, and a note, where they are not at hand."""
+    if config is None:
+        tell(Note("weights alone, without their run: the file is compared on noise, not scored"))
+        return None
+    try:
+        dataset = open_split(config.data, config.evaluation.split)
+    except DataError as error:
+        tell(Note(f"the file is compared on noise, not scored: {error}"))
+        return None
+    if scored is None or scored >= len(dataset):
+        return dataset
+    return Subset(dataset, [number * len(dataset) // scored for number in range(scored)])
+
+
+def _open_training(format: str, config: RunConfig | None) -> SegDataset:
+    if config is None:
+        raise DataError(
+            f"export: expected a run folder for {format}, whose training images it is calibrated "
+            "on, got weights alone; give the folder"
+        )
+    return open_split(config.data, config.data.train_split)
+
+
+def _views(config: RunConfig | None) -> dict[str, Any]:
+    """Return the scales and the window that the run was scored with."""
+    settings = EvaluationConfig() if config is None else config.evaluation
+    return {"scales": settings.scales, "window": settings.window}
+
+
+def _time(
+    network: nn.Module, draft: Path, format: str, size: tuple[int, int]
+) -> dict[int, dict[str, Timing]]:
+    """Time the file beside the network, on one thread and on all."""
+    return {
+        threads: time_beside(
+            {"network": network, "file": open_file(draft, format, threads=threads)},
+            size,
+            threads=threads,
+        )
+        for threads in dict.fromkeys((1, count_free_cores()))
+    }
+
+
+def _sensitive(floating: Sequence[str]) -> str:
+    if not floating:
+        return ""
+    return (
+        f", with {len(floating)} layers left in float32, those that lose most first: "
+        f"{', '.join(floating[:3])}"
+    )
 
 
 def _cost_size(folder: Path) -> tuple[int, int]:
     cost = read_result(folder).cost if has_result(folder) else None
     return (256, 256) if cost is None or cost.cost_size is None else cost.cost_size
+
+
+def _provenance(files: RunFiles, config: RunConfig | None) -> dict[str, Any]:
+    """Return where a student comes from, for the file's metadata."""
+    made: dict[str, Any] = {"segdistill": version("segdistill"), "run": files.name}
+    if config is not None:
+        made["dataset"] = config.data.dataset
+        made["teacher"] = None if config.teacher is None else config.teacher.network
+    if has_result(files.folder):
+        result = read_result(files.folder)
+        made |= {
+            "method": result.method,
+            "split": result.split,
+            "miou": result.miou,
+            "config_hash": result.config_hash,
+        }
+        images = read_image_counts(files.folder)
+        if images is not None:
+            interval = bootstrap_miou(images.counts)
+            made["miou_interval"] = [interval.low, interval.high]
+    return made

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill import config as configs
+from segdistill.catalogue.formats import format_of
+from segdistill.classes import NamedClassMap
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
@@ -16,6 +18,7 @@ from segdistill.runs.student import run_of, student_file
 from segdistill.trust import check_from_file, named
 
 ROOT = Path("runs")
+_CLASS_MAP = "student.class_map="
 
 
 def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: bool) -> Path:
@@ -122,17 +125,24 @@ class CheckedRun:
         files: of the run.
         config: with overrides applied.
         trust: ``import:`` and ``file:`` targets that the files may name.
+        class_map: the student's class for each of the data's, where the words state it.
     """
 
     files: RunFiles
     config: RunConfig
     trust: tuple[str, ...] = ()
+    class_map: NamedClassMap | None = None
 
 
 def check_run(
     run: str | Path | CheckedRun, overrides: Sequence[str] = (), trust: Collection[str] = ()
 ) -> CheckedRun:
     """Find a run and check its config, unless that was done.
+
+    Args:
+        run: a run folder, a file of weights in it, or what an earlier call returned.
+        overrides: ``a.b=value`` words on the run's config; of the student, ``class_map`` alone.
+        trust: ``import:`` and ``file:`` targets that the files may name.
 
     Raises:
         RunFolderError: there is no finished run.
@@ -141,10 +151,35 @@ def check_run(
     if isinstance(run, CheckedRun):
         return run
     files = find_run(run)
-    config = files.config(overrides)
-    own = named(word.partition("=")[2] for word in overrides)
+    words = [word for word in overrides if not word.startswith(_CLASS_MAP)]
+    class_map = _class_map([word for word in overrides if word.startswith(_CLASS_MAP)])
+    config = files.config(words)
+    own = named(word.partition("=")[2] for word in words)
     check_from_file(config.data.dataset, {*trust, *own}, files.weights, "dataset")
-    return CheckedRun(files, config, tuple(trust))
+    return CheckedRun(files, config, tuple(trust), class_map)
+
+
+def _class_map(words: Sequence[str]) -> NamedClassMap | None:
+    """Return the class map that words on a run's config state: of its student, not its training."""
+    if not words:
+        return None
+    entries = configs.override({"student": {}}, words)["student"]["class_map"]
+    parts = [
+        part
+        for entry in (entries if isinstance(entries, list) else [{}])
+        for part in (entry if isinstance(entry, list) else [entry])
+    ]
+    if not all(part is None or isinstance(part, int | str) for part in parts):
+        raise ConfigError(
+            f"{words[-1]}: expected the student's class for each of the data's, by name or number, "
+            f"several that are added, or null, got {entries}; write {_CLASS_MAP}[car, null, sky]"
+        )
+    return list(entries)
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether a file's name says that export wrote it, in any of its formats."""
+    return format_of(path) is not None and not path.is_dir()
 
 
 def find_run(run: str | Path) -> RunFiles:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdistill.api.convert import detect
+from segdistill.data.convert.detection import convert_command, detect
 from segdistill.data.convert.export import Export
 from segdistill.data.convert.published import refuse_published
 from segdistill.data.files.classes import read_classes
@@ -60,11 +60,9 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
     refuse_published("init", export)
     signs = detect(export)
     if signs:
-        name = shlex.quote(f"{export.root.resolve().name}-converted")
         raise DataError(
             f"{export.root}: expected images and masks, got an export that has to be converted "
-            f"({signs}); segdistill convert {shlex.quote(str(export.root))} --out {name}, then "
-            f"segdistill init {name}"
+            f"({signs}); {convert_command(export.root)}"
         )
     claim("init", [config])
     seen = survey(export)
@@ -126,7 +124,7 @@ def _describe(seen: Survey, plan: Plan) -> list[str]:
         if isinstance(value, tuple) and len(set(value)) == 1:
             share += seen.share(value[0])  # greys were counted as numbers
         lines.append(f"  {place} {row.name} (stored as {shown}): {100 * share:.2f} % of pixels")
-    if not colored:
+    if not colored and not seen.is_binary:
         lines.append(f"  255, no class: {100 * seen.share(255):.2f} % of pixels")
     if seen.alike is not None:
         told = "frames of a video, kept in blocks" if seen.is_video else "no video"

@@ -13,7 +13,7 @@ from segdistill.files import claim
 from segdistill.reporting.page import write_report
 from segdistill.runs.environment import read_environment
 from segdistill.runs.layout import REPORT
-from segdistill.runs.lock import remove_empty
+from segdistill.runs.lock import is_first_process, remove_empty
 from segdistill.runs.settings import Args, has_settings, read_args, write_args
 from segdistill.training.events import Tell
 from segdistill.training.run import run_cohort
@@ -52,9 +52,12 @@ def run_learners(
     try:
         runs = run_cohort(learners, folder, resume=resume, tell=tell)
     finally:
-        for name, config in learners.items():
-            _record_args(folder / name, config, verb, loaded)
-        remove_empty(folder)  # claimed for a run that was refused
+        if is_first_process():
+            for name, config in learners.items():
+                _record_args(folder / name, config, verb, loaded)
+            remove_empty(folder)  # claimed for a run that was refused
+    if not is_first_process():
+        return runs
     configs = dict(zip(runs, learners.values(), strict=True))
     words = {word for one in configs.values() for word in own_words(one.tree(), one.trust)}
     complete(runs, configs, trust=sorted(words), tell=tell)

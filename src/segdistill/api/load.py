@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,17 +13,30 @@ from torch import Tensor, nn
 
 from segdistill.api.folders import CheckedRun, check_run, find_run
 from segdistill.api.prediction import Prediction, segment
-from segdistill.classes import match_classes
+from segdistill.catalogue.formats import format_of
+from segdistill.classes import (
+    ClassMap,
+    NamedClassMap,
+    compose_class_maps,
+    match_classes,
+    plain_name,
+    resolve_class_map,
+)
 from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.config.loading import check_saved
 from segdistill.data.files.in_memory import Picture, as_rgb
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.files.reading import read_image
+from segdistill.delivery.opening import open_file
 from segdistill.errors import CheckpointError
 from segdistill.models import build_network
+from segdistill.models.build import class_numbers
 from segdistill.runs.student import read_student
+from segdistill.training.build import open_split
 from segdistill.training.events import Note, Tell, silent
 from segdistill.types import Classes
+
+_MOST_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,8 @@ class Student:
 
     Attributes:
         network: from RGB images ``(N, 3, H, W)`` in [0, 1] to ``SegOutput``, on the CPU until
-            it is moved: ``student.network.to("cuda")``.
+            it is moved: ``student.network.to("cuda")``. That of an exported file computes in
+            the file's own runtime.
         classes: names and colours, in the order of the ids.
         config: of its run, with overrides applied; None for weights by themselves.
     """
@@ -68,33 +84,79 @@ class Student:
 
 
 def load(
-    run: str | Path | CheckedRun, *, overrides: Sequence[str] = (), trust: Collection[str] = ()
+    run: str | Path | CheckedRun,
+    *,
+    overrides: Sequence[str] = (),
+    trust: Collection[str] = (),
+    classes: Classes | None = None,
 ) -> Student:
-    """Read a trained student, and its config where there is one.
+    """Read a trained student, and its config where there is one, or an exported file.
 
     Example: ``segdistill.load("runs/student-1").predict("photo.jpg").overlay()``
 
     Args:
-        run: a run folder, a safetensors file that a run wrote, or what ``folders.check_run``
-            returned.
-        overrides: ``a.b=value`` words on the run's config; the student's settings are fixed.
+        run: a run folder, a safetensors file that a run wrote, an exported file, or what
+            ``folders.check_run`` returned.
+        overrides: ``a.b=value`` words on the run's config; the student's settings are fixed, but
+            ``student.class_map`` gives its class for each of the data's.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
+        classes: of an exported file whose metadata do not say them.
 
     Raises:
         RunFolderError: there is no finished run, or overrides were given for weights by
             themselves.
+        RuntimeRefusalError: the runtime of an exported file cannot read it.
         ConfigError: an override cannot be applied, or the file names code that is not trusted
             or settings that do not exist.
         CheckpointError: the weights are broken, or no run wrote them.
     """
     if not isinstance(run, CheckedRun):
+        exported = load_exported(run, classes=classes)
+        if exported is not None:
+            return exported
         files = find_run(run)
         if not (files.has_config or overrides):
             return load_student(files.weights, trust=trust)
     checked = check_run(run, overrides, trust)
-    student = load_student(checked.files.weights, trust=checked.trust)
+    student = load_student(
+        checked.files.weights,
+        trust=checked.trust,
+        data_classes=mapped_classes(checked),
+        class_map=checked.class_map,
+    )
     return Student(student.network, student.classes, checked.config)
+
+
+def mapped_classes(run: CheckedRun) -> Classes | None:
+    """Return the classes of a run's data where its student's are mapped to them, else None.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    if run.class_map is None:
+        return None
+    return open_split(run.config.data, run.config.evaluation.split).classes
+
+
+def load_exported(file: str | Path, *, classes: Classes | None = None) -> Student | None:
+    """Open an exported file in its own runtime; None where this is none.
+
+    Args:
+        file: the file; its format is told by its name.
+        classes: where the file's metadata do not say them.
+
+    Raises:
+        ConfigError: a package is missing, or the classes are.
+        RunFolderError: the file's metadata are broken.
+        RuntimeRefusalError: the runtime cannot read it.
+    """
+    path = Path(file)
+    format = format_of(path)
+    if format is None or path.is_dir():
+        return None
+    opened = open_file(path, format, classes=classes)
+    return Student(opened.eval(), opened.contract.named)
 
 
 def load_student(
@@ -102,6 +164,7 @@ def load_student(
     *,
     trust: Collection[str] = (),
     data_classes: Classes | None = None,
+    class_map: NamedClassMap | None = None,
     tell: Tell = silent,
 ) -> Student:
     """Read a student from its weights alone, which say how it is built; its config is None.
@@ -111,6 +174,7 @@ def load_student(
         trust: likewise.
         data_classes: those of data that it is used on: by name, its own are put into their
             order, and a class that it does not know is an error. By default it keeps its own.
+        class_map: its class for each of ``data_classes``, in place of their names.
         tell: hears when that changed the order.
     """
     weights = find_run(run).weights
@@ -118,14 +182,11 @@ def load_student(
     section = check_saved(saved.network, weights, trust)
     changed: dict[str, object] = {"weights": weights}
     classes = data_classes or Classes(saved.classes, saved.colors)
-    if classes.names != saved.classes:
-        try:
-            order = match_classes(saved.classes, classes.names)
-        except ValueError as error:
-            raise CheckpointError(f"{weights}: {error}") from None
-        own = section.class_map or range(len(saved.classes))
-        changed["class_map"] = tuple(own[place] for place in order)
-        tell(Note(f"{weights}: its classes were put into the data's order: {list(order)}"))
+    if class_map is not None or classes.names != saved.classes:
+        chosen = _in_the_datas_order(weights, saved.classes, classes.names, class_map)
+        own = class_numbers(section) or tuple(range(len(saved.classes)))
+        changed["class_map"] = compose_class_maps(own, chosen)
+        tell(Note(f"{weights}: its classes were put into the data's order: {list(chosen)}"))
     network = build_network(
         section.model_copy(update=changed),
         classes=len(classes),
@@ -133,3 +194,23 @@ def load_student(
         tell=lambda sentence: tell(Note(sentence)),
     )
     return Student(network.eval(), classes)
+
+
+def _in_the_datas_order(
+    weights: Path,
+    own: Sequence[str],
+    data: Sequence[str],
+    class_map: NamedClassMap | None,
+) -> ClassMap:
+    """Return the student's class for each of the data's, as stated or by name."""
+    if class_map is not None:
+        return resolve_class_map(class_map, own, data)
+    try:
+        return match_classes(own, data)
+    except ValueError as error:
+        if len(data) > _MOST_SHOWN:
+            raise CheckpointError(f"{weights}: {error}, with student.class_map=[...]") from None
+        known = {plain_name(name): name for name in own}
+        entries = json.dumps([known.get(plain_name(name)) for name in data], ensure_ascii=False)
+        word = shlex.quote(f"student.class_map={entries}")
+        raise CheckpointError(f"{weights}: {error}, as in {word}") from None

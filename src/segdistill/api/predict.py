@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import get_args
 
 from segdistill.api.devices import pick_device
-from segdistill.api.folders import CheckedRun, find_run
+from segdistill.api.folders import CheckedRun, check_run, find_run
 from segdistill.api.images import find_images, images_of_split, refuse_mixing
-from segdistill.api.load import load_student
+from segdistill.api.load import load_exported, load_student, mapped_classes
 from segdistill.api.prediction import segment
 from segdistill.catalogue.predictions import Format
-from segdistill.config import EvaluationConfig, RunConfig
+from segdistill.config import EvaluationConfig
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
-from segdistill.data.submission import prediction_file, write_prediction
+from segdistill.data.submission import prediction_file, server_classes, write_prediction
 from segdistill.errors import ConfigError, DataError
 from segdistill.files import claim, refuse_shared_names
 from segdistill.training.build import open_split
 from segdistill.training.events import Progress, Tell, silent
+from segdistill.types import Classes
 
 
 def predict(
@@ -29,6 +30,7 @@ def predict(
     split: str | None = None,
     kind: Format = "color",
     recursive: bool = False,
+    classes: Classes | None = None,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
     tell: Tell = silent,
@@ -38,14 +40,16 @@ def predict(
     Nothing is written over an input, or over a file that an earlier call did not write.
 
     Args:
-        run: a run folder, a safetensors file that a run wrote, or what ``folders.check_run``
-            returned.
+        run: a run folder, a safetensors file that a run wrote, an exported file, or what
+            ``folders.check_run`` returned.
         images: image files, or folders of them.
         out: folder to write to; made where it is missing.
         split: a split of the run's dataset, in place of images.
         kind: what is written, a key of ``segdistill.catalogue.predictions.FORMATS``.
         recursive: also search the folders inside folders; their names are kept.
-        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        classes: of an exported file whose metadata do not say them.
+        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``; with
+            ``student.class_map=[car, null, sky]`` the classes of its data are predicted.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
         tell: called with the images done, and with what is left out of a folder.
@@ -59,7 +63,7 @@ def predict(
         OverwriteError: a file would be lost; nothing is written.
         ConfigError: images and split were given, or neither; or an unknown format.
         RunFolderError: the folder holds no finished run.
-        ValueError: a test server's format for a network of other classes.
+        CheckpointError: a test server's format has a class that is none of the student's.
     """
     given = [Path(name) for name in ([images] if isinstance(images, str | Path) else images)]
     out = Path(out)
@@ -69,13 +73,23 @@ def predict(
         raise ConfigError(
             f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
         )
-    files = run.files if isinstance(run, CheckedRun) else find_run(run)
-    # Weights by themselves can predict on images, at their own size.
+    exported = None if isinstance(run, CheckedRun) else load_exported(run, classes=classes)
+    if exported is not None and (split is not None or overrides):
+        raise ConfigError(
+            f"predict: expected images for {run}, which knows no data, got "
+            f"{'--split' if split is not None else ' '.join(overrides)}; name files or folders"
+        )
+    # Weights by themselves can predict on images, at their own size, as exported files can.
+    checked: CheckedRun | None = None
     if isinstance(run, CheckedRun):
-        config: RunConfig | None = run.config
-        trust = run.trust
-    else:
-        config = files.config(overrides) if files.has_config or overrides or split else None
+        checked = run
+    elif exported is None:
+        files = find_run(run)
+        if files.has_config or overrides or split:
+            checked = check_run(run, overrides, trust)
+    config = None
+    if checked is not None:
+        files, config, trust = checked.files, checked.config, checked.trust
     settings = EvaluationConfig() if config is None else config.evaluation
     if config is not None and split is not None:
         inputs = images_of_split(open_split(config.data, split))
@@ -88,9 +102,17 @@ def predict(
     targets = [prediction_file(out, source.name, kind) for source in inputs]
     refuse_shared_names("predict", targets, [source.label for source in inputs])
     claim("predict", targets, reads=[file for source in inputs for file in source.files])
-    device = pick_device("auto" if config is None else config.training.device)
-    student = load_student(files.weights, trust=trust)
-    student.network.to(device)
+    student = exported
+    if student is None:
+        mapped = None if checked is None else mapped_classes(checked)
+        student = load_student(
+            files.weights,
+            trust=trust,
+            data_classes=server_classes(kind) or mapped,
+            class_map=None if checked is None else checked.class_map,
+            tell=tell,
+        )
+        student.network.to(pick_device("auto" if config is None else config.training.device))
     written, unread = [], []
     for done, source in enumerate(inputs, 1):
         try:

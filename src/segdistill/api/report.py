@@ -22,11 +22,13 @@ class Report:
         page: the HTML file, which needs no other and no network.
         tables: CSV and LaTeX of a study; none of runs.
         runs: how many are compared; 0 for a study, which counts its own.
+        broken: why, for each run that cannot be read and was left out.
     """
 
     page: Path
     tables: tuple[Path, ...] = ()
     runs: int = 0
+    broken: tuple[str, ...] = ()
 
 
 def report(source: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Report:
@@ -60,5 +62,5 @@ def report(source: str | Path | Sequence[str | Path], out: str | Path | None = N
         raise RunFolderError("report: expected a study folder or run folders, got none")
     page = page or folders[0] / REPORT
     title = folders[0].resolve().name
-    write_report([*runs.values()], page, title=title, folder=folders[0])
-    return Report(page, runs=len(runs))
+    broken = write_report([*runs.values()], page, title=title, folder=folders[0])
+    return Report(page, runs=len(runs) - len(broken), broken=tuple(broken.values()))

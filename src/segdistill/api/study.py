@@ -40,7 +40,8 @@ def study(
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
         dry_run: stop when ``plan.json`` is written.
-        resume: go on with a study that was interrupted.
+        resume: go on with a study that was interrupted, or extend one by seeds, methods, pairs
+            or trials.
         tell: called with what happens.
 
     Returns:
@@ -56,7 +57,7 @@ def study(
         checked = load_study(source, overrides, trust=trust)
     out = Path(out)
     claim("report", report_files(out))
-    run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
+    checked = run_study(checked, out, dry_run=dry_run, resume=resume, tell=tell)
     if dry_run:
         return read_plan(out).as_dict()
     trusted = sorted(own_words(checked.tree(), checked.trust))

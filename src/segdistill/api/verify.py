@@ -42,7 +42,9 @@ def verify(folder: str | Path, *, data: bool = True, tell: Tell = silent) -> lis
 def _shared_images(study: Path, tell: Tell) -> list[Fault]:
     """Return images that lie both in what was trained on and in what was scored."""
     finals = [run.folder for run in find_final_runs(study)]
-    trials = [study / trial_folder(t.pair, t.trial) / t.method for t in read_trials(study)]
+    trials = [
+        study / trial_folder(t.pair, t.trial, t.repeat) / t.method for t in read_trials(study)
+    ]
     faults = []
     for runs in (finals, trials):
         first = next((run for run in runs if has_settings(run)), None)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
-from segdistill.catalogue.settings import Setting
 from segdistill.catalogue.tables import Entry
 
 
@@ -12,38 +12,108 @@ from segdistill.catalogue.tables import Entry
 class Format(Entry):
     """One row of ``FORMATS``.
 
-    ``target`` writes a network: ``target(network, file, size)``.
+    ``target`` writes a network: ``target(network, path, size, contract)``, or, with calibration,
+    ``target(network, path, size, contract, calibration, holds)``, which returns the names of
+    the layers that it left in float32.
 
     Attributes:
-        compare: ``"module:function"`` in ``segdistill.delivery`` that runs the file beside the
-            network: ``compare(network, file, sizes)`` returns a ``Parity`` per size.
+        opener: ``"module:function"`` in ``segdistill.delivery`` that opens a file in its own
+            runtime: ``opener(path, threads)`` returns what runs it, and its contract's text.
         suffix: how the file's name ends.
+        companion: how the name of a second file ends that belongs to it.
         extra: what ``pip install 'segdistill[...]'`` has to name.
-        packages: what writing and proving the file imports.
+        packages: what writing and running the file imports.
+        calibrated: it is quantised with images of the training split.
+        any_size: it can take any image size.
+        agreement: least share of pixels that must have the network's class.
+        largest_difference: of the logits, None where it is not limited.
+        loss_points: of mIoU that it may lose, in points of 100, None where agreement says enough.
         source: where the format is defined.
     """
 
-    compare: str = ""
+    opener: str = ""
     suffix: str = ""
+    companion: str = ""
     extra: str = ""
     packages: tuple[str, ...] = ()
+    calibrated: bool = False
+    any_size: bool = True
+    agreement: float = 0.0
+    largest_difference: float | None = None
+    loss_points: float | None = None
     source: str = ""
 
 
+_GIVEN = ("network", "path", "size", "contract")
+_CALIBRATED = (*_GIVEN, "calibration", "holds")
+_ONNX = ("onnx", "onnxscript", "onnxruntime")
+
 FORMATS: dict[str, Format] = {
     "onnx": Format(
-        target="onnx:export_onnx",
+        target="onnx:write_onnx",
         about="ONNX, for onnxruntime, TensorRT, OpenVINO and browsers; any image size.",
-        settings={
-            "full_size": Setting(bool, True, "resize the logits to the image inside the file"),
-            "opset": Setting(int, 18, "version of ONNX's operators", at_least=18),
-            "static": Setting(bool, False, "take one image of the traced size only"),
-        },
-        given=("network", "path", "size"),
-        compare="parity:compare_onnx",
+        given=_GIVEN,
+        opener="onnx:open_onnx",
         suffix=".onnx",
-        extra="export",
-        packages=("onnx", "onnxscript", "onnxruntime"),
+        extra="onnx",
+        packages=_ONNX,
+        agreement=0.999,
+        largest_difference=1e-3,
         source="https://onnx.ai",
     ),
+    "onnx-fp16": Format(
+        target="onnx_fp16:write_onnx_fp16",
+        about="ONNX in half precision: half the bytes; faster on devices that compute in it.",
+        given=_GIVEN,
+        opener="onnx:open_onnx",
+        suffix=".fp16.onnx",
+        extra="onnx",
+        packages=(*_ONNX, "onnxconverter_common"),
+        agreement=0.995,
+        source="https://onnx.ai",
+    ),
+    "onnx-int8": Format(
+        target="onnx_int8:write_onnx_int8",
+        about="ONNX in whole numbers of 8 bits, calibrated on training images.",
+        given=_CALIBRATED,
+        opener="onnx:open_onnx",
+        suffix=".int8.onnx",
+        extra="onnx",
+        packages=_ONNX,
+        calibrated=True,
+        loss_points=0.4,
+        source="https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html",
+    ),
+    "openvino": Format(
+        target="openvino:write_openvino",
+        about="OpenVINO, for Intel's processors; any image size.",
+        given=_GIVEN,
+        opener="openvino:open_openvino",
+        suffix=".xml",
+        companion=".bin",
+        extra="openvino",
+        packages=(*_ONNX, "openvino"),
+        agreement=0.999,
+        largest_difference=1e-3,
+        source="https://docs.openvino.ai",
+    ),
+    "openvino-int8": Format(
+        target="openvino_int8:write_openvino_int8",
+        about="OpenVINO in whole numbers of 8 bits, calibrated on training images by NNCF.",
+        given=_CALIBRATED,
+        opener="openvino:open_openvino",
+        suffix=".int8.xml",
+        companion=".bin",
+        extra="openvino",
+        packages=(*_ONNX, "openvino", "nncf"),
+        calibrated=True,
+        loss_points=0.4,
+        source="https://github.com/openvinotoolkit/nncf",
+    ),
 }
+
+
+def format_of(path: Path) -> str | None:
+    """Return the format that a file's name tells, None where it tells none that can be run."""
+    fitting = [name for name, row in FORMATS.items() if path.name.endswith(row.suffix)]
+    return max(fitting, key=lambda name: len(FORMATS[name].suffix), default=None)

@@ -50,4 +50,18 @@ TASK_LOSSES: dict[str, TaskLoss] = {
         settings=("threshold", "min_kept"),
         whole_batch=True,
     ),
+    "dice": TaskLoss(
+        target="dice:dice",
+        about="One minus the overlap of each class's probabilities with its positions.",
+        source="Milletari et al., 3DV 2016, arXiv:1606.04797",
+        settings=("cross_entropy_weight",),
+        whole_batch=True,
+    ),
+    "lovasz": TaskLoss(
+        target="lovasz:lovasz",
+        about="A convex extension of one minus each class's IoU.",
+        source="Berman et al., CVPR 2018, arXiv:1705.08790",
+        settings=("cross_entropy_weight",),
+        whole_batch=True,
+    ),
 }

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -11,16 +12,28 @@ from segdistill.catalogue.formats import FORMATS
 from segdistill.cli.words import Json, Run, Trust, parse_size
 
 if TYPE_CHECKING:
+    from segdistill.api.export import Exported
+    from segdistill.delivery.contract import Images, Output
+
     Format = str
 else:
-    Format = Literal[tuple(FORMATS)]
+    Format = StrEnum("Format", {name: name for name in FORMATS})
+    Images = Literal["float", "uint8"]
+    Output = Literal["logits", "mask"]
 
 
 def export(
     run: Run,
-    kind: Annotated[
-        Format, typer.Option("--format", help="Of the file: segdistill list formats.")
-    ] = "onnx",
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(help="Settings of the run to change: data.root=…", metavar="KEY=VALUE"),
+    ] = None,
+    kinds: Annotated[
+        list[Format] | None,
+        typer.Option(
+            "--format", help="Of the file: segdistill list formats; may be given several times."
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option("--out", help="File to write; student.* in the run folder by default."),
@@ -32,33 +45,107 @@ def export(
     static: Annotated[
         bool, typer.Option("--static", help="One image of that size only, nothing else.")
     ] = False,
+    images: Annotated[
+        Images, typer.Option("--input", help="RGB that the file takes: in [0, 1], or 0 to 255.")
+    ] = "float",
+    output: Annotated[
+        Output, typer.Option("--output", help="What it gives, at the image's size.")
+    ] = "logits",
+    calibration: Annotated[
+        int, typer.Option(min=1, help="Training images that whole numbers are calibrated on.")
+    ] = 64,
+    scored: Annotated[
+        int | None, typer.Option(min=1, help="Validation images to score it on; all by default.")
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Keep a file that differs from its network.")
+    ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Write a student for other programs, compared with its network.
+    """Write a student for other programs, each file run beside its network before it is kept.
 
     Example: segdistill export runs/student-1 --format onnx --out student.onnx
+
+    Example: segdistill export runs/student-1 --format onnx-int8 --input uint8 --output mask
     """
-    from dataclasses import asdict
     from json import dumps
 
-    from segdistill.api.folders import find_run
+    from segdistill.api.folders import check_run, find_run
+    from segdistill.errors import ConfigError
 
-    traced = None if size is None else parse_size(size)
-    find_run(run)
-    from segdistill.api.export import export as verb
-
-    made = verb(run, out, format=kind, size=traced, static=static, trust=trust or ())
-    if json:
-        print(
-            dumps({"file": str(made.file), "parity": [asdict(at_size) for at_size in made.parity]})
+    chosen = list(dict.fromkeys(map(str, kinds or ["onnx"])))
+    if out is not None and len(chosen) > 1:
+        raise ConfigError(
+            f"export: expected --out for one format, got {len(chosen)} formats; leave it out, and "
+            "they are written to the run folder"
         )
-        return
-    print(f"{made.file} written, {made.file.stat().st_size / 2**20:.2f} MiB; against the network:")
+    traced = None if size is None else parse_size(size)
+    if find_run(run).has_config or overrides:
+        check_run(run, overrides or (), trust or ())
+    from segdistill.api.export import export as verb
+    from segdistill.cli.progress import display
+
+    made = []
+    for kind in chosen:
+        with display() as tell:
+            made.append(
+                verb(
+                    run,
+                    out,
+                    format=kind,
+                    size=traced,
+                    static=static,
+                    images=images,
+                    output=output,
+                    calibration=calibration,
+                    scored=scored,
+                    force=force,
+                    overrides=overrides or (),
+                    trust=trust or (),
+                    tell=tell,
+                )
+            )
+        if not json:
+            _print(made[-1])
+    if json:
+        documents = [_as_json(each) for each in made]
+        print(dumps(documents[0] if len(documents) == 1 else documents))
+    else:
+        print(f"next: segdistill predict {made[0].file} PHOTOS --out masks")
+
+
+def _as_json(made: Exported) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    document = asdict(made) | {"file": str(made.file)}
+    if made.score is not None:
+        document["score"]["loss_points"] = made.score.loss_points
+    return document
+
+
+def _print(made: Exported) -> None:
+    print(f"{made.file} written, {made.mib:.2f} MiB; against the network:")
     for at_size in made.parity:
+        far = at_size.largest_difference
+        logits = "" if far is None else f"logits within {far:.2g}, "
         print(
-            f"  {at_size.size[0]}x{at_size.size[1]}: logits within "
-            f"{at_size.largest_difference:.2g}, "
+            f"  {at_size.size[0]}x{at_size.size[1]}: {logits}"
             f"{100 * at_size.agreement:.3f} % of the pixels in the same class"
         )
-    print(f"next: segdistill bench latency {run}")
+    score = made.score
+    if score is not None:
+        print(
+            f"  {score.images} images of {score.split}: mIoU {100 * score.miou:.2f}, the network's "
+            f"{100 * score.network_miou:.2f}; {100 * score.agreement:.3f} % in the same class"
+        )
+    for threads, timings in made.timings.items():
+        file, network = timings["file"], timings["network"]
+        print(
+            f"  {threads} thread{'s' if threads > 1 else ''}: {file.median_ms:.1f} ms per image "
+            f"({file.low_ms:.1f} to {file.high_ms:.1f}), PyTorch {network.median_ms:.1f} ms"
+        )
+    if made.floating:
+        print(f"  left in float32: {', '.join(made.floating)}")
+    for fault in made.faults:
+        print(f"  kept by --force: {fault}")

@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 from segdistill.catalogue.predictions import Format
-from segdistill.cli.words import Json, Run, Trust
+from segdistill.cli.words import Json, Model, Trust
 
 
 def predict(
-    run: Run,
+    run: Model,
     images: Annotated[
         list[str] | None,
         typer.Argument(help="Image files, folders of them, or KEY=VALUE on the run's config."),
@@ -27,6 +27,10 @@ def predict(
     recursive: Annotated[
         bool, typer.Option("--recursive", help="Also search the folders inside folders.")
     ] = False,
+    classes: Annotated[
+        Path | None,
+        typer.Option(help="Class file, for an exported file of another tool that says none."),
+    ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
@@ -36,19 +40,29 @@ def predict(
 
     Example: segdistill predict runs/student-1 photos --out predictions --format overlay
 
+    Example: segdistill predict student.int8.onnx photos
+
     Example: segdistill predict runs/student-1 --split test --format cityscapes
     """
     from json import dumps
 
-    from segdistill.api.folders import CheckedRun, check_run, find_run
+    from segdistill.api.folders import CheckedRun, check_run, find_run, is_exported
+    from segdistill.errors import ConfigError
 
     words = [word for word in images or () if "=" in word and not Path(word).exists()]
     sources = [Path(word) for word in images or () if word not in words]
     checked: Path | CheckedRun = run
-    if find_run(run).has_config or words:
+    if is_exported(run):
+        if words or split is not None:
+            raise ConfigError(
+                f"predict: expected images for {run}, which knows no data, got "
+                f"{words[0] if words else '--split'}; name image files or folders"
+            )
+    elif find_run(run).has_config or words:
         checked = check_run(run, words, trust or ())
     from segdistill.api.predict import predict as verb
     from segdistill.cli.progress import display
+    from segdistill.data.files.classes import read_classes
 
     with display() as tell:
         written = verb(
@@ -58,6 +72,7 @@ def predict(
             split=split,
             kind=kind,
             recursive=recursive,
+            classes=None if classes is None else read_classes(classes)[0],
             trust=trust or (),
             tell=tell,
         )

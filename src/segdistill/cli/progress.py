@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from segdistill.training.events import Evaluated, Event, Note, Progress, Tell
+from segdistill.runs.lock import is_first_process
+from segdistill.training.events import Evaluated, Event, Note, Progress, Tell, silent
 
 PLAIN_INTERVAL_S = 10.0
 
@@ -20,6 +21,9 @@ PLAIN_INTERVAL_S = 10.0
 @contextmanager
 def display() -> Iterator[Tell]:
     """Yield what draws events, and clean up the terminal afterwards."""
+    if not is_first_process():
+        yield silent
+        return
     # Fabric announces what the config says already.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     console = Console(stderr=True)

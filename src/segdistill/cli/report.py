@@ -27,6 +27,8 @@ def report(
     from segdistill.api.report import report as verb
 
     made = verb(folders, out)
+    for why in made.broken:
+        print(f"left out: {why}")
     if made.tables:
         names = " and ".join(file.name for file in made.tables)
         print(f"{made.page} written, {names} next to it; open it in a browser")

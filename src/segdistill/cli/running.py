@@ -8,7 +8,7 @@ from typing import Literal
 
 from segdistill.cli.words import check_config, trust_words
 from segdistill.runs.layout import REPORT
-from segdistill.runs.lock import remove_empty
+from segdistill.runs.lock import is_first_process, remove_empty
 from segdistill.runs.result import read_result
 from segdistill.runs.student import student_file
 from segdistill.trust import named
@@ -48,6 +48,8 @@ def run(
             remove_empty(folder)  # claimed for a run that was refused
             if folder.parent == ROOT:
                 remove_empty(ROOT)
+    if not is_first_process():
+        return
     print_runs(runs, as_json=json)
     if json:
         return

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 Config = Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe.")]
 Run = Annotated[Path, typer.Argument(help="A run folder, or a .safetensors file that a run wrote.")]
+Model = Annotated[
+    Path,
+    typer.Argument(help="A run folder, a .safetensors file that a run wrote, or an exported file."),
+]
 Overrides = Annotated[
     list[str] | None,
     typer.Argument(help="Settings to change, as in training.lr=0.02.", metavar="KEY=VALUE"),

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
 from segdistill.catalogue.losses import OWN, row_of
 from segdistill.catalogue.task_losses import TASK_LOSSES
-from segdistill.checks import nearest
+from segdistill.checks import check_normalisation, nearest
 from segdistill.config.mistakes import expected, shown, validate
 from segdistill.config.rows import TABLES, row_model, row_name
 from segdistill.config.sections import (
@@ -89,6 +89,12 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     section: Named = validate(row_model(base, row_name(name)), tree, where)
     if isinstance(section, LossConfig):
         _check_term(section, where)
+    settings = section.settings()
+    if isinstance(section, NetworkConfig) and "mean" in settings:
+        try:
+            check_normalisation(where, settings["mean"], settings["std"])
+        except ValueError as error:
+            raise ConfigError(str(error)) from None
     backbone = section.settings().get("backbone")
     if isinstance(backbone, str) and unknown_backbone(backbone):
         raise ConfigError(

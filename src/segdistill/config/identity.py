@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, get_args
 
+from segdistill.catalogue.loggers import LOGGERS
 from segdistill.config.checking import check_named
 from segdistill.config.mistakes import validate
 from segdistill.config.sections import (
@@ -34,7 +35,7 @@ _TRAINING = {
     "evaluate_every",
     "checkpoint_every",
     "log_every",
-    "tensorboard",
+    *LOGGERS,
 }
 _FILES = {"weights", "backbone_weights"}
 _NETWORK = _FILES | {"untrained"}  # which allows something and changes nothing
@@ -75,6 +76,7 @@ def identity_of_study(study: StudyConfig) -> dict[str, Any]:
             name: {
                 role: {key: value for key, value in network.items() if key not in _NETWORK}
                 for role, network in pair.items()
+                if isinstance(network, dict)
             }
             for name, pair in tree["pairs"].items()
         },

@@ -12,6 +12,7 @@ from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
 from segdistill.config import RunConfig, StudyConfig
 from segdistill.config.checking import check_named
+from segdistill.config.foreign import check_foreign
 from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.runs.student import read_student
 from segdistill.trust import check_from_file, check_programs, check_targets, own_words
@@ -81,6 +82,9 @@ def load_configs(
     for name, tree in trees.items():
         try:
             checked[name] = check_tree(tree)
+            for where in ("teacher", "student"):
+                if (section := getattr(checked[name], where)) is not None:
+                    check_foreign(section, where)
         except ConfigError as error:
             learner = f" (learner {name})" if name else ""
             raise ConfigError(f"{source}{learner}: {error}") from None
@@ -93,7 +97,7 @@ def check_tree(tree: config.Tree) -> RunConfig:
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
     """
-    checked = config.check(_with_saved_teacher(tree))
+    checked = config.check(with_saved_teacher(tree))
     unlabelled = checked.data.unlabelled
     if unlabelled is not None and unlabelled.labels == "refuse":
         for place, term in enumerate(checked.distill):
@@ -131,8 +135,12 @@ def load_study(
         raise ConfigError(f"{source}: {error}") from None
 
 
-def _with_saved_teacher(tree: config.Tree) -> config.Tree:
-    """Fill in a teacher that is given by its weights alone from what was saved with them."""
+def with_saved_teacher(tree: config.Tree) -> config.Tree:
+    """Fill in a teacher that is given by its weights alone from what was saved with them.
+
+    Raises:
+        ConfigError: nothing was, or what was names code that the person did not.
+    """
     teacher = tree.get("teacher")
     if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
         return tree
@@ -183,6 +191,11 @@ def read(source: str | Path) -> config.Tree:
     Raises:
         ConfigError: there is neither.
     """
+    if not isinstance(source, str | Path):
+        raise ConfigError(
+            "config: expected a config file or the name of a recipe, got "
+            f"{type(source).__name__}; write it to a file with yaml.safe_dump"
+        )
     file = Path(source)
     if file.is_file() or file.suffix in (".yaml", ".yml"):
         return config.read_tree(file)

@@ -21,6 +21,28 @@ from segdistill.errors import ConfigError
 
 _LONGEST = 60
 
+_ELSEWHERE = {
+    "amp": "that is training.precision=bf16-mixed",
+    "batch_size": "that is data.batch_size",
+    "class_weights": "that is training.task.class_weights",
+    "compile": "steps run as they are written here; leave it out",
+    "early_stopping": "the best weights on the way are kept beside the last, with "
+    "training.evaluate_every; leave it out",
+    "epochs": "that is training.steps, of which an epoch has as many as there are images, by "
+    "data.batch_size",
+    "freeze": "that is training.freeze",
+    "gradient_clip": "that is training.clip_norm",
+    "head_lr": "that is training.lr_scale, as in {head: 10}",
+    "ignore_index": "that is data.ignore, of datasets with masks; 255 is ignored always",
+    "mean": "that is student.mean and teacher.mean, of networks that do not know their own",
+    "num_classes": "the data say how many there are; leave it out",
+    "reduce_zero_label": "that is data.reduce_labels, of datasets with masks",
+    "loss": "that is training.task.loss, or distill.0.loss of a distillation term",
+    "task_loss": "that is training.task.loss",
+    "task_weight": "the task's loss counts once; change the weight of each term in distill",
+}
+"""What other trainers call a key, and where it is here."""
+
 
 def validate(model: type[Section], tree: Any, where: str = "") -> Any:
     """Return the section that a tree stands for.
@@ -72,11 +94,18 @@ def _explain(error: ValidationError, model: type[Section], tree: Any, where: str
     names = loc[-1:] == ("[key]",)
     keys, holder, wanted = _locate(model, loc[:-2] if names else loc)
     path = ".".join([*([where] if where else []), *map(str, keys)])
+    if names and first["type"] == "literal_error":
+        known = first["ctx"]["expected"].replace("'", "")
+        return ConfigError(f"{path}: expected names among {known}, got {loc[-2]}")
     if names:
         return ConfigError(f"{path}: expected names that are text, got {loc[-2]}")
     whole = len(keys) == len(loc)
     if first["type"] == "extra_forbidden" and whole and holder is not None:
-        return ConfigError(f"unknown key '{path}'; {nearest(str(keys[-1]), holder.model_fields)}")
+        key = str(keys[-1])
+        answer = nearest(key, holder.model_fields)
+        if not answer.startswith("did"):
+            answer = _ELSEWHERE.get(key, answer)
+        return ConfigError(f"unknown key '{path}'; {answer}")
     if first["type"] == "missing" and whole:
         return ConfigError(f"{path}: expected {wanted.accepts}, got none; add it")
     if first["type"] in ("path", "split"):

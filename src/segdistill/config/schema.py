@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from segdistill.catalogue.controls import CONTROLS
 from segdistill.config.rows import TABLES, row_model, section_settings
 from segdistill.config.sections import (
     DataConfig,
@@ -113,6 +114,12 @@ def _study(definitions: Schema) -> Schema:
         **properties,
         "teacher": _ref("teacher"),
         "student": _ref("network"),
+        "controls": {
+            "type": "array",
+            "items": {"enum": list(CONTROLS)},
+            "uniqueItems": True,
+            "description": "control arms, one word each: " + ", ".join(CONTROLS),
+        },
     }
     study["required"] = [key for key in study["required"] if key != "pairs"]
     study["oneOf"] = [{"required": ["pairs"]}, {"required": ["teacher", "student"]}]

@@ -23,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from segdistill.catalogue.loggers import LOGGERS
 from segdistill.config.splits import split_names
 from segdistill.errors import ConfigError
 from segdistill.files import expand_path
@@ -277,10 +278,14 @@ class OwnLossConfig(LossConfig):
         return dict(self.model_extra or {})
 
 
+def _is_one(value: float) -> bool:
+    return value == 1.0
+
+
 class TaskConfig(Section):
     """The loss of the task: of the student's logits against the labels."""
 
-    loss: Literal["cross_entropy", "focal", "ohem"] = Field(
+    loss: Literal["cross_entropy", "focal", "ohem", "dice", "lovasz"] = Field(
         "cross_entropy", description="loss of the logits against the labels"
     )
     class_weights: Literal["balanced", "logarithmic"] | tuple[NonNegativeFloat, ...] | None = Field(
@@ -305,11 +310,21 @@ class TaskConfig(Section):
         description="ohem keeps at least as many of the hardest positions per image",
         json_schema_extra={"unit": "positions", "source": "OHEMPixelSampler of mmsegmentation"},
     )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    weight: float = Field(
+        1.0,
+        ge=0.0,
+        exclude_if=_is_one,
+        description="weight of the loss of the task; 0 learns from the teacher alone",
+    )
     gamma: float = Field(
         2.0,
         ge=0.0,
         description="focal multiplies the loss of a position by (1 - p)^gamma, p of its class",
         json_schema_extra={"source": "Lin et al., ICCV 2017"},
+    )
+    cross_entropy_weight: float = Field(
+        0.0, ge=0.0, description="dice and lovasz add this times the cross-entropy"
     )
 
 
@@ -346,6 +361,13 @@ class TrainingConfig(Section):
         description="factors of the learning rate by tap or module path of the student, such as "
         "{head: 10}; of two that fit the longer counts",
     )
+    layer_decay: float | None = Field(
+        None,
+        gt=0.0,
+        le=1.0,
+        description="factor of the learning rate from one layer of a timm backbone to the one "
+        "before it, as ViTs are fine-tuned; times lr_scale; null: 1",
+    )
     freeze: tuple[str, ...] = Field(
         (),
         description="taps or module paths of the student that are not trained, such as "
@@ -375,15 +397,21 @@ class TrainingConfig(Section):
     )
     task: TaskConfig = Field(
         TaskConfig(),
-        description="loss of the logits against the labels: cross_entropy, focal (gamma) or ohem "
-        "(threshold, min_kept), with class_weights (one for each class, balanced or logarithmic) "
-        "and ids to ignore",
+        description="loss of the logits against the labels: cross_entropy, focal (gamma), ohem "
+        "(threshold, min_kept), dice or lovasz (cross_entropy_weight), with class_weights (one "
+        "for each class, balanced or logarithmic) and ids to ignore",
     )
     auxiliary_weight: float = Field(
         0.4, ge=0.0, description="weight of the auxiliary head's task loss"
     )
     label_smoothing: float = Field(
         0.0, ge=0.0, lt=1.0, description="label smoothing of the cross-entropy"
+    )
+    quantize: Literal["int8"] | None = Field(
+        None,
+        description="round weights and inputs of the student's layers to int8 while it learns, so "
+        "that an INT8 file keeps its score; null: float alone",
+        json_schema_extra={"source": "Jacob et al., CVPR 2018"},
     )
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = Field(
         "32-true", description="number format of forward and backward; weights stay float32"
@@ -417,6 +445,12 @@ class TrainingConfig(Section):
         20, description="steps between lines of metrics.jsonl", json_schema_extra=_STEPS
     )
     tensorboard: bool = Field(False, description="also write TensorBoard files")
+    wandb: bool = Field(
+        False, description="also log to Weights & Biases, where WANDB_MODE and WANDB_PROJECT say"
+    )
+    mlflow: bool = Field(
+        False, description="also log to MLflow, at MLFLOW_TRACKING_URI or in the run folder"
+    )
 
 
 class EvaluationConfig(Section):
@@ -434,6 +468,17 @@ class EvaluationConfig(Section):
         description="height and width of a sliding window, for images too large to predict at "
         "once; null: the whole image",
         json_schema_extra=_PIXELS,
+    )
+    # Left out of what is written unless it is set: runs of older releases keep their hash.
+    shifts: dict[
+        Literal["noise", "blur", "contrast", "brightness", "jpeg"],
+        tuple[Annotated[int, Field(ge=1, le=5)], ...],
+    ] = Field(
+        {},
+        exclude_if=operator.not_,
+        description="corruptions that the images are scored under as well, each with severities "
+        "from 1 to 5, such as {noise: [1, 3]}: noise, blur, contrast, brightness, jpeg",
+        json_schema_extra={"source": "Hendrycks and Dietterich, ICLR 2019"},
     )
     pictures: int = Field(
         6,
@@ -493,9 +538,18 @@ _RESULT_DOES_NOT_DEPEND_ON = (
     ("student", "untrained"),
     ("training", "checkpoint_every"),
     ("training", "log_every"),
-    ("training", "tensorboard"),
+    *(("training", logger) for logger in LOGGERS),
     ("evaluation", "pictures"),
 )
 
 # Keys that came after runs had been recorded: left out of the hash at their default.
-_LATER_IN_TRAINING = ("sync_batchnorm", "step_every", "step_factor", "lr_scale", "freeze", "task")
+_LATER_IN_TRAINING = (
+    "sync_batchnorm",
+    "step_every",
+    "step_factor",
+    "lr_scale",
+    "layer_decay",
+    "freeze",
+    "task",
+    "quantize",
+)

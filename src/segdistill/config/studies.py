@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-from collections.abc import Mapping
+import operator
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from pydantic import Field, PositiveFloat
 
+from segdistill.catalogue.controls import CONTROLS
 from segdistill.checks import nearest
 from segdistill.config.checking import check_named
 from segdistill.config.mistakes import validate
@@ -58,6 +60,12 @@ class PairConfig(Section):
 
     teacher: Tree = Field(description="section teacher of a run file, with its weights")
     student: Tree = Field(description="section student of a run file")
+    self_weights: str | None = Field(
+        None,
+        exclude_if=operator.not_,
+        description="of a plain student that control self_distillation learns from; null: the "
+        "study trains one first",
+    )
 
 
 class MethodConfig(Section):
@@ -75,6 +83,15 @@ class MethodConfig(Section):
         description="what is searched for this method alone; null: each weight from a tenth to "
         "ten times its value",
     )
+    control: (
+        Literal["longer", "label_smoothing", "random_teacher", "self_distillation", "hard_labels"]
+        | None
+    ) = Field(
+        None,
+        exclude_if=operator.not_,
+        description="what else differs, where this is a control arm; the study's key controls "
+        "makes one of a word",
+    )
 
 
 class PruningConfig(Section):
@@ -86,6 +103,15 @@ class PruningConfig(Section):
         ge=2,
         description="factor of the steps from one rung to the next; one trial in as many goes on",
     )
+
+
+def _is_one(value: int) -> bool:
+    return value == 1
+
+
+def searches_of(seeds: Sequence[int], repeats: int) -> dict[int, int]:
+    """Return which search each final seed takes its values from: one after the other."""
+    return {seed: place % repeats for place, seed in enumerate(seeds)}
 
 
 class SearchConfig(Section):
@@ -128,6 +154,13 @@ class SearchConfig(Section):
     )
     seed: int = Field(
         0, description="seed of what is chosen, and of the trials' data and initial weights"
+    )
+    repeats: Count = Field(
+        1,
+        exclude_if=_is_one,
+        description="independent searches of every method, each with its trials; the final seeds "
+        "are divided among them, and intervals hold the chance of the search",
+        json_schema_extra={"unit": "searches"},
     )
 
 
@@ -205,6 +238,8 @@ class StudyConfig(Section):
     def hash(self) -> str:
         """Return 12 hexadecimal digits of all that changes the runs of the study."""
         tree = {key: own for key, own in self.tree().items() if key not in CHANGES_NO_RUN}
+        for pair in tree["pairs"].values():
+            pair.pop("self_weights", None)  # which the study may have made itself
         return hashlib.sha256(json.dumps(tree, sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -235,11 +270,33 @@ def check_study(tree: Mapping[str, Any]) -> StudyConfig:
             name: {"distill": method} if isinstance(method, list) else method or {}
             for name, method in tree["methods"].items()
         }
-        tree["methods"] = {PLAIN: {}} | _spread_grids(methods)
+        methods = _spread_grids(methods)
+        tree["methods"] = {PLAIN: {}} | methods | _controls(tree.pop("controls", []), methods)
     study: StudyConfig = validate(StudyConfig, tree)
     _check_whole(study)
     _check_sections(study, given)
     return study
+
+
+def _controls(words: Any, methods: Mapping[str, Any]) -> dict[str, Tree]:
+    """Return a method for each word of ``controls``; terms that it borrows are written out."""
+    if not isinstance(words, list) or len(set(map(str, words))) < len(words):
+        raise ConfigError(f"controls: expected a list of different words, got {words!r}")
+    named = [own for own in methods.values() if isinstance(own, Mapping)]
+    first = next((own["distill"] for own in named if own.get("distill")), None)
+    found: dict[str, Tree] = {}
+    for word in words:
+        if word not in CONTROLS:
+            raise ConfigError(f"controls: unknown word {word!r}; {nearest(str(word), CONTROLS)}")
+        if word in methods:
+            raise ConfigError(f"controls: expected no method named {word} beside the control of it")
+        own = CONTROLS[word].terms
+        if own == "first":
+            terms = first or [{"loss": "pixelwise_kl"}]
+        else:
+            terms = [] if own == "none" else list(own)
+        found[word] = {"control": word, "distill": terms}
+    return found
 
 
 def _spread_grids(methods: Mapping[str, Any]) -> Tree:
@@ -327,12 +384,24 @@ def _check_whole(study: StudyConfig) -> None:
     if study.methods[PLAIN].distill:
         raise ConfigError(f"methods.{PLAIN}: expected no terms, since it is the baseline")
     for name, method in study.methods.items():
-        if name != PLAIN and not method.distill:
+        if name != PLAIN and not method.distill and method.control is None:
             raise ConfigError(f"methods.{name}.distill: expected at least one term, got none")
     if not study.pairs or len(study.methods) < 2:
         raise ConfigError("study: expected at least one pair and one method beside plain")
+    if study.match == "seconds" and any(m.control == "longer" for m in study.methods.values()):
+        raise ConfigError(
+            "controls: expected no 'longer' with match: seconds, where every method has the plain "
+            "student's time already; leave it out"
+        )
     if not study.seeds or len(set(study.seeds)) < len(study.seeds):
         raise ConfigError(f"seeds: expected different seeds, got {list(study.seeds)}")
+    if study.search.repeats > len(study.seeds) or (
+        study.search.repeats > 1 and not study.search.trials
+    ):
+        raise ConfigError(
+            f"search.repeats: expected at most as many searches as seeds, {len(study.seeds)}, each "
+            f"with trials, got {study.search.repeats} of {study.search.trials} trials"
+        )
     if len(study.seeds) > MOST_SEEDS:
         raise ConfigError(
             f"seeds: expected at most {MOST_SEEDS}, as many as the exact test can take, got "

@@ -56,6 +56,10 @@ def override(tree: Tree, words: Sequence[str]) -> Tree:
         ConfigError: a word has no ``=``, or its path leads through something that is no
             section.
     """
+    if isinstance(words, str | Mapping):
+        raise ConfigError(
+            f"overrides: expected a list of words, as in ['training.lr=0.01'], got {words!r:.80}"
+        )
     for word in words:
         path, equals, text = word.partition("=")
         if not equals or not path:
@@ -151,4 +155,6 @@ def _put(tree: Any, path: Sequence[str], value: Any, word: str) -> Any:
         raise ConfigError(f"override '{word}': expected a section before '.{head}', got {tree!r}")
     if rest:
         return {**tree, head: _put(tree.get(head), rest, value, word)}
-    return merge(tree, {head: value}) if head in _SELECTORS else {**tree, head: value}
+    # A section that names no row yet, such as training, has nothing to switch.
+    switches = head in _SELECTORS and head in tree
+    return merge(tree, {head: value}) if switches else {**tree, head: value}

@@ -24,7 +24,7 @@ from segdistill.data.files.relabel import relabel
 from segdistill.data.formats.hf import ArrowDataset
 from segdistill.data.formats.own import from_import
 from segdistill.data.joining import Joined
-from segdistill.errors import ConfigError
+from segdistill.errors import ConfigError, DataError, LayoutError
 from segdistill.files import expand_path
 from segdistill.types import SegDataset
 
@@ -109,7 +109,14 @@ def _build(name: str, given: dict[str, Any], split: str) -> SegDataset:
             return open_packed(Path(root), split, {"dataset": name, **given}, defaults=defaults)
     how = {key: given.pop(key) for key in image_settings(name) if key in given}
     labels = {key: given.pop(key) for key in label_settings(name) if key in given}
-    dataset: SegDataset = load("segdistill.data", DATASETS[name].target)(split=split, **given)
+    try:
+        dataset: SegDataset = load("segdistill.data", DATASETS[name].target)(split=split, **given)
+    except LayoutError as error:
+        if root is None or not Path(root).is_dir():
+            raise
+        from segdistill.data.convert.detection import what_it_is
+
+        raise DataError(f"{error}; {what_it_is(Path(root))}") from error
     if isinstance(dataset, FileDataset | ArrowDataset):
         dataset.read_as(pixels(**how), *relabel(dataset.classes, dataset.code, **labels))
     return dataset

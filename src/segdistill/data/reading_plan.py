@@ -59,6 +59,7 @@ def plan_folder(export: Export, seen: Survey, classes: str) -> Plan | None:
             continue
         data: dict[str, Any] = {"dataset": "folder", "root": str(export.root)}
         data |= {"classes": classes} if classes != "classes.txt" else {}
+        data |= {"binary": True} if seen.is_binary else {}
         data |= {"images": images} if images != "images" else {}
         data |= {"masks": masks} if masks != "masks" else {}
         try:
@@ -133,12 +134,13 @@ def plan_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[P
     for match, split in zip(seen.matches, splits, strict=True):
         name = f"{match.split}/{match.name}" if match.split else match.name
         table.writerow([match.image.as_posix(), match.mask.as_posix(), split, name])
-    data = {
+    data: dict[str, Any] = {
         "dataset": "list",
         "root": str(export.root),
         "file": relative_to_root(file, export.root),
     }
     data |= {"classes": classes} if classes != "classes.txt" else {}
+    data |= {"binary": True} if seen.is_binary else {}
     first = seen.matches[0]
     layout = f"{first.image} with {first.mask}, and so on"
     return Plan(data, "val", Counter(splits), how, layout), text.getvalue()

@@ -9,12 +9,16 @@ from PIL import Image
 
 from segdistill.catalogue.predictions import FORMATS, Format
 from segdistill.data.files.palettes import voc_colors
-from segdistill.data.formats.cityscapes import LABEL_IDS
+from segdistill.data.formats import ade20k, cityscapes, voc
 from segdistill.data.pictures import colorize, write_image, write_picture
 from segdistill.files import inside
 from segdistill.types import Classes
 
-_CLASSES = {"cityscapes": 19, "ade20k": 150, "voc": 21}
+_SERVERS: dict[Format, Classes] = {
+    "cityscapes": cityscapes.CLASSES,
+    "ade20k": ade20k.CLASSES,
+    "voc": voc.CLASSES,
+}
 
 
 def write_prediction(
@@ -38,13 +42,13 @@ def write_prediction(
 
     Raises:
         ValueError: an unknown format, a prediction of another size than the image, a value
-            that is no class, or a server's format for another number of classes.
+            that is no class, or a server's format for other classes.
     """
     _check(prediction, image, name, classes, kind)
     ids = prediction.astype(np.uint8)
     path = prediction_file(out, name, kind)
     if kind == "cityscapes":
-        write_image(path, np.array(LABEL_IDS, dtype=np.uint8)[ids], made_by="predict")
+        write_image(path, np.array(cityscapes.LABEL_IDS, dtype=np.uint8)[ids], made_by="predict")
     elif kind == "ade20k":
         write_image(path, ids + 1, made_by="predict")
     elif kind == "voc":
@@ -56,6 +60,11 @@ def write_prediction(
     else:
         write_image(path, overlay(image, ids, classes), made_by="predict")
     return path
+
+
+def server_classes(kind: Format) -> Classes | None:
+    """Return the classes of a test server's format in the order of its ids, None for pictures."""
+    return _SERVERS.get(kind)
 
 
 def prediction_file(out: Path, name: str, kind: Format) -> Path:
@@ -85,7 +94,7 @@ def overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> np.ndarray
 
 
 def _check(
-    prediction: np.ndarray, image: np.ndarray, name: str, classes: Classes, kind: str
+    prediction: np.ndarray, image: np.ndarray, name: str, classes: Classes, kind: Format
 ) -> None:
     if kind not in FORMATS:
         raise ValueError(f"write_prediction: expected one of {', '.join(FORMATS)}, got {kind!r}")
@@ -99,8 +108,9 @@ def _check(
             f"write_prediction: expected train ids 0 to {len(classes) - 1} for {name}, got "
             f"{prediction.min()} to {prediction.max()}"
         )
-    if _CLASSES.get(kind, len(classes)) != len(classes):
+    server = server_classes(kind)
+    if server is not None and server.names != classes.names:
         raise ValueError(
-            f"write_prediction: expected {_CLASSES[kind]} classes for the format {kind}, got "
-            f"{len(classes)}; use color or overlay"
+            f"write_prediction: expected the {len(server)} classes of the format {kind}, in its "
+            f"order, got {len(classes)}, {', '.join(classes.names[:3])} first; use color or overlay"
         )

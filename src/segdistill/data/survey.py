@@ -12,7 +12,7 @@ from PIL import Image
 
 from segdistill.data.convert.class_files import ClassRow, find_class_file, read_class_file
 from segdistill.data.convert.export import Export
-from segdistill.data.convert.masks import Value, count_values, rows_of
+from segdistill.data.convert.masks import Value, binary_rows, count_values, rows_of
 from segdistill.data.convert.pairing import Match, pair_files
 from segdistill.data.convert.records import check_count
 from segdistill.data.convert.stored import refuse_unpaired
@@ -48,6 +48,11 @@ class Survey:
     values: Counter[Value]
     alike: float | None
     notes: tuple[str, ...] = field(default=())
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether masks store 0 for the first class and 255 for the second."""
+        return [row.stored for row in self.rows] == [0, IGNORE_INDEX]
 
     @property
     def is_video(self) -> bool:
@@ -86,6 +91,9 @@ def survey(export: Export) -> Survey:
         rows = read_class_file(export.root / file)
     else:
         rows, _ = rows_of(values)
+    if [row.stored for row in rows] == [0, 1]:
+        rows, binary = binary_rows(rows, values)
+        notes += binary
     _refuse_values(export, rows, values, file)
     if pairing.images_alone:
         notes.append(
@@ -120,6 +128,8 @@ def _refuse_values(
                 "them; add the classes"
             )
         return
+    if [row.stored for row in rows] == [0, IGNORE_INDEX]:
+        return
     numbers = {value for value in values if isinstance(value, int)} - {IGNORE_INDEX}
     if len(numbers) + (IGNORE_INDEX in values) < len(values):
         raise DataError(
@@ -131,7 +141,13 @@ def _refuse_values(
     if strange_numbers:
         raise DataError(
             f"{export.root}: expected masks of the {len(rows)} ids in {file}, got "
-            f"{strange_numbers[:6]} beside them; add the classes"
+            f"{strange_numbers[:6]} beside them; "
+            + (
+                "where 0 has no class and 1 is the first, write a config with "
+                "data.reduce_labels: true; otherwise add the class"
+                if strange_numbers == [len(rows)]
+                else "add the classes"
+            )
         )
     if [row.stored for row in rows] != list(range(len(rows))):
         stored = ", ".join(str(row.stored) for row in rows[:8])

@@ -9,29 +9,14 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
 
+from segdistill.delivery.contract import INPUT, KEY, Contract, Images, Output
+from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
+from segdistill.delivery.program import Program, example
 from segdistill.network_state import device_of, evaluating
-from segdistill.types import SegOutput
-
-INPUT, OUTPUT = "images", "logits"
-
-
-class _Logits(nn.Module):
-    """The network's logits alone, at its own stride or at the image's size."""
-
-    def __init__(self, network: nn.Module, full_size: bool) -> None:
-        super().__init__()
-        self.network = network
-        self.full_size = full_size
-
-    def forward(self, images: Tensor) -> Tensor:
-        output: SegOutput = self.network(images)
-        if not self.full_size:
-            return output.logits
-        return F.interpolate(output.logits, images.shape[2:], mode="bilinear", align_corners=False)
 
 
 def export_onnx(
@@ -42,11 +27,12 @@ def export_onnx(
     full_size: bool = True,
     opset: int = 18,
     static: bool = False,
+    contract: Contract | None = None,
 ) -> None:
     """Write a network as ONNX, with free batch, height and width or for one size.
 
-    The graph takes ``images``, float RGB in [0, 1], and gives ``logits``; normalisation is
-    inside. Check it with :func:`segdistill.delivery.parity.compare_onnx` before it is used.
+    The graph takes ``images`` and gives ``logits`` or the ``mask``; normalisation is inside.
+    Check it with :func:`segdistill.delivery.parity.compare` before it is used.
 
     Args:
         network: a network that returns ``SegOutput``; its mode is restored.
@@ -56,23 +42,27 @@ def export_onnx(
         opset: version of ONNX's operators.
         static: take a single image of this size only, for networks that cannot be exported with
             free sizes, and for programs that want none.
+        contract: what the graph takes and gives, kept in its metadata; float images and logits,
+            and no metadata, by default.
 
     Raises:
-        ValueError: torch cannot export the network.
+        ValueError: torch cannot export the network; the operator is named where torch says it.
     """
     path = Path(path)
+    images: Images = "float" if contract is None else contract.images
+    output: Output = "logits" if contract is None else contract.output
     # A batch of 1 would be taken for a constant where it may not be.
-    images = torch.rand(1 if static else 2, 3, *size, device=device_of(network))
+    traced = example(size, images=images, batch=1 if static else 2).to(device_of(network))
     dimensions = None if static else ({0: "batch", 2: "height", 3: "width"},)
     with evaluating(network), _quiet():
-        wrapper = _Logits(network, full_size).eval()
+        wrapper = Program(network, images=images, output=output, full_size=full_size).eval()
         try:
             program = torch.onnx.export(
                 wrapper,
-                (images,),
+                (traced,),
                 dynamo=True,
                 input_names=[INPUT],
-                output_names=[OUTPUT],
+                output_names=[output],
                 dynamic_shapes=dimensions,
                 opset_version=opset,
             )
@@ -83,12 +73,67 @@ def export_onnx(
             ) from error
     if program is None:
         raise ValueError("export_onnx: expected a program of torch.onnx, got none")
+    if contract is not None:
+        program.model.metadata_props[KEY] = contract.as_text()
     temporary = path.with_name(f".{path.name}.tmp")
     try:
         program.save(str(temporary))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_onnx(network: nn.Module, path: Path, size: tuple[int, int], contract: Contract) -> None:
+    """Write a network as the format ``onnx``; see :func:`export_onnx`."""
+    export_onnx(network, path, size, static=contract.size is not None, contract=contract)
+
+
+def open_onnx(path: Path, threads: int = 0) -> tuple[Run, str | None]:
+    """Open an ONNX file in onnxruntime, on the CPU.
+
+    Args:
+        path: the file.
+        threads: that it computes with, 0 for all.
+
+    Returns:
+        What runs it, and the contract in its metadata, None where there is none.
+
+    Raises:
+        RuntimeRefusalError: onnxruntime cannot read it.
+    """
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = 3  # errors come as exceptions
+    refusals = (
+        state.Fail,
+        state.InvalidArgument,
+        state.InvalidGraph,
+        state.InvalidProtobuf,
+        state.NoSuchFile,
+        state.NotImplemented,
+        state.RuntimeException,
+    )
+    try:
+        session = onnxruntime.InferenceSession(
+            str(path), options, providers=["CPUExecutionProvider"]
+        )
+    except refusals as error:
+        raise RuntimeRefusalError(
+            f"{path}: expected a file that onnxruntime reads, got: {in_one_line(error)}"
+        ) from None
+    name = session.get_inputs()[0].name
+
+    def run(images: np.ndarray) -> np.ndarray:
+        try:
+            output: np.ndarray = session.run(None, {name: images})[0]
+        except refusals as error:
+            raise RuntimeRefusalError(f"onnxruntime: {in_one_line(error)}") from None
+        return output
+
+    return run, session.get_modelmeta().custom_metadata_map.get(KEY)
 
 
 @contextlib.contextmanager

@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.delivery.onnx import INPUT
+from segdistill.delivery.opened import OpenedFile, RuntimeRefusalError
 from segdistill.network_state import device_of, evaluating
 from segdistill.types import SegOutput
 
@@ -22,13 +21,13 @@ class Parity:
 
     Attributes:
         size: height and width.
-        largest_difference: of the logits, absolute.
+        largest_difference: of the logits, absolute; None where the file gives the mask alone.
         agreement: share of pixels with the same class.
         failure: why the file did not run, empty where it did.
     """
 
     size: tuple[int, int]
-    largest_difference: float
+    largest_difference: float | None
     agreement: float
     failure: str = ""
 
@@ -43,54 +42,50 @@ def other_sizes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
     )
 
 
-def compare_onnx(
-    network: nn.Module, path: Path | str, sizes: Sequence[tuple[int, int]], *, seed: int = 0
+def compare(
+    network: nn.Module,
+    file: OpenedFile,
+    sizes: Sequence[tuple[int, int]],
+    *,
+    image: Tensor | None = None,
+    seed: int = 0,
 ) -> list[Parity]:
-    """Run an ONNX file and the network it was made from on noise, and compare.
+    """Run a file and the network it was made from on one image of each size, and compare.
 
     A file that is right at the traced size may be wrong at another, so give others: see
     :func:`other_sizes`.
 
     Args:
         network: the network; its mode is restored.
-        path: the file, from :func:`segdistill.delivery.onnx.export_onnx`.
+        file: opened in its runtime.
         sizes: heights and widths to try.
+        image: a real one, resized to each size; noise by default, where classes are close to
+            each other.
         seed: of the noise.
+
+    Shape:
+        image ``(1, 3, H, W)``, float in [0, 1].
 
     Returns:
         One record per size; where the file does not run, the difference is infinite and the
         runtime's reason is given.
-
-    Raises:
-        FileNotFoundError: there is no such file.
     """
-    import onnxruntime  # type: ignore[import-untyped]
-    from onnxruntime.capi.onnxruntime_pybind11_state import (  # type: ignore[import-untyped]
-        Fail,
-        InvalidArgument,
-        RuntimeException,
-    )
-
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"compare_onnx: expected a file at {path}, got none")
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     generator = torch.Generator().manual_seed(seed)
     results = []
     for size in sizes:
-        images = torch.rand(1, 3, *size, generator=generator)
+        if image is None:
+            given = torch.rand(1, 3, *size, generator=generator)
+        else:
+            given = F.interpolate(image, size, mode="bilinear", antialias=True).clamp(0, 1)
+        if file.contract.images == "uint8":
+            given = (given * 255).round() / 255
         try:
-            (given,) = session.run(None, {INPUT: images.numpy()})
-        except (Fail, InvalidArgument, RuntimeException) as error:
-            results.append(Parity(size, math.inf, 0.0, _reason(error)))
+            output: SegOutput = file(given)
+        except RuntimeRefusalError as error:
+            results.append(Parity(size, math.inf, 0.0, str(error)))
             continue
-        results.append(_compare(size, torch.from_numpy(given), _logits(network, images)))
+        results.append(_compare(size, file.contract.output, output.logits, _logits(network, given)))
     return results
-
-
-def _reason(error: Exception) -> str:
-    """Return what onnxruntime says, on one line and without its own line numbers in C++."""
-    return " ".join(str(error).split())[:300]
 
 
 def _logits(network: nn.Module, images: Tensor) -> Tensor:
@@ -99,8 +94,9 @@ def _logits(network: nn.Module, images: Tensor) -> Tensor:
     return output.logits.float().cpu()
 
 
-def _compare(size: tuple[int, int], given: Tensor, expected: Tensor) -> Parity:
+def _compare(size: tuple[int, int], output: str, given: Tensor, expected: Tensor) -> Parity:
     if given.shape[2:] != expected.shape[2:]:
-        expected = F.interpolate(expected, size, mode="bilinear", align_corners=False)
+        expected = F.interpolate(expected, given.shape[2:], mode="bilinear", align_corners=False)
     same = given.argmax(dim=1) == expected.argmax(dim=1)
-    return Parity(size, (given - expected).abs().max().item(), same.float().mean().item())
+    difference = (given - expected).abs().max().item() if output == "logits" else None
+    return Parity(size, difference, same.float().mean().item())

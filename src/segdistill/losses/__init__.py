@@ -29,6 +29,7 @@ from segdistill.losses.feature_augmentation import FeatureAugmentation, augmente
 from segdistill.losses.feature_mse import FeatureMSE, feature_mse
 from segdistill.losses.feature_mse_terms import FeatureMSETerms, feature_mse_terms
 from segdistill.losses.grouped_decoupled_kl import GroupedDecoupledKL, grouped_decoupled_kl
+from segdistill.losses.hard_labels import HardLabels, hard_labels
 from segdistill.losses.holistic import (
     Adversary,
     Holistic,
@@ -85,6 +86,7 @@ __all__ = [
     "FeatureMSE",
     "FeatureMSETerms",
     "GroupedDecoupledKL",
+    "HardLabels",
     "Holistic",
     "InterClassDistance",
     "IntraClassVariation",
@@ -127,6 +129,7 @@ __all__ = [
     "gather_images",
     "generator_loss",
     "grouped_decoupled_kl",
+    "hard_labels",
     "hinge_critic_loss",
     "inter_class_distance",
     "intra_class_variation",

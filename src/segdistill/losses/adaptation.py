@@ -4,7 +4,7 @@ import math
 
 from torch import Tensor
 
-from segdistill.checks import check_same_maps
+from segdistill.checks import check_directions, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.positions import check_valid, count_positions
 from segdistill.losses.maths.precision import without_autocast
@@ -57,6 +57,7 @@ def adaptation(
         Eq. 2; weight 50. The paper does not give p and q; there is no public code.
     """
     check_same_maps("adaptation", student=student, teacher=teacher)
+    check_directions("adaptation", student)
     check_orders("adaptation", p=p, q=q)
     check_valid("adaptation", valid, student)
 

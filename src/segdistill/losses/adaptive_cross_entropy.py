@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_classes, check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
@@ -62,6 +62,7 @@ def adaptive_cross_entropy(
     """
     who = "adaptive_cross_entropy"
     check_same_maps(who, student=student, teacher=teacher)
+    check_classes(who, student)
     check_positive(who, temperature=temperature)
     classes = student.shape[1]
     check_labels(who, labels, student, classes=classes, ignore_index=ignore_index)

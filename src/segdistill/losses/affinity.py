@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_maps
+from segdistill.checks import check_directions, check_maps
 from segdistill.losses.maths.gram import compare_cosines, row_lengths
 from segdistill.losses.maths.positions import check_valid, count_images, leave_out, valid_at
 from segdistill.losses.maths.precision import full_precision, without_autocast
@@ -47,6 +47,7 @@ def affinity(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -
         He et al., CVPR 2019, Eqs. 3 and 4; weight 1.
     """
     check_maps("affinity", student=student, teacher=teacher)
+    check_directions("affinity", student)
     check_valid("affinity", valid, student)
     student, teacher = full_precision(student, teacher.detach())
     maps = (student.flatten(start_dim=2), teacher.flatten(start_dim=2))

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_maps, check_positive
+from segdistill.checks import check_directions, check_maps, check_positive
 from segdistill.losses.maths.gather import gather_images, processes
 from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import full_precision, without_autocast
@@ -62,6 +62,7 @@ def batch_relations(
         commented out, so that :math:`B` is the batch of one GPU.
     """
     check_maps("batch_relations", student=student, teacher=teacher)
+    check_directions("batch_relations", student)
     check_positive("batch_relations", temperature=temperature)
     check_valid("batch_relations", valid, student)
 

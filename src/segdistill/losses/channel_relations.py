@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_directions, check_positive, check_same_maps
 from segdistill.losses.maths.gather import gather_images, processes
 from segdistill.losses.maths.pooling import mean_pool
 from segdistill.losses.maths.positions import check_valid, count_images, valid_at
@@ -64,6 +64,7 @@ def channel_relations(
     """
     who = "channel_relations"
     check_same_maps(who, student=student, teacher=teacher)
+    check_directions(who, student)
     check_positive(who, temperature=temperature, pool=pool)
     check_valid(who, valid, student)
     images = count_images(student, valid)

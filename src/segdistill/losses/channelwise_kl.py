@@ -9,6 +9,7 @@ from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import Batch
+from segdistill.upsampling import at_least, in_the_limit
 
 
 @without_autocast
@@ -28,8 +29,8 @@ def channelwise_kl(
             \phi(y_{n, c})_i \log \frac{\phi(y_{n, c})_i}{\phi(x_{n, c})_i}.
 
     It is 0 when every channel looks at the same places, and does not change when a
-    constant is added to a channel. No gradient reaches the teacher. Half-precision
-    maps are compared in float32.
+    constant is added to a channel; one that is -inf everywhere is the limit of a constant.
+    No gradient reaches the teacher. Half-precision maps are compared in float32.
 
     Use it on logits where thin or rare classes matter: every channel weighs the same, however few
     pixels it has. It needs two maps of memory beyond its inputs. It is not twice differentiable.
@@ -67,9 +68,9 @@ def channelwise_kl(
     padded = None if valid is None else ~valid.flatten(start_dim=1)[:, None]
 
     def log_distribution(maps: Tensor) -> Tensor:
-        scores = maps.flatten(start_dim=2) / temperature
+        scores = at_least(maps.flatten(start_dim=2) / temperature)
         if padded is not None:
-            # Not -inf, of which an image of padding alone would make nan.
+            # Far below any other, and not -inf: of an image of padding alone that makes nan.
             scores = scores.masked_fill(padded, torch.finfo(scores.dtype).min)
         # log_softmax, never softmax().log(): a position far below the peak is -100, not -inf.
         logs = F.log_softmax(scores, dim=-1)
@@ -80,7 +81,7 @@ def channelwise_kl(
         log_s, log_t = log_distribution(student), log_distribution(teacher)
         return F.kl_div(log_s, log_t, reduction="sum", log_target=True)
 
-    total = sum_over_blocks(divergence, student, teacher, dim=1)
+    total = in_the_limit(sum_over_blocks(divergence, student, teacher, dim=1))
     return total * temperature**2 / (count_images(student, valid) * student.shape[1])
 
 

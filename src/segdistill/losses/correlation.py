@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_classes, check_positive, check_same_maps
 from segdistill.losses.maths.blocks import blocks, sum_over_blocks
 from segdistill.losses.maths.gather import processes, sum_over_processes
 from segdistill.losses.maths.positions import check_valid, count_positions, leave_out, valid_at
@@ -61,6 +61,7 @@ def correlation(
         sample there too; two public copies correlate across the batch at each position.
     """
     check_same_maps("correlation", student=student, teacher=teacher)
+    check_classes("correlation", student)
     check_positive("correlation", temperature=temperature)
     check_valid("correlation", valid, student)
 

@@ -4,12 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_classes, check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import IGNORE_INDEX, Batch
+from segdistill.upsampling import at_least, in_the_limit
 
 
 @without_autocast
@@ -69,23 +70,19 @@ def decoupled_kl(
     check_same_maps("decoupled_kl", student=student, teacher=teacher)
     check_positive("decoupled_kl", temperature=temperature, alpha=alpha, beta=beta)
     classes = student.shape[1]
-    if classes < 2:
-        raise ValueError(
-            f"decoupled_kl: expected at least 2 classes, got {classes}; "
-            "there is no rest to compare, use pixelwise_kl"
-        )
+    check_classes("decoupled_kl", student)
     check_labels("decoupled_kl", labels, student, classes=classes, ignore_index=ignore_index)
 
     def divergence(student: Tensor, teacher: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-        binary_s, rest_s = _decoupled(student / temperature, target)
-        binary_t, rest_t = _decoupled(teacher / temperature, target)
+        binary_s, rest_s = _decoupled(at_least(student / temperature), target)
+        binary_t, rest_t = _decoupled(at_least(teacher / temperature), target)
         divergences = alpha * _kl(binary_t, binary_s) + beta * _kl(rest_t, rest_s)
         return (divergences * labelled).sum()
 
     labels = resize_labels(labels, student.shape[2:])[:, None]
     labelled = labels != ignore_index
     target = torch.where(labelled, labels, 0)
-    total = sum_over_blocks(divergence, student, teacher, target, labelled, dim=2)
+    total = in_the_limit(sum_over_blocks(divergence, student, teacher, target, labelled, dim=2))
     return total * temperature**2 / share_of_count(labelled.sum())
 
 

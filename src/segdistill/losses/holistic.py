@@ -185,7 +185,7 @@ class Holistic(nn.Module):
         classes: channels of the maps.
         width: see :class:`Critic`.
         bound_last: see :class:`Critic`.
-        softmax: give the critic class probabilities in place of logits.
+        softmax: give the critic class probabilities in place of logits, which may not be -inf.
         hinge: teach the critic by :func:`hinge_critic_loss`, which has no penalty.
         penalty_weight: see :func:`critic_loss`; 10 in Gulrajani et al. and in SKD's code.
         critic_weight: of the critic's own loss.

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_maps
+from segdistill.checks import check_directions, check_maps
 from segdistill.losses.maths.class_means import class_means, one_hot
 from segdistill.losses.maths.first_order import first_order
 from segdistill.losses.maths.gather import share_of_count
@@ -68,6 +68,7 @@ def intra_class_variation(
     """
     caller = "intra_class_variation"
     check_maps(caller, student=student, teacher=teacher)
+    check_directions(caller, student)
     check_labels(caller, labels, student, classes=classes, ignore_index=ignore_index)
 
     labels = resize_labels(labels, student.shape[2:]).flatten(start_dim=1)

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_maps
+from segdistill.checks import check_directions, check_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_valid, valid_at
@@ -56,6 +56,7 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
         arXiv:1810.08476; "LOCAL" in Liu et al., CVPR 2019, Table 2.
     """
     check_maps("local_similarity", student=student, teacher=teacher)
+    check_directions("local_similarity", student)
     check_valid("local_similarity", valid, student)
     everywhere = torch.ones_like(student[:, :1], dtype=torch.bool)
     counted = everywhere if valid is None else valid[:, None]

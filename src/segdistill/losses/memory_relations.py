@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_directions, check_positive, check_same_maps
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_valid, valid_at, valid_labels
 from segdistill.losses.maths.precision import full_precision, without_autocast
@@ -66,6 +66,7 @@ def memory_relations(
         student, teacher = (x.mT[None, ..., None] for x in (student, teacher))
         valid = None if valid is None else valid[None, :, None]
     check_same_maps("memory_relations", student=student, teacher=teacher)
+    check_directions("memory_relations", student)
     check_valid("memory_relations", valid, student)
     check_positive("memory_relations", temperature=temperature)
     if contrast.ndim != 2 or contrast.shape[1] != student.shape[1] or len(contrast) == 0:

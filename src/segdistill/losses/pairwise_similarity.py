@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.checks import check_maps
+from segdistill.checks import check_directions, check_maps
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.gram import compare_cosines, squared_differences
 from segdistill.losses.maths.positions import check_valid, valid_at
@@ -68,6 +68,7 @@ def pairwise_similarity(
         copy pools 2×2.
     """
     check_maps("pairwise_similarity", student=student, teacher=teacher)
+    check_directions("pairwise_similarity", student)
     check_valid("pairwise_similarity", valid, student)
     kernel = _kernel("pairwise_similarity", pool)
 

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_directions, check_positive, check_same_maps
 from segdistill.losses.maths.class_means import one_hot
 from segdistill.losses.maths.gather import gather_images, share_of_count, sum_over_processes
 from segdistill.losses.maths.positions import (
@@ -77,6 +77,7 @@ def perspective(
     """
     who = "perspective"
     check_same_maps(who, student=student, teacher=teacher)
+    check_directions(who, student)
     check_labels(who, labels, student, classes=classes, ignore_index=ignore_index)
     check_positive(who, scale=scale)
     check_valid(who, valid, student)

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from segdistill.checks import check_positive, check_same_maps
+from segdistill.checks import check_classes, check_positive, check_same_maps
 from segdistill.losses.maths.positions import check_valid, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.upsampled_kl import upsampled_kl
@@ -53,6 +53,7 @@ def pixelwise_kl(
         The SKD code sums over the batch, the CWD code divides by the classes as well.
     """
     check_same_maps("pixelwise_kl", student=student, teacher=teacher)
+    check_classes("pixelwise_kl", student)
     check_positive("pixelwise_kl", temperature=temperature)
     check_valid("pixelwise_kl", valid, student)
 

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from segdistill.checks import check_same_maps
+from segdistill.checks import check_directions, check_same_maps
 from segdistill.losses.maths.directions import squared_distance
 from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import without_autocast
@@ -44,6 +44,7 @@ def point_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
         Liu et al., WACV 2024, Eq. 8; weight 10, with :func:`pixelwise_kl` at 10.
     """
     check_same_maps("point_angular", student=student, teacher=teacher)
+    check_directions("point_angular", student)
     check_valid("point_angular", valid, student)
     total = squared_distance(student, teacher, vector=1, parts=2, valid=valid)
     return total / count_positions(student, valid)

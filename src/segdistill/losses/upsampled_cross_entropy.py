@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segdistill.checks import check_batches
+from segdistill.checks import check_batches, check_classes
 from segdistill.losses.maths.positions import check_labels
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.tiled import sum_over_tiles
@@ -63,6 +63,7 @@ def upsampled_cross_entropy(
     """
     who = "upsampled_cross_entropy"
     check_batches(who, student=logits, teacher=logits)
+    check_classes(who, logits)
     classes = logits.shape[1]
     check_labels(who, labels, logits, classes=classes, ignore_index=ignore_index)
     if not 0 <= label_smoothing <= 1:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from segdistill.checks import check_batches, check_positive
+from segdistill.checks import check_batches, check_classes, check_positive
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_valid
 from segdistill.losses.maths.precision import without_autocast
@@ -39,7 +39,8 @@ def upsampled_kl(
 
     Returns:
         The loss in nats times :math:`T^2`, at least 0 up to rounding; 0 with a graph where no
-        position counts.
+        position counts. A class to which the teacher gives -inf adds nothing, the limit of
+        :math:`p \log p`; where only the student's logit is -inf the loss is infinite.
 
     Raises:
         ValueError: the maps differ in images or classes or are not ``(N, K, h, w)``, ``valid``
@@ -57,6 +58,7 @@ def upsampled_kl(
             f"teacher {tuple(teacher.shape)}; map the classes by name first"
         )
     check_positive(who, temperature=temperature, height=size[0], width=size[1])
+    check_classes(who, student)
     check_valid(who, valid, student.new_empty(len(student), 0, *size))
 
     teacher = teacher.detach()
@@ -70,7 +72,6 @@ def upsampled_kl(
         # In place where it can be: fresh memory costs more time than the arithmetic.
         p = log_t.exp()
         divergence = log_t.sub_(log_s).mul_(p)
-        divergence.masked_fill_(p == 0, 0.0)  # the limit of p log p, where a logit is -inf
         slope = log_s.exp_().sub_(p)
         if temperature != 1:
             slope /= temperature

@@ -198,9 +198,18 @@ def published_shapes(name: str) -> dict[str, tuple[int, ...]]:
     Args:
         name: a timm name, or a key of ``VARIANTS``.
     """
-    variant = VARIANTS.get(name, Variant(name))
     with torch.device("meta"):
-        return shapes(_build(variant, variant.arguments or {}))
+        return shapes(whole_network(name))
+
+
+def whole_network(name: str) -> nn.Module:
+    """Return the network that a backbone is cut from, with random weights.
+
+    Args:
+        name: a timm name, or a key of ``VARIANTS``.
+    """
+    variant = VARIANTS.get(name, Variant(name))
+    return _build(variant, variant.arguments or {})
 
 
 def _check(name: str, output_stride: int) -> None:

@@ -93,7 +93,7 @@ def build_network(
     numbers: ClassMap | None = None
     if class_map is not None:
         numbers = resolve_class_map(cast("NamedClassMap", class_map), own_names, class_names)
-    elif checkpoint is None and own_names and class_names and _keeps_classes(arguments):
+    elif checkpoint is None and len(own_names) > 1 and class_names and _keeps_classes(arguments):
         numbers = _by_name(name, own_names, class_names, said, fine_tune=fine_tune)
     own_classes = classes
     if "class_map" in entry.settings:
@@ -175,7 +175,10 @@ def _has_names(class_map: NamedClassMap) -> bool:
 
 
 def _own_names(name: str, checkpoint: Checkpoint | None) -> tuple[str, ...]:
-    """Return the names of a network's own classes, none where nothing says them."""
+    """Return the names of a network's own classes, none where nothing says them.
+
+    A single name is the foreground's of a network of one channel.
+    """
     return (checkpoint.classes or ()) if checkpoint is not None else folder_classes(name)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from segdistill.errors import ConfigError
 from segdistill.models.fold import fold_batch_norms
 from segdistill.models.proof import observe, proven
 from segdistill.models.taps import as_map, resolve
@@ -39,7 +40,7 @@ class FrozenTeacher(nn.Module):
     Raises:
         ValueError: there is no such tap, or none is asked for; in the first forward pass: it
             gives no map, does not run or runs more than once.
-        RuntimeError: in the forward pass, when a module was put into training mode.
+        ConfigError: in the forward pass, when a module was put into training mode.
     """
 
     def __init__(self, network: nn.Module, taps: Iterable[str]) -> None:
@@ -102,7 +103,7 @@ class FrozenTeacher(nn.Module):
 
     def _check_mode(self) -> None:
         if any(module.training for module in self.network.modules()):
-            raise RuntimeError(
+            raise ConfigError(
                 "FrozenTeacher: expected every module in evaluation mode, got one in training "
                 "mode; do not call train() on the teacher's network"
             )

@@ -112,14 +112,27 @@ def group(runs: Sequence[Run]) -> list[Group]:
     ]
 
 
-def summarize_runs(methods: Mapping[str, Sequence[Run]], plain: str | None) -> dict[str, Summary]:
-    """Summarize the runs of each method, compared with the plain one where there is one."""
+def summarize_runs(
+    methods: Mapping[str, Sequence[Run]],
+    plain: str | None,
+    searches: Mapping[int, int] | None = None,
+) -> dict[str, Summary]:
+    """Summarize the runs of each method, compared with the plain one where there is one.
+
+    Args:
+        methods: runs by method.
+        plain: the method that the others are compared with.
+        searches: which search each final seed took its values from, where there were several.
+    """
     by_seed: dict[str, dict[Seeds, list[Result]]] = {}
     for name, runs in methods.items():
         seeds = by_seed.setdefault(name, {})
         for run in runs:
             seeds.setdefault(run.seeds, []).append(run.result)
-    return summarize(by_seed, plain)
+    known = None
+    if searches is not None:
+        known = {own: searches[own[0]] for seeds in by_seed.values() for own in seeds}
+    return summarize(by_seed, plain, known)
 
 
 def panels(groups: Sequence[Group]) -> dict[str, list[Group]]:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from segdistill.catalogue.loggers import LOGGERS
 from segdistill.reporting.runs import Run
 
 _NO_PART_OF_TRAINING: Mapping[str, frozenset[str]] = {
@@ -19,7 +20,7 @@ _NO_PART_OF_TRAINING: Mapping[str, frozenset[str]] = {
             "checkpoint_every",
             "evaluate_every",
             "log_every",
-            "tensorboard",
+            *LOGGERS,
         }
     ),
 }

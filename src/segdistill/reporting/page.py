@@ -14,9 +14,10 @@ from segdistill.files import claim, write_whole
 from segdistill.reporting import words
 from segdistill.reporting.groups import group
 from segdistill.reporting.material import Material
-from segdistill.reporting.runs import read_runs
+from segdistill.reporting.runs import find_broken, read_runs
 from segdistill.reporting.sections import (
     analyses,
+    chance,
     classes,
     costs,
     curves,
@@ -30,6 +31,7 @@ from segdistill.reporting.sections import (
     reproduce,
     results,
     search,
+    shifts,
     verdict,
 )
 from segdistill.reporting.studies import Study, study_groups
@@ -46,9 +48,11 @@ SECTIONS: Mapping[str, tuple[str, Show]] = {
     "pareto": ("What a network costs to run", pareto.show),
     "pictures": ("Pictures", pictures.show),
     "extremes": ("Worst and best images", extremes.show),
+    "shifts": ("Edges, calibration and shifts", shifts.show),
     "classes": ("IoU by class, %", classes.show),
     "curves": ("Training", curves.show),
     "search": ("Search", search.show),
+    "chance": ("Where the chance lies", chance.show),
     "analyses": ("Analyses", analyses.show),
     "mistakes": ("What is taken for what", mistakes.show),
     "costs": ("What training cost", costs.show),
@@ -65,7 +69,7 @@ def write_report(
     title: str,
     notes: Sequence[str] = (),
     folder: Path | None = None,
-) -> None:
+) -> dict[Path, str]:
     """Write one HTML page that compares finished runs; it needs no network.
 
     The verdict is derived from the results: a method is called better only where several
@@ -79,13 +83,20 @@ def write_report(
         notes: sentences that the page shows under its verdict.
         folder: where ``segdistill analyse`` left its files, if it was called.
 
+    Returns:
+        Why, by folder, for each run that is broken and was left out; the page says so as well.
+
     Raises:
-        RunFolderError: there is no run, or a folder holds no finished one.
+        RunFolderError: there is no run, or all are broken.
         OverwriteError: there is a file that no report wrote.
     """
     claim("report", [out])
-    material = Material(group(read_runs(runs)), notes=notes, folder=folder)
+    broken = find_broken(runs)
+    whole = [run for run in runs if run not in broken]
+    notes = [*notes, *(f"A run was left out. {why}" for why in broken.values())]
+    material = Material(group(read_runs(whole)), notes=notes, folder=folder)
     write_whole(out, render(material, title=title), made_by="report")
+    return broken
 
 
 def of_study(study: Study) -> Material:

@@ -77,6 +77,23 @@ class Run:
         return self.result.as_dict()
 
 
+def find_broken(folders: Sequence[Path]) -> dict[Path, str]:
+    """Return why each run folder that cannot be read is broken.
+
+    Raises:
+        RunFolderError: all of them are.
+    """
+    broken = {}
+    for folder in folders:
+        try:
+            read_runs([folder])
+        except RunFolderError as error:
+            broken[folder] = str(error)
+    if folders and len(broken) == len(folders):
+        raise RunFolderError(next(iter(broken.values())))
+    return broken
+
+
 def read_runs(folders: Sequence[Path]) -> list[Run]:
     """Read run folders, teachers first, otherwise in the order given.
 

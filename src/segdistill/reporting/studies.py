@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.config import PLAIN
+from segdistill.config.studies import searches_of
 from segdistill.errors import RunFolderError
 from segdistill.reporting.groups import Group, summarize_runs
 from segdistill.reporting.identity import key_of, measured
@@ -158,10 +159,13 @@ def study_groups(study: Study) -> list[Group]:
         groups += [
             _teacher_group(run, pair if several else "") for pair, run in study.teachers.items()
         ]
+    repeats = (study.settings.get("search") or {}).get("repeats", 1)
+    seeds = study.settings.get("seeds") or ()
+    searches = searches_of(seeds, repeats) if repeats > 1 else None
     for pair, methods in study.students.items():
         plain = PLAIN if PLAIN in methods else None
         suffix = f" ({pair})" if several else ""
-        for name, summary in summarize_runs(methods, plain).items():
+        for name, summary in summarize_runs(methods, plain, searches).items():
             groups.append(
                 Group(
                     label=f"{name}{suffix}",

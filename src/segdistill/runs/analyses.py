@@ -84,6 +84,13 @@ def has_analysis(folder: Path, name: str, pair: str = "") -> bool:
     return (analyses_root(folder) / pair / f"{name}.json").is_file()
 
 
+def remove_analyses(folder: Path) -> None:
+    """Delete every analysis of a study whose runs are other ones now; pictures are written over."""
+    root = analyses_root(folder)
+    for file in (*root.glob("*.json"), *root.glob("*/*.json")):
+        file.unlink()
+
+
 def picture_folder(folder: Path, kind: str, pair: str = "") -> Path:
     """Return the folder of an analysis's pictures, such as ``analyses/images/<pair>``."""
     return analyses_root(folder) / kind / pair

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import io
+import pickle
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from segdistill.errors import CheckpointError
-from segdistill.files import write_whole
+from segdistill.files import check_ends, write_whole
 from segdistill.runs.documents import check_format
 from segdistill.runs.layout import CHECKPOINTS, FORMAT
 
@@ -77,10 +78,22 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
     """
     import torch
 
-    content = file.read_bytes()
+    try:
+        check_ends(file)
+        content = file.read_bytes()
+    except OSError as error:
+        raise CheckpointError(f"{file}: expected a checkpoint, got {error}") from None
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
         raise CheckpointError(f"{file}: expected a whole checkpoint, got one that fails its hash")
-    state: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    try:
+        state: Any = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
+        raise CheckpointError(
+            f"{file}: expected a checkpoint of tensors and plain values, got one with more in it, "
+            f"or broken ({type(error).__name__})"
+        ) from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"{file}: expected a checkpoint, got {type(state).__name__}")
     check_format(file, state)
     return state

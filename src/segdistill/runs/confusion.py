@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import io
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from segdistill.errors import RunFolderError
-from segdistill.files import write_whole
+from segdistill.files import BROKEN_ARRAY, check_ends, write_whole
 from segdistill.runs.documents import read_document, write_document
 from segdistill.runs.layout import CONFUSION, IMAGE_COUNTS
 
@@ -63,16 +62,20 @@ def read_image_counts(run: Path) -> ImageCounts | None:
     if not file.exists():
         return None
     try:
+        check_ends(file)
         with np.load(file, allow_pickle=False) as arrays:
             counts, names = arrays["counts"], arrays["names"]
-    except (ValueError, KeyError, EOFError, OSError, zipfile.BadZipFile) as error:
+    except BROKEN_ARRAY as error:
         raise RunFolderError(
             f"{file}: expected arrays counts and names, got {error}; restore the file from a copy, "
             "or delete it"
         ) from None
-    if counts.ndim != 3 or counts.shape[1] != counts.shape[2] or len(counts) != len(names):
+    square = counts.ndim == 3 and counts.shape[1] == counts.shape[2]
+    whole = counts.dtype.kind in "iu" and names.ndim == 1
+    if not (square and whole) or len(counts) != len(names):
         raise RunFolderError(
-            f"{file}: expected counts (N, K, K) of N names, got {counts.shape} of {names.shape}; "
+            f"{file}: expected counts (N, K, K) of N names, got {counts.dtype} {counts.shape} of "
+            f"{names.shape}; "
             "restore the file from a copy, or delete it"
         )
     return ImageCounts(tuple(map(str, names)), counts)

@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from segdistill.errors import RunFolderError
-from segdistill.files import write_json, write_whole
+from segdistill.files import check_ends, write_json, write_whole
 from segdistill.runs.layout import FORMAT
 from segdistill.yaml_text import load_yaml
 
@@ -166,6 +166,7 @@ def write_yaml(file: Path, tree: Mapping[str, Any]) -> None:
 
 def _text(file: Path) -> str:
     try:
+        check_ends(file)
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RunFolderError(
@@ -174,6 +175,9 @@ def _text(file: Path) -> str:
         ) from None
     except UnicodeDecodeError as error:
         raise RunFolderError(f"{file}: expected text, got {error}; {_RESTORE}") from None
+    except OSError as error:
+        got = error.strerror or error
+        raise RunFolderError(f"{file}: expected a file, got {got}; {_RESTORE}") from None
 
 
 @cache

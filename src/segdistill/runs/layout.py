@@ -16,6 +16,7 @@ IMAGE_COUNTS = "confusion_images.npz"
 PREDICTIONS = "predictions"
 RESULT = "result.json"
 COST = "cost.json"
+SHIFT_SCORES = "shifts.json"
 FAILED = "failed.json"
 PRUNED = "pruned.json"
 REPLAY = "replay.pt"
@@ -26,17 +27,22 @@ LOGS = "logs"
 TENSORBOARD = "tensorboard"
 EXPORT = "student"  # and the suffix of its format
 
-# A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD.
+# A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD; those of
+# searches after the first are in search/PAIR/repeat-N/trial-N/METHOD.
 STUDY = "study.yaml"
 MEASURED = "measured.json"
 PLAN = "plan.json"
 SEARCH = "search"
 TRIAL = "trial-"
+REPEAT = "repeat-"
 SUGGESTED = "suggested.json"
 TRIALS = "trials.jsonl"
 CHOSEN = "chosen.json"
 FINAL = "final"
+OWN_TEACHERS = "own_teachers"  # and the pair
 SEED = "seed-"
+EXTENSIONS = "extensions.jsonl"
+SUPERSEDED = "superseded"  # runs of values that a longer search no longer chooses
 STUDY_RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 RESULTS_LATEX = "results.tex"

@@ -33,6 +33,6 @@ def find_pictures(run: Path) -> dict[str, dict[Kind, Path]]:
     for file in sorted(folder.rglob("*_*.*")):  # images of Cityscapes are in folders of cities
         image, _, word = file.relative_to(folder).with_suffix("").as_posix().rpartition("_")
         for kind in _SUFFIX:
-            if kind == word:
+            if kind == word and file.is_file():
                 found.setdefault(image, {})[kind] = file
     return {image: files for image, files in found.items() if {"input", "prediction"} <= set(files)}

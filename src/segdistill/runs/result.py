@@ -104,6 +104,9 @@ class Result(TrainingCost):
         pixel_accuracy, mean_accuracy, frequency_weighted_iou: other scores.
         iou: by class name, None where the class is absent.
         absent_classes: in neither truth nor prediction.
+        calibration_error: expected calibration error of the pixels' probabilities, None where an
+            older release did not count it, as is
+        boundary_iou: of the pixels near an edge; see ``scoring.boundary``.
         images, pixels: how many were scored.
         colors: RGB by class name.
         step, steps: finished, and planned.
@@ -131,6 +134,8 @@ class Result(TrainingCost):
     mean_accuracy: float | None = None
     frequency_weighted_iou: float | None = None
     absent_classes: tuple[str, ...] = ()
+    calibration_error: float | None = None
+    boundary_iou: float | None = None
     images: int | None = None
     pixels: int | None = None
     colors: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)

@@ -7,8 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from segdistill.errors import RunFolderError
 from segdistill.runs.documents import check_record, read_yaml, write_yaml
 from segdistill.runs.layout import ARGS, SETTINGS
+
+_SECTIONS = ("data", "teacher", "student", "training", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,14 @@ def read_settings(run: Path) -> dict[str, Any]:
     Raises:
         RunFolderError: it is missing or broken.
     """
-    return read_yaml(run / SETTINGS)
+    tree = read_yaml(run / SETTINGS)
+    for name in _SECTIONS:
+        if not isinstance(tree.get(name, {}), dict | None):
+            raise RunFolderError(
+                f"{run / SETTINGS}: expected a mapping at '{name}', got "
+                f"{type(tree[name]).__name__}; restore the file from a copy"
+            )
+    return tree
 
 
 def read_settings_text(run: Path) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from safetensors import SafetensorError, safe_open
 
 from segdistill.errors import CheckpointError
-from segdistill.files import write_whole
+from segdistill.files import check_ends, write_whole
 from segdistill.runs.documents import check_format, check_record
 from segdistill.runs.layout import BEST, CHECKPOINTS, FORMAT, STUDENT
 
@@ -76,6 +76,7 @@ def read_student(file: Path) -> Student:
         RunFolderError: it is of a later format, or what it says is broken.
     """
     try:
+        check_ends(file)
         with safe_open(str(file), framework="np") as opened:
             metadata = opened.metadata() or {}
     except (OSError, SafetensorError) as error:

@@ -22,7 +22,9 @@ from segdistill.runs.layout import (
     CHOSEN,
     FINAL,
     MEASURED,
+    OWN_TEACHERS,
     PLAN,
+    REPEAT,
     SEARCH,
     SEED,
     STUDY,
@@ -53,6 +55,7 @@ class PlannedCohort:
         seconds: that it is expected to take, without scoring.
         round: number of the trials, in the search.
         seed: of the final runs.
+        repeat: of the search, 0 for the first.
     """
 
     id: str
@@ -62,6 +65,7 @@ class PlannedCohort:
     seconds: float
     round: int | None = None
     seed: int | None = None
+    repeat: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,12 +99,26 @@ class Plan:
 
 @dataclass(frozen=True)
 class Choice:
-    """The best trial of a method: its number, values and score; or why there is none."""
+    """The best trial of a method: its number, values and score; or why there is none.
+
+    Attributes:
+        repeats: those of the searches after the first, where there are several.
+    """
 
     trial: int | None = None
     params: Mapping[str, Any] = field(default_factory=dict)
     miou: float | None = None
     error: str | None = None
+    repeats: tuple[Choice, ...] = ()
+
+    def of(self, repeat: int) -> Choice:
+        """Return what one of the searches chose, the first being number 0."""
+        return self if repeat == 0 else self.repeats[repeat - 1]
+
+    @property
+    def searches(self) -> tuple[Choice, ...]:
+        """What every search chose."""
+        return (self, *self.repeats)
 
 
 @dataclass(frozen=True)
@@ -112,12 +130,14 @@ class LearnerCost:
         kept_mib: memory that it holds between steps; None where the system does not tell.
         peak_mib: memory that it takes during its step, ``kept_mib`` and teacher included.
         prepare_seconds: of its whole stage before training, 0 where it has none.
+        teacher_seconds: of its own teacher's forward, None where it has that of the pair.
     """
 
     seconds: float
     kept_mib: float | None
     peak_mib: float | None
     prepare_seconds: float = 0.0
+    teacher_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -140,8 +160,13 @@ class CohortCost:
 
     def alone(self, learner: str, *, distils: bool) -> float:
         """Return the seconds of a step of one learner without the cohort."""
-        teacher = self.teacher_seconds if distils else 0.0
+        teacher = self.teaching(learner) if distils else 0.0
         return self.batch_seconds + teacher + self.learners[learner].seconds
+
+    def teaching(self, learner: str) -> float:
+        """Return the seconds of the forward of a learner's teacher."""
+        own = self.learners[learner].teacher_seconds
+        return self.teacher_seconds if own is None else own
 
 
 @dataclass(frozen=True)
@@ -237,21 +262,26 @@ def read_study_results(study: Path) -> dict[str, Any]:
     return read_tree(file) if file.exists() else {}
 
 
-def trial_folder(pair: str, number: int) -> str:
+def trial_folder(pair: str, number: int, repeat: int = 0) -> str:
     """Return the folder of the trials of one number, from the study's."""
-    return f"{SEARCH}/{pair}/{TRIAL}{number}"
+    search = f"{SEARCH}/{pair}" + (f"/{REPEAT}{repeat}" if repeat else "")
+    return f"{search}/{TRIAL}{number}"
 
 
-def write_suggested(study: Path, pair: str, number: int, params: Mapping[str, Any]) -> None:
+def write_suggested(
+    study: Path, pair: str, number: int, params: Mapping[str, Any], *, repeat: int = 0
+) -> None:
     """Write ``suggested.json``: the values that the trials of one number try, by method."""
-    folder = inside(study, trial_folder(pair, number))
+    folder = inside(study, trial_folder(pair, number, repeat))
     folder.mkdir(parents=True, exist_ok=True)
     write_tree(folder / SUGGESTED, {"methods": dict(params)})
 
 
-def read_suggested(study: Path, pair: str, number: int) -> dict[str, dict[str, Any]]:
+def read_suggested(
+    study: Path, pair: str, number: int, *, repeat: int = 0
+) -> dict[str, dict[str, Any]]:
     """Read ``suggested.json``; raises :class:`RunFolderError` where it is missing or broken."""
-    file = study / trial_folder(pair, number) / SUGGESTED
+    file = study / trial_folder(pair, number, repeat) / SUGGESTED
     tree = read_tree(file)
     methods: dict[str, dict[str, Any]] = check_record(
         file,
@@ -269,6 +299,11 @@ def seed_folder(pair: str, seed: int) -> str:
 def final_folder(study: Path, pair: str, seed: int, method: str) -> Path:
     """Return the folder of one final run."""
     return study / seed_folder(pair, seed) / method
+
+
+def own_teacher_folder(study: Path, pair: str) -> Path:
+    """Return the folder of the run whose student teaches control ``self_distillation``."""
+    return inside(study, f"{OWN_TEACHERS}/{pair}")
 
 
 def find_final_runs(study: Path) -> Iterator[FinalRun]:

@@ -43,6 +43,7 @@ class Trial:
         seconds: of training, as if alone.
         scores: mIoU by step at which it could have been ended early.
         error: why it failed, or None.
+        repeat: which search it is of, 0 where there is one.
     """
 
     pair: str
@@ -58,6 +59,7 @@ class Trial:
     seconds: float
     scores: Mapping[str, float] = field(default_factory=dict)
     error: str | None = None
+    repeat: int = 0
 
 
 def append_trial(study: Path, trial: Trial) -> None:
@@ -74,7 +76,15 @@ def read_trials(study: Path) -> list[Trial]:
     return read_lines(study / TRIALS, Trial)
 
 
-def read_trial(run: Path, pair: str, method: str, number: int, params: Mapping[str, Any]) -> Trial:
+def read_trial(
+    run: Path,
+    pair: str,
+    method: str,
+    number: int,
+    params: Mapping[str, Any],
+    *,
+    repeat: int = 0,
+) -> Trial:
     """Return what a run folder that has ended says of its trial.
 
     Raises:
@@ -104,4 +114,5 @@ def read_trial(run: Path, pair: str, method: str, number: int, params: Mapping[s
         seconds=end.seconds or 0.0,
         scores={str(line.step): line.miou for line in evaluation_lines(read_metrics(run))},
         error=end.error if isinstance(end, Failure) else None,
+        repeat=repeat,
     )

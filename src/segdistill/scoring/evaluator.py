@@ -13,6 +13,8 @@ from torch import Tensor, nn
 
 from segdistill.errors import DataError
 from segdistill.network_state import device_of, evaluating
+from segdistill.scoring.boundary import BoundaryIoU
+from segdistill.scoring.calibration import Calibration
 from segdistill.scoring.confusion import ConfusionMatrix
 from segdistill.scoring.inference import predict_ids
 from segdistill.scoring.reading import read_batches, stack
@@ -41,6 +43,8 @@ class Result:
         seconds: wall-clock time, reading included.
         image_counts: each image's matrix ``(N, K, K)`` in the dataset's order, if kept.
         image_names: the names of those images, if kept.
+        calibration_error: see :mod:`segdistill.scoring.calibration`, if asked for.
+        boundary_iou: see :mod:`segdistill.scoring.boundary`, if asked for.
     """
 
     scores: Scores
@@ -51,6 +55,8 @@ class Result:
     seconds: float
     image_counts: Tensor | None = None
     image_names: tuple[str, ...] = ()
+    calibration_error: float | None = None
+    boundary_iou: float | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return scores, sizes, time and class colours as JSON values."""
@@ -71,6 +77,7 @@ def evaluate(
     workers: int = 1,
     batch_size: int = 8,
     keep_images: bool = False,
+    further: bool = False,
     on_image: OnImage | None = None,
 ) -> Result:
     """Score a network on every image of a dataset.
@@ -90,6 +97,7 @@ def evaluate(
         workers: threads that read ahead; 0 reads between the batches.
         batch_size: the most images at once; large images make smaller batches.
         keep_images: also return the confusion matrix of each image.
+        further: also return calibration error and boundary IoU, from the same pass.
         on_image: called for each image, in the dataset's order.
 
     Raises:
@@ -108,11 +116,18 @@ def evaluate(
     dtype = _AUTOCAST[precision]
     matrix = ConfusionMatrix(len(dataset.classes), per_image=keep_images)
     names: list[str] = []
+    calibration, boundary = Calibration(), BoundaryIoU(len(dataset.classes))
 
-    def classify(images: Tensor, size: tuple[int, int]) -> Tensor:
+    def classify(images: Tensor, size: tuple[int, int], sure: Tensor | None) -> Tensor:
         with torch.autocast(device.type, dtype=dtype, enabled=dtype is not None):
             ids, count = predict_ids(
-                network, images, scales=scales, flip=flip, window=window, size=size
+                network,
+                images,
+                scales=scales,
+                flip=flip,
+                window=window,
+                size=size,
+                confidences=sure,
             )
         _check_classes(count, dataset.classes)
         return ids
@@ -120,8 +135,12 @@ def evaluate(
     with torch.inference_mode(), evaluating(network.to(device)):
         for samples in read_batches(dataset, workers=workers, batch_size=batch_size):
             images, labels = stack(samples, device)
-            prediction = classify(images, (labels.shape[-2], labels.shape[-1]))
+            sure = torch.empty(labels.shape, device=device) if further else None
+            prediction = classify(images, (labels.shape[-2], labels.shape[-1]), sure)
             matrix.update(prediction, labels)
+            if sure is not None:
+                calibration.update(sure, prediction, labels)
+                boundary.update(prediction, labels)
             if on_image is not None:
                 ids = prediction.to(torch.uint8).cpu().numpy()
                 for position, sample in enumerate(samples):
@@ -136,6 +155,8 @@ def evaluate(
         seconds=time.perf_counter() - started,
         image_counts=matrix.image_counts() if keep_images else None,
         image_names=tuple(names) if keep_images else (),
+        calibration_error=calibration.error() if further else None,
+        boundary_iou=boundary.score() if further else None,
     )
 
 

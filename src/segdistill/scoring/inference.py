@@ -106,6 +106,7 @@ def predict_ids(
     window: tuple[int, int] | None = None,
     overlap: float = 1 / 3,
     size: tuple[int, int] | None = None,
+    confidences: Tensor | None = None,
 ) -> tuple[Tensor, int]:
     """Return the most probable classes at the size of the images, and of how many they are.
 
@@ -121,9 +122,10 @@ def predict_ids(
         window: see :func:`predict`.
         overlap: see :func:`predict`.
         size: see :func:`predict`.
+        confidences: room for the probability of each of these classes, which is written there.
 
     Shape:
-        images ``(N, 3, H, W)``; result ``(N, H, W)`` or ``(N, *size)``.
+        images ``(N, 3, H, W)``; result and confidences ``(N, H, W)`` or ``(N, *size)``.
 
     Returns:
         Class ids, uint8 up to 256 classes, else int32; and the number of classes.
@@ -136,12 +138,15 @@ def predict_ids(
     if tuple(scales) == (1.0,) and not flip and window is None:
         # Softmax keeps the order of the classes: one view needs none.
         logits = _strided_logits(network, images)
-        return argmax_at(logits, size), logits.shape[1]
+        return argmax_at(logits, size, confidences=confidences), logits.shape[1]
     views = list(_open_views(network, images, scales, flip, window, overlap, size))
     classes = views[0].classes
     ids = new_ids(len(images), classes, size, images.device)
     for tile in tiles(size, len(images) * classes, images.device):
-        ids[:, tile.rows, tile.columns] = _mean(views, tile).max(dim=1).indices
+        largest = _mean(views, tile).max(dim=1)
+        ids[:, tile.rows, tile.columns] = largest.indices
+        if confidences is not None:
+            confidences[:, tile.rows, tile.columns] = largest.values
     return ids, classes
 
 

@@ -29,6 +29,7 @@ class Job:
         configs: checked config of each run, by method.
         seen: scores of earlier trials by method and rung, where trials may be ended early.
         factor: of successive halving, 0 without.
+        repeat: of the search, 0 for the first.
     """
 
     stage: Literal["search", "final"]
@@ -37,12 +38,14 @@ class Job:
     configs: Mapping[str, RunConfig]
     seen: Mapping[str, Mapping[int, Sequence[float]]] = field(default_factory=dict)
     factor: int = 0
+    repeat: int = 0
 
     @property
     def folder(self) -> str:
         """Where its run folders are, relative to that of the study."""
-        place = trial_folder if self.stage == "search" else seed_folder
-        return place(self.pair, self.number)
+        if self.stage == "search":
+            return trial_folder(self.pair, self.number, self.repeat)
+        return seed_folder(self.pair, self.number)
 
     @property
     def name(self) -> str:
@@ -52,7 +55,8 @@ class Job:
     def __reduce__(self) -> tuple[Any, ...]:
         """Travel to other processes as plain values: the records' types are made at run time."""
         trees = {method: config.tree() for method, config in self.configs.items()}
-        return _rebuild, (self.stage, self.pair, self.number, trees, self.seen, self.factor)
+        own = (self.seen, self.factor, self.repeat)
+        return _rebuild, (self.stage, self.pair, self.number, trees, *own)
 
 
 def _rebuild(
@@ -114,11 +118,20 @@ def matched_steps(study: StudyConfig, cost: CohortCost, method: str, steps: int)
     """Return how many steps a method gets where the plain student gets ``steps``.
 
     Budgets that match by seconds give as many as fit into the plain student's time, each
-    method trained alone with its own teacher.
+    method trained alone with its own teacher. Control ``longer`` gets the time of the dearest
+    method before it in the study.
     """
+    if study.methods[method].control == "longer":
+        above = list(study.methods)[: list(study.methods).index(method)]
+        dearest = max(
+            steps * cost.alone(m, distils=bool(study.methods[m].distill))
+            + cost.learners[m].prepare_seconds
+            for m in above
+        )
+        return max(steps, round(dearest / cost.alone(method, distils=False)))
     if study.match == "steps":
         return steps
-    own = cost.alone(method, distils=method != PLAIN)
+    own = cost.alone(method, distils=bool(study.methods[method].distill))
     budget = steps * cost.alone(PLAIN, distils=False) - cost.learners[method].prepare_seconds
     return max(1, round(budget / own))
 
@@ -130,6 +143,8 @@ def round_jobs(
     params: Mapping[str, Mapping[str, Any]],
     cost: CohortCost,
     trials: Sequence[Trial] = (),
+    *,
+    repeat: int = 0,
 ) -> list[Job]:
     """Return the cohorts of trial ``number`` of every method.
 
@@ -140,23 +155,25 @@ def round_jobs(
         params: what each method tries.
         cost: measured for the pair.
         trials: earlier generations, which decide whether a trial is ended early.
+        repeat: which search, 0 for the first.
     """
     pruning, seen = study.search.pruning, dict[str, dict[int, list[float]]]()
     configs = {}
     for method, values in params.items():
         base = study.search.steps or base_config(study, pair, method).training.steps
         steps = matched_steps(study, cost, method, base)
-        config = trial_config(study, pair, method, values, number, steps=steps)
+        config = trial_config(study, pair, method, values, number, repeat=repeat, steps=steps)
         configs[method] = config
         if pruning is not None:
-            earlier = [t.scores for t in trials if (t.pair, t.method) == (pair, method)]
+            own = (pair, method, repeat)
+            earlier = [t.scores for t in trials if (t.pair, t.method, t.repeat) == own]
             seen[method] = {
                 step: [scores[str(step)] for scores in earlier if str(step) in scores]
                 for step in rungs(config.training.steps, pruning)
             }
     factor = 0 if pruning is None else pruning.factor
     return [
-        Job("search", pair, number, cohort, {m: seen.get(m, {}) for m in cohort}, factor)
+        Job("search", pair, number, cohort, {m: seen.get(m, {}) for m in cohort}, factor, repeat)
         for cohort in _split(study, configs, cost)
     ]
 
@@ -192,7 +209,6 @@ def job_seconds(job: Job, cost: CohortCost, *, apart: bool = False) -> float:
             config.training.steps * cost.alone(method, distils=bool(config.distill))
             for method, config in configs.items()
         )
-    distils = any(config.distill for config in configs.values())
-    teacher = cost.teacher_seconds if distils else 0.0
+    teacher = max(cost.teaching(m) if c.distill else 0.0 for m, c in configs.items())
     together = cost.batch_seconds + teacher + sum(cost.learners[m].seconds for m in configs)
     return before + next(iter(configs.values())).training.steps * together

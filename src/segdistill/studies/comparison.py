@@ -7,9 +7,9 @@ compared, not their means.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from segdistill.studies.statistics import (
     sign_flip_p,
 )
 
-S = TypeVar("S")
+S = TypeVar("S", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,8 @@ class Comparison:
         smallest_p: the least that ``p_joint`` could have been with so many seeds.
         p_holm: ``p`` corrected by ``statistics.holm``, which older releases claimed by.
         improvement: see ``statistics.probability_of_improvement``.
+        searches: of how many searches the seeds took their values, where there were several: then
+            these are the sample, each with the mean of its seeds, in tests and intervals.
     """
 
     seeds: int
@@ -54,6 +56,7 @@ class Comparison:
     smallest_p: float
     p_holm: float
     improvement: float
+    searches: int | None = None
 
     def claims(self) -> bool:
         """Return whether a difference may be claimed: the simultaneous interval excludes 0.
@@ -111,7 +114,9 @@ def compare_all(
 
 
 def compare_by_seed(
-    methods: Mapping[str, Mapping[S, float]], baseline: Mapping[S, float]
+    methods: Mapping[str, Mapping[S, float]],
+    baseline: Mapping[S, float],
+    searches: Mapping[S, int] | None = None,
 ) -> dict[str, Comparison]:
     """Compare several methods with one baseline, each over the seeds that both have.
 
@@ -120,6 +125,8 @@ def compare_by_seed(
     Args:
         methods: scores by name and seed; one that shares no seed with the baseline is left out.
         baseline: scores of the baseline by seed.
+        searches: which search each seed took its values from, None where there was one for all.
+            Seeds of one search share its luck, so that the searches are then the sample.
 
     Returns:
         Comparisons tested jointly over the methods that could be compared.
@@ -132,9 +139,12 @@ def compare_by_seed(
         shared = [seed for seed in baseline if seed in scores]
         if shared:
             differences[name] = {seed: scores[seed] - baseline[seed] for seed in shared}
-    single = {name: sign_flip_p(list(own.values())) for name, own in differences.items()}
+    samples: dict[str, Mapping[Any, float]] = {
+        name: by_search(own, searches) for name, own in differences.items()
+    }
+    single = {name: sign_flip_p(list(own.values())) for name, own in samples.items()}
     corrected = dict(zip(single, holm(list(single.values())), strict=True))
-    joint = joint_test(differences)
+    joint = joint_test(samples)
     comparisons = {}
     for name, own in differences.items():
         finished = [methods[name][seed] for seed in own]
@@ -143,15 +153,28 @@ def compare_by_seed(
             seeds=seeds,
             mean=math.fsum(finished) / seeds,
             deviation=float(np.std(finished, ddof=1)) if seeds > 1 else math.nan,
-            difference=paired_interval(list(own.values())),
+            difference=paired_interval(list(samples[name].values())),
             simultaneous=joint[name].interval,
             p=single[name],
             p_joint=joint[name].p,
             smallest_p=joint[name].smallest_p,
             p_holm=corrected[name],
             improvement=probability_of_improvement(finished, [baseline[seed] for seed in own]),
+            searches=None if searches is None else len(samples[name]),
         )
     return comparisons
+
+
+def by_search(
+    differences: Mapping[S, float], searches: Mapping[S, int] | None
+) -> Mapping[S, float] | Mapping[int, float]:
+    """Return the mean difference of each search, or the differences where there was one search."""
+    if searches is None:
+        return differences
+    gathered: dict[int, list[float]] = {}
+    for seed, value in differences.items():
+        gathered.setdefault(searches[seed], []).append(value)
+    return {search: math.fsum(own) / len(own) for search, own in sorted(gathered.items())}
 
 
 def _check_pairs(method: Sequence[float], baseline: Sequence[float]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import product
 from typing import Any
 
 from segdistill.config import StudyConfig
@@ -39,6 +40,7 @@ def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> Plan:
                 stage=job.stage,
                 pair=job.pair,
                 round=job.number if search else None,
+                repeat=job.repeat,
                 seed=None if search else job.number,
                 learners=learners,
                 seconds=seconds,
@@ -47,10 +49,10 @@ def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> Plan:
 
     nothing: dict[str, dict[str, Any]] = {method: {} for method in study.methods}
     known = study.search.sampler != "tpe"
-    for number in range(study.search.trials):
+    for repeat, number in product(range(study.search.repeats), range(study.search.trials)):
         for pair in study.pairs:
-            params = suggest_round(study, pair, number, ()) if known else nothing
-            for job in round_jobs(study, pair, number, params, costs[pair]):
+            params = suggest_round(study, pair, number, (), repeat=repeat) if known else nothing
+            for job in round_jobs(study, pair, number, params, costs[pair], repeat=repeat):
                 add(job, known=known)
     for seed in study.seeds:
         for pair in study.pairs:

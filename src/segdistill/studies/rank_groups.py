@@ -6,8 +6,9 @@ from collections.abc import Hashable, Mapping, Sequence, Set
 from itertools import combinations
 from statistics import fmean
 from string import ascii_lowercase
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from segdistill.studies.comparison import by_search
 from segdistill.studies.joint import joint_test
 
 S = TypeVar("S", bound=Hashable)
@@ -16,7 +17,10 @@ Pair = frozenset[str]
 
 
 def rank_groups(
-    scores: Mapping[str, Mapping[S, float]], baseline: str, claimed: Set[str]
+    scores: Mapping[str, Mapping[S, float]],
+    baseline: str,
+    claimed: Set[str],
+    searches: Mapping[S, int] | None = None,
 ) -> dict[str, str]:
     """Return letters by method: two methods that share one were not told apart.
 
@@ -27,16 +31,18 @@ def rank_groups(
         scores: by method and seed; a method without a score gets no letter.
         baseline: the method that the others are compared with.
         claimed: the methods that are claimed to differ from it.
+        searches: see ``comparison.compare_by_seed``.
     """
     ranked = {name: own for name, own in scores.items() if own}
     order = sorted(ranked, key=lambda name: -fmean(ranked[name].values()))
     apart = {frozenset((name, baseline)) for name in claimed}
-    differences = {}
+    differences: dict[str, Mapping[Any, float]] = {}
     for one, other in combinations([name for name in order if name != baseline], 2):
         shared = [seed for seed in ranked[one] if seed in ranked[other]]
         if shared:
             changes = {seed: ranked[one][seed] - ranked[other][seed] for seed in shared}
-            differences[f"{one}\n{other}"] = changes  # no name has a line break
+            # No name has a line break.
+            differences[f"{one}\n{other}"] = by_search(changes, searches)
     for pair, test in joint_test(differences).items():
         if test.interval.excludes_zero():
             apart.add(frozenset(pair.split("\n")))

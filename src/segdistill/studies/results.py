@@ -7,16 +7,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from math import fsum
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from segdistill.config import PLAIN, StudyConfig
+from segdistill.config.studies import searches_of
+from segdistill.runs.confusion import read_image_counts
+from segdistill.runs.extensions import find_superseded, read_extensions
 from segdistill.runs.result import Failure, Result, find_end, read_failure, read_result
+from segdistill.runs.shifts import read_shifts
 from segdistill.runs.study import Choice, final_folder, read_chosen, read_measured
 from segdistill.runs.trials import Trial, read_trials
-from segdistill.studies.comparison import Comparison
+from segdistill.studies.comparison import Comparison, compare_by_seed
 from segdistill.studies.regret import regret
 from segdistill.studies.search import all_spaces
-from segdistill.studies.summary import common_seeds, share, summarize
+from segdistill.studies.summary import Summary, common_seeds, share, summarize
+from segdistill.studies.variance import Variance, image_variance, median_of_searches, nested
 from segdistill.studies.verdict import word
 
 _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
@@ -43,10 +49,13 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
         "match": study.match,
         "seeds": list(study.seeds),
         "trials": study.search.trials,
+        "repeats": study.search.repeats,
         "holdout": study.search.holdout,
         "equivalence": study.equivalence,
+        "extensions": [asdict(extension) for extension in read_extensions(out)],
+        "replaced_runs": len(find_superseded(out)),
         "pairs": {
-            pair: _pair(study, pair, runs[pair], chosen[pair], trials) for pair in study.pairs
+            pair: _pair(study, out, pair, runs[pair], chosen[pair], trials) for pair in study.pairs
         },
         "cost": _cost(out, runs),
     }
@@ -71,6 +80,7 @@ def _read_finals(study: StudyConfig, out: Path, pair: str) -> Ended:
 
 def _pair(
     study: StudyConfig,
+    out: Path,
     pair: str,
     runs: Ended,
     chosen: Mapping[str, Choice],
@@ -80,19 +90,26 @@ def _pair(
         method: {seed: [run] for seed, run in own.items() if isinstance(run, Result)}
         for method, own in runs.items()
     }
-    summaries = summarize(finished, PLAIN)
-    methods, spaces = {}, all_spaces(study, pair)
+    repeats = study.search.repeats
+    searches = searches_of(study.seeds, repeats) if repeats > 1 else None
+    summaries = summarize(finished, PLAIN, searches)
+    methods: dict[str, dict[str, Any]] = {}
+    spaces = all_spaces(study, pair)
     margin = study.equivalence / 100
     for method, summary in summaries.items():
         own = [trial for trial in trials if (trial.pair, trial.method) == (pair, method)]
-        statuses, worth = [trial.status for trial in own], regret(own, spaces[method])
+        statuses, choice = [trial.status for trial in own], chosen[method]
+        worth = [
+            regret([trial for trial in own if trial.repeat == repeat], spaces[method])
+            for repeat in range(repeats)
+        ]
         failed = {seed: run for seed, run in runs[method].items() if isinstance(run, Failure)}
         methods[method] = {
-            "params": dict(chosen[method].params),
-            "search_miou": chosen[method].miou,
-            "search_error": chosen[method].error,
+            "params": dict(choice.params),
+            "search_miou": choice.miou,
+            "search_error": choice.error,
             "trials": {word: statuses.count(word) for word in ("done", "pruned", "failed")},
-            "search_regret": worth and asdict(worth),
+            "search_regret": worth[0] and asdict(worth[0]),
             "miou": {str(seed): score for seed, score in summary.scores.items()},
             "mean": summary.mean,
             "best_mean": summary.best_mean,
@@ -103,9 +120,66 @@ def _pair(
             "classes": {name: _as_json(one, margin) for name, one in summary.classes.items()},
             "cost": {key: summary.mean_of(key) for key in _COSTS},
             "failed": {str(seed): failure.error for seed, failure in failed.items()},
+            "chance": _chance(out, pair, method, summary, searches),
         }
+        if searches is not None and summary.scores:
+            methods[method]["median_of_searches"] = median_of_searches(summary.scores, searches)
+            methods[method]["searches"] = [
+                {"trial": one.trial, "params": dict(one.params), "miou": one.miou}
+                | {"error": one.error, "regret": own_worth and asdict(own_worth)}
+                for one, own_worth in zip(choice.searches, worth, strict=True)
+            ]
+    for column, by_method in _further(out, pair, finished).items():
+        compared = compare_by_seed(
+            {m: scores for m, scores in by_method.items() if m != PLAIN},
+            by_method.get(PLAIN, {}),
+            searches,
+        )
+        for method, scores in by_method.items():
+            against = compared.get(method)
+            methods[method].setdefault("further", {})[column] = {
+                "mean": fmean(scores.values()),
+                "against_plain": against and _as_json(against, margin),
+            }
     shared = common_seeds({method: one.scores for method, one in summaries.items()})
     return {"seeds": shared, "methods": methods}
+
+
+def _further(
+    out: Path, pair: str, finished: Mapping[str, Mapping[int, list[Result]]]
+) -> dict[str, dict[str, dict[int, float]]]:
+    """Return scores beside mIoU, and mIoU under shifts: by column, method and seed."""
+    columns: dict[str, dict[str, dict[int, float]]] = {}
+    for method, seeds in finished.items():
+        for seed, (result,) in seeds.items():
+            values = {"boundary IoU": result.boundary_iou, "ECE": result.calibration_error}
+            shifts = read_shifts(final_folder(out, pair, seed, method))
+            for column, value in {**values, **{n: one.miou for n, one in shifts.items()}}.items():
+                if value is not None:
+                    columns.setdefault(column, {}).setdefault(method, {})[seed] = value
+    return columns
+
+
+def _chance(
+    out: Path, pair: str, method: str, summary: Summary, searches: Mapping[int, int] | None
+) -> dict[str, Any] | None:
+    """Return where the chance of a difference to plain lies, None where nothing was compared."""
+    if not summary.differences:
+        return None
+    search, seed = nested(summary.differences, searches)
+    images = []
+    for number in summary.differences:
+        own = read_image_counts(final_folder(out, pair, number, method))
+        plain = read_image_counts(final_folder(out, pair, number, PLAIN))
+        if (
+            own is not None
+            and plain is not None
+            and len(own.names) > 1
+            and own.names == plain.names
+        ):
+            images.append(image_variance(own.counts, plain.counts))
+    found = Variance(search, seed, fmean(images) if images else None)
+    return {"variance": asdict(found), "shares": found.shares()}
 
 
 def _cost(out: Path, runs: Mapping[str, Ended]) -> dict[str, float]:

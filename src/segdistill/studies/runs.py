@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from segdistill.config import RunConfig, StudyConfig, Tree, put
-from segdistill.config.loading import check_tree
+from segdistill.catalogue.controls import CONTROLS
+from segdistill.config import PLAIN, RunConfig, StudyConfig, Tree, put
+from segdistill.config.loading import check_tree, with_saved_teacher
 from segdistill.errors import ConfigError
 from segdistill.seeding import derive
 from segdistill.studies.halving import rungs
@@ -16,16 +17,47 @@ from segdistill.studies.halving import rungs
 
 def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
     """Return the tree of a final run of seed 0 with nothing tuned."""
-    networks = study.pairs[pair]
-    return {
+    networks, own = study.pairs[pair], study.methods[method]
+    tree: Tree = {
         "data": study.data,
         "teacher": networks.teacher,
         "student": networks.student,
-        "distill": list(study.methods[method].distill),
+        "distill": list(own.distill),
         "training": study.training,
         "evaluation": study.evaluation,
         "trust": list(study.trust),
     }
+    if own.control is None:
+        return tree
+    control = CONTROLS[own.control]
+    if control.teacher == "random":
+        tree["teacher"] = _unread(with_saved_teacher(tree)["teacher"]) | {"untrained": True}
+    elif control.teacher == "own":
+        weights = networks.self_weights
+        known = {"untrained": True} if weights is None else {"weights": weights}
+        tree["teacher"] = _unread(networks.student) | known
+    return _with(tree, control.settings)
+
+
+def _unread(network: Tree) -> Tree:
+    """Return the section of a network that takes its weights from no file and no hub."""
+    section = {k: v for k, v in network.items() if k not in ("weights", "backbone_weights")}
+    return section | ({"pretrained": False} if "pretrained" in section else {})
+
+
+def own_teacher_config(study: StudyConfig, pair: str) -> RunConfig:
+    """Return the config of the plain student that control ``self_distillation`` learns from.
+
+    It has the file's settings and a seed that neither search nor comparison uses.
+    """
+    seed = derive(study.search.seed, "own teacher") % 2**31
+    while seed in study.seeds:
+        seed = (seed + 1) % 2**31
+    tree = _with(
+        base_tree(study, pair, PLAIN),
+        {"data.seed": seed, "training.seed": seed, "training.evaluate_every": None},
+    )
+    return check_run(_with(tree, {"evaluation.pictures": 0, "evaluation.shifts": {}}), pair, PLAIN)
 
 
 def base_config(study: StudyConfig, pair: str, method: str) -> RunConfig:
@@ -59,11 +91,12 @@ def trial_config(
     params: Mapping[str, Any],
     number: int,
     *,
+    repeat: int = 0,
     steps: int | None = None,
 ) -> RunConfig:
     """Return the config of a trial: scored on training images that are held out."""
     search = study.search
-    seed = derive(search.seed, "trial", number) % 2**31
+    seed = derive(search_seed(study, repeat), "trial", number) % 2**31
     while seed in study.seeds:  # what the comparison is to show was never searched on
         seed = (seed + 1) % 2**31
     base = base_config(study, pair, method)
@@ -76,13 +109,20 @@ def trial_config(
         "training.evaluate_every": None,
         "evaluation.split": "holdout",
         "evaluation.pictures": 0,
+        "evaluation.shifts": {},
     }
     if search.pruning is not None:
-        if study.match == "seconds":  # as many as were measured, less what the rungs do not divide
+        measured = study.match == "seconds" or study.methods[method].control == "longer"
+        if measured:  # as many as were measured, less what the rungs do not divide
             steps -= steps % search.pruning.factor**search.pruning.rungs
             fixed["training.steps"] = steps
         fixed["training.evaluate_every"] = rungs(steps, search.pruning)[0]
     return check_run(_with(_with(base_tree(study, pair, method), params), fixed), pair, method)
+
+
+def search_seed(study: StudyConfig, repeat: int) -> int:
+    """Return the seed of one of the searches, the first being number 0."""
+    return derive(study.search.seed, "repeat", repeat) if repeat else study.search.seed
 
 
 def _with(tree: Tree, values: Mapping[str, Any]) -> Tree:

@@ -10,7 +10,7 @@ from segdistill.errors import ConfigError
 from segdistill.runs.trials import Trial
 from segdistill.seeding import derive
 from segdistill.studies.packages import check_packages
-from segdistill.studies.runs import base_config, base_tree, check_run, trial_config
+from segdistill.studies.runs import base_config, base_tree, check_run, search_seed, trial_config
 from segdistill.studies.suggest import grid_cells, suggest
 from segdistill.training.sharing import shared
 
@@ -98,7 +98,7 @@ def all_spaces(study: StudyConfig, pair: str) -> dict[str, Space]:
 
 
 def suggest_round(
-    study: StudyConfig, pair: str, number: int, trials: Sequence[Trial]
+    study: StudyConfig, pair: str, number: int, trials: Sequence[Trial], *, repeat: int = 0
 ) -> dict[str, dict[str, Any]]:
     """Return what trial ``number`` of each method tries.
 
@@ -111,13 +111,15 @@ def suggest_round(
         number: of the trial.
         trials: all known; only those of earlier generations are used, so that it does not
             matter which of a generation ended first.
+        repeat: which search, 0 for the first; it learns from its own trials alone.
     """
     search = study.search
     known = number - number % search.parallel
     found = {}
     for place, (method, space) in enumerate(all_spaces(study, pair).items()):
-        before = [t for t in trials if (t.pair, t.method) == (pair, method) and t.trial < known]
-        seed = derive(search.seed, f"space/{pair}", place)
+        own = [t for t in trials if (t.pair, t.method, t.repeat) == (pair, method, repeat)]
+        before = [t for t in own if t.trial < known]
+        seed = derive(search_seed(study, repeat), f"space/{pair}", place)
         found[method] = suggest(space, before, number, sampler=search.sampler, seed=seed)
         if number == 0 and search.sampler != "grid":
             found[method] |= _published(space, base_config(study, pair, method).tree())

@@ -67,7 +67,9 @@ class Summary:
 
 
 def summarize(
-    methods: Mapping[str, Mapping[S, Sequence[Result]]], baseline: str | None
+    methods: Mapping[str, Mapping[S, Sequence[Result]]],
+    baseline: str | None,
+    searches: Mapping[S, int] | None = None,
 ) -> dict[str, Summary]:
     """Summarize methods and compare each with the baseline over the seeds that both have.
 
@@ -77,6 +79,7 @@ def summarize(
         methods: results by method and seed; a method may have none. Several results of one seed
             are repeats of one run.
         baseline: the method that the others are compared with, None to compare nothing.
+        searches: which search each seed took its values from, None where there was one for all.
 
     Raises:
         ValueError: a score is not finite.
@@ -87,10 +90,12 @@ def summarize(
     }
     against = {} if baseline is None else scores[baseline]
     rivals = {name: own for name, own in scores.items() if name != baseline}
-    compared = compare_by_seed(rivals, against)
+    compared = compare_by_seed(rivals, against, searches)
     placed = _ranks(scores)
     claimed = {name for name, comparison in compared.items() if comparison.claims()}
-    grouped = {} if not compared or baseline is None else rank_groups(scores, baseline, claimed)
+    grouped = {}
+    if compared and baseline is not None:
+        grouped = rank_groups(scores, baseline, claimed, searches)
     found = {}
     for name, seeds in methods.items():
         own = list(scores[name].values())
@@ -107,7 +112,7 @@ def summarize(
             letters=grouped.get(name, ""),
             comparison=compared.get(name),
             differences={seed: scores[name][seed] - against[seed] for seed in paired},
-            classes=compare_by_seed(changes, dict.fromkeys(paired, 0.0)),
+            classes=compare_by_seed(changes, dict.fromkeys(paired, 0.0), searches),
             class_differences={one: list(values.values()) for one, values in changes.items()},
         )
     return found

@@ -40,9 +40,11 @@ def verdict(name: str, baseline: str, comparison: Comparison, *, margin: float =
             f"{name} scored {change} against {baseline} on one seed, which cannot tell a "
             "difference between methods from one between seeds."
         )
+    searches = comparison.searches
+    sample = f"{comparison.seeds} seeds" + (f" of {searches} searches" if searches else "")
     evidence = (
         f"{100 * interval.confidence:g} % interval {points(interval.low)} to "
-        f"{points(interval.high)}, {comparison.seeds} seeds, p = {_p(comparison.p_joint)}"
+        f"{points(interval.high)}, {sample}, p = {_p(comparison.p_joint)}"
     )
     said = word(comparison, margin=margin)
     within = f"±{100 * margin:g} points"
@@ -52,7 +54,8 @@ def verdict(name: str, baseline: str, comparison: Comparison, *, margin: float =
         sentence = f"No difference between {name} and {baseline} was shown: {change} ({evidence})."
         if comparison.smallest_p > 1 - interval.confidence:
             sentence = (
-                f"{sentence[:-1]}; so few seeds cannot give a p below {_p(comparison.smallest_p)}."
+                f"{sentence[:-1]}; so few {'searches' if searches else 'seeds'} cannot give a p "
+                f"below {_p(comparison.smallest_p)}."
             )
     else:
         sentence = f"{name} is {said} than {baseline}: {change} ({evidence})."

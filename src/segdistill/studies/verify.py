@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,18 +19,25 @@ import numpy as np
 
 from segdistill.config import RunConfig, StudyConfig, check_study
 from segdistill.config.loading import check_tree
+from segdistill.config.mistakes import validate
+from segdistill.config.sections import EvaluationConfig
+from segdistill.config.studies import searches_of
 from segdistill.errors import ConfigError
 from segdistill.runs.confusion import read_confusion, read_image_counts
 from segdistill.runs.environment import read_environment
+from segdistill.runs.extensions import find_superseded, read_extensions
 from segdistill.runs.layout import ENVIRONMENT, FAILED, RESULT
 from segdistill.runs.metrics import evaluation_lines, read_metrics
 from segdistill.runs.result import Result, find_end, has_result, read_result
 from segdistill.runs.settings import has_settings, read_settings
+from segdistill.runs.shifts import name_of_shift, read_shifts
 from segdistill.runs.student import read_student, student_file
 from segdistill.runs.study import (
+    Choice,
     FinalRun,
     final_folder,
     find_final_runs,
+    own_teacher_folder,
     read_chosen,
     read_measured,
     read_plan,
@@ -90,13 +98,20 @@ class Evidence:
     @cached_property
     def searched(self) -> list[Path]:
         """The folders of the trials that are there."""
-        folders = [self.folder / trial_folder(t.pair, t.trial) / t.method for t in self.trials]
+        folders = [
+            self.folder / trial_folder(t.pair, t.trial, t.repeat) / t.method for t in self.trials
+        ]
         return [folder for folder in folders if folder.is_dir()]
 
     @cached_property
     def trials(self) -> list[Trial]:
         """The lines of ``trials.jsonl``."""
         return read_trials(self.folder)
+
+    @cached_property
+    def searches(self) -> dict[int, int]:
+        """Which search each final seed takes its values from."""
+        return searches_of(self.study.seeds, self.study.search.repeats)
 
     def name(self, run: Path) -> str:
         """Return a run's folder from that of the study."""
@@ -132,7 +147,7 @@ def _check_runs(evidence: Evidence) -> Iterator[str]:
     for pair, seed, method in sorted(planned):
         run = final_folder(evidence.folder, pair, seed, method)
         choice = chosen.get(pair, {}).get(method)
-        if choice is not None and choice.error is not None:
+        if choice is not None and _of(choice, evidence.searches[seed]).error is not None:
             continue
         if find_end(run) is None:
             yield f"{evidence.name(run)}: expected a run that has ended, got none"
@@ -227,6 +242,7 @@ def _check_settings(evidence: Evidence) -> Iterator[str]:
         config, choice = evidence.settings.get(run.folder), chosen.get(run.pair, {}).get(run.method)
         if not isinstance(config, RunConfig) or choice is None or run.method not in study.methods:
             continue
+        choice = _of(choice, evidence.searches.get(run.seed, 0))
         steps = base_config(study, run.pair, run.method).training.steps
         if run.pair in measured:
             steps = matched_steps(study, measured[run.pair], run.method, steps)
@@ -240,7 +256,14 @@ def _check_settings(evidence: Evidence) -> Iterator[str]:
 
 
 def _check_seeds(evidence: Evidence) -> Iterator[str]:
-    """Seeds are those of the folder, and no seed of the search is one of the comparison."""
+    """Seeds are those of the folder; none of the search or of an own teacher is compared."""
+    for pair in evidence.study.pairs:
+        teacher = own_teacher_folder(evidence.folder, pair)
+        if has_result(teacher) and read_result(teacher).seed in evidence.study.seeds:
+            yield (
+                f"{evidence.name(teacher)}: expected a seed that the comparison does not use, got "
+                f"{read_result(teacher).seed}"
+            )
     for run in evidence.finals:
         result = evidence.results.get(run.folder)
         if result is not None and {result.seed, result.data_seed} != {run.seed}:
@@ -248,31 +271,41 @@ def _check_seeds(evidence: Evidence) -> Iterator[str]:
                 f"{evidence.name(run.folder)}: expected seed {run.seed}, got {result.seed} and "
                 f"data seed {result.data_seed}"
             )
-    by_number: dict[int, set[int]] = {}
+    by_number: dict[tuple[int, int], set[int]] = {}
     for trial in evidence.trials:
-        by_number.setdefault(trial.trial, set()).add(trial.data_seed)
+        by_number.setdefault((trial.repeat, trial.trial), set()).add(trial.data_seed)
         if trial.data_seed in evidence.study.seeds:
             yield (
                 f"trials.jsonl: expected seeds that the comparison does not use, got "
                 f"{trial.data_seed} in trial {trial.trial} of {trial.method}"
             )
-    for number, seeds in by_number.items():
+    for (repeat, number), seeds in by_number.items():
         if len(seeds) > 1:
             yield f"trials.jsonl: expected one seed in trial {number}, got {sorted(seeds)}"
+        others = (own for (other, _), own in by_number.items() if other != repeat)
+        shared = seeds & set().union(*others)
+        if shared:
+            yield (
+                f"trials.jsonl: expected seeds of its own in search {repeat + 1}, got "
+                f"{min(shared)} of another search"
+            )
 
 
 def _check_budgets(evidence: Evidence) -> Iterator[str]:
     """Every method has its trials, every run its steps, and every pair the same networks."""
     study = evidence.study
-    counts = Counter((t.pair, t.method, t.trial) for t in evidence.trials)
-    for pair in study.pairs:
-        for method in study.methods:
-            own = sorted(n for (p, m, n) in counts.elements() if (p, m) == (pair, method))
+    trials = sorted((t.pair, t.method, t.repeat, t.trial) for t in evidence.trials)
+    for pair, method in product(study.pairs, study.methods):
+        for repeat in range(study.search.repeats):
+            own = [key[3] for key in trials if key[:3] == (pair, method, repeat)]
             if own != list(range(study.search.trials)):
                 yield (
                     f"trials.jsonl: expected trials 0 to {study.search.trials - 1} of {method}, "
-                    f"{pair}, once each, got {own}"
+                    f"{pair}, search {repeat + 1}, once each, got {own}"
                 )
+    beyond = {t.repeat for t in evidence.trials} - set(range(study.search.repeats))
+    if beyond:
+        yield f"trials.jsonl: expected {study.search.repeats} searches, got one more"
     for run, result in evidence.results.items():
         if result.step != result.steps:
             yield (
@@ -280,41 +313,68 @@ def _check_budgets(evidence: Evidence) -> Iterator[str]:
                 "weights of the last step are the result"
             )
     if study.match == "steps":
-        common = Counter(result.steps for result in evidence.results.values()).most_common(1)
-        for run, result in evidence.results.items():
+        alike = {
+            run: result
+            for run, result in evidence.results.items()
+            if not _is_longer(study, run.name)
+        }
+        common = Counter(result.steps for result in alike.values()).most_common(1)
+        for run, result in alike.items():
             if result.steps != common[0][0]:
                 yield f"{evidence.name(run)}: expected {common[0][0]} steps, got {result.steps}"
-    lengths = {t.steps for t in evidence.trials}
+    lengths = {t.steps for t in evidence.trials if not _is_longer(study, t.method)}
     if study.match == "steps" and len(lengths) > 1:
         yield f"trials.jsonl: expected trials of equal steps, got {sorted(lengths)}"
+
+
+def _is_longer(study: StudyConfig, method: str) -> bool:
+    """Return whether a method is the control that is trained longer, which ``settings`` checks."""
+    return method in study.methods and study.methods[method].control == "longer"
 
 
 def _check_choices(evidence: Evidence) -> Iterator[str]:
     """The best trial on the held-out images was chosen, and what was scored is on file."""
     chosen = read_chosen(evidence.folder)
-    for pair in evidence.study.pairs:
-        for method in evidence.study.methods:
-            own = [t for t in evidence.trials if (t.pair, t.method) == (pair, method)]
-            best, choice = best_trial(own), chosen.get(pair, {}).get(method)
-            if choice is None:
-                yield f"chosen.json: expected a choice for {method}, {pair}, got none"
-            elif best is not None and choice.trial != best.trial:
-                yield (
-                    f"chosen.json: expected trial {best.trial} of {method}, {pair}, the best on "
-                    f"the held-out images, got {choice.trial}"
-                )
-            elif best is not None and (dict(choice.params), choice.miou) != (
-                dict(best.params),
-                best.miou,
-            ):
-                yield (
-                    f"chosen.json: expected the values of trial {best.trial} of {method}, got "
-                    "others"
-                )
+    repeats = range(evidence.study.search.repeats)
+    for pair, method in product(evidence.study.pairs, evidence.study.methods):
+        choices = chosen.get(pair, {}).get(method)
+        if choices is None:
+            yield f"chosen.json: expected a choice for {method}, {pair}, got none"
+            continue
+        if len(choices.searches) != len(repeats):
+            yield (
+                f"chosen.json: expected a choice of each of {len(repeats)} searches for {method}, "
+                f"got {len(choices.searches)}"
+            )
+            continue
+        for repeat in repeats:
+            yield from _check_choice(evidence, pair, method, repeat, choices.of(repeat))
     for trial in evidence.trials:
-        run = evidence.folder / trial_folder(trial.pair, trial.trial) / trial.method
+        folder = trial_folder(trial.pair, trial.trial, trial.repeat)
+        run = evidence.folder / folder / trial.method
         if has_result(run) and not _close(read_result(run).miou, trial.miou):
             yield f"trials.jsonl: expected the score of {evidence.name(run)}, got another"
+
+
+def _check_choice(
+    evidence: Evidence, pair: str, method: str, repeat: int, choice: Choice
+) -> Iterator[str]:
+    own = (pair, method, repeat)
+    best = best_trial([t for t in evidence.trials if (t.pair, t.method, t.repeat) == own])
+    if best is None:
+        return
+    if choice.trial != best.trial:
+        yield (
+            f"chosen.json: expected trial {best.trial} of {method}, {pair}, the best on the "
+            f"held-out images of search {repeat + 1}, got {choice.trial}"
+        )
+    elif (dict(choice.params), choice.miou) != (dict(best.params), best.miou):
+        yield f"chosen.json: expected the values of trial {best.trial} of {method}, got others"
+
+
+def _of(choice: Choice, repeat: int) -> Choice:
+    """Return what a search chose, the first where that one is missing, which ``choices`` says."""
+    return choice.of(repeat) if repeat < len(choice.searches) else choice
 
 
 def _check_split(evidence: Evidence) -> Iterator[str]:
@@ -349,6 +409,65 @@ def _check_best(evidence: Evidence) -> Iterator[str]:
                 )
         if result.step in logged and not _close(logged[result.step], result.miou):
             yield f"{evidence.name(run)}: expected the last score of its log, got another"
+
+
+def _check_shifts(evidence: Evidence) -> Iterator[str]:
+    """Every shift of the study was scored in every run, on the same labels, as its matrix says."""
+    asked = validate(EvaluationConfig, evidence.study.evaluation, "evaluation").shifts
+    wanted = {name_of_shift(name, one) for name, own in asked.items() for one in own}
+    for run in evidence.results:
+        found, confusion = read_shifts(run), read_confusion(run)
+        if found.keys() != wanted:
+            yield (
+                f"{evidence.name(run)}: expected the shifts {sorted(wanted)}, got {sorted(found)}"
+            )
+        for name, score in found.items():
+            counts = np.array(score.counts, dtype=np.int64)
+            again = _scores(counts, range(len(counts)))["miou"]
+            if not _close(score.miou, again):
+                yield (
+                    f"{evidence.name(run)}: expected miou {again:.6g} under {name} from its "
+                    f"confusion matrix, got {score.miou:.6g}"
+                )
+            if confusion is not None and not np.array_equal(
+                counts.sum(axis=1), np.array(confusion.counts).sum(axis=1)
+            ):
+                yield f"{evidence.name(run)}: expected the labels of the split under {name}"
+
+
+def _check_growth(evidence: Evidence) -> Iterator[str]:
+    """What was added to the study after it had begun is what its file has more, and is younger."""
+    study, seeds = evidence.study, None
+    extensions = read_extensions(evidence.folder)
+    for number, one in enumerate(extensions, 1):
+        place = f"extensions.jsonl, line {number}"
+        if seeds is not None and one.seeds_before != seeds:
+            yield f"{place}: expected {seeds} seeds before it, got {one.seeds_before}"
+        seeds = one.seeds_before + len(one.seeds)
+        for kind, added, known in (
+            ("seeds", one.seeds, study.seeds),
+            ("methods", one.methods, tuple(study.methods)),
+            ("pairs", one.pairs, tuple(study.pairs)),
+        ):
+            if not set(map(str, added)) <= set(map(str, known)):
+                yield f"{place}: expected {kind} of the study file, got {list(added)}"
+        for run in evidence.finals:
+            new = run.seed in one.seeds or run.method in one.methods or run.pair in one.pairs
+            if new and has_result(run.folder) and _began(run.folder) < one.time:
+                yield (
+                    f"{evidence.name(run.folder)}: expected a run that began after the study was "
+                    f"extended by it, {one.time}, got {_began(run.folder)}"
+                )
+    if seeds is not None and seeds != len(study.seeds):
+        yield f"extensions.jsonl: expected the {len(study.seeds)} seeds of the study, got {seeds}"
+    if sum(one.trials for one in extensions) >= max(1, study.search.trials):
+        yield "extensions.jsonl: expected fewer trials than the study has, got as many or more"
+    if find_superseded(evidence.folder) and not any(one.trials for one in extensions):
+        yield "superseded: expected runs that a longer search replaced, got no longer search"
+
+
+def _began(run: Path) -> str:
+    return read_environment(run).started or ""
 
 
 def _check_environment(evidence: Evidence) -> Iterator[str]:
@@ -390,13 +509,15 @@ CHECKS: Mapping[str, Check] = {
     "choices": _check_choices,
     "split": _check_split,
     "best": _check_best,
+    "growth": _check_growth,
+    "shifts": _check_shifts,
     "environment": _check_environment,
     "results": _check_results,
 }
 """What is checked, by the name that a fault carries."""
 
 
-def _scores(counts: np.ndarray, classes: Sequence[str]) -> dict[str, Any]:
+def _scores(counts: np.ndarray, classes: Sequence[Any]) -> dict[str, Any]:
     """Return the scores of a confusion matrix, by the names that a result has for them."""
     hits, truth = np.diagonal(counts).astype(float), counts.sum(axis=1)
     unions = truth + counts.sum(axis=0) - np.diagonal(counts)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from segdistill.config import NetworkConfig, RunConfig
 from segdistill.data.parts import file_names
+from segdistill.files import check_ends
 from segdistill.models.checkpoints.locating import weight_file
 from segdistill.trust import CODE, PROGRAM
 from segdistill.types import SegDataset
@@ -106,5 +107,6 @@ def _version(file: Path) -> tuple[int, int]:
 
 @lru_cache(maxsize=256)
 def _digest_file(file: Path, _size: int, _changed: int) -> str:
+    check_ends(file)
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()

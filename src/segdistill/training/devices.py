@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import platform
+import re
 import sys
 import time
+import warnings
 from importlib.metadata import version
 from pathlib import Path
 
 import torch
 from lightning_fabric import Fabric
+from lightning_fabric.strategies import DDPStrategy
 
 from segdistill.config import RunConfig
 from segdistill.config.checking import check_precision
@@ -24,10 +28,12 @@ def build_fabric(config: RunConfig) -> Fabric:
 
     Raises:
         ConfigError: a GPU was asked for and there is none, a number format that only a GPU has,
-            or a launcher began more or fewer processes than the config asks for.
+            a launcher began more or fewer processes than the config asks for, or processes are
+            asked for where none can be begun.
     """
     training = config.training
     _check_launched(training.devices)
+    _check_can_begin(training.devices, config.data.workers)
     if training.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             "training.device: expected a GPU for cuda, got none; use training.device=cpu"
@@ -39,9 +45,12 @@ def build_fabric(config: RunConfig) -> Fabric:
     if cuda and training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+    # Networks of others have layers that no loss reaches, of which nobody warns here.
+    warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
         devices=training.devices,
+        strategy=DDPStrategy(find_unused_parameters=True) if training.devices > 1 else "auto",
         precision=training.precision,
     )
     fabric.launch()
@@ -56,6 +65,36 @@ def _check_launched(devices: int) -> None:
             f"training.devices: expected {begun}, as many as WORLD_SIZE says that the launcher "
             f"began, got {devices}; set training.devices={begun}, or begin one process by itself"
         )
+
+
+def _check_can_begin(devices: int, workers: int) -> None:
+    """Refuse processes that would wait forever, or begin this program again and again."""
+    main = sys.modules["__main__"]
+    file = getattr(main, "__file__", None)
+    if devices > 1 and "LOCAL_RANK" not in os.environ:
+        interactive = hasattr(sys, "ps1") or bool(sys.flags.interactive)
+        if interactive or file is None or not Path(file).is_file():
+            raise ConfigError(
+                f"training.devices: expected a script or the command line for {devices} processes, "
+                "got a program that cannot be begun again (a notebook, python -c or standard "
+                f"input); type segdistill train CONFIG training.devices={devices}"
+            )
+    method = multiprocessing.get_start_method()
+    if workers and method != "fork" and file is not None and not _is_guarded(Path(file)):
+        raise ConfigError(
+            f"data.workers: expected a script with its calls under if __name__ == '__main__':, "
+            f"since processes begin by {method} here and read it again, got none in {file}; "
+            "put them there, or set data.workers=0"
+        )
+
+
+def _is_guarded(file: Path) -> bool:
+    """Return whether a program tells being run from being read; True where nobody can see."""
+    if file.suffix != ".py" or not file.is_file():
+        return True
+    return (
+        re.search(r"__name__\s*==", file.read_text(encoding="utf-8", errors="replace")) is not None
+    )
 
 
 def describe_machine(config_hash: str | None = None) -> Environment:

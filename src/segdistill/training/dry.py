@@ -20,6 +20,7 @@ from segdistill.training.cohort import Step, fit, to_float
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.learner import Learner
+from segdistill.training.loggers.build import check_loggers
 from segdistill.training.prepare import prepare
 from segdistill.training.run import prepare_cohort
 from segdistill.training.teacher import examine, knows_classes
@@ -43,6 +44,7 @@ def try_cohort(
             have stopped the run, or a teacher near chance.
     """
     first = next(iter(configs.values()))
+    check_loggers(first.training)
     fabric = build_fabric(first)
     data = build_data(first)
     report = inspect_splits(
@@ -87,6 +89,14 @@ def try_cohort(
         after=note,
     )
     for learner in learners:
+        if unused := learner.unused():
+            shown = f"{', '.join(unused[:5])}{', ...' if len(unused) > 5 else ''}"
+            tell(
+                Note(
+                    f"{learner.name or 'student'}: no loss reaches {len(unused)} of its tensors, "
+                    f"which stay as they are: {shown}"
+                )
+            )
         if isinstance(learner.network, Adapter) and learner.network.auxiliary_outputs:
             names = ", ".join(learner.network.auxiliary_outputs)
             tell(Note(f"{learner.name or 'student'}: auxiliary outputs that train too: {names}"))

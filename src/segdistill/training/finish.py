@@ -18,6 +18,7 @@ from segdistill.memory import peak_memory_mib
 from segdistill.runs.confusion import Confusion, ImageCounts, write_confusion, write_image_counts
 from segdistill.runs.pictures import picture_file
 from segdistill.runs.result import Result, write_result
+from segdistill.runs.shifts import ShiftScore, name_of_shift, write_shifts
 from segdistill.runs.student import student_file
 from segdistill.scoring.evaluator import Result as Evaluation
 from segdistill.training.active_run import ActiveRun
@@ -48,7 +49,7 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
         extremes.see(sample, prediction)
 
     keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
-    scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images)
+    scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images, further=True)
     for sample, prediction in extremes.kept:
         _write_pictures(run, sample, prediction, data.train.classes)
     record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
@@ -57,8 +58,25 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
         write_image_counts(run.folder, counts)
     rows = tuple(tuple(row) for row in scored.counts.tolist())
     write_confusion(run.folder, Confusion(scored.classes.names, rows))
+    if run.config.evaluation.shifts:
+        write_shifts(run.folder, _score_shifts(run, data, fabric))
     write_result(run.folder, _result(run, data, fabric, scored))
     run.log.close()
+
+
+def _score_shifts(run: ActiveRun, data: Data, fabric: Fabric) -> dict[str, ShiftScore]:
+    """Return the scores on the same images under every corruption that the config names."""
+    found = {}
+    for name, severities in run.config.evaluation.shifts.items():
+        for severity in severities:
+            scored = score_run(run, data, fabric, further=True, shift=(name, severity))
+            found[name_of_shift(name, severity)] = ShiftScore(
+                miou=scored.scores.miou,
+                calibration_error=scored.calibration_error or 0.0,
+                boundary_iou=scored.boundary_iou or 0.0,
+                counts=tuple(tuple(row) for row in scored.counts.tolist()),
+            )
+    return found
 
 
 def _write_pictures(
@@ -84,6 +102,8 @@ def _result(run: ActiveRun, data: Data, fabric: Fabric, scored: Evaluation) -> R
         method="+".join(term.loss for term in config.distill) or "plain",
         split=config.evaluation.split,
         **asdict(scores),
+        calibration_error=scored.calibration_error,
+        boundary_iou=scored.boundary_iou,
         images=scored.images,
         pixels=scored.pixels,
         colors=dict(zip(scored.classes.names, scored.classes.colors, strict=True)),

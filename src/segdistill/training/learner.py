@@ -10,18 +10,21 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.func import functional_call
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
 from segdistill.errors import TrainingDivergedError
+from segdistill.models.layer_decay import layer_scales
 from segdistill.models.sync_norms import synchronise_norms
 from segdistill.models.taps import record, tap_paths
 from segdistill.seeding import derive
 from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective
 from segdistill.training.optim import build_optimizer, learning_rate, set_learning_rate
-from segdistill.types import Batch, TapMaps
+from segdistill.training.quantizer import Quantizer
+from segdistill.types import Batch, SegOutput, TapMaps
 
 
 class Learner:
@@ -54,9 +57,14 @@ class Learner:
         self._frozen = [network.get_submodule(paths[name]) for name in config.freeze]
         for part in self._frozen:
             part.requires_grad_(False)
-        self._forward: nn.Module = _Forward(network, objective)
+        self._quantizer = Quantizer(network) if config.quantize is not None else None
+        self._forward: nn.Module = _Forward(network, objective, self._quantizer)
         scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
-        self._optimizer: Any = build_optimizer(self._forward, config, scales)
+        layers = dict[str, float]()
+        if config.layer_decay is not None:
+            by_name = layer_scales(network, config.layer_decay)
+            layers = {f"network.{name}": scale for name, scale in by_name.items()}
+        self._optimizer: Any = build_optimizer(self._forward, config, scales, layers)
         self._rate = config.lr
         self.losses: dict[str, float] = {}
 
@@ -135,6 +143,14 @@ class Learner:
             )
         self._optimizer.step()
 
+    def unused(self) -> list[str]:
+        """Return the student's parameters that the last backward pass did not reach."""
+        return [
+            name
+            for name, parameter in self.network.named_parameters()
+            if parameter.requires_grad and parameter.grad is None
+        ]
+
     def update_critics(self) -> None:
         """Step the critics of adversarial losses, and add their losses to those of the step."""
         self.losses |= self.adversaries.update(self._rate / self.config.lr)
@@ -159,6 +175,8 @@ class Learner:
         }
         if self.averaged is not None:
             state["averaged"] = self.averaged.state_dict()
+        if self._quantizer is not None:
+            state["quantizer"] = self._quantizer.state_dict()
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -169,6 +187,8 @@ class Learner:
         self.adversaries.restore(state["adversaries"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
+        if self._quantizer is not None:
+            self._quantizer.load_state_dict(state["quantizer"])
 
 
 def _average(network: nn.Module, decay: float) -> AveragedModel:
@@ -198,15 +218,26 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
 class _Forward(nn.Module):
     """Network and objective as one module, so that precision and processes see one forward."""
 
-    def __init__(self, network: nn.Module, objective: Objective) -> None:
+    def __init__(
+        self, network: nn.Module, objective: Objective, quantizer: Quantizer | None
+    ) -> None:
         super().__init__()
         self.network = network
         self.objective = objective
+        self.quantizer = quantizer
 
     def forward(
         self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
     ) -> dict[str, Tensor]:
         with record(self.network, self.objective.taps()) as maps:
-            output = self.network(images)
+            output = self._predict(images)
         losses: dict[str, Tensor] = self.objective(output, maps, teacher, batch, whole)
         return losses
+
+    def _predict(self, images: Tensor) -> SegOutput:
+        if self.quantizer is None:
+            output: SegOutput = self.network(images)
+            return output
+        with self.quantizer.rounding(self.network) as weights:
+            rounded: SegOutput = functional_call(self.network, weights, (images,))
+        return rounded

@@ -19,7 +19,7 @@ from segdistill.own_code import import_own
 from segdistill.seeding import derive
 from segdistill.training.shares import share_of_part
 from segdistill.types import IGNORE_INDEX, Batch, SegOutput, TapMaps
-from segdistill.upsampling import argmax_at
+from segdistill.upsampling import argmax_at, at_least
 
 
 class TaskLoss(nn.Module):
@@ -84,14 +84,15 @@ class TaskLoss(nn.Module):
         """
         labels, whole = self._taught(labels), self._taught(labels if whole is None else whole)
         if not self.row.resizes:
-            logits = F.interpolate(logits.float(), size=labels.shape[-2:], mode="bilinear")
+            finite = at_least(logits.float())
+            logits = F.interpolate(finite, size=labels.shape[-2:], mode="bilinear")
         settings: dict[str, Any] = {key: getattr(self.config, key) for key in self.row.settings}
         if self.row.smooths:
             settings["smoothing"] = self.smoothing
         if not self.row.whole_batch:
             settings["whole"] = whole
         value: Tensor = self.loss(logits, labels, weights=self.weights, **settings)
-        return value
+        return self.config.weight * value
 
     def _taught(self, labels: Tensor) -> Tensor:
         """Return labels without the classes that are left out."""

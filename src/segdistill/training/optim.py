@@ -13,7 +13,10 @@ from segdistill.config import TrainingConfig
 
 
 def build_optimizer(
-    module: nn.Module, config: TrainingConfig, scales: Mapping[str, float] | None = None
+    module: nn.Module,
+    config: TrainingConfig,
+    scales: Mapping[str, float] | None = None,
+    layers: Mapping[str, float] | None = None,
 ) -> Optimizer:
     """Return the optimiser of all parameters that require a gradient.
 
@@ -25,8 +28,9 @@ def build_optimizer(
         config: names the optimiser and its settings.
         scales: factors of the learning rate by path in the module; 1 where none fits, and the
             longest where several do.
+        layers: more factors, by the parameter's name.
     """
-    groups = _parameter_groups(module, config, scales or {})
+    groups = _parameter_groups(module, config, scales or {}, layers or {})
     if config.optimizer == "sgd":
         return SGD(groups, lr=config.lr, momentum=config.momentum)
     return (Adam if config.optimizer == "adam" else AdamW)(groups, lr=config.lr)
@@ -62,13 +66,17 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
 
 
 def _parameter_groups(
-    module: nn.Module, config: TrainingConfig, scales: Mapping[str, float]
+    module: nn.Module,
+    config: TrainingConfig,
+    scales: Mapping[str, float],
+    layers: Mapping[str, float],
 ) -> list[dict[str, Any]]:
     by_scale: dict[float, list[nn.Parameter]] = {}
     for name, parameter in module.named_parameters():
         if parameter.requires_grad:
             fitting = [path for path in scales if f"{name}.".startswith(f"{path}.")]
             scale = scales[max(fitting, key=len)] if fitting else 1.0
+            scale *= layers.get(name, 1.0)
             by_scale.setdefault(scale, []).append(parameter)
     groups = list[dict[str, Any]]()
     for scale, parameters in by_scale.items():

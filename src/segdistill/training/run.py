@@ -12,10 +12,11 @@ from lightning_fabric import Fabric
 from segdistill.config import RunConfig
 from segdistill.config.splits import shared_splits
 from segdistill.data.inspection import inspect_splits, refuse_faults
-from segdistill.errors import ConfigError
+from segdistill.errors import CheckpointError, ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak
 from segdistill.models.frozen import FrozenTeacher
+from segdistill.runs.checkpoint import checkpoint_file
 from segdistill.runs.lock import hold_folder, is_first_process
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
@@ -26,8 +27,9 @@ from segdistill.training.finish import finish, save_weights
 from segdistill.training.hooks import Hooks, Prune, never
 from segdistill.training.interrupts import interruptible
 from segdistill.training.learner import Learner
+from segdistill.training.loggers.build import build_loggers, check_loggers
 from segdistill.training.resume import check_data, check_folder, find_start, make_folder
-from segdistill.training.runlog import RunLog, build_loggers
+from segdistill.training.runlog import RunLog
 from segdistill.training.sharing import shared
 
 _SAMPLE = 16  # images of each split: a second or two of a large dataset
@@ -70,6 +72,7 @@ def run_cohort(
             made.
     """
     first = _shared(configs)
+    check_loggers(first.training)
     with ExitStack() as held:
         if is_first_process():
             for folder in _folders(configs, out).values():
@@ -115,9 +118,7 @@ def _run_cohort(
     for learner, config in zip(learners, configs.values(), strict=True):
         runs.append(_open_run(learner, config, folders[learner.name], start, data, fabric))
     for run, state in zip(runs, states, strict=False):
-        run.restore(state)
-        fabric.strategy.precision.load_state_dict(state["precision"])
-        data.stream.restore_skipped(state.get("skipped", [{}, {}]))  # older ones have none
+        _restore(run, state, start, data, fabric)
 
     with interruptible() as interrupted:
         hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune, keep_going=keep_going)
@@ -177,8 +178,30 @@ def _open_run(
     if fabric.is_global_zero:
         make_folder(folder, config, data.train)
     fabric.barrier()
-    loggers = build_loggers(folder, tensorboard=config.training.tensorboard)
+    # The first process alone writes.
+    loggers = build_loggers(folder, config) if fabric.is_global_zero else []
     return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
+
+
+def _restore(
+    run: ActiveRun, state: Mapping[str, Any], step: int, data: Data, fabric: Fabric
+) -> None:
+    """Take over what a checkpoint holds.
+
+    Raises:
+        CheckpointError: it is whole, but not of this run.
+    """
+    try:
+        run.restore(state)
+        fabric.strategy.precision.load_state_dict(state["precision"])
+        data.stream.restore_skipped(state.get("skipped", [{}, {}]))  # older ones have none
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = next(iter(str(error).splitlines()), "")
+        raise CheckpointError(
+            f"{checkpoint_file(run.folder, step)}: expected the state of this run, got another "
+            f"({type(error).__name__}: {reason[:200]}); delete the file, and go on from the one "
+            "before with --resume"
+        ) from error
 
 
 def prepare_cohort(

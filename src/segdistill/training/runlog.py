@@ -1,13 +1,12 @@
-"""What a run writes while it trains: ``metrics.jsonl``, and CSV or TensorBoard beside it."""
+"""What a run writes while it trains: ``metrics.jsonl``, a table, and what loggers keep."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from lightning_fabric.loggers import Logger, TensorBoardLogger
+from lightning_fabric.loggers import Logger
 
-from segdistill.runs.layout import TENSORBOARD
 from segdistill.runs.metrics import (
     EvaluationLine,
     PrepareLine,
@@ -106,12 +105,3 @@ class RunLog:
         self.write_table()
         for logger in self._loggers:
             logger.finalize("success")
-
-
-def build_loggers(folder: Path, *, tensorboard: bool) -> list[Logger]:
-    """Return the Fabric loggers of a run: TensorBoard where asked.
-
-    Raises:
-        ModuleNotFoundError: TensorBoard was asked for and is not installed.
-    """
-    return [TensorBoardLogger(folder, name=TENSORBOARD, version="")] if tensorboard else []

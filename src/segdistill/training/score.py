@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lightning_fabric import Fabric
 
+from segdistill.data.shifts import Shifted
 from segdistill.runs.student import best_file
 from segdistill.scoring.evaluator import OnImage, Result, evaluate
 from segdistill.training.active_run import ActiveRun
@@ -18,12 +19,24 @@ def score_run(
     *,
     on_image: OnImage | None = None,
     keep_images: bool = False,
+    further: bool = False,
+    shift: tuple[str, int] | None = None,
 ) -> Result:
-    """Score a learner as its config says; arguments as :func:`evaluate` has them."""
+    """Score a learner as its config says.
+
+    Args:
+        run: the learner.
+        data: with what it is scored on.
+        fabric: its device.
+        on_image: see :func:`evaluate`.
+        keep_images: see :func:`evaluate`.
+        further: see :func:`evaluate`.
+        shift: corruption and severity that the images are seen under.
+    """
     settings = run.config.evaluation
     return evaluate(
         run.learner.result,
-        data.evaluation,
+        data.evaluation if shift is None else Shifted(data.evaluation, *shift),
         device=fabric.device,
         precision=run.config.training.precision,
         scales=settings.scales,
@@ -31,6 +44,7 @@ def score_run(
         window=settings.window,
         on_image=on_image,
         keep_images=keep_images,
+        further=further,
     )
 
 

@@ -130,6 +130,32 @@ def test_black_and_white_masks_and_gaps_become_ids_from_0(tmp_path: Path) -> Non
     assert written.ignored_pixels == 0
 
 
+def test_masks_of_0_and_255_with_two_names_show_both(tmp_path: Path) -> None:
+    for number in range(2):
+        image, ids = scene(number)
+        save(tmp_path / f"export/images/f{number}.jpg", image)
+        save(tmp_path / f"export/masks/f{number}.png", (ids == 2).astype(np.uint8) * 255)
+    save(tmp_path / "export/classes.txt", "background\nroad\n")
+    written = convert(tmp_path / "export", tmp_path / "out").written
+    assert written.classes.names == ("background", "road")
+    assert written.ignored_pixels == 0
+    assert not written.unused
+
+
+@pytest.mark.parametrize(("background", "ignored"), [(None, 8), ("background", 0)])
+def test_255_in_finished_masks_is_background_only_where_that_is_said(
+    tmp_path: Path, background: str | None, ignored: int
+) -> None:
+    for number in range(2):
+        image, ids = scene(number)
+        ids[0, :4] = 255
+        save(tmp_path / f"export/images/f{number}.jpg", image)
+        save(tmp_path / f"export/masks/f{number}.png", ids)
+    save(tmp_path / "export/classes.txt", "background\nroad\ncar\n")
+    written = convert(tmp_path / "export", tmp_path / "out", background=background).written
+    assert written.ignored_pixels == ignored
+
+
 def test_one_class_alone_is_told(tmp_path: Path) -> None:
     EXPORTS["labelme"](tmp_path / "export")
     for file in (tmp_path / "export").rglob("*.json"):

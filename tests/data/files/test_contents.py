@@ -177,7 +177,29 @@ def test_what_pillow_cannot_read_asks_for_tifffile(
     file = write_tiff(
         tmp_path / "a.tif", np.stack([IDS.astype(np.uint16)] * 3, axis=2), photometric=2
     )
-    with pytest.raises(DataError, match="got a TIFF with 3 × 16-bit whole numbers a pixel; pip"):
+    with pytest.raises(DataError, match=r"3 × 16-bit whole numbers a pixel; pip .*\[tiff\]"):
+        read_image(file)
+
+
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "zstd"])
+def test_compressed_colours_of_16_bits_are_read(
+    tmp_path: Path, compression: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    pytest.importorskip("imagecodecs")
+    wide = np.stack([IDS.astype(np.uint16) * k * 257 for k in (1, 2, 3)], axis=2)
+    file = tmp_path / "a.tif"
+    tifffile.imwrite(file, wide, photometric="rgb", compression=compression)
+    assert np.array_equal(read_image(file), wide // 257)
+
+    class Without:
+        """A file of which tifffile says that a codec is missing."""
+
+        def __init__(self, _file: object) -> None:
+            raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
+
+    monkeypatch.setattr(tifffile, "TiffFile", Without)
+    with pytest.raises(DataError, match=r"numbers a pixel, compressed; pip .*\[tiff\]"):
         read_image(file)
 
 

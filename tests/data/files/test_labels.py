@@ -47,6 +47,11 @@ def test_refuses_colours_where_ids_are_expected_and_shows_them() -> None:
         plain_ids(3).decode(stored, FILE)
 
 
+def test_three_equal_channels_are_read_as_one() -> None:
+    ids = np.array([[0, 2], [255, 1]], dtype=np.uint8)
+    assert np.array_equal(plain_ids(3).decode(np.stack([ids] * 3, axis=2), FILE), ids)
+
+
 def test_refuses_ids_where_colours_are_expected() -> None:
     with pytest.raises(
         DataError, match="expected a mask of RGB colours, got a grey file of the ids 0, 4"

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from segdistill.data.formats.cityscapes import CLASSES, LABEL_IDS, cityscapes
 from segdistill.errors import DataError
@@ -31,6 +32,17 @@ def root(tmp_path: Path, write: type) -> Path:
         ids,
     )
     return root
+
+
+def test_a_copy_of_train_ids_alone_is_read_as_the_official_one(root: Path) -> None:
+    expected = cityscapes(split="train", root=root)[0].mask
+    table = np.full(34, 255, np.uint8)
+    table[list(LABEL_IDS)] = range(19)
+    for file in sorted(root.glob("gtFine/train/*/*_labelIds.png")):
+        ids = table[np.asarray(Image.open(file))]
+        Image.fromarray(ids).save(file.with_name(file.name.replace("labelIds", "labelTrainIds")))
+        file.unlink()
+    assert np.array_equal(cityscapes(split="train", root=root)[0].mask, expected)
 
 
 def test_label_ids_become_the_19_train_ids(root: Path) -> None:

@@ -1,5 +1,6 @@
 """Packed copies: the same samples, opened in place of the original, refused when they differ."""
 
+import hashlib
 import json
 import pickle
 import shutil
@@ -201,3 +202,52 @@ def test_refuses_a_copy_made_with_other_defaults(
     assert len(build_dataset({**options, "root": str(out)}, split="train")) == 5
     with pytest.raises(DataError, match=r"packed copy with masks=\w+, got one with masks=\w+"):
         build_dataset({"dataset": "folder", "root": str(out), **asked_for}, split="train")
+
+
+@pytest.mark.parametrize("part", ["index.npy", "names.txt"])
+def test_a_changed_index_is_found_when_the_copy_is_opened(part: str, packed: Path) -> None:
+    file = packed / f"train.{part}"
+    file.write_bytes(file.read_bytes()[:-1] + b"7")
+    with pytest.raises(DataError, match=f"train.{part}: expected the packed content"):
+        PackedDataset(packed, "train")
+
+
+@pytest.mark.parametrize(
+    ("index", "message"),
+    [
+        (b"\x93NUMPY\x01\x00(", "expected an array, got"),
+        (np.zeros((5, 3), np.int64), r"expected integers, Nx4, got int64 of \(5, 3\)"),
+        (np.zeros((5, 4)), "expected integers, Nx4, got float64"),
+        (np.full((5, 4), -2), "expected no number below 0, got -2"),
+        (np.zeros((4, 4), np.int64), "names.txt: expected 4 names, got 5"),
+        (np.full((5, 4), 10**6), "index.npy: expected the place of"),
+    ],
+    ids=range(6),
+)
+def test_an_index_that_says_nonsense_is_named(
+    index: np.ndarray | bytes, message: str, packed: Path
+) -> None:
+    file = packed / "train.index.npy"
+    if isinstance(index, bytes):
+        file.write_bytes(index)
+    else:
+        np.save(file, index)
+    manifest = json.loads((packed / MANIFEST).read_text())
+    manifest["splits"]["train"]["files"][file.name] = {
+        "bytes": file.stat().st_size,
+        "blake2b": hashlib.blake2b(file.read_bytes(), digest_size=16).hexdigest(),
+    }
+    (packed / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=message):
+        PackedDataset(packed, "train")[0]
+
+
+@pytest.mark.parametrize("colors", [[], [[0, 0, 0]] * 9, [[0, 0, 256]] * 3, [[-1, 0, 0]] * 3])
+def test_a_manifest_with_other_colours_than_classes_is_refused(
+    colors: list[list[int]], packed: Path
+) -> None:
+    manifest = json.loads((packed / MANIFEST).read_text())
+    manifest["classes"]["colors"] = colors
+    (packed / MANIFEST).write_text(json.dumps(manifest))
+    with pytest.raises(DataError, match=r"manifest, got classes\.colors.*pack it again"):
+        PackedDataset(packed, "train")

@@ -69,6 +69,7 @@ def test_probabilities_are_told_from_logits_and_turned_into_them() -> None:
     assert are_probabilities(probabilities)
     assert not are_probabilities(MAIN)
     assert not are_probabilities(MAIN.sigmoid())
-    assert not are_probabilities(torch.ones(1, 1, 2, 2))
+    assert are_probabilities(torch.ones(1, 1, 2, 2))
+    assert not are_probabilities(torch.full((1, 1, 2, 2), 1.1))
     assert_close(to_logits(probabilities).softmax(dim=1), probabilities)
     assert to_logits(torch.tensor([[[[0.0]], [[1.0]]]])).isfinite().all()

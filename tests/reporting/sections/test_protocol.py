@@ -4,6 +4,7 @@ from pathlib import Path
 
 from segdistill.reporting.sections.protocol import protocol
 from segdistill.reporting.studies import read_study, study_groups
+from segdistill.runs.extensions import Extension, append_extension
 from segdistill.runs.study import read_study_settings, write_study
 
 from ..folders import make_study
@@ -28,6 +29,22 @@ def test_says_trials_split_seeds_budget_and_the_least_p(tmp_path: Path) -> None:
         "With 8 seeds p cannot be below 0.0078, however many methods there are",
     ):
         assert words in text
+
+
+def test_says_whether_the_chance_of_the_search_is_in_the_intervals(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", seeds=6)
+    assert "There was one search: what another one would have chosen is in no" in told(folder)
+    search = read_study_settings(folder)["search"]
+    text = told(folder, search={**search, "repeats": 3})
+    assert "done 3 times, each search with seeds of its own" in text
+    assert "sign flips of whole searches" in text
+    assert "With 3 searches p cannot be below 0.25" in text
+
+
+def test_says_that_the_study_grew(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", seeds=2)
+    append_extension(folder, Extension(seeds_before=1, seeds=(1,), seen=True))
+    assert "extended by seed 1, after results could be seen." in told(folder)
 
 
 def test_says_that_nothing_was_searched(tmp_path: Path) -> None:

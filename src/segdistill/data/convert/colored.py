@@ -9,6 +9,7 @@ from PIL import Image
 
 from segdistill.data.files.labels import ColorCode, LabelCode
 from segdistill.errors import DataError
+from segdistill.files import check_ends
 from segdistill.types import IGNORE_INDEX
 
 
@@ -65,6 +66,7 @@ def _palette(path: Path) -> dict[int, tuple[int, int, int]] | None:
     if not path.is_file():
         return None
     try:
+        check_ends(path)
         with Image.open(path) as picture:
             flat = picture.getpalette("RGB") if picture.mode == "P" else None
     except (OSError, ValueError, SyntaxError):

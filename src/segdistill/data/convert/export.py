@@ -12,6 +12,7 @@ from typing import Any
 from segdistill.data.convert.splits import usual_split
 from segdistill.data.files.reading import IMAGE_SUFFIXES
 from segdistill.errors import DataError
+from segdistill.files import check_ends
 
 _PASSED_OVER = {"__MACOSX"}
 
@@ -58,6 +59,7 @@ class Export:
         """Return the content of a JSON file, or None where it is none."""
         if file not in self._parsed:
             try:
+                check_ends(self.root / file)
                 content = (self.root / file).read_text(encoding="utf-8-sig")
                 self._parsed[file] = json.loads(content)
             except (OSError, ValueError, RecursionError):

@@ -157,10 +157,7 @@ def _mask(table: _Table, place: int, source: str) -> np.ndarray:
             raise DataError(f"{source}: expected rows of equal length ({error})") from error
         return np.where(stored == -1, IGNORE_INDEX, stored)
     data = np.frombuffer(_content(cell, source), dtype=np.uint8)
-    stored = mask_from_bytes(np.array(data), Path(source))
-    if stored.ndim == 3 and (stored == stored[..., :1]).all():
-        return np.ascontiguousarray(stored[..., 0])
-    return stored
+    return mask_from_bytes(np.array(data), Path(source))
 
 
 def _content(cell: Any, source: str) -> bytes:

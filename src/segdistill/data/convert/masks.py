@@ -16,6 +16,7 @@ from segdistill.data.files.reading import read_mask
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
 
+_LOOKED_AT = 24
 MOST_VALUES = 254
 """More in masks that nobody names are no classes: heights, or colours blurred at their edges."""
 
@@ -42,11 +43,31 @@ def read(export: Export, background: str | None) -> Source:
         rows = read_class_file(export.root / file)
         _refuse_unnamed_colors(export, pairing.matches, rows, file)
         notes = [f"classes as {file} names them"]
+        if [row.stored for row in rows] == [0, 1]:
+            rows, binary = binary_rows(rows, count_values(export, pairing.matches[:_LOOKED_AT])[0])
+            notes += binary
     else:
         values, skipped = count_values(export, pairing.matches)
         rows, notes = rows_of(values)
         notes += skipped
     return from_pairs(export, pairing, rows, background, notes=notes)
+
+
+def binary_rows(rows: list[ClassRow], values: Counter[Value]) -> tuple[list[ClassRow], list[str]]:
+    """Return two named classes for masks of 0 and 255 alone, where 255 is the second.
+
+    Args:
+        rows: classes of ids 0 and 1.
+        values: pixels by stored number.
+
+    Returns:
+        The rows, and what was decided, in sentences; unchanged where masks hold other values.
+    """
+    if set(values) != {0, IGNORE_INDEX}:
+        return rows, []
+    first, second = rows
+    note = f"masks of 0 and {IGNORE_INDEX} alone: {IGNORE_INDEX} is {second.name} here"
+    return [first, ClassRow(second.name, IGNORE_INDEX, second.color)], [note]
 
 
 def _refuse_unnamed_colors(

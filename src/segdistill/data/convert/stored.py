@@ -13,6 +13,7 @@ from segdistill.data.convert.export import Export
 from segdistill.data.convert.pairing import Pairing
 from segdistill.data.convert.records import VOID, Drawn, Record, Size, Source, order_classes
 from segdistill.data.files.labels import ColorCode, IdCode, LabelCode
+from segdistill.data.files.pairing import other_files
 from segdistill.data.files.reading import read_mask
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
@@ -74,6 +75,8 @@ def refuse_unpaired(export: Export, pairing: Pairing) -> None:
     elif images or masks:
         first = (*masks, *images)[0]
         got = f"{len(images)} images and {len(masks)} masks of which none match, such as {first}"
+        unread = other_files(export.root)
+        got += f", beside {unread}, which are not read: convert them to PNG" if unread else ""
     else:
         suffixes = sorted({file.suffix or file.name for file in export.files})
         got = f"no image but {', '.join(suffixes[:6])}" if suffixes else "nothing"
@@ -98,29 +101,15 @@ def decoder(rows: Sequence[ClassRow], background: str | None) -> tuple[Classes, 
     if colors and len(colors) < len({row.name for row in rows}):
         raise DataError("convert: expected a colour for each class or for none; correct the file")
     palette = order_classes([row.name for row in rows], background, colors)
-    ids = {name: palette.unlabelled if i == IGNORE_INDEX else i for name, i in palette.ids.items()}
+    # Finished masks say 255 on purpose: a class that is called background does not take it.
+    without = IGNORE_INDEX if background is None else palette.unlabelled
+    ids = {name: without if i == IGNORE_INDEX else i for name, i in palette.ids.items()}
     numbers = {row.stored: ids[row.name] for row in rows}
     by_color = {row.color: ids[row.name] for row in rows if row.color is not None}
     if len(numbers) < len(rows) or (by_color and len(by_color) < len(rows)):
         raise DataError("convert: expected another value for each class, got one twice")
-    code: LabelCode = IdCode({IGNORE_INDEX: palette.unlabelled, **numbers})
-    if by_color:
-        code = ColoredCode(ColorCode(by_color), code)
-    return palette.classes, _GreyOfThree(code) if not by_color else code
-
-
-class _GreyOfThree:
-    """Masks of ids that were saved with three equal channels."""
-
-    looks_up_colors = False
-
-    def __init__(self, code: LabelCode) -> None:
-        self._code = code
-
-    def decode(self, stored: np.ndarray, path: Path) -> np.ndarray:
-        if stored.ndim == 3 and (stored == stored[..., :1]).all():
-            stored = np.ascontiguousarray(stored[..., 0])
-        return self._code.decode(stored, path)
+    code = IdCode({IGNORE_INDEX: without, **numbers})
+    return palette.classes, ColoredCode(ColorCode(by_color), code) if by_color else code
 
 
 def draw_stored(mask: Path, code: LabelCode) -> Callable[[Size], Drawn]:

@@ -19,7 +19,7 @@ from segdistill.data.files.dataset import check_same_size
 from segdistill.data.files.reading import image_from_bytes
 from segdistill.data.pictures import write_picture
 from segdistill.errors import DataError
-from segdistill.files import LEDGER, claim, inside, write_whole
+from segdistill.files import LEDGER, check_ends, claim, inside, write_whole
 from segdistill.types import IGNORE_INDEX, Classes
 
 CLASSES = "classes.txt"
@@ -150,6 +150,7 @@ def _write_record(
     counts: Counter[str],
 ) -> tuple[tuple[Path, Path], np.ndarray]:
     if isinstance(record.image, Path):
+        check_ends(record.image)
         content, label = record.image.read_bytes(), record.image
     else:
         content, label = record.image(), Path(record.source)

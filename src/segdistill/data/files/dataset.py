@@ -15,7 +15,7 @@ from segdistill.data.files.partial import Rows, read_image_top, read_mask_top
 from segdistill.data.files.pixels import AS_STORED, Pixels
 from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image, read_mask, stored_size
 from segdistill.data.pack.manifest import is_packed
-from segdistill.errors import DataError
+from segdistill.errors import DataError, LayoutError
 from segdistill.types import Classes, Sample
 
 _MOST_LISTED = 10
@@ -289,7 +289,7 @@ def find_layout(
         key: setting under ``data`` that gives the root.
 
     Raises:
-        DataError: none of them is; the message names the right root where the one given is a
+        LayoutError: none of them is; the message names the right root where the one given is a
             level too high or too deep, also for a packed copy.
     """
     for layout in layouts:
@@ -305,7 +305,7 @@ def find_layout(
     better = next(iter([*fits, *filter(is_packed, near)]), None)
     expected = ", or ".join(" and ".join(layout) for layout in layouts)
     advice = f"give data.{key}={better}" if better else f"check data.{key} and the split"
-    raise DataError(f"{who}: expected {expected} in {root}, got none; {advice}")
+    raise LayoutError(f"{who}: expected {expected} in {root}, got none; {advice}")
 
 
 def refuse_files(

@@ -12,6 +12,7 @@ from PIL import Image
 from segdistill.data.files.contents import tiff_facts
 from segdistill.data.files.reading import may_turn, stored_levels
 from segdistill.errors import DataError
+from segdistill.files import check_ends
 
 _ORIENTATION = 0x0112
 _MOST_BYTES = 400_000_000
@@ -91,6 +92,7 @@ def _note(content: bytes, picture: Image.Image) -> int:
 
 
 def _bytes(path: Path) -> bytes:
+    check_ends(path)
     if path.stat().st_size > _MOST_BYTES:
         raise OSError(f"{path} is large")
     return path.read_bytes()

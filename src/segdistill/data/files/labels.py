@@ -49,20 +49,24 @@ class IdCode:
         """Return train ids.
 
         Args:
-            stored: what :func:`~segdistill.data.files.reading.read_mask` returned.
+            stored: what :func:`~segdistill.data.files.reading.read_mask` returned. Three equal
+                channels are taken for one.
             path: the file, for messages.
 
         Shape:
-            stored ``(H, W)``; result uint8 ``(H, W)``.
+            stored ``(H, W)`` or ``(H, W, 3)``; result uint8 ``(H, W)``.
 
         Raises:
             DataError: the mask holds colours, or a number that is no class; the file, the
                 numbers and their counts are named.
         """
+        if stored.ndim == 3 and (stored == stored[..., :1]).all():
+            stored = np.ascontiguousarray(stored[..., 0])
         if stored.ndim == 3:
             raise DataError(
                 f"{path}: expected a mask of class ids, got RGB colours {_shown_colors(stored)}; "
-                + self._advice_on_colors(stored)
+                "give each class its colour (folder: in classes.txt), or store ids; where these "
+                "are COCO's panoptic PNG files, segdistill convert reads them with their JSON"
             )
         if stored.dtype == np.uint8:
             # bytes.translate is four times faster than indexing a table by bytes.
@@ -82,14 +86,6 @@ class IdCode:
             )
         result: np.ndarray = train
         return result
-
-    def _advice_on_colors(self, stored: np.ndarray) -> str:
-        grey = bool((stored == stored[..., :1]).all())
-        if grey and np.isin(stored, (0, 255)).all():
-            return "set data.binary=true where white is the one class and black the other"
-        if grey:
-            return "the three channels are equal: store one of them, the ids"
-        return "give each class its colour (folder: in classes.txt), or store ids"
 
     def _advice_on_ids(self, refused: np.ndarray) -> str:
         trains = [train for train in self.ids.values() if train != IGNORE_INDEX]
@@ -201,8 +197,6 @@ class BinaryCode:
 
     def decode(self, stored: np.ndarray, path: Path) -> np.ndarray:
         """Return train ids 0 and 1; raises as :class:`IdCode`."""
-        if stored.ndim == 3 and (stored == stored[..., :1]).all():
-            stored = np.ascontiguousarray(stored[..., 0])
         return self.ids.decode(stored, path)
 
 

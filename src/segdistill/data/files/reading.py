@@ -19,6 +19,7 @@ from torchvision.io import ImageReadMode, decode_image
 from segdistill.data.files.contents import TiffFacts, lossy_codec, refuse_foreign, tiff_facts
 from segdistill.data.files.pixels import AS_STORED, Pixels, to_rgb
 from segdistill.errors import DataError
+from segdistill.files import check_ends
 
 IMAGE_SUFFIXES = frozenset(
     {
@@ -134,21 +135,27 @@ def _read_tifffile(data: np.ndarray, path: Path, facts: TiffFacts) -> np.ndarray
     try:
         import tifffile
     except ImportError as error:
-        raise DataError(
-            f"{path}: expected what Pillow can read, got a TIFF with {kind}; pip install tifffile, "
-            "or store 8 bits, or 16 bits in one band"
-        ) from error
+        raise _needs_tiff(path, kind) from error
     try:
         page = tifffile.TiffFile(io.BytesIO(data.tobytes())).pages.first
         stored = np.asarray(page.asarray())
         separate = page.axes.startswith("S")
     except Exception as error:  # tifffile and its codecs raise whatever they meet
+        if "imagecodecs" in str(error):
+            raise _needs_tiff(path, f"{kind}, compressed") from error
         raise _unreadable(path, error) from error
     stored = np.moveaxis(stored, 0, -1) if separate and stored.ndim == 3 else stored
     stored = stored[:, :, None] if stored.ndim == 2 else stored
     turns, mirrored = _TURNS.get(facts.orientation, (0, False))
     stored = stored[:, ::-1] if mirrored else stored
     return np.ascontiguousarray(np.rot90(stored, turns))
+
+
+def _needs_tiff(path: Path, kind: str) -> DataError:
+    return DataError(
+        f"{path}: expected what Pillow can read, got a TIFF with {kind}; pip install "
+        "'segdistill[tiff]', or store 8 bits, or 16 bits in one band"
+    )
 
 
 # By EXIF number: quarter turns to the left that make it upright, after mirroring left to right.
@@ -381,6 +388,7 @@ def _read_matlab(path: Path) -> np.ndarray:
 
 def _read_bytes(path: Path) -> np.ndarray:
     try:
+        check_ends(path)
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
         raise DataError(f"{path}: expected an image file, got nothing; is it gone?") from error

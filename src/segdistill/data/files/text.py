@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from segdistill.errors import DataError
+from segdistill.files import check_ends
 
 
 def read_text(path: Path) -> str:
@@ -14,6 +15,7 @@ def read_text(path: Path) -> str:
         DataError: the file cannot be read, or is in another encoding; it is named.
     """
     try:
+        check_ends(path)
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 from segdistill.data.files.dataset import FileDataset, Pair, files_by_name, find_layout, match_names
-from segdistill.data.files.labels import IdCode
+from segdistill.data.files.labels import IdCode, plain_ids
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
 
@@ -35,6 +35,7 @@ _LABELS: tuple[tuple[str, int, tuple[int, int, int]], ...] = (
 
 CLASSES = Classes(tuple(row[0] for row in _LABELS), tuple(row[2] for row in _LABELS))
 
+_TRAIN_IDS = "labelTrainIds"  # what cityscapesScripts' createTrainIdLabelImgs writes
 LABEL_IDS = tuple(row[1] for row in _LABELS)
 """Id in the files, and on the test server, of each train id."""
 
@@ -46,7 +47,8 @@ def cityscapes(
 
     Images are ``leftImg8bit/<split>/<city>/*_leftImg8bit.png``, masks
     ``gtFine/<split>/<city>/*_gtFine_labelIds.png`` or ``gtCoarse/...``. The 34 label ids
-    become 19 train ids, the others 255.
+    become 19 train ids, the others 255. A copy that has ``*_labelTrainIds.png`` alone is read
+    too.
 
     Args:
         split: ``train``, ``val``, ``test`` (no masks), or ``train_extra`` (coarse masks).
@@ -83,11 +85,17 @@ def cityscapes(
         pairs = [Pair(name, file, None) for name, file in files.items()]
         return FileDataset(root, pairs, CLASSES, code)
     find_layout("cityscapes", root, (images, f"{masks}/{split}"))
+    kind = "labelIds"
+    own, ready = (
+        next((root / masks / split).glob(f"*/*_{name}.png"), None) for name in (kind, _TRAIN_IDS)
+    )
+    if own is None and ready is not None:
+        kind, code = _TRAIN_IDS, plain_ids(len(CLASSES))
     pairs = match_names(
         root,
         images,
         f"{masks}/{split}",
         image_suffix="_leftImg8bit",
-        mask_suffix=f"_{masks}_labelIds",
+        mask_suffix=f"_{masks}_{kind}",
     )
     return FileDataset(root, pairs, CLASSES, code)

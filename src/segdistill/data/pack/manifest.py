@@ -6,12 +6,14 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ValidationError
+import numpy as np
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from segdistill.errors import DataError
-from segdistill.files import inside
+from segdistill.files import BROKEN_ARRAY, check_ends, inside
 from segdistill.types import Classes
 
 MANIFEST = "segdistill-pack.json"
@@ -40,11 +42,24 @@ class PackedSplit(BaseModel):
     files: dict[str, PackedFile]
 
 
-class PackedClasses(BaseModel):
-    """Names and colours of the classes."""
+Level = Annotated[int, Field(ge=0, le=255)]
 
-    names: tuple[str, ...]
-    colors: tuple[tuple[int, int, int], ...]
+
+class PackedClasses(BaseModel):
+    """Names and colours of the classes, as many of each."""
+
+    names: tuple[str, ...] = Field(min_length=1)
+    colors: tuple[tuple[Level, Level, Level], ...]
+
+    @field_validator("colors")
+    @classmethod
+    def _one_for_each(
+        cls, colors: tuple[tuple[int, int, int], ...], info: ValidationInfo
+    ) -> tuple[tuple[int, int, int], ...]:
+        names = info.data.get("names", colors)
+        if len(colors) != len(names):
+            raise PydanticCustomError("colors", f"{len(names)} colors wanted, one for each name")
+        return colors
 
 
 class Manifest(BaseModel):
@@ -73,9 +88,12 @@ def read_manifest(root: Path) -> Manifest:
     """
     path = Path(root) / MANIFEST
     try:
+        check_ends(path)
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise DataError(f"{path}: expected the manifest of a packed dataset ({error})") from error
+        raise DataError(
+            f"{path}: expected the manifest of a packed dataset, got {error}; pack it again"
+        ) from error
     version = tree.get("format") if isinstance(tree, dict) else None
     if version != FORMAT:
         raise DataError(f"{path}: expected format {FORMAT}, got {version}; pack it again")
@@ -112,17 +130,46 @@ def read_split(root: Path, split: str, parts: Sequence[str]) -> Classes:
                 f"{path}: expected {expected} bytes, got {size}; "
                 "the packed copy is cut off: pack it again"
             )
+        # The others are as large as the images: they are hashed where somebody asks for it.
+        if path.suffix != ".bin" and _hash_file(path) != files[name].blake2b:
+            raise DataError(_changed(path))
     return Classes(manifest.classes.names, manifest.classes.colors)
 
 
-def read_names(root: Path, split: str) -> list[str]:
+def read_index(path: Path, *columns: int) -> np.ndarray:
+    """Return the integers of an index, which say where in other files images are.
+
+    Raises:
+        DataError: it is no array of integers from 0 (or -1, for none), or has other columns.
+    """
+    try:
+        index: np.ndarray = np.load(path, allow_pickle=False)
+    except BROKEN_ARRAY as error:
+        raise DataError(f"{path}: expected an array, got {error}; pack it again") from None
+    shape = "x".join(map(str, ("N", *columns)))
+    if index.ndim != 1 + len(columns) or index.shape[1:] != columns or index.dtype.kind not in "iu":
+        raise DataError(
+            f"{path}: expected integers, {shape}, got {index.dtype} of {index.shape}; pack it again"
+        )
+    if index.size and index.min() < -1:
+        raise DataError(f"{path}: expected no number below 0, got {index.min()}; pack it again")
+    return index
+
+
+def read_names(root: Path, split: str, count: int) -> list[str]:
     """Return the names of a split's images, each of which predictions can be written below.
 
     Raises:
-        DataError: a name leads out of the folder that it would be written to.
+        DataError: a name leads out of the folder that it would be written to, or there are not
+            as many as images.
     """
     path = Path(root) / f"{split}.names.txt"
-    names = path.read_text(encoding="utf-8").split("\n")
+    try:
+        names = path.read_text(encoding="utf-8").split("\n")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{path}: expected names, got {error}; pack it again") from None
+    if len(names) != max(count, 1):
+        raise DataError(f"{path}: expected {count} names, got {len(names)}; pack it again")
     for name in names:
         if Path(name).is_absolute() or ".." in Path(name).parts:
             raise DataError(f"{path}: expected names without .. and root, got {name!r}")
@@ -140,10 +187,12 @@ def find_pack_faults(root: Path) -> list[str]:
         for name, expected in split.files.items():
             path = inside(root, name)
             if not path.is_file() or _hash_file(path) != expected.blake2b:
-                faults.append(
-                    f"{path}: expected the packed content, got other bytes; pack it again"
-                )
+                faults.append(_changed(path))
     return faults
+
+
+def _changed(path: Path) -> str:
+    return f"{path}: expected the packed content, got other bytes; pack it again"
 
 
 def describe_files(folder: Path, names: Sequence[str]) -> dict[str, PackedFile]:

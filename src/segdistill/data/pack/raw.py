@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.data.pack.manifest import read_names, read_split
+from segdistill.data.pack.manifest import read_index, read_names, read_split
+from segdistill.errors import DataError
 from segdistill.types import Classes, Sample, SegDataset
 
 _PARTS = ("images.bin", "masks.bin", "index.npy", "names.txt")
@@ -86,8 +87,8 @@ class PackedDataset:
         self.root, self.split = Path(root), split
         self._classes = read_split(self.root, split, _PARTS)
         # Offset of image and mask, height, width.
-        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy", allow_pickle=False)
-        self._names = read_names(self.root, split)
+        self._index = read_index(self.root / f"{split}.index.npy", 4)
+        self._names = read_names(self.root, split, len(self._index))
         self._maps: _Maps | None = None
 
     @property
@@ -99,13 +100,23 @@ class PackedDataset:
         return len(self._index)
 
     def __getitem__(self, index: int) -> Sample:
-        """Return views of one image and its mask; nothing is read yet."""
+        """Return views of one image and its mask; nothing is read yet.
+
+        Raises:
+            DataError: the index does not fit the files.
+        """
         maps = self._maps or self._map()
         first, mask_first, height, width = self._index[index].tolist()
-        image = maps.images[first : first + height * width * 3].reshape(height, width, 3)
-        mask = None
-        if mask_first != _NO_MASK:
-            mask = maps.masks[mask_first : mask_first + height * width].reshape(height, width)
+        try:
+            image = maps.images[first : first + height * width * 3].reshape(height, width, 3)
+            mask = None
+            if mask_first != _NO_MASK:
+                mask = maps.masks[mask_first : mask_first + height * width].reshape(height, width)
+        except ValueError as error:
+            raise DataError(
+                f"{self.root / self.split}.index.npy: expected the place of {self._names[index]}, "
+                f"got another ({error}); pack it again"
+            ) from None
         return Sample(image, mask, self._names[index])
 
     def __getstate__(self) -> dict[str, object]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from segdistill.data.files.reading import check_pixels
-from segdistill.data.pack.manifest import read_names, read_split
+from segdistill.data.pack.manifest import read_index, read_names, read_split
 from segdistill.data.pack.raw import map_bytes, write_index
 from segdistill.data.pack.tiles import (
     Window,
@@ -65,9 +65,9 @@ class TiledDataset:
         self.root, self.split = Path(root), split
         self._classes = read_split(self.root, split, _PARTS)
         # First tile, whether there is a mask, height, width.
-        self._index: np.ndarray = np.load(self.root / f"{split}.index.npy", allow_pickle=False)
-        self._offsets: np.ndarray = np.load(self.root / f"{split}.offsets.npy", allow_pickle=False)
-        self.names = read_names(self.root, split)
+        self._index = read_index(self.root / f"{split}.index.npy", 4)
+        self._offsets = read_index(self.root / f"{split}.offsets.npy")
+        self.names = read_names(self.root, split, len(self._index))
         self._tiles: np.ndarray | None = None
 
     @property
@@ -132,13 +132,13 @@ class TiledDataset:
         size = self._size(index)
         first = int(self._index[index, 0]) + skipped
         data = self._tiles.data
-        tiles = {
-            number: data[self._offsets[first + number] : self._offsets[first + number + 1]]
-            for number in touched(size, window)
-        }
         try:
+            tiles = {
+                number: data[self._offsets[first + number] : self._offsets[first + number + 1]]
+                for number in touched(size, window)
+            }
             return decode(tiles, size, window)
-        except (zlib.error, ValueError) as error:
+        except (zlib.error, ValueError, IndexError) as error:
             raise DataError(
                 f"{self.root / self.split}.tiles.bin: expected the packed content of "
                 f"{self.names[index]}, got other bytes ({error}); pack it again"

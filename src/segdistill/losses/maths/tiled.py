@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from segdistill.losses.maths.first_order import first_order
-from segdistill.upsampling import Resizing, Tile, tiles
+from segdistill.upsampling import Resizing, Tile, in_the_limit, tiles
 
 OnTile = Callable[[Tensor, slice, Tile], tuple[Tensor, Tensor]]
 """From the resized logits of a tile (1, K, rows, columns), the image and the tile to their sum
@@ -70,7 +70,7 @@ class _Sum(torch.autograd.Function):
                     gradient[part] += resizing.give_back(slope, tile)
         ctx.dtype = logits.dtype
         ctx.save_for_backward(gradient)
-        return total.to(dtype)
+        return in_the_limit(total).to(dtype)
 
     @staticmethod
     @first_order

@@ -9,14 +9,16 @@ from torchvision.ops import Conv2dNormActivation
 
 from segdistill.checks import nearest
 from segdistill.losses.maths.precision import full_precision
+from segdistill.upsampling import at_least, snap_excluded
 
 
 def resize_like(maps: Tensor, other: Tensor) -> Tensor:
     """Resize a map bilinearly to the height and width of another.
 
     Corners are not aligned: a map is resized as an image is. Half precision is brought to
-    float32 first, since what is between two values is rounded as they are. Where the sizes are
-    equal the map itself is returned.
+    float32 first, since what is between two values is rounded as they are. What is between -inf
+    and any value is :data:`segdistill.upsampling.LEAST`. Where the sizes are equal the map itself
+    is returned.
 
     Args:
         maps: the map to resize.
@@ -36,7 +38,8 @@ def resize_like(maps: Tensor, other: Tensor) -> Tensor:
     if maps.shape[-2:] == other.shape[-2:]:
         return maps
     (maps,) = full_precision(maps)
-    return F.interpolate(maps, size=other.shape[-2:], mode="bilinear", align_corners=False)
+    resized = F.interpolate(at_least(maps), size=other.shape[-2:], mode="bilinear")
+    return snap_excluded(resized)
 
 
 class Projector(nn.Module):

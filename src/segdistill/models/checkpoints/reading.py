@@ -14,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from segdistill.errors import CheckpointError
+from segdistill.files import check_ends
 from segdistill.models.checkpoints.locating import weight_file
 from segdistill.models.checkpoints.pickles import Placeholder, module_tensors, read_pickle
 
@@ -103,6 +104,7 @@ def saved_config(metadata: Mapping[str, str]) -> dict[str, Any] | None:
 
 
 def _is_safetensors(path: Path) -> bool:
+    check_ends(path)
     with path.open("rb") as file:
         head = file.read(9)
     return path.suffix == ".safetensors" or (len(head) == 9 and head[8:] == b"{")

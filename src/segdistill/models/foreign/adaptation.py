@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
+from segdistill.checks import check_normalisation
 from segdistill.classes import ClassMap, used_classes
 
 OutputKind = Literal["logits", "probabilities", "features"]
@@ -46,10 +47,7 @@ class Adaptation:
     class_map: ClassMap | None = None
 
     def __post_init__(self) -> None:
-        if (self.mean is None) != (self.std is None):
-            raise ValueError("Adapter: expected mean and std together, got one of them")
-        if self.mean is not None and self.std is not None:
-            _check_scale(self.mean, self.std)
+        check_normalisation("Adapter", self.mean, self.std)
         if min(used_classes(self.class_map or ()), default=0) < 0:
             raise ValueError(
                 "Adapter: expected a class_map of class numbers from 0, got "
@@ -62,24 +60,6 @@ def take_adaptation(settings: Mapping[str, Any]) -> tuple[Adaptation, dict[str, 
     keys = {field.name for field in fields(Adaptation)}
     own = {key: _frozen(value) for key, value in settings.items() if key in keys}
     return Adaptation(**own), {key: value for key, value in settings.items() if key not in keys}
-
-
-def _check_scale(mean: Rgb, std: Rgb) -> None:
-    if len(mean) != 3 or len(std) != 3:
-        raise ValueError(
-            "Adapter: expected a mean and a std of red, green and blue, got "
-            f"{list(mean)} and {list(std)}"
-        )
-    if max(mean) > 1 or max(std) > 1:
-        raise ValueError(
-            f"Adapter: expected mean and std of images in [0, 1], got {list(mean)} and "
-            f"{list(std)}; divide both by 255"
-        )
-    if min(mean) < 0 or min(std) <= 0:
-        raise ValueError(
-            f"Adapter: expected mean of at least 0 and std above 0, got {list(mean)} and "
-            f"{list(std)}"
-        )
 
 
 def _frozen(value: Any) -> Any:

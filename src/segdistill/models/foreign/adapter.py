@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from segdistill.checks import nearest
 from segdistill.classes import ClassMap, least_classes
 from segdistill.models.foreign.adaptation import Adaptation
-from segdistill.models.foreign.outputs import are_probabilities, find_logits, to_logits
+from segdistill.models.foreign.outputs import (
+    Sigmoids,
+    are_probabilities,
+    find_logits,
+    of_two_classes,
+    to_logits,
+)
 from segdistill.models.inputs import check_images
 from segdistill.models.padding import cut, pad
 from segdistill.models.taps import as_map
@@ -30,7 +36,8 @@ class Adapter(nn.Module):
     It normalises, pads the images to a size that the network takes, picks the logits from
     whatever the network returns, cuts the padding off and puts the classes into order. Maps at
     named taps are cut in the same way, and tokens ``(N, L, D)`` become maps. The network
-    computes in float32, whatever its weights were stored in.
+    computes in float32, whatever its weights were stored in. One channel where two classes are
+    expected is the foreground's: it becomes the logits of both.
 
     Args:
         network: the foreign network, which is called with the images alone.
@@ -77,6 +84,7 @@ class Adapter(nn.Module):
         self.register_buffer("std", None if std is None else _rgb(std), persistent=False)
         self.auxiliary_outputs: tuple[str, ...] = ()
         self.output_checked = False
+        self._one_sigmoid = False
         self.paths: dict[str, str] = {}
         self.taps: dict[str, str] = {}
         # A tap is a module that passes its map on, so that hooks find maps cut to size.
@@ -134,7 +142,12 @@ class Adapter(nn.Module):
 
     def _run(self, images: Tensor) -> object:
         try:
-            return self.network(images)
+            if self.output_checked or torch.compiler.is_compiling():
+                return self.network(images)
+            with Sigmoids() as sigmoids:
+                returned = self.network(images)
+            self._one_sigmoid = sigmoids.of_one_channel
+            return returned
         except (RuntimeError, AssertionError) as error:
             # A subclass, such as out of memory, means something else.
             if type(error) not in (RuntimeError, AssertionError):
@@ -150,7 +163,10 @@ class Adapter(nn.Module):
     def _ordered(self, maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
         """Return logits of the dataset's classes, without the padding."""
         self._check_kind(maps)
-        if self.adaptation.output_is == "probabilities":
+        probabilities = self.adaptation.output_is == "probabilities"
+        if maps.shape[1] == 1 and self._own_classes() == 2:
+            maps = of_two_classes(maps, probabilities=probabilities)
+        if probabilities:
             maps = to_logits(maps)
         if self.adaptation.class_map is not None:
             maps = self._mapped(maps, self.adaptation.class_map)
@@ -163,14 +179,28 @@ class Adapter(nn.Module):
             )
         return cut(maps, size, padded) if self.divisor > 1 or self.adaptation.square else maps
 
+    def _own_classes(self) -> int:
+        """Return how many classes the network has to have."""
+        class_map = self.adaptation.class_map
+        return self.classes if class_map is None else least_classes(class_map)
+
     def _check_kind(self, maps: Tensor) -> None:
         """Hold the first output against what it is said to be."""
         if self.output_checked or torch.compiler.is_compiling() or maps.is_meta:
             return
         said, found = self.adaptation.output_is, are_probabilities(maps)
+        one = maps.shape[1] == 1
+        if one and said == "logits":  # which may be in [0, 1] by chance
+            found &= self._one_sigmoid
         if found != (said == "probabilities"):
             answer = "set output_is to probabilities" if found else "set output_is to logits"
-            what = "values in [0, 1] that sum to 1 over the classes" if found else "other values"
+            what = "other values"
+            if found:
+                what = (
+                    "those of a sigmoid"
+                    if one
+                    else "values in [0, 1] that sum to 1 over the classes"
+                )
             raise ValueError(
                 f"Adapter: expected {said} from {type(self.network).__name__}, got {what}; {answer}"
             )

@@ -113,7 +113,10 @@ def _auto(transformers: Any, config: Any, name: str) -> Any:
 
 def _check_classes(name: str, config: Any, classes: int, adaptation: Adaptation) -> None:
     labels = int(config.num_labels)
-    if adaptation.class_map is None and labels != classes and adaptation.output_is != "features":
+    one_for_two = labels == 1 and classes == 2
+    if adaptation.class_map is not None or adaptation.output_is == "features" or one_for_two:
+        return
+    if labels != classes:
         first = ", ".join(list(config.id2label.values())[:5])
         raise ValueError(
             f"network hf:{name}: expected {classes} classes, got a network of {labels} "

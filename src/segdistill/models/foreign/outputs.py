@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 _USUAL = ("logits", "out")
 _QUERIES = ("class_queries_logits", "masks_queries_logits")
@@ -90,6 +91,35 @@ def classify_masks(classes: Tensor, masks: Tensor) -> Tensor:
     return to_logits(scores)
 
 
+def of_two_classes(maps: Tensor, *, probabilities: bool) -> Tensor:
+    r"""Return the two channels that one stands for: of the rest, and of the foreground.
+
+    A logit :math:`z` becomes :math:`(0, z)`, whose softmax is :math:`(1 - \sigma(z), \sigma(z))`
+    with the logistic function :math:`\sigma`: cross-entropy of the pair is the binary one of
+    :math:`z`, and the foreground is chosen where :math:`z > 0`. A probability :math:`p` becomes
+    :math:`(1 - p, p)`.
+
+    Shape:
+        maps ``(N, 1, h, w)``; result ``(N, 2, h, w)``.
+    """
+    rest = 1 - maps if probabilities else torch.zeros_like(maps)
+    return torch.cat((rest, maps), dim=1)
+
+
+class Sigmoids(TorchFunctionMode):
+    """Notes, inside its ``with`` block, whether a map of one channel went through a sigmoid."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.of_one_channel = False
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") == "sigmoid" and _is_map(result):
+            self.of_one_channel |= result.shape[1] == 1 and result[0, 0].numel() > 1
+        return result
+
+
 def to_logits(probabilities: Tensor) -> Tensor:
     """Return the logarithm of probabilities, finite where they are 0."""
     probabilities = probabilities.float()
@@ -97,11 +127,11 @@ def to_logits(probabilities: Tensor) -> Tensor:
 
 
 def are_probabilities(maps: Tensor) -> bool:
-    """Return whether the values of a map's channels are in [0, 1] and sum to 1."""
+    """Return whether the values of a map's channels are in [0, 1] and, of several, sum to 1."""
     maps = maps.float()
-    if maps.shape[1] < 2 or not bool(((maps >= 0) & (maps <= 1)).all()):
+    if not bool(((maps >= 0) & (maps <= 1)).all()):
         return False
-    return bool(((maps.sum(dim=1) - 1).abs() <= 1e-3).all())
+    return maps.shape[1] == 1 or bool(((maps.sum(dim=1) - 1).abs() <= 1e-3).all())
 
 
 def _choose(tensors: Mapping[str, Tensor], classes: int | None) -> str | None:

@@ -8,6 +8,8 @@ from typing import Any
 from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
 from segdistill.reporting.studies import Study
+from segdistill.runs.extensions import find_superseded, read_extensions
+from segdistill.studies.growth import tell_extensions
 from segdistill.studies.joint import EXACT_SEEDS
 from segdistill.studies.statistics import smallest_p
 
@@ -32,6 +34,9 @@ def protocol(study: Study, groups: Sequence[Group]) -> list[str]:
     return [
         *_search(settings),
         _seeds(settings),
+        *tell_extensions(
+            read_extensions(study.folder), replaced=len(find_superseded(study.folder))
+        ),
         _budget(settings, students),
         f"Scores are on the split {', '.join(sorted(splits))}, which no setting was chosen on. "
         "The weights after the last step are the result; the best checkpoint on the way stands "
@@ -52,6 +57,18 @@ def _search(settings: Mapping[str, Any]) -> list[str]:
         f"rate and weight decay and, for a method, its own space. They were scored on {share} of "
         "the training images, held out from their training."
     ]
+    repeats = search.get("repeats", 1)
+    if repeats > 1:
+        said.append(
+            f"That was done {repeats} times, each search with seeds of its own, and the final "
+            "seeds were divided among the searches. The searches are the sample of every test and "
+            "interval, so that these hold the chance of the search."
+        )
+    else:
+        said.append(
+            "There was one search: what another one would have chosen is in no interval "
+            "(search.repeats puts it there)."
+        )
     if search.get("steps"):
         said.append(f"A trial had {search['steps']:,} steps.")
     if search.get("pruning"):
@@ -92,11 +109,12 @@ def _statistics(students: Sequence[Group]) -> str:
     comparisons = [one.comparison for one in students if one.comparison is not None]
     if not comparisons:
         return "Nothing was compared."
-    seeds = min(one.seeds for one in comparisons)
+    seeds = min(one.searches or one.seeds for one in comparisons)
+    unit = "searches" if comparisons[0].searches else "seeds"
     flips = "all sign flips" if seeds <= EXACT_SEEDS else "sampled sign flips"
     return (
-        f"The methods of a pair are tested together (step-down max-T over {flips} of whole seeds, "
+        f"The methods of a pair are tested together (step-down max-T over {flips} of whole {unit}, "
         "which turn the differences of all methods at once), and their intervals hold together, "
-        f"from the same flips. With {seeds} seeds p cannot be below {smallest_p(seeds):.2g}, "
+        f"from the same flips. With {seeds} {unit} p cannot be below {smallest_p(seeds):.2g}, "
         "however many methods there are. Intervals of each method by itself are in results.csv."
     )

@@ -76,7 +76,8 @@ def trial_rows(study: Study) -> list[dict[str, Any]]:
         {
             "trial": trial,
             "params": _in_words(study, trial.method, trial.params),
-            "chosen": best_trial(study, trial.pair, trial.method) == trial.trial,
+            "chosen": best_trial(study, trial.pair, trial.method, trial.repeat) == trial.trial,
+            "search": trial.repeat + 1 if searches_in(study) > 1 else None,
         }
         for trial in study.trials
     ]
@@ -89,18 +90,25 @@ def _in_words(study: Study, method: str, params: Mapping[str, Any]) -> str:
     )
 
 
-def trials_by_method(study: Study) -> dict[tuple[str, str], list[Trial]]:
-    """Return the trials of each pair and method, in the order of their numbers."""
-    by_method: dict[tuple[str, str], list[Trial]] = {}
+def searches_in(study: Study) -> int:
+    """Return how many searches a study made of each method."""
+    return 1 + max((trial.repeat for trial in study.trials), default=0)
+
+
+def trials_by_method(study: Study) -> dict[tuple[str, str, int], list[Trial]]:
+    """Return the trials of each pair, method and search, in the order of their numbers."""
+    by_method: dict[tuple[str, str, int], list[Trial]] = {}
     for trial in study.trials:
-        by_method.setdefault((trial.pair, trial.method), []).append(trial)
+        by_method.setdefault((trial.pair, trial.method, trial.repeat), []).append(trial)
     return {key: sorted(trials, key=lambda trial: trial.trial) for key, trials in by_method.items()}
 
 
-def best_trial(study: Study, pair: str, method: str) -> int | None:
-    """Return the number of the trial that was chosen, None where there was no search."""
+def best_trial(study: Study, pair: str, method: str, repeat: int) -> int | None:
+    """Return the number of the trial that a search chose, None where there was no search."""
     choice = study.chosen.get(pair, {}).get(method)
-    return None if choice is None else choice.trial
+    if choice is None or repeat >= len(choice.searches):
+        return None
+    return choice.of(repeat).trial
 
 
 def setting(study: Study, method: str, key: str) -> str:
@@ -121,9 +129,9 @@ def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
     Methods of one pair share their axes. Every trial is there: finished, pruned and failed.
     """
     figures = []
-    for place, ((pair, method), trials) in enumerate(trials_by_method(study).items()):
+    for place, ((pair, method, repeat), trials) in enumerate(trials_by_method(study).items()):
         limits = _limits([trial for trial in study.trials if trial.pair == pair])
-        best = best_trial(study, pair, method)
+        best = best_trial(study, pair, method, repeat)
         figure, axes = blank(_HEIGHT, _WIDTH)
         xs = [trial.trial for trial in trials]
         _draw(axes, xs, trials, best, ink(color_of_method(method, groups)), limits)
@@ -132,12 +140,17 @@ def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
             top = max(top, _score(trial) if trial.status == "done" else -math.inf)
             tops.append(top)
         axes.step(xs, tops, where="post", color="black", alpha=0.35, linewidth=0.9)
-        title = f"{method}, {pair}" if len(study.pairs) > 1 else method
+        title = _title(study, pair, method, repeat)
         tidy(axes, "mIoU, %", "trial")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         alt = f"Search of {title}: {_counted(trials)}. {_told(trials, best)}"
         figures.append(Figure(title, "", to_svg(figure, f"search-{place}"), alt))
     return figures
+
+
+def _title(study: Study, pair: str, method: str, repeat: int) -> str:
+    search = f", search {repeat + 1}" if searches_in(study) > 1 else ""
+    return method + (f", {pair}" if len(study.pairs) > 1 else "") + search
 
 
 def sweep_plots(study: Study, groups: Sequence[Group]) -> dict[str, list[Figure]]:
@@ -147,10 +160,10 @@ def sweep_plots(study: Study, groups: Sequence[Group]) -> dict[str, list[Figure]
     the others vary too, so that a plot shows where good values lie and no more.
     """
     sweeps: dict[str, list[Figure]] = {}
-    for (pair, method), trials in trials_by_method(study).items():
+    for (pair, method, repeat), trials in trials_by_method(study).items():
         limits = _limits([trial for trial in study.trials if trial.pair == pair])
-        best = best_trial(study, pair, method)
-        title = f"{method}, {pair}" if len(study.pairs) > 1 else method
+        best = best_trial(study, pair, method, repeat)
+        title = _title(study, pair, method, repeat)
         for key in dict.fromkeys(key for trial in trials for key in trial.params):
             tried = [trial for trial in trials if _is_number(trial.params.get(key))]
             values = [float(trial.params[key]) for trial in tried]

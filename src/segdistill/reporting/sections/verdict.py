@@ -12,6 +12,8 @@ from segdistill.reporting.advice import advice
 from segdistill.reporting.groups import Group
 from segdistill.reporting.labels import repeats, training_differences
 from segdistill.reporting.material import Material
+from segdistill.runs.extensions import read_extensions
+from segdistill.studies.growth import tell_looks
 from segdistill.studies.statistics import smallest_p
 from segdistill.studies.verdict import MARGIN, points, verdict
 
@@ -24,6 +26,8 @@ def show(material: Material) -> Mapping[str, Any]:
     if material.study is None:
         difference = training_differences([group.runs for group in material.students])
         remarks = [*([difference] if difference else []), *remarks]
+    else:
+        remarks += tell_looks(read_extensions(material.study.folder))
     if len(material.panels) > 1 and material.study is None:
         remarks.append(
             "The runs were not all scored on the same images in the same way: each such set of "
@@ -72,7 +76,8 @@ def caution(groups: Sequence[Group]) -> str | None:
     if not compared:
         return None
     comparisons = [group.comparison for group in compared if group.comparison is not None]
-    seeds = min(comparison.seeds for comparison in comparisons)
+    seeds = min(comparison.searches or comparison.seeds for comparison in comparisons)
+    unit = "searches" if comparisons[0].searches else "paired seeds"
     smallest = max(comparison.smallest_p for comparison in comparisons)
     enough = next(n for n in count(1) if smallest_p(n) <= _LEVEL)
     if seeds == 1:
@@ -83,7 +88,7 @@ def caution(groups: Sequence[Group]) -> str | None:
         )
     if smallest > _LEVEL:
         return (
-            f"{seeds} paired seeds cannot give a p below {smallest:.2g} here, whatever the gain: "
+            f"{seeds} {unit} cannot give a p below {smallest:.2g} here, whatever the gain: "
             f"{enough} are needed to reach {_LEVEL:g}."
         )
     return None

@@ -1,0 +1,214 @@
+"""What commands do with wrong inputs: files, configs and words, a seed each.
+
+``python benchmarks/bench_fuzz.py --cases 2000`` runs each case in a copy of a small world (a run, a
+study, packs, exports of annotation tools), in worker processes that are killed where a case takes
+longer than it may. ``--only "run 13"`` runs one case again and prints what it said.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from results_file import write_result
+from typer.testing import CliRunner
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+from fuzz import judge, world
+from fuzz.running import run_case
+from fuzz.targets import TARGETS
+from segdistill.cli import build_app
+
+# Of 100 cases; what trains or analyses takes seconds, what reads takes a tenth of one.
+SHARES = {
+    "config": 20,
+    "study file": 3,
+    "run": 10,
+    "finished run": 8,
+    "half a run": 5,
+    "analysed run": 1,
+    "exported run": 1,
+    "runs": 8,
+    "study": 8,
+    "resumed study": 4,
+    "pack": 8,
+    "photos": 10,
+    "list": 4,
+    "weights": 2,
+    "export of a tool": 8,
+}
+MOST_MEMORY = 16 * 2**30
+PATIENCE_SECONDS = 1.5 * judge.MOST_CLOCK_SECONDS
+
+
+def main() -> None:
+    """Run the cases and write ``results/fuzz.json``."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, default=2000)
+    parser.add_argument("--first", type=int, default=0, help="number of each target's first case")
+    parser.add_argument("--targets", nargs="+", choices=[*TARGETS], default=[*TARGETS])
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--minutes", type=float, default=120.0, help="no case begins after these")
+    parser.add_argument("--name", default="fuzz", help="of the file in results/")
+    parser.add_argument("--only", help="one case, as in 'run 13'")
+    parser.add_argument("--world", type=Path, help="one that an earlier call made; else new")
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory(prefix="fuzz-") as place:
+        base = Path(place) / "base"
+        if options.world:
+            shutil.copytree(options.world, base)
+        else:
+            base.mkdir()
+            world.build(base, lambda words: CliRunner().invoke(build_app(), words).exit_code)
+        if options.only:
+            target, _, number = options.only.rpartition(" ")
+            case, outcome = run_case(target, int(number), base, Path(place) / "only")
+            print(json.dumps({**asdict(case), **asdict(outcome)}, indent=2, default=str))
+            print(judge.faults(outcome) or "behaved")
+            return
+        cases = [*planned(options.cases, options.first, options.targets)]
+        done = run_all(cases, base, Path(place), options.workers, options.minutes)
+    write(done, options.name)
+
+
+def planned(count: int, first: int, targets: list[str]) -> Iterator[tuple[str, int]]:
+    """Yield cases, the targets by their shares and mixed, so that any beginning is a sample."""
+    total = sum(SHARES[target] for target in targets)
+    for number in range(count):
+        for target in targets:
+            if number * SHARES[target] % total < SHARES[target] and SHARES[target]:
+                yield target, first + number * SHARES[target] // total
+
+
+def run_all(
+    cases: list[tuple[str, int]], base: Path, place: Path, workers: int, minutes: float
+) -> list[dict[str, Any]]:
+    """Run cases in worker processes, and return what came of each."""
+    until = time.monotonic() + 60 * minutes
+    left = [cases[start::workers] for start in range(workers)]
+    logs = [place / f"log-{worker}.jsonl" for worker in range(workers)]
+    pids = [begin(own, base, log, until) for own, log in zip(left, logs, strict=True)]
+    while any(pids):
+        time.sleep(1)
+        for worker, pid in enumerate(pids):
+            if not pid:
+                continue
+            ended, _ = os.waitpid(pid, os.WNOHANG)
+            entries = read(logs[worker])
+            stuck = time.time() - entries[-1]["began"] > PATIENCE_SECONDS if entries else False
+            if not ended and not stuck:
+                continue
+            if not ended:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+            tried = [e for e in entries if "faults" not in e]
+            finished = [e for e in entries if "faults" in e]
+            if len(tried) > len(finished):  # the process died or hung in a case
+                why = "the process died" if ended else f"still ran after {PATIENCE_SECONDS:.0f} s"
+                append(logs[worker], {**tried[-1], "faults": [why]})
+            rest = left[worker][len(tried) :]
+            going_on = rest and time.monotonic() < until
+            pids[worker] = begin(rest, base, logs[worker], until) if going_on else 0
+    return [entry for log in logs for entry in read(log) if "faults" in entry]
+
+
+def begin(cases: list[tuple[str, int]], base: Path, log: Path, until: float) -> int:
+    """Begin a worker process; return its number."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work(cases, base, log, until)
+        code = 0
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    os._exit(code)
+
+
+def work(cases: list[tuple[str, int]], base: Path, log: Path, until: float) -> None:
+    """Run cases one after the other, and log what came of each."""
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    place = log.with_suffix(".place")
+    for target, number in cases:
+        if time.monotonic() > until:
+            break
+        entry: dict[str, Any] = {"target": target, "number": number, "began": time.time()}
+        append(log, entry)
+        shutil.rmtree(place, ignore_errors=True)
+        case, outcome = run_case(target, number, base, place)
+        found = judge.faults(outcome)
+        entry |= {
+            "file": case.file,
+            "way": case.way,
+            "command": outcome.command,
+            "code": outcome.code,
+            "seconds": round(outcome.seconds, 2),
+            "faults": found,
+            "said": (judge.said(outcome.err) or outcome.err)[-600:] if outcome.code else "",
+        }
+        if found:
+            entry["crash"] = outcome.crash[-1500:]
+            print(json.dumps(entry, indent=1), flush=True)
+        append(log, entry)
+        if outcome.code is None:
+            return  # what was stopped in the middle may have left a state that spoils the next
+
+
+def append(log: Path, entry: dict[str, Any]) -> None:
+    """Add a line to a worker's log."""
+    with log.open("a", encoding="utf-8") as out:
+        out.write(json.dumps(entry) + "\n")
+
+
+def read(log: Path) -> list[dict[str, Any]]:
+    """Return the entries of a worker's log."""
+    if not log.exists():
+        return []
+    return [json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()]
+
+
+def write(done: list[dict[str, Any]], name: str) -> None:
+    """Write counts, and every case that did not behave."""
+    for entry in done:
+        entry.pop("began", None)
+    wrong = [entry for entry in done if entry["faults"]]
+    by_target = {
+        target: {
+            "cases": sum(entry["target"] == target for entry in done),
+            "faults": sum(entry["target"] == target for entry in wrong),
+        }
+        for target in TARGETS
+    }
+    kinds = Counter(kind.split(" ")[0] for entry in wrong for kind in entry["faults"])
+    codes = Counter(str(entry.get("code")) for entry in done)
+    values = {
+        "cases": len(done),
+        "behaved": len(done) - len(wrong),
+        "exit_codes": dict(sorted(codes.items())),
+        "by_target": by_target,
+        "kinds_of_fault": dict(kinds),
+        "longest_seconds": max((entry.get("seconds", 0.0) for entry in done), default=0.0),
+        "wrong": wrong,
+    }
+    print(write_result(name, values))
+    print(json.dumps({key: value for key, value in values.items() if key != "wrong"}, indent=1))
+
+
+if __name__ == "__main__":
+    main()

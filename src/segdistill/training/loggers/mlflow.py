@@ -1,0 +1,72 @@
+"""MLflow: a run in an experiment of this package."""
+
+from __future__ import annotations
+
+import os
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning_fabric.loggers import Logger
+
+_EXPERIMENT = "segdistill"
+_FOLDER = "segdistill.folder"  # the tag that a resumed run is found by
+_LONGEST = 500  # characters of a parameter that every version takes
+
+
+class _MLflow(Logger):  # type: ignore[misc] # Fabric has no types here
+    """A run of MLflow as a logger of Fabric's.
+
+    Args:
+        client: of the server or folder that holds the run.
+        run_id: of the run.
+    """
+
+    def __init__(self, client: Any, run_id: str) -> None:
+        self._client, self._run_id = client, run_id
+
+    @property
+    def name(self) -> str:
+        return _EXPERIMENT
+
+    @property
+    def version(self) -> str:
+        return self._run_id
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        for name, value in metrics.items():
+            self._client.log_metric(self._run_id, name, value, step=step)
+
+    def log_hyperparams(self, params: dict[str, Any] | Namespace) -> None:
+        values = vars(params) if isinstance(params, Namespace) else params
+        for name, value in values.items():
+            self._client.log_param(self._run_id, name, str(value)[:_LONGEST])
+
+    def finalize(self, status: str) -> None:
+        self._client.set_terminated(self._run_id, "FINISHED" if status == "success" else "FAILED")
+
+
+def mlflow(folder: Path, settings: Mapping[str, Any]) -> Logger:
+    """Begin a run of MLflow, or go on with the one of the same folder.
+
+    It is kept where ``MLFLOW_TRACKING_URI`` says, and in the run folder where nothing does.
+
+    Args:
+        folder: of the run.
+        settings: of the run, which it keeps, a section a parameter.
+    """
+    from mlflow.tracking import MlflowClient
+
+    place = str(folder.resolve())
+    own = f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or own)
+    found = client.get_experiment_by_name(_EXPERIMENT)
+    experiment = client.create_experiment(_EXPERIMENT) if found is None else found.experiment_id
+    runs = client.search_runs([experiment], filter_string=f"tags.`{_FOLDER}` = '{place}'")
+    if runs:
+        return _MLflow(client, runs[0].info.run_id)
+    run = client.create_run(experiment, run_name=folder.name, tags={_FOLDER: place})
+    logger = _MLflow(client, run.info.run_id)
+    logger.log_hyperparams(dict(settings))
+    return logger

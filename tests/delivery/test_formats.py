@@ -1,0 +1,177 @@
+"""Every format: a file says what it is and, in its own runtime, gives the network's mask."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from segdistill.catalogue.formats import FORMATS, format_of
+from segdistill.catalogue.tables import load
+from segdistill.delivery.contract import Contract, Images, Output
+from segdistill.delivery.gate import Tolerance, faults, score_beside, time_beside
+from segdistill.delivery.opening import PACKAGE, find_format, open_file
+from segdistill.delivery.parity import compare, other_sizes
+from segdistill.errors import ConfigError, RunFolderError, SegdistillError
+
+from .conftest import CLASSES, Patches
+
+SIZE = (48, 64)
+
+
+def contract(images: Images = "float", output: Output = "logits") -> Contract:
+    return Contract(
+        classes=CLASSES.names,
+        colors=CLASSES.colors,
+        images=images,
+        output=output,
+        provenance={"run": "student-1", "miou": 0.5},
+    )
+
+
+def write(
+    name: str, network: nn.Module, folder: Path, promise: Contract, size: tuple[int, int] = SIZE
+) -> Path:
+    row = find_format("test", name)
+    file = folder / f"student{row.suffix}"
+    extra = ()
+    if row.calibrated:
+        data = Patches(12)
+        pictures = [data[index].image.transpose(2, 0, 1)[None] for index in range(4, 12)]
+        floating = [(picture / 255).astype(np.float32) for picture in pictures]
+        extra = (pictures if promise.images == "uint8" else floating,)
+    load(PACKAGE, row.target)(network, file, size, promise, *extra)
+    return file
+
+
+@pytest.fixture(scope="module", params=FORMATS)
+def written(
+    request: pytest.FixtureRequest, network: nn.Module, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, Path]:
+    """Return the format's name, and a file of it."""
+    folder = tmp_path_factory.mktemp("format")
+    return request.param, write(request.param, network, folder, contract())
+
+
+def test_says_what_it_is(written: tuple[str, Path]) -> None:
+    name, file = written
+    assert format_of(file) == name
+    assert open_file(file, name).contract == contract()
+    assert len(list(file.parent.iterdir())) == (2 if FORMATS[name].companion else 1)
+
+
+def test_does_what_the_network_does_on_real_images_of_any_size(
+    written: tuple[str, Path], network: nn.Module, patches: Patches
+) -> None:
+    name, file = written
+    row, opened = FORMATS[name], open_file(file, name, threads=1)
+    image = torch.from_numpy(patches[0].image).permute(2, 0, 1)[None] / 255
+    parity = compare(network, opened, (SIZE, *other_sizes(SIZE)), image=image)
+    score = score_beside(network, opened, patches, split="val")
+    assert score.images == 4
+    assert score.network_miou > 0.85
+    tolerance = Tolerance(row.largest_difference, row.agreement, row.loss_points)
+    assert faults(tolerance, parity, score) == []
+
+
+@pytest.mark.parametrize("name", ["onnx", "onnx-fp16", "openvino-int8"])
+def test_takes_bytes_and_gives_the_mask_as_bytes(
+    name: str, network: nn.Module, patches: Patches, tmp_path: Path
+) -> None:
+    file = open_file(write(name, network, tmp_path, contract("uint8", "mask")), name)
+    image = patches[1].image.transpose(2, 0, 1)[None]
+    mask = file.run(np.ascontiguousarray(image))
+    assert (mask.dtype, mask.shape) == (np.uint8, (1, *SIZE))
+    logits = file(torch.from_numpy(image)).logits
+    assert np.array_equal(logits.argmax(dim=1).numpy(), mask)
+    (parity,) = compare(network, file, [SIZE], image=torch.from_numpy(image) / 255)
+    assert parity.largest_difference is None
+    assert parity.agreement > 0.98
+
+
+def test_the_gate_names_what_a_file_fails_at(
+    network: nn.Module, patches: Patches, tmp_path: Path
+) -> None:
+    other = type(network)().eval()
+    file = open_file(write("onnx", other, tmp_path, contract()), "onnx")
+    parity = compare(network, file, [SIZE])
+    score = score_beside(network, file, patches, split="val")
+    said = "; ".join(faults(Tolerance(1e-3, 0.999, 0.4), parity, score))
+    assert "logits that differ by" in said
+    assert "% equal classes at 48x64 (99.9 % is asked)" in said
+    assert "% equal classes on val" in said
+    assert f"mIoU {100 * score.miou:.2f} instead of {100 * score.network_miou:.2f} on val" in said
+    assert score.loss_points == pytest.approx(100 * (score.network_miou - score.miou))
+
+
+def test_layers_stay_in_float_until_a_file_holds(network: nn.Module, tmp_path: Path) -> None:
+    asked = []
+
+    def holds(path: Path) -> bool:
+        asked.append(path)
+        return len(asked) > 2
+
+    row, file = FORMATS["onnx-int8"], tmp_path / "a.int8.onnx"
+    images = [np.random.default_rng(0).random((1, 3, *SIZE), dtype=np.float32)]
+    floating = load(PACKAGE, row.target)(network, file, SIZE, contract(), images, holds)
+    assert len(asked) == 3
+    assert len(floating) == len(set(floating)) == 2  # one was not enough, then two
+    assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_programs_are_timed_in_turn(network: nn.Module) -> None:
+    order = []
+
+    class Called(nn.Module):
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            order.append(self.name)
+            return images
+
+    programs = {"network": Called("a"), "file": Called("b")}
+    timings = time_beside(programs, (8, 8), threads=1, warm_up=1, passes=3)
+    assert order == ["a", "b"] * 4
+    assert timings["file"].low_ms <= timings["file"].median_ms <= timings["file"].high_ms
+
+
+def test_a_file_of_another_tool_needs_its_classes(network: nn.Module, tmp_path: Path) -> None:
+    from segdistill.delivery.onnx import export_onnx
+
+    export_onnx(network, tmp_path / "a.onnx", SIZE)
+    with pytest.raises(ConfigError, match="got one of another tool; name them with --classes"):
+        open_file(tmp_path / "a.onnx", "onnx")
+    named = open_file(tmp_path / "a.onnx", "onnx", classes=CLASSES)
+    assert named.contract.classes == CLASSES.names
+    wrong = open_file(tmp_path / "a.onnx", "onnx", classes=type(CLASSES)(("a",), ((0, 0, 0),)))
+    with pytest.raises(ValueError, match="expected a logits of 1 classes, got an output of shape"):
+        wrong(torch.zeros(1, 3, *SIZE))
+
+
+def test_broken_files_are_refused_in_one_line(network: nn.Module, tmp_path: Path) -> None:
+    (tmp_path / "a.onnx").write_bytes(b"no graph")
+    (tmp_path / "a.xml").write_text("no net")
+    with pytest.raises(FileNotFoundError, match="expected an exported file, got none"):
+        open_file(tmp_path / "b.onnx", "onnx")
+    with pytest.raises(SegdistillError, match="expected a file that onnxruntime reads, got: "):
+        open_file(tmp_path / "a.onnx", "onnx")
+    with pytest.raises(SegdistillError, match=r"expected a\.bin beside it, got none; copy both"):
+        open_file(tmp_path / "a.xml", "openvino")
+    (tmp_path / "a.bin").touch()
+    with pytest.raises(SegdistillError, match="expected a file that OpenVINO reads, got: "):
+        open_file(tmp_path / "a.xml", "openvino")
+    file = write("onnx", network, tmp_path, contract())
+    file.write_bytes(file.read_bytes().replace(b'"output": "logits"', b'"output": "locust"'))
+    with pytest.raises(RunFolderError, match="expected 'logits' or 'mask' at 'output'"):
+        open_file(file, "onnx")
+
+
+def test_openvino_sends_nothing(written: tuple[str, Path]) -> None:
+    name, file = written
+    open_file(file, name)
+    if name.startswith("openvino"):
+        assert sys.modules["openvino_telemetry"] is None
