@@ -6,7 +6,8 @@ Forward and backward of the module with the table's settings, projectors and the
 training left out, on one thread: logits of 19 classes, or features of 512 channels, of 2 images of
 64×128 positions. Milliseconds are of the processor, the median of at least three runs (of one,
 where it takes over ten seconds); MiB are what a fresh process needs above its inputs. Rows that
-the result file has are kept unless ``--only`` names them, so it can be stopped and gone on with.
+the result file has are kept unless ``--only`` names them, so it can be stopped and gone on with. It
+needs Linux, whose peak of memory can be begun anew.
 Writes ``results/loss_costs.json``, and the numbers alone to ``catalogue/loss_costs.json``, which
 ``segdistill list losses --verbose`` and the documentation read.
 """
@@ -16,7 +17,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -71,11 +72,10 @@ def measure(name: str) -> dict[str, Any]:
     torch.set_num_threads(1)
     logits = LOSSES[name].tap == "logits"
     run(name, (2, CLASSES if logits else 48, 16, 16))  # libraries and kernels
-    before = peak()
     seconds = run(name, (2, CLASSES if logits else CHANNELS, *PLACES), repeats=3)
     return {
         "ms": round(1000 * statistics.median(seconds["seconds"]), 1),
-        "mib": round(seconds["peak"] - max(before, seconds["held"]), 1),
+        "mib": round(seconds["peak"] - seconds["held"], 1),
         "runs": len(seconds["seconds"]),
         "map": [2, CLASSES if logits else CHANNELS, *PLACES],
         "load": round(os.getloadavg()[0], 1),
@@ -93,6 +93,8 @@ def run(name: str, shape: tuple[int, ...], repeats: int = 1) -> dict[str, Any]:
     if LOSSES[name].prepares:  # as if it had been: the stage is no part of a step
         module.prepared.value = module.planned.value = 1  # type: ignore[union-attr]
     student.requires_grad_()
+    # A queue takes more while it is made than when it is there: the peak begins here.
+    Path("/proc/self/clear_refs").write_text("5")
     held, seconds, top = peak(), [], 0.0
     for _ in range(repeats):
         student.grad = None
@@ -109,9 +111,9 @@ def run(name: str, shape: tuple[int, ...], repeats: int = 1) -> dict[str, Any]:
 
 
 def peak() -> float:
-    """Return the most memory that this process has held, in MiB."""
-    unit = 2**20 if sys.platform == "darwin" else 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+    """Return the most memory that this process has held since the peak was begun, in MiB."""
+    status = Path("/proc/self/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 2**10
 
 
 if __name__ == "__main__":

@@ -261,17 +261,19 @@ def class_means_by_masks(maps: Tensor, labels: Tensor) -> list[list[Tensor]]:
 
 
 def literal_distance(x: Inputs) -> Tensor:
-    squares = []
+    values = []
     for ours, theirs in zip(
         class_means_by_masks(x.student, labels_of(x)),
         class_means_by_masks(x.teacher, labels_of(x)),
         strict=True,
     ):
+        squares = []
         for i in range(len(ours)):
             for j in range(i):
                 near = (ours[i] - ours[j]).norm(), (theirs[i] - theirs[j]).norm()
                 squares.append((near[0] - near[1]) ** 2)
-    return torch.stack(squares).mean()
+        values.append(torch.stack(squares).mean())
+    return torch.stack(values).mean()
 
 
 def literal_perspective(x: Inputs) -> Tensor:

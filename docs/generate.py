@@ -238,7 +238,8 @@ def _overview() -> str:
         "`benchmarks/results/loss_costs.json`: to be compared with each other, measured beside "
         "other work. Gradients: whether the loss can be differentiated once or again. "
         "`segdistill check loss NAME` tries the contract that all of them keep; so does "
-        "[a loss of your own](your-own-loss.md)."
+        "[a loss of your own](your-own-loss.md). What of a paper could not be settled is listed in "
+        "[readings that stay doubtful](readings.md)."
     )
     return "\n".join(lines) + "\n"
 

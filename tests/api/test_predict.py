@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -11,6 +12,7 @@ from segdistill.api.load import load
 from segdistill.api.predict import predict
 from segdistill.data.formats.scenes import scenes
 from segdistill.data.pictures import colorize
+from segdistill.errors import ConfigError
 from segdistill.scoring.inference import predict as probabilities
 
 
@@ -47,3 +49,24 @@ def test_a_split_gives_the_masks_that_the_score_was_made_of(run: Path, tmp_path:
         right += int((ids == dataset[index].mask).sum())
         total += ids.size
     assert evaluate(run).scores.pixel_accuracy == right / total
+
+
+def test_labels_for_images_without_masks_leave_out_what_is_uncertain(
+    run: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    sample = scenes(split="val", size=(48, 64), val_images=3)[0]
+    Image.fromarray(sample.image).save(tmp_path / "photos" / "a.png")
+    loaded = load(run)
+    image = torch.from_numpy(sample.image).permute(2, 0, 1)[None]
+    with torch.inference_mode():
+        best = probabilities(loaded.network, image, scales=(0.5,), flip=True)[0].max(dim=0)
+    middle = best.values.median().item()
+    pattern = tmp_path / "photos" / "*.png"
+    (written,) = predict(run, pattern, tmp_path / "masks", kind="ids", confidence=middle)
+    expected = np.where(best.values < middle, 255, best.indices)
+    assert 0 < (expected == 255).mean() < 1
+    with Image.open(written) as picture:
+        assert (picture.mode, np.array_equal(np.asarray(picture), expected)) == ("P", True)
+    with pytest.raises(ConfigError, match="with the format ids, got 0"):
+        predict(run, pattern, tmp_path / "masks", confidence=0.5)

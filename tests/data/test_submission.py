@@ -60,14 +60,15 @@ def test_refuses_what_no_server_could_score(tmp_path: Path, kind: str) -> None:
         write_prediction(tmp_path, np.zeros((1, 1)), image((2, 2)), "x", TWO, kind)
     with pytest.raises(ValueError, match="expected train ids 0 to 1 for x, got 0 to 2"):
         write_prediction(tmp_path, np.array([[0, 2]]), image((1, 2)), "x", TWO, kind)
-    if kind not in ("color", "overlay"):
+    if kind not in ("ids", "color", "overlay"):
         with pytest.raises(ValueError, match=f"classes of the format {kind}, .*got 2, a, b first"):
             write_prediction(tmp_path, np.array([[0]]), image((1, 1)), "x", TWO, kind)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_refuses_an_unknown_format(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected one of cityscapes, ade20k, voc, color, overlay"):
+    kinds = "cityscapes, ade20k, voc, ids, color, overlay"
+    with pytest.raises(ValueError, match=f"expected one of {kinds}"):
         write_prediction(tmp_path, np.array([[0]]), image((1, 1)), "x", TWO, "png")
 
 
@@ -75,3 +76,13 @@ def test_refuses_an_unknown_format(tmp_path: Path) -> None:
 def test_writes_nothing_outside_of_the_folder(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="expected a name that stays below"):
         write_prediction(tmp_path, np.zeros((1, 1)), image((1, 1)), name, TWO, "color")
+
+
+def test_class_ids_keep_their_colours_and_pixels_without_a_class(tmp_path: Path) -> None:
+    path = write_prediction(tmp_path, np.array([[0, 1, 255]]), image((1, 3)), "b/a", TWO, "ids")
+    assert (path, stored(path)) == (tmp_path / "b/a.png", [0, 1, 255])
+    with Image.open(path) as picture:
+        colors = np.asarray(picture.convert("RGB"))[0].tolist()
+    assert colors == [[10, 20, 30], [200, 100, 0], [0, 0, 0]]
+    with pytest.raises(ValueError, match="expected train ids 0 to 1 for a, got 2 to 2"):
+        write_prediction(tmp_path, np.array([[2, 255]]), image((1, 2)), "a", TWO, "ids")

@@ -32,12 +32,13 @@ def labels(*shape: int) -> Tensor:
 
 def test_equals_the_equation_over_the_pairs_that_images_have() -> None:
     student, teacher, given = maps(2, 3, 4, 5, seed=1), maps(2, 6, 4, 5, seed=2), labels(2, 4, 5)
-    squares = []
+    values, pairs = [], []
     for x, y, label in zip(student, teacher, given, strict=True):
         ours, theirs = distances(x, label), distances(y, label)
-        squares += [(ours[pair] - theirs[pair]) ** 2 for pair in ours]
-    assert len(squares) == 7
-    expected = torch.tensor(sum(squares) / len(squares), dtype=torch.float64)
+        pairs.append(len(ours))
+        values.append(sum((ours[pair] - theirs[pair]) ** 2 for pair in ours) / len(ours))
+    assert pairs == [6, 1]
+    expected = torch.tensor(sum(values) / 2, dtype=torch.float64)
     assert_close(inter_class_distance(student, teacher, given, classes=7), expected)
 
 

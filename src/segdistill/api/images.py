@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from glob import glob
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixel
     """Return the images among files and folders, each once.
 
     Args:
-        sources: image files, or folders of them.
+        sources: image files, folders of them, or patterns.
         recursive: also search the folders inside folders.
         tell: called with what is left out of a folder.
         how: range of high-bit numbers, and which bands are read.
@@ -69,7 +70,7 @@ def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixel
         DataError: a source is missing, or there are no images.
     """
     images: dict[tuple[str, str], Input] = {}
-    for source in sources:
+    for source in _expand(sources):
         if not source.exists():
             raise DataError(f"predict: expected an image or a folder at {source}, got none")
         folder = source if source.is_dir() else source.parent
@@ -85,6 +86,13 @@ def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixel
             "--recursive searches the folders inside"
         )
     return list(images.values())
+
+
+def _expand(sources: Sequence[Path]) -> Iterator[Path]:
+    """Yield files and folders, in place of patterns those that they fit."""
+    for source in sources:
+        fitting = [] if source.exists() else sorted(map(Path, glob(str(source), recursive=True)))
+        yield from fitting or [source]
 
 
 def _search(

@@ -30,6 +30,7 @@ def predict(
     split: str | None = None,
     kind: Format = "color",
     recursive: bool = False,
+    confidence: float = 0.0,
     classes: Classes | None = None,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
@@ -42,10 +43,12 @@ def predict(
     Args:
         run: a run folder, a safetensors file that a run wrote, an exported file, or what
             ``folders.check_run`` returned.
-        images: image files, or folders of them.
+        images: image files, folders of them, or patterns such as ``photos/*.jpg``.
         out: folder to write to; made where it is missing.
         split: a split of the run's dataset, in place of images.
         kind: what is written, a key of ``segdistill.catalogue.predictions.FORMATS``.
+        confidence: least probability of a class, in [0, 1); pixels below it have none, 255, which
+            the kind ``ids`` alone can say: labels for images without masks.
         recursive: also search the folders inside folders; their names are kept.
         classes: of an exported file whose metadata do not say them.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``; with
@@ -72,6 +75,11 @@ def predict(
     if kind not in get_args(Format):
         raise ConfigError(
             f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
+        )
+    if not 0 <= confidence < 1 or (confidence and kind != "ids"):
+        raise ConfigError(
+            f"predict: expected a confidence in [0, 1) with the format ids, got {confidence} with "
+            f"{kind}; add --format ids"
         )
     exported = None if isinstance(run, CheckedRun) else load_exported(run, classes=classes)
     if exported is not None and (split is not None or overrides):
@@ -120,7 +128,7 @@ def predict(
         except (DataError, OSError) as error:
             unread.append(str(error))
         else:
-            ids = segment(student.network, image, settings)
+            ids = segment(student.network, image, settings, confidence=confidence)
             written.append(write_prediction(out, ids, image, source.name, student.classes, kind))
         tell(Progress("predicting", done, len(inputs), {}))
     if unread:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,8 +12,8 @@ from torch import nn
 from segdistill.config import EvaluationConfig
 from segdistill.data.submission import overlay
 from segdistill.network_state import device_of, evaluating
-from segdistill.scoring.inference import predict_ids
-from segdistill.types import Classes
+from segdistill.scoring.inference import predict, predict_ids
+from segdistill.types import IGNORE_INDEX, Classes
 
 
 @dataclass(frozen=True)
@@ -45,25 +46,37 @@ class Prediction:
         return overlay(self.image, self.mask, self.classes)
 
 
-def segment(network: nn.Module, image: np.ndarray, settings: EvaluationConfig) -> np.ndarray:
+def segment(
+    network: nn.Module,
+    image: np.ndarray,
+    settings: EvaluationConfig,
+    *,
+    confidence: float = 0.0,
+) -> np.ndarray:
     """Return the class ids of an image, at its own size.
 
     Args:
         network: runs on the device that it is on, in evaluation mode.
         image: RGB.
         settings: scales, mirroring and window.
+        confidence: least probability of a class; a pixel whose best class has less becomes 255.
 
     Shape:
         image uint8 ``(H, W, 3)``; result ``(H, W)`` of the smallest type that holds the ids.
     """
     tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
+    views: dict[str, Any] = {
+        "scales": settings.scales,
+        "flip": settings.flip,
+        "window": settings.window,
+    }
     with evaluating(network), torch.inference_mode():
-        ids, _ = predict_ids(
-            network,
-            tensor.to(device_of(network)),
-            scales=settings.scales,
-            flip=settings.flip,
-            window=settings.window,
-        )
+        images = tensor.to(device_of(network))
+        if confidence:
+            best = predict(network, images, **views).max(dim=1)
+            ids = best.indices.to(torch.uint8)
+            ids[best.values < confidence] = IGNORE_INDEX
+        else:
+            ids, _ = predict_ids(network, images, **views)
     array: np.ndarray = ids[0].cpu().numpy()
     return array

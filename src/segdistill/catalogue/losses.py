@@ -10,7 +10,7 @@ from typing import Literal
 
 from segdistill.catalogue.settings import Setting
 
-MeanOver = Literal["positions", "labelled", "images", "neighbours", "class_pairs", "all"]
+MeanOver = Literal["positions", "labelled", "images", "neighbours", "all"]
 """What a loss can be a mean over; see :class:`Loss`."""
 
 
@@ -35,8 +35,7 @@ class Loss:
             cannot be split into parts that are accumulated.
         mean_over: what the loss is a mean over, by part where it has parts that differ: valid
             ``positions``, ``labelled`` ones, ``images`` with a valid position, images with a
-            valid pair of ``neighbours``, the ``class_pairs`` of all images, or ``all`` images. The
-            parts of an accumulated batch
+            valid pair of ``neighbours``, or ``all`` images. The parts of an accumulated batch
             are weighted by it.
         settings: what a config may write beside those keys, in the order of the constructor.
         given: constructor parameters that the objective fills in, out of
@@ -209,6 +208,7 @@ LOSSES: dict[str, Loss] = {
         target="hard_labels:HardLabels",
         about="Learn the teacher's class at every pixel: a control, with training.task.weight 0.",
         source="Lee, ICML 2013 workshop (Pseudo-Label)",
+        year=2013,
         tap="logits",
         weight=1.0,
         bibtex=_PSEUDO_LABEL,
@@ -669,7 +669,7 @@ LOSSES: dict[str, Loss] = {
         year=2022,
         tap="head",
         weight=1.0,
-        mean_over="class_pairs",
+        mean_over="images",
         widths="any",
         uses_batch=True,
         uses_labels=True,

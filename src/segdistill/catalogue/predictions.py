@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-Format = Literal["cityscapes", "ade20k", "voc", "color", "overlay"]
+Format = Literal["cityscapes", "ade20k", "voc", "ids", "color", "overlay"]
 
 FORMATS: dict[Format, str] = {
     "cityscapes": "PNG of label ids, <city>_<sequence>_<frame>.png in one folder",
     "ade20k": "PNG of 1 to 150, named as the image, in one folder",
     "voc": "palette PNG of 0 to 20, named as the image, in one folder",
+    "ids": "palette PNG of class ids in the classes' colours; 255 below --confidence",
     "color": "PNG in the classes' colours",
     "overlay": "JPEG of the image with the classes' colours over it",
 }

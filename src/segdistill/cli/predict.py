@@ -24,6 +24,12 @@ def predict(
     kind: Annotated[
         Format, typer.Option("--format", help="Pictures, or what a test server takes.")
     ] = "color",
+    confidence: Annotated[
+        float,
+        typer.Option(
+            min=0.0, help="Least probability of a class; other pixels become 255 (--format ids)."
+        ),
+    ] = 0.0,
     recursive: Annotated[
         bool, typer.Option("--recursive", help="Also search the folders inside folders.")
     ] = False,
@@ -40,7 +46,9 @@ def predict(
 
     Example: segdistill predict runs/student-1 photos --out predictions --format overlay
 
-    Example: segdistill predict student.int8.onnx photos
+    Example: segdistill predict student.int8.onnx "photos/*.jpg"
+
+    Example: segdistill predict runs/teacher photos --format ids --confidence 0.9
 
     Example: segdistill predict runs/student-1 --split test --format cityscapes
     """
@@ -72,6 +80,7 @@ def predict(
             split=split,
             kind=kind,
             recursive=recursive,
+            confidence=confidence,
             classes=None if classes is None else read_classes(classes)[0],
             trust=trust or (),
             tell=tell,

@@ -12,7 +12,7 @@ from segdistill.data.files.palettes import voc_colors
 from segdistill.data.formats import ade20k, cityscapes, voc
 from segdistill.data.pictures import colorize, write_image, write_picture
 from segdistill.files import inside
-from segdistill.types import Classes
+from segdistill.types import IGNORE_INDEX, Classes
 
 _SERVERS: dict[Format, Classes] = {
     "cityscapes": cityscapes.CLASSES,
@@ -28,7 +28,7 @@ def write_prediction(
 
     Args:
         out: folder, made where it is missing.
-        prediction: train ids at the image's own size.
+        prediction: train ids at the image's own size; in the format ``ids`` also 255, no class.
         image: what was predicted on.
         name: the sample's name.
         classes: of the network.
@@ -55,6 +55,10 @@ def write_prediction(
         picture = Image.fromarray(ids, "P")
         picture.putpalette([part for color in voc_colors(256) for part in color])
         write_picture(path, picture, made_by="predict")
+    elif kind == "ids":
+        picture = Image.fromarray(ids, "P")
+        picture.putpalette(_palette(classes))
+        write_picture(path, picture, made_by="predict")
     elif kind == "color":
         write_image(path, colorize(ids, classes), made_by="predict")
     else:
@@ -79,8 +83,14 @@ def prediction_file(out: Path, name: str, kind: Format) -> Path:
     Raises:
         ValueError: the file would not be below the folder.
     """
-    below = name if kind in ("color", "overlay") else PurePosixPath(name).name
+    below = name if kind in ("ids", "color", "overlay") else PurePosixPath(name).name
     return inside(out, f"{below}.{'jpg' if kind == 'overlay' else 'png'}")
+
+
+def _palette(classes: Classes) -> list[int]:
+    """Return the classes' colours, and black for what is none."""
+    colors = [part for color in classes.colors for part in color]
+    return colors + [0] * (3 * 256 - len(colors))
 
 
 def overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> np.ndarray:
@@ -103,6 +113,8 @@ def _check(
             f"write_prediction: expected a prediction of {name}'s size {image.shape[:2]}, got "
             f"{prediction.shape}; resize the logits first"
         )
+    if kind == "ids":
+        prediction = prediction[prediction != IGNORE_INDEX]
     if prediction.size and not 0 <= prediction.min() <= prediction.max() < len(classes):
         raise ValueError(
             f"write_prediction: expected train ids 0 to {len(classes) - 1} for {name}, got "

@@ -5,8 +5,14 @@ from torch import Tensor, nn
 
 from segdistill.checks import check_maps
 from segdistill.losses.maths.class_means import class_means, one_hot
-from segdistill.losses.maths.gather import share_of_count
-from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
+from segdistill.losses.maths.positions import (
+    check_labels,
+    check_valid,
+    count_images,
+    resize_labels,
+    resize_valid,
+    valid_labels,
+)
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.types import IGNORE_INDEX, Batch
 
@@ -19,17 +25,19 @@ def inter_class_distance(
     *,
     classes: int,
     ignore_index: int = IGNORE_INDEX,
+    valid: Tensor | None = None,
 ) -> Tensor:
     r"""Compare the distances between the class means of each image, for maps of any two widths.
 
     With :math:`\mu_{nk}` the mean of the features of class :math:`k` in image :math:`n`,
-    :math:`e_{nkl} = \|\mu_{nk} - \mu_{nl}\|_2` and :math:`Q` the pairs of classes that an image
-    has, over all images,
+    :math:`e_{nkl} = \|\mu_{nk} - \mu_{nl}\|_2` and :math:`Q_n` the pairs of classes that the image
+    has,
 
-    .. math:: L = \frac{1}{|Q|} \sum_{(n, k < l) \in Q} (e^x_{nkl} - e^y_{nkl})^2.
+    .. math::
+        L = \frac{1}{N} \sum_n \frac{1}{|Q_n|} \sum_{(k < l) \in Q_n} (e^x_{nkl} - e^y_{nkl})^2.
 
-    Distances are in units of the features, whose scale therefore matters. Where no image has two
-    classes the loss is 0. No gradient reaches the teacher. Half-precision maps are compared in
+    Distances are in units of the features, whose scale therefore matters. An image of fewer than
+    two classes adds 0. No gradient reaches the teacher. Half-precision maps are compared in
     float32. It needs one map of memory beyond its inputs, the gradient.
 
     Args:
@@ -38,17 +46,20 @@ def inter_class_distance(
         labels: class ids; resized to the map by nearest where they are of another size.
         classes: number of classes.
         ignore_index: label of a position that has no class.
+        valid: True where a position counts, False where augmentation padded; an image without any
+            has no part in the mean. None counts every image. Padded positions have no label.
 
     Shape:
-        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; labels ``(N, H', W')``; result
-        ``()``.
+        student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; labels ``(N, H', W')``; valid
+        ``(N, H, W)``; result ``()``.
 
     Returns:
         The loss in squared units of the features, at least 0.
 
     Raises:
-        ValueError: the maps differ in size or are not ``(N, C, H, W)``, or a label is no class.
-        TypeError: the labels are not int64.
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``, a label is no class, or
+            ``valid`` has another size.
+        TypeError: the labels are not int64, or ``valid`` is not bool.
 
     Source:
         Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI
@@ -60,6 +71,8 @@ def inter_class_distance(
     caller = "inter_class_distance"
     check_maps(caller, student=student, teacher=teacher)
     check_labels(caller, labels, student, classes=classes, ignore_index=ignore_index)
+    check_valid(caller, valid, student)
+    images = count_images(student, valid)
     labels = resize_labels(labels, student.shape[2:]).flatten(start_dim=1)
     labels = torch.where(labels == ignore_index, -1, labels)
     student, teacher = full_precision(student, teacher.detach())
@@ -67,7 +80,8 @@ def inter_class_distance(
     present = membership.sum(dim=2) > 0
     pairs = (present[:, :, None] & present[:, None, :]).triu(diagonal=1)
     ours, theirs = (_distances(x, membership, pairs) for x in (student, teacher))
-    return (ours - theirs).square().sum() / share_of_count(pairs.sum())
+    counts = pairs.sum(dim=(1, 2)).clamp_min(1)
+    return ((ours - theirs).square().sum(dim=(1, 2)) / counts).sum() / images
 
 
 class InterClassDistance(nn.Module):
@@ -84,8 +98,10 @@ class InterClassDistance(nn.Module):
         self.classes = classes
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
+        check_maps("inter_class_distance", student=student, teacher=teacher)
         labels = valid_labels(batch)
-        return inter_class_distance(student, teacher, labels, classes=self.classes)
+        valid = resize_valid(batch.valid, student.shape[2:])
+        return inter_class_distance(student, teacher, labels, classes=self.classes, valid=valid)
 
     def extra_repr(self) -> str:
         return f"classes={self.classes}"

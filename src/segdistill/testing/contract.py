@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -361,7 +362,10 @@ def _in_two(
         torch.set_num_threads(1)
         torch.save(half(1), Path(folder) / "half.pt")
 
-    pid = os.fork()
+    with warnings.catch_warnings():
+        # Python warns of threads; the child computes on one, and joins nothing that it inherited.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        pid = os.fork()
     if pid == 0:
         try:
             child()

@@ -38,6 +38,7 @@ WAIVED: dict[str, dict[str, str]] = {
     },
     "knowledge_adaptation": {SAME_MAP: "adapter and encoder are different layers"},
     "adaptive_cross_entropy": {SAME_MAP: "a cross-entropy, not a divergence"},
+    "hard_labels": {SAME_MAP: "a cross-entropy, not a divergence"},
     "feature_augmentation": {SAME_MAP: "the student's logits are augmented"},
     "perspective": {SAME_MAP: "the adapter's classifier has learnt nothing"},
     "position_prediction": {SAME_MAP: "the two convolutions are different layers"},

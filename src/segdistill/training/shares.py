@@ -55,13 +55,6 @@ def _neighbours(batch: Batch, size: Size) -> Tensor:
     return (count_pairs(resize_valid(batch.valid, size)[:, None]) > 0).sum()
 
 
-def _class_pairs(batch: Batch, size: Size) -> Tensor:
-    labels = resize_labels(valid_labels(batch), size).flatten(start_dim=1)
-    present = torch.zeros(len(labels), IGNORE_INDEX + 1, device=labels.device)
-    classes = present.scatter_(1, labels, 1.0)[:, :IGNORE_INDEX].sum(dim=1)
-    return (classes * (classes - 1) / 2).sum()
-
-
 def _all(batch: Batch, size: Size) -> Tensor:
     return torch.tensor(len(batch.valid), device=batch.valid.device)
 
@@ -71,6 +64,5 @@ _COUNTS: Mapping[MeanOver, Callable[[Batch, Size], Tensor]] = {
     "labelled": _labelled,
     "images": _images,
     "neighbours": _neighbours,
-    "class_pairs": _class_pairs,
     "all": _all,
 }
