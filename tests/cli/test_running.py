@@ -113,3 +113,16 @@ def test_a_config_is_checked_once_for_each_learner(
     monkeypatch.setattr(config, "check", count)
     assert cli("train", "tiny.yaml", "training.steps=1").code == 0
     assert len(checked) == 2  # the tiny cohort has two learners
+
+
+def test_equal_students_share_one_measurement_with_their_teacher(trained: Trained) -> None:
+    plain, kl = (read_result(trained.folder / name).cost for name in ("plain", "kl"))
+    assert plain is not None
+    assert plain == kl
+    assert plain.timed
+    low, middle, high = plain.latency_low_ms, plain.latency_ms, plain.latency_high_ms
+    assert low is not None
+    assert middle is not None
+    assert high is not None
+    assert 0 < low <= middle <= high
+    assert plain.teacher_latency_ms is not None

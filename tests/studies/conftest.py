@@ -40,7 +40,7 @@ SMALL: Tree = {
 Make = Callable[..., StudyConfig]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small() -> Make:
     """Return a function from override words and sections to a small study."""
 

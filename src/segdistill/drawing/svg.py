@@ -10,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 from matplotlib.text import Text
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 SERIES_COLORS = 7
 """How many colours the page's style defines, ``--s0`` (teachers) to ``--s6``."""
@@ -61,6 +62,14 @@ def tidy(axes: Axes, title: str, across: str) -> None:
 def zero_line(axes: Axes) -> None:
     """Mark the value 0 across a chart."""
     axes.axhline(0, color="black", linewidth=0.8, alpha=0.6)
+
+
+def log_across(axes: Axes) -> None:
+    """Make the horizontal axis logarithmic, with few plain numbers at it."""
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
 
 
 def to_svg(figure: Canvas, name: str) -> Markup:

@@ -95,7 +95,9 @@ def _sure(leader: Group, proven: bool) -> str:
         )
     return (
         f"How sure: the highest mean of the others, that of {leader.label}, differs from "
-        f"{leader.baseline} by {ends} ({comparison.seeds} seeds), which contains 0."
+        f"{leader.baseline} by {points(interval.estimate)}, and with "
+        f"{100 * interval.confidence:g} % confidence {ends} ({comparison.seeds} seeds), which "
+        "contains 0."
     )
 
 

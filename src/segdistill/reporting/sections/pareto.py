@@ -7,11 +7,10 @@ from statistics import fmean
 from typing import Any
 
 from matplotlib.axes import Axes
-from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from matplotlib.transforms import ScaledTranslation
 
 from segdistill.drawing.figure import Figure
-from segdistill.drawing.svg import blank, ink, tidy, to_svg
+from segdistill.drawing.svg import blank, ink, log_across, tidy, to_svg
 from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
 
@@ -116,10 +115,7 @@ def _plot(
         _mark(axes, group, (cost, score), marker, ink(material.colors[group.label]), aside)
     low, high = min(costs.values()), max(costs.values())
     if high > _LOG_FROM * low:
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.xaxis.set_minor_locator(NullLocator())
+        log_across(axes)
     axes.margins(x=0.12, y=0.12)
     # What is moved aside does not count for the limits by itself.
     for one, (cost, score) in zip(known, located, strict=True):

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from segdistill.drawing.figure import Figure
-from segdistill.drawing.svg import blank, ink, tidy, to_svg
+from segdistill.drawing.svg import blank, ink, log_across, tidy, to_svg
 from segdistill.reporting.groups import Group, color_of_method
 from segdistill.reporting.material import Material
 from segdistill.reporting.studies import Study
@@ -172,7 +172,7 @@ def sweep_plots(study: Study, groups: Sequence[Group]) -> dict[str, list[Figure]
             figure, axes = blank(_HEIGHT, _WIDTH)
             _draw(axes, values, tried, best, ink(color_of_method(method, groups)), limits)
             if min(values) > 0 and max(values) >= _LOG_FROM * min(values):
-                axes.set_xscale("log")
+                log_across(axes)
             called = setting(study, method, key)
             tidy(axes, "mIoU, %", called)
             name = f"sweep-{sum(map(len, sweeps.values()))}"
