@@ -30,9 +30,7 @@ Make = Callable[..., RunConfig]
 
 CLASSES, LABELLED, UNLABELLED, STEPS = 3, 4, 4, 3
 IN_PARTS = sorted(name for name, row in LOSSES.items() if not row.whole_batch)
-IN_PROCESSES = ["plain", "batch_relations", "correlation", "decoupled_kl", "holistic"]
-IN_PROCESSES += ["knowledge_adaptation", "masked_generation", "memory_relations", "ohem"]
-IN_PROCESSES += ["dice", "lovasz"]
+IN_PROCESSES = ["plain", "focal", "ohem", "dice", "lovasz", *sorted(LOSSES)]
 TASKS: dict[str, dict[str, Any]] = {
     "plain": {},
     "weighted": {"class_weights": [1.0, 3.0, 0.5], "ignore": [1]},
@@ -41,30 +39,30 @@ TASKS: dict[str, dict[str, Any]] = {
     "dice": {"loss": "dice", "class_weights": [1.0, 3.0, 0.5], "cross_entropy_weight": 0.5},
     "lovasz": {"loss": "lovasz", "class_weights": [1.0, 3.0, 0.5]},
 }
+QUEUES = {"pixel_queue": 20, "region_queue": 10, "pixels": 4} | {
+    "pixel_contrasts": 12,
+    "region_contrasts": 7,
+}
 SETTINGS: dict[str, dict[str, Any]] = {
     "holistic": {"width": 4},
     "knowledge_adaptation": {"adapter_layers": 1},
-    "memory_relations": {
-        "pixel_queue": 20,
-        "region_queue": 10,
-        "pixels": 4,
-        "pixel_contrasts": 12,
-        "region_contrasts": 7,
-    },
+    "memory_relations": QUEUES,
+    "cross_image_relations": QUEUES,
 }
 
 
 class Student(nn.Module):
-    """A convolution with a norm, and a classifier."""
+    """A convolution with a norm, dropout, and a classifier."""
 
     def __init__(self) -> None:
         super().__init__()
         convolution = nn.Conv2d(3, CLASSES, kernel_size=3, stride=2, padding=1)
         self.body = nn.Sequential(convolution, nn.BatchNorm2d(CLASSES))
+        self.dropout = nn.Dropout(0.2)
         self.logits = nn.Conv2d(CLASSES, CLASSES, kernel_size=1)
 
     def forward(self, images: Tensor) -> SegOutput:
-        return SegOutput(self.logits(self.body(images)))
+        return SegOutput(self.logits(self.dropout(self.body(images))))
 
 
 class Teacher(nn.Module):
@@ -128,6 +126,7 @@ def build(name: str, *, batch_norm: bool) -> Learner:
             "steps": STEPS,
             "lr": 0.05,
             "clip_norm": 5.0,
+            "ema": 0.5,
             "task": TASKS.get(name, {}),
         },
     }
@@ -220,7 +219,7 @@ def test_a_batch_in_parts_is_the_batch_at_once(name: str) -> None:
 def test_parts_are_of_one_size_and_share_what_has_labels(
     labelled: int, unlabelled: int, parts: int
 ) -> None:
-    places = Places(torch.arange(labelled), 10 + torch.arange(unlabelled))
+    places = Places(torch.arange(labelled), 10 + torch.arange(unlabelled), 10)
     made = cut(places, parts)
     assert len({len(part.rows) for part in made}) == 1
     with_labels = [int((part.places < 10).sum()) for part in made]

@@ -1,24 +1,35 @@
 """Real processes: two that want one folder, launchers, and signals as schedulers send them."""
 
-import multiprocessing
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 import yaml
+from safetensors.torch import load_file
 from tests.training.conftest import SMALL
+from tests.training.two import in_two
+from torch import nn
+from torch.testing import assert_close
 
-from segdistill.config import RunConfig, Tree, check
+from segdistill.api.evaluate import evaluate
+from segdistill.cli import build_app
+from segdistill.config import RunConfig
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.checkpoint import find_checkpoints
+from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.layout import LOCK
 from segdistill.runs.lock import hold_folder
+from segdistill.runs.metrics import evaluation_lines, read_metrics, train_lines
 from segdistill.runs.result import has_result
+from segdistill.runs.student import student_file
+from segdistill.training.build import open_split
 from segdistill.training.events import Event, Progress
 from segdistill.training.run import run_cohort
 
@@ -117,30 +128,79 @@ def test_a_signal_to_the_whole_group_leaves_a_checkpoint_and_a_resume_ends_the_r
     assert has_result(programs.folder / "r")
 
 
-def train_as_one_of_two(rank: int, folder: Path, tree: Tree) -> None:
-    os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
-    os.environ |= {"MASTER_ADDR": "localhost", "MASTER_PORT": "29563", "GROUP_RANK": "0"}
-    os.environ |= {"LOCAL_WORLD_SIZE": "2", "TORCHELASTIC_RUN_ID": "test"}
-
-    def tell(event: Event) -> None:
-        # One of the two alone is told to stop, and not the one that writes.
-        if rank == 1 and isinstance(event, Progress) and event.done == 3:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    with pytest.raises(KeyboardInterrupt, match="stopped after step 3"):
-        run_cohort({"": check(tree)}, folder, tell=tell)
+def shallow() -> nn.Module:
+    """Return a network so shallow that rounding does not grow in it."""
+    convolution = nn.Conv2d(3, 8, kernel_size=5, stride=4, padding=2)
+    body = (convolution, nn.BatchNorm2d(8), nn.ReLU(), nn.Dropout(0.2))
+    return nn.Sequential(*body, nn.Conv2d(8, 11, kernel_size=1))
 
 
-def test_two_processes_stop_together_where_one_is_told_to(small: Make, tmp_path: Path) -> None:
-    config = small("training.devices=2", "training.log_every=1")
-    fork = multiprocessing.get_context("fork")
-    pair = [
-        fork.Process(target=train_as_one_of_two, args=(rank, tmp_path / "r", config.tree()))
-        for rank in range(2)
-    ]
-    for process in pair:
-        process.start()
-    for process in pair:
-        process.join(120)
-    assert [process.exitcode for process in pair] == [0, 0]
+def test_one_process_goes_on_where_two_stopped_and_two_where_one_did(
+    small: Make, tmp_path: Path
+) -> None:
+    words = ["training.log_every=1", "training.steps=4", "training.ema=0.5"]
+    student = {"network": f"import:{__name__}:shallow"}
+    sections = {"student": student, "distill": [{"loss": "pixelwise_kl"}]}
+    config = small(*words, **sections)
+    run_cohort({"": config}, tmp_path / "whole")
+
+    def stop_after(step: int) -> Callable[[Event], None]:
+        def tell(event: Event) -> None:
+            # One of the two alone is told to stop, and not the one that writes.
+            told = os.environ.get("RANK", "1") == "1"
+            if told and isinstance(event, Progress) and event.done == step:
+                os.kill(os.getpid(), signal.SIGTERM)
+
+        return tell
+
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 1"):
+        run_cohort({"": config}, tmp_path / "r", tell=stop_after(1))
+
+    def go_on(_rank: int) -> None:
+        two = small(*words, "training.devices=2", **sections)
+        with pytest.raises(KeyboardInterrupt, match="stopped after step 3"):
+            run_cohort({"": two}, tmp_path / "r", resume=True, tell=stop_after(3))
+
+    in_two(go_on)
     assert 3 in find_checkpoints(tmp_path / "r")
+    run_cohort({"": config}, tmp_path / "r", resume=True)
+    steps = [line.step for line in train_lines(read_metrics(tmp_path / "r"))]
+    assert steps == [1, 2, 3, 4]
+    one, other = (load_file(student_file(tmp_path / name)) for name in ("whole", "r"))
+    for name, weights in one.items():
+        assert_close(other[name], weights, rtol=1e-5, atol=1e-5)
+
+
+def test_two_processes_print_write_and_count_once(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["training.steps=2", "training.evaluate_every=1", "training.log_every=1"]
+    words += ["teacher.shard=true"]
+    Path("f.yaml").write_text(yaml.safe_dump(small(*words).tree()))
+
+    def distil(rank: int) -> None:
+        with (
+            Path(f"out{rank}").open("w") as out,
+            Path(f"err{rank}").open("w") as err,
+            redirect_stdout(out),
+            redirect_stderr(err),
+            pytest.raises(SystemExit) as end,
+        ):
+            build_app()(["distill", "f.yaml", "training.devices=2", "--out", "r", "--json"])
+        assert not end.value.code
+
+    in_two(distil)
+    said = json.loads(Path("out0").read_text())
+    assert Path("err0").read_text().count("step 1: val mIoU") == 1
+    assert Path("err0").read_text().count("weights are shared out over 2 processes") == 1
+    assert Path("out1").read_text() == ""
+    assert "mIoU" not in Path("err1").read_text()
+    scored = evaluate("r")
+    assert (said["images"], said["pixels"]) == (scored.images, scored.pixels)
+    assert said["miou"] == pytest.approx(scored.scores.miou)
+    counts = read_image_counts(Path("r"))
+    assert counts is not None
+    assert counts.names == tuple(image.name for image in open_split(small().data, "val"))
+    assert counts.counts.sum(axis=0).tolist() == scored.counts.tolist()
+    assert [line.step for line in evaluation_lines(read_metrics(Path("r")))] == [1, 2]

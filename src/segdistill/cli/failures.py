@@ -20,7 +20,14 @@ import typer
 from typer.core import TyperGroup
 
 from segdistill.checks import nearest
-from segdistill.errors import ConfigError, OverwriteError, RunFolderError, SegdistillError
+from segdistill.errors import (
+    ConfigError,
+    OverwriteError,
+    RunFolderError,
+    SegdistillError,
+    TrainingDivergedError,
+)
+from segdistill.runs.lock import is_first_process
 from segdistill.training.interrupts import interrupted_at_once
 
 FAILED = 1
@@ -33,6 +40,9 @@ _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 _PACKAGE = Path(__file__).parents[1]
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
+
+_IN_ALL_ALIKE = (ConfigError, KeyboardInterrupt, TrainingDivergedError)
+"""What ends every process of a run in the same words, so that the first alone says it."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _TRAINING = "lower data.batch_size or data.crop, or raise training.accumulate"
@@ -149,7 +159,8 @@ def _answer(error: Any) -> NoReturn:
 def _stop(message: str, code: int, error: BaseException) -> NoReturn:
     if os.environ.get(DEBUG, "0") not in ("", "0"):
         traceback.print_exception(error)
-    print(message, file=sys.stderr)
+    if is_first_process() or not isinstance(error, _IN_ALL_ALIKE):
+        print(message, file=sys.stderr)
     raise typer.Exit(code) from None
 
 

@@ -38,7 +38,7 @@ _TRAINING = {
     *LOGGERS,
 }
 _FILES = {"weights", "backbone_weights"}
-_NETWORK = _FILES | {"untrained"}  # which allows something and changes nothing
+_NETWORK = _FILES | {"untrained", "shard"}  # which allow something and change nothing
 _IN_FILES = ("hf", "file")  # networks whose name is a place
 
 

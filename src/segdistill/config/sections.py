@@ -213,6 +213,11 @@ class NetworkConfig(NamedSection):
         False,
         description="teacher only: let it teach although nothing was loaded into it, as a control",
     )
+    shard: bool = Field(
+        False,
+        description="teacher only: share its weights out over the processes of training.devices, "
+        "for one that does not fit a device",
+    )
     taps: dict[str, str] = Field(
         {}, description="names for inner maps: tap name to module path (segdistill list taps)"
     )
@@ -534,6 +539,8 @@ class RunConfig(Section):
 
 _RESULT_DOES_NOT_DEPEND_ON = (
     ("data", "workers"),
+    ("teacher", "shard"),
+    ("student", "shard"),
     ("teacher", "untrained"),
     ("student", "untrained"),
     ("training", "checkpoint_every"),

@@ -33,7 +33,7 @@ from segdistill.models.segmenter import Segmenter
 from segdistill.models.taps import set_taps, tap_paths
 from segdistill.seeding import derive
 
-COMMON = ("network", "weights", "backbone_weights", "taps", "class_map", "untrained")
+COMMON = ("network", "weights", "backbone_weights", "taps", "class_map", "untrained", "shard")
 
 
 def build_network(

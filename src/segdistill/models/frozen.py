@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from segdistill.errors import ConfigError
 from segdistill.models.fold import fold_batch_norms
-from segdistill.models.proof import observe, proven
+from segdistill.models.proof import BOUND, full_precision, largest_error, observe, proven
+from segdistill.models.sharding import shard
 from segdistill.models.taps import as_map, resolve
 from segdistill.types import TapMaps
 
@@ -53,6 +54,7 @@ class FrozenTeacher(nn.Module):
         # Channels last and only to the deepest tap.
         self.short = False
         self.prepared = False
+        self.sharded = False
 
     def train(self, mode: bool = True) -> FrozenTeacher:
         """Do nothing: a teacher is always in evaluation mode."""
@@ -94,6 +96,34 @@ class FrozenTeacher(nn.Module):
             if reason
         ]
 
+    def shard(self, images: Tensor, device: torch.device) -> None:
+        """Share the weights out over all processes, and prove that the maps stay the same.
+
+        The network then runs to its end in every process at once. Call it after
+        :meth:`prepare`, both on the CPU, where the whole network has room.
+
+        Args:
+            images: as for :meth:`prepare`.
+            device: of this process, which is to hold its part.
+
+        Raises:
+            ValueError: the network cannot be divided, or its maps would change.
+        """
+        self.short = False
+        cases = observe(lambda probe: self._whole(self.network, probe), images[:1])
+        shard(self.network, device)
+        self.sharded = True
+        with full_precision(device):
+            for probe, expected in cases:
+                given = self._whole(self.network, probe.to(device))
+                found = {name: maps.cpu() for name, maps in given.items()}
+                name, error = largest_error(found, expected)
+                if not error <= BOUND:
+                    raise ValueError(
+                        f"teacher.shard: expected the maps of the whole teacher, got '{name}' off "
+                        f"by {error:.2g} of its largest value; leave teacher.shard out"
+                    )
+
     def forward(self, images: Tensor) -> TapMaps:
         self._check_mode()
         if not self.prepared:
@@ -117,7 +147,6 @@ class FrozenTeacher(nn.Module):
         images = images.contiguous(memory_format=torch.channels_last)
         return self._run(network, images, to_end=False)
 
-    @torch.inference_mode()
     def _run(self, network: nn.Module, images: Tensor, *, to_end: bool) -> TapMaps:
         maps: dict[str, Tensor] = {}
         runs: Counter[str] = Counter()
@@ -135,7 +164,9 @@ class FrozenTeacher(nn.Module):
 
             handles.append(module.register_forward_hook(keep))
         try:
-            network(images)
+            # Weights that are gathered anew for every pass need the version that autograd keeps.
+            with torch.no_grad() if self.sharded else torch.inference_mode():
+                network(images)
         except _AllRecordedError:
             pass
         finally:

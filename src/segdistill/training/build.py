@@ -192,6 +192,8 @@ def build_cohort(
     teacher, teacher_channels = None, dict[str, int]()
     if first.student.untrained:
         raise ConfigError("student.untrained: expected it of a teacher only; leave it out")
+    if first.student.shard:
+        raise ConfigError("student.shard: expected it of a teacher only; leave it out")
     if taps and first.teacher is not None:
         check_knows(first.teacher, taps)
         # A teacher without weights is drawn too, always the same: its seed is no setting.

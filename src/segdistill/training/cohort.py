@@ -214,10 +214,17 @@ class Cut:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images of a process's batch are in the global batch."""
+    """Where the images of a process's batch are in the global batch.
+
+    Attributes:
+        labelled: places of the labelled ones.
+        unlabelled: of those without labels.
+        without_from: the place of the first without, those of all processes counted.
+    """
 
     labelled: Tensor
     unlabelled: Tensor
+    without_from: int
 
 
 def _places(stream: Stream, fabric: Fabric) -> Places:
@@ -226,20 +233,24 @@ def _places(stream: Stream, fabric: Fabric) -> Places:
     everywhere = torch.arange(stream.batch_size, device=fabric.device)
     labelled, unlabelled = everywhere.tensor_split([stream.batch_size - without])
     rank, world = fabric.global_rank, fabric.world_size
-    return Places(labelled.chunk(world)[rank], unlabelled.view(world, -1)[rank])
+    own, others = labelled.chunk(world)[rank], unlabelled.view(world, -1)[rank]
+    return Places(own, others, len(labelled))
 
 
 def cut(places: Places, parts: int) -> list[Cut]:
     """Cut a batch so that each part has its share of the labelled and of the other images.
 
-    What does not divide goes to the first parts of the one and to the last of the other, so
-    that all parts are of one size where the batch divides.
+    Part j has the images whose place among those of their kind leaves the remainder j: the same
+    of the global batch for any number of processes, so that batch norm over all of them sees the
+    same. What does not divide goes to the first parts of the one and to the last of the other,
+    so that all parts are of one size where the batch divides.
     """
     both = torch.cat([places.labelled, places.unlabelled])
+    turns = torch.cat(
+        [places.labelled % parts, parts - 1 - (places.unlabelled - places.without_from) % parts]
+    )
     rows = torch.arange(len(both), device=both.device)
-    labelled, unlabelled = rows.tensor_split([len(places.labelled)])
-    pairs = zip(labelled.tensor_split(parts), reversed(unlabelled.tensor_split(parts)), strict=True)
-    return [Cut(chosen, both[chosen]) for chosen in map(torch.cat, pairs)]
+    return [Cut(rows[turns == turn], both[turns == turn]) for turn in range(parts)]
 
 
 @dataclass

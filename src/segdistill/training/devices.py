@@ -45,16 +45,26 @@ def build_fabric(config: RunConfig) -> Fabric:
     if cuda and training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
+    machines = _machines()
     # Networks of others have layers that no loss reaches, of which nobody warns here.
     warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
-        devices=training.devices,
+        devices=training.devices // machines,
+        num_nodes=machines,
         strategy=DDPStrategy(find_unused_parameters=True) if training.devices > 1 else "auto",
         precision=training.precision,
     )
     fabric.launch()
     return fabric
+
+
+def _machines() -> int:
+    """Return over how many machines ``torchrun`` began the processes, 1 where it did not."""
+    begun, here = (os.environ.get(name, "1") for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
+    if "LOCAL_WORLD_SIZE" not in os.environ or not (begun.isdigit() and here.isdigit()):
+        return 1
+    return max(int(begun) // int(here), 1)
 
 
 def _check_launched(devices: int) -> None:

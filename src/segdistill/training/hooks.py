@@ -24,7 +24,8 @@ from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.replay import write_replay
-from segdistill.training.score import record_score, score_run
+from segdistill.training.score import record_score
+from segdistill.training.score_together import score_together
 
 Prune = Callable[[str, int, float], bool]
 """Whether a learner shall leave its cohort: its name, steps finished, mIoU on the split."""
@@ -120,7 +121,8 @@ class Hooks:
         self._keep_step(run, error)
         self.tell(Note(f"{error}; the others go on"))
         failure = Failure(error=str(error), step=error.step, **self._identity(run))
-        write_failure(run.folder, failure)
+        if self.fabric.is_global_zero:
+            write_failure(run.folder, failure)
         self._leave(run)
 
     def prepare(self, teacher: FrozenTeacher) -> None:
@@ -215,18 +217,20 @@ class Hooks:
     def _score(self, step: int) -> None:
         """Score every run that has no score of this step, and let go what falls behind."""
         for run in tuple(self.runs):
-            if self.fabric.is_global_zero and step not in run.log.evaluations:
-                scored = score_run(run, self.data, self.fabric)
-                record_score(run, self.data, step, scored, self.tell)
+            if self.fabric.broadcast(step not in run.log.evaluations):
+                scored = score_together(run, self.data, self.fabric)
+                if self.fabric.is_global_zero:
+                    record_score(run, self.data, step, scored, self.tell)
             miou: float = self.fabric.broadcast(run.log.evaluations.get(step, 0.0))
             if self.prune(run.learner.name, step, miou):
-                write_pruned(run.folder, Pruned(step=step, miou=miou, **self._identity(run)))
+                if self.fabric.is_global_zero:
+                    write_pruned(run.folder, Pruned(step=step, miou=miou, **self._identity(run)))
                 self._leave(run)
                 self.learners.remove(run.learner)
 
     def _keep_step(self, run: ActiveRun, error: TrainingDivergedError) -> str:
         """Write the replay file, and return what to type."""
-        if error.step is None:
+        if error.step is None or not self.fabric.is_global_zero:
             return ""
         if write_replay(run, self.data, error.step) is None:
             return ""

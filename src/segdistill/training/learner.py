@@ -24,6 +24,7 @@ from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective
 from segdistill.training.optim import build_optimizer, learning_rate, set_learning_rate
 from segdistill.training.quantizer import Quantizer
+from segdistill.training.shared_draws import shared_draws
 from segdistill.types import Batch, SegOutput, TapMaps
 
 
@@ -66,6 +67,7 @@ class Learner:
             layers = {f"network.{name}": scale for name, scale in by_name.items()}
         self._optimizer: Any = build_optimizer(self._forward, config, scales, layers)
         self._rate = config.lr
+        self._drawing = 0
         self.losses: dict[str, float] = {}
 
     def to_device(self, fabric: Fabric) -> None:
@@ -92,6 +94,7 @@ class Learner:
     def seed(self, step: int, part: int, fabric: Fabric) -> None:
         """Seed what is drawn in one part of a step, such as dropout."""
         torch.manual_seed(derive(self.config.seed, "step", step, part, fabric.global_rank))
+        self._drawing = derive(self.config.seed, "step", step, 0, 0)
 
     def without_sync(self, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:
         """Keep gradients from being averaged over the processes before the batch's last part."""
@@ -111,7 +114,8 @@ class Learner:
             teacher: the teacher's maps of these images.
             whole: this process's whole batch, or None where ``batch`` is all of it.
         """
-        losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
+        with shared_draws(self._drawing):
+            losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
         return losses
 
     def add_losses(self, losses: Mapping[str, Tensor], *, step: int, fabric: Fabric) -> None:
@@ -120,7 +124,7 @@ class Learner:
         Raises:
             TrainingDivergedError: a loss is not finite; in every process alike.
         """
-        values = torch.stack([loss.detach().float() for loss in losses.values()])
+        values = torch.stack([loss.detach().double() for loss in losses.values()])
         if fabric.world_size > 1:
             values = fabric.all_reduce(values, reduce_op="mean")
         for name, value in zip(losses, values.tolist(), strict=True):

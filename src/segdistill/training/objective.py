@@ -14,6 +14,7 @@ from segdistill.catalogue.losses import OWN, row_of
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.config import LossConfig, TaskConfig
 from segdistill.losses import Projector, resize_like, standardize_logits
+from segdistill.losses.maths.precision import full_precision
 from segdistill.losses.own import OwnLoss
 from segdistill.own_code import import_own
 from segdistill.seeding import derive
@@ -84,8 +85,8 @@ class TaskLoss(nn.Module):
         """
         labels, whole = self._taught(labels), self._taught(labels if whole is None else whole)
         if not self.row.resizes:
-            finite = at_least(logits.float())
-            logits = F.interpolate(finite, size=labels.shape[-2:], mode="bilinear")
+            (finite,) = full_precision(logits)
+            logits = F.interpolate(at_least(finite), size=labels.shape[-2:], mode="bilinear")
         settings: dict[str, Any] = {key: getattr(self.config, key) for key in self.row.settings}
         if self.row.smooths:
             settings["smoothing"] = self.smoothing

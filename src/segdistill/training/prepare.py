@@ -68,7 +68,7 @@ def _prepare_term(
         return Batch(*(fabric.to_device(tensor) for tensor in stream.batch(step)))
 
     def features(step: int) -> Tensor:
-        return teach(teacher, to_float(batch(step).images), fabric)[term.tap].float()
+        return teach(teacher, to_float(batch(step).images), fabric)[term.tap]
 
     def valid(step: int) -> Tensor:
         return batch(step).valid

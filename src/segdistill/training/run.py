@@ -113,7 +113,10 @@ def _run_cohort(
 
     start, states = 0, list[dict[str, Any]]()
     if resume:
-        start, states = find_start([folders[name] for name in configs], tell)
+        if fabric.is_global_zero:
+            start, states = find_start([folders[name] for name in configs], tell)
+        # The others may be on machines that have no such folder.
+        start, states = fabric.broadcast((start, states))
     runs = []
     for learner, config in zip(learners, configs.values(), strict=True):
         runs.append(_open_run(learner, config, folders[learner.name], start, data, fabric))
@@ -178,9 +181,10 @@ def _open_run(
     if fabric.is_global_zero:
         make_folder(folder, config, data.train)
     fabric.barrier()
-    # The first process alone writes.
-    loggers = build_loggers(folder, config) if fabric.is_global_zero else []
-    return ActiveRun(config, folder, learner, RunLog(folder, start=start, loggers=loggers))
+    writes = fabric.is_global_zero
+    loggers = build_loggers(folder, config) if writes else []
+    log = RunLog(folder, start=start, loggers=loggers, writes=writes)
+    return ActiveRun(config, folder, learner, log)
 
 
 def _restore(
@@ -228,13 +232,19 @@ def prepare_cohort(
             if term.inserted:
                 tell(Note(f"{learner.name or 'student'}: {name} gets a {term.inserted}"))
         learner.to_device(fabric)
-    if teacher is None:
+    if teacher is None or section is None:
         return None, learners
-    fabric.to_device(teacher)
     # Batch 0 also where a run resumes, so that the teacher ends up the same.
-    images = to_float(fabric.to_device(data.stream.batch(0).images[:1]))
+    images = to_float(data.stream.batch(0).images[:1])
+    divided = section.shard and fabric.world_size > 1
+    if not divided:
+        fabric.to_device(teacher)
+        images = fabric.to_device(images)
     for sentence in teacher.prepare(images):
         tell(Note(sentence))
+    if divided:
+        teacher.shard(images, fabric.device)
+        tell(Note(f"teacher: its weights are shared out over {fabric.world_size} processes"))
     return teacher, learners
 
 

@@ -29,17 +29,30 @@ class RunLog:
         folder: the run folder.
         start: steps finished before; lines of later steps, which a killed run left, go.
         loggers: Fabric loggers that get the same numbers.
+        writes: whether this process is the one that writes; the others read and write nothing.
 
     Attributes:
         evaluations: mIoU by step, those before ``start`` included.
     """
 
-    def __init__(self, folder: Path, *, start: int = 0, loggers: Sequence[Logger] = ()) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        start: int = 0,
+        loggers: Sequence[Logger] = (),
+        writes: bool = True,
+    ) -> None:
         self._folder = folder
         self._loggers = loggers
+        self._writes = writes
+        self.evaluations: dict[int, float] = {}
+        self._prepared = 0
+        if not writes:
+            return
         keep_metrics(folder, start)
         scored = evaluation_lines(read_metrics(folder))
-        self.evaluations: dict[int, float] = {line.step: line.miou for line in scored}
+        self.evaluations |= {line.step: line.miou for line in scored}
         self._prepared = max((line.step for line in prepare_lines(read_metrics(folder))), default=0)
 
     def prepare(self, step: int, loss: float, *, seconds: float) -> None:
@@ -102,6 +115,7 @@ class RunLog:
 
     def close(self) -> None:
         """Write the table and flush the loggers."""
-        self.write_table()
+        if self._writes:
+            self.write_table()
         for logger in self._loggers:
             logger.finalize("success")
