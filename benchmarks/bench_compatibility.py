@@ -27,18 +27,21 @@ from results_file import FOLDER, write_result
 from torch import nn
 
 from segdistill.delivery.onnx import export_onnx
-from segdistill.delivery.parity import compare_onnx
+from segdistill.delivery.opening import open_file
+from segdistill.delivery.parity import compare
 from segdistill.losses import pixelwise_kl
 from segdistill.models import FrozenTeacher
 from segdistill.models.taps import describe, tap_paths
 from segdistill.network_state import evaluating
 from segdistill.scoring.inference import predict_ids
 from segdistill.training.objective import task_loss
+from segdistill.types import Classes
 
 Size = tuple[int, int]
 
 LIMIT = 240  # processor seconds of a step of one family
 AGREES = 1e-3
+NAMES = Classes(tuple(map(str, range(CLASSES))), ((0, 0, 0),) * CLASSES)
 
 
 def main() -> None:
@@ -155,8 +158,9 @@ def export(network: nn.Module, file: Path, size: Size) -> str:
     for static, sizes in ((False, any_size), (True, (size,))):
         try:
             export_onnx(network, file, size, static=static)
-            for parity in compare_onnx(network, file, sizes):
-                far = parity.largest_difference
+            opened = open_file(file, "onnx", classes=NAMES)
+            for parity in compare(network, opened, sizes):
+                far = parity.largest_difference or 0.0
                 if parity.failure or not far < AGREES:
                     differs = "" if math.isinf(far) else f"logits differ by {far:.2g}"
                     raise ValueError(parity.failure or differs)
