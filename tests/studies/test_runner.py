@@ -122,7 +122,7 @@ def test_several_processes_give_what_one_gives(small: Make, whole: Path, tmp_pat
     assert findings(tmp_path / "two") == findings(whole)
 
 
-def test_a_dry_run_writes_every_run_with_its_hash_and_trains_none(
+def test_a_dry_run_trains_none_but_writes_every_run_with_its_hash_as_it_will_be(
     small: Make, tmp_path: Path
 ) -> None:
     study = small()
@@ -138,14 +138,18 @@ def test_a_dry_run_writes_every_run_with_its_hash_and_trains_none(
     assert plan.estimate.apart_seconds > plan.estimate.final_seconds > 0
     assert not list(tmp_path.rglob(RESULT))
     assert any(isinstance(event, Note) and "12 runs in 4 cohorts" in event.text for event in said)
-    run_study(study, tmp_path / "study")
+    said.clear()
+    run_study(study, tmp_path / "study", tell=said.append)
     trials = {t.config_hash for t in read_trials(tmp_path / "study")}
     assert trials == set(hashes[:6])
+    counted = [(e.done, e.total) for e in said if isinstance(e, Progress) and "trials" in e.stage]
+    assert counted == [(1, 2), (2, 2)], "of all trials of the study"
 
 
 def test_a_trial_that_diverges_is_recorded_and_not_chosen(small: Make, tmp_path: Path) -> None:
     space = {"training.lr": [1e30, 0.02]}
-    study = small(search={"sampler": "grid", "space": space}, methods={"kl": KL, "lad": LAD})
+    search = {"sampler": "grid", "space": space}
+    study = small("seeds=1", search=search, methods={"kl": KL, "lad": LAD})
     run_study(study, tmp_path)
     trials = read_trials(tmp_path)
     assert [(t.trial, t.status) for t in trials] == [(0, "failed")] * 3 + [(1, "done")] * 3
@@ -238,13 +242,6 @@ def test_a_method_that_never_reached_the_end_of_a_trial_is_not_compared_untuned(
     found = choose(small(), tmp_path)["student"]
     assert found["kl"].error == "expected a finite loss"
     assert found["lad"].error == "no trial was trained to its end"
-
-
-def test_progress_counts_all_trials_of_the_study(small: Make, tmp_path: Path) -> None:
-    said: list[Event] = []
-    run_study(small(), tmp_path, tell=said.append)
-    counted = [(e.done, e.total) for e in said if isinstance(e, Progress) and "trials" in e.stage]
-    assert counted == [(1, 2), (2, 2)]
 
 
 def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(

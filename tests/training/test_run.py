@@ -50,6 +50,20 @@ def assert_same_bits(one: Path, other: Path) -> None:
     assert different == []
 
 
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunConfig], Path]:
+    """Return a function from a config to its run without a break, trained once for all tests."""
+    runs: dict[str, Path] = {}
+
+    def train(config: RunConfig) -> Path:
+        key = config.model_dump_json()
+        if key not in runs:
+            (runs[key],) = run_cohort({"": config}, tmp_path_factory.mktemp("unbroken") / "run")
+        return runs[key]
+
+    return train
+
+
 def kill_at(step: int) -> Callable[[Event], None]:
     def tell(event: Event) -> None:
         if isinstance(event, Progress) and event.done == step:
@@ -85,22 +99,23 @@ def everything(small: Make) -> RunConfig:
 
 
 def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
-    everything: RunConfig, tmp_path: Path
+    everything: RunConfig, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
-    run_cohort({"": everything}, tmp_path / "whole")
     for step in sorted(random.sample(range(1, everything.training.steps), 3)):
         exit_code = run_in_child(everything, tmp_path / "killed", kill_at(step))
         assert exit_code == -signal.SIGKILL, f"expected to be killed at step {step}"
     assert run_in_child(everything, tmp_path / "killed", lambda event: None) == 0
-    assert_same_bits(tmp_path / "whole", tmp_path / "killed")
+    assert_same_bits(unbroken(everything), tmp_path / "killed")
     lines = train_lines(read_metrics(tmp_path / "killed"))
     assert [line.step for line in lines] == list(range(1, 7))
 
 
 def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
-    everything: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    everything: RunConfig,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    unbroken: Callable[[RunConfig], Path],
 ) -> None:
-    run_cohort({"": everything}, tmp_path / "whole")
     synced = os.fsync
 
     def kill_at_step_4(descriptor: int) -> None:
@@ -114,13 +129,12 @@ def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
     assert exit_code == -signal.SIGKILL
     assert list(find_checkpoints(tmp_path / "killed")) == [2]
     run_cohort({"": everything}, tmp_path / "killed", resume=True)
-    assert_same_bits(tmp_path / "whole", tmp_path / "killed")
+    assert_same_bits(unbroken(everything), tmp_path / "killed")
 
 
 def test_a_broken_checkpoint_is_said_and_the_one_before_used(
-    everything: RunConfig, tmp_path: Path
+    everything: RunConfig, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
-    run_cohort({"": everything}, tmp_path / "whole")
     run_in_child(everything, tmp_path / "cut", kill_at(5))
     (_, newest), (older, _) = find_checkpoints(tmp_path / "cut").items()
     newest.write_bytes(newest.read_bytes()[:-100])
@@ -133,7 +147,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
     )
     assert any("fails its hash; trying the one before" in text for text in said)
     assert f"resuming after step {older}" in said
-    assert_same_bits(tmp_path / "whole", tmp_path / "cut")
+    assert_same_bits(unbroken(everything), tmp_path / "cut")
 
 
 def test_a_cohort_gives_each_learner_the_bits_that_it_has_alone(
@@ -151,11 +165,10 @@ def test_a_cohort_gives_each_learner_the_bits_that_it_has_alone(
 
 
 def test_repeated_with_loader_processes_a_run_gives_the_same_bits(
-    small: Make, tmp_path: Path
+    small: Make, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
-    run_cohort({"": small()}, tmp_path / "first")
     run_cohort({"": small("data.workers=2")}, tmp_path / "second")
-    assert_same_bits(tmp_path / "first", tmp_path / "second")
+    assert_same_bits(unbroken(small()), tmp_path / "second")
 
 
 def test_a_batch_in_parts_has_the_mean_loss_of_its_positions(small: Make, tmp_path: Path) -> None:
@@ -228,10 +241,14 @@ def test_no_step_is_scored_twice(
 
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_run_that_cannot_be_scored_keeps_its_weights_and_is_completed_by_resume(
-    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: int
+    small: Make,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: int,
+    unbroken: Callable[[RunConfig], Path],
 ) -> None:
     config = small("training.evaluate_every=2", "training.checkpoint_every=100")
-    (whole,) = run_cohort({"": config}, tmp_path / "whole")
+    whole = unbroken(config)
     calls: list[None] = []
 
     def fail(*given: Any, **named: Any) -> Any:
@@ -254,10 +271,10 @@ def test_a_run_that_cannot_be_scored_keeps_its_weights_and_is_completed_by_resum
 
 @pytest.mark.parametrize("name", ["model.safetensors", "confusion.json", "result.json"])
 def test_a_run_killed_while_it_ends_is_completed_by_resume(
-    small: Make, tmp_path: Path, name: str
+    small: Make, tmp_path: Path, name: str, unbroken: Callable[[RunConfig], Path]
 ) -> None:
     config = small("training.evaluate_every=3")
-    (whole,) = run_cohort({"": config}, tmp_path / "whole")
+    whole = unbroken(config)
     synced = os.fsync
 
     def kill(descriptor: int) -> None:
@@ -277,8 +294,10 @@ def test_a_run_killed_while_it_ends_is_completed_by_resume(
     assert find_pictures(run).keys() == find_pictures(whole).keys()
 
 
-def test_the_result_is_the_averaged_network_where_there_is_one(small: Make, tmp_path: Path) -> None:
-    (plain,) = run_cohort({"": small()}, tmp_path / "plain")
+def test_the_result_is_the_averaged_network_where_there_is_one(
+    small: Make, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
+) -> None:
+    plain = unbroken(small())
     (averaged,) = run_cohort({"": small("training.ema=0.99")}, tmp_path / "averaged")
     assert any(not torch.equal(weights(plain)[k], v) for k, v in weights(averaged).items())
 
