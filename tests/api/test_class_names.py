@@ -11,7 +11,7 @@ from PIL import Image
 from segdistill.api.distill import distill
 from segdistill.api.evaluate import evaluate
 from segdistill.api.export import export
-from segdistill.api.load import load, load_student
+from segdistill.api.load import load
 from segdistill.api.predict import predict
 from segdistill.api.train import train
 from segdistill.config.loading import load_configs
@@ -22,6 +22,7 @@ from segdistill.runs.student import Student, write_student
 from segdistill.scoring.evaluator import evaluate as evaluate_network
 from segdistill.training.build import build_cohort, build_data
 from segdistill.training.events import Event, Note
+from segdistill.training.trained_student import load_student
 from segdistill.types import Classes
 
 COLORS = {"sky": (60, 110, 200), "road": (90, 90, 80), "car": (200, 60, 50)}

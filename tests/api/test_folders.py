@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.api.folders import choose_folder, find_run
+from segdistill.api.folders import choose_folder
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.settings import write_settings
 from segdistill.runs.student import best_file, student_file
+from segdistill.training.finished_run import find_run
 
 
 def test_a_new_run_gets_the_number_after_the_newest(

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from segdistill.api.load import load, load_student
+from segdistill.api.load import load
 from segdistill.api.predict import predict
 from segdistill.api.prediction import Prediction
 from segdistill.data.formats.scenes import scenes
@@ -17,13 +17,13 @@ from segdistill.data.scenes.canvas import CLASSES
 from segdistill.errors import CheckpointError, RunFolderError
 from segdistill.models import build_network, save_network
 from segdistill.runs.student import student_file
+from segdistill.training.trained_student import load_student
 
 
 def test_a_student_is_rebuilt_from_its_file_alone(run: Path) -> None:
     student, loaded = load_student(student_file(run)), load(run)
     assert student.classes == loaded.classes == CLASSES
     assert not student.network.training
-    assert student.config is None
     assert loaded.config is not None
     assert loaded.config.student.settings()["backbone"] == "mobilenetv2_035"
     image = torch.rand(1, 3, 48, 64)
@@ -67,7 +67,6 @@ def test_weights_by_themselves_predict_without_a_config(run: Path, tmp_path: Pat
     alone = tmp_path / "alone.safetensors"
     shutil.copy(student_file(run), alone)
     student = load(alone)
-    assert student.config is None
     assert student.predict(np.zeros((48, 64, 3))).mask.dtype == np.uint8
     with pytest.raises(RunFolderError, match=r"resolved\.yaml"):
         load(alone, overrides=["training.seed=1"])

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from segdistill.api.load import load_student
 from segdistill.delivery.cost import count
+from segdistill.training.trained_student import load_student
 
 from .conftest import Cli, Trained
 

@@ -1,11 +1,16 @@
 """The search: the same trials for all, spaces from the file, and what a study refuses."""
 
+import json
 from collections.abc import Callable
 
 import pytest
 
-from segdistill.config import Range, StudyConfig
+from segdistill.config import Range, RunConfig, StudyConfig, Tree
+from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
+from segdistill.runs.study import CohortCost, LearnerCost
+from segdistill.studies import runs as module
+from segdistill.studies.plan import describe
 from segdistill.studies.runs import final_config, trial_config
 from segdistill.studies.search import all_spaces, check_runs, suggest_round
 
@@ -118,3 +123,27 @@ def test_a_search_may_not_change_the_student_or_repeat_it(small: Make) -> None:
         kl = {"distill": [{"loss": "pixelwise_kl"}], "space": {path: [8, 16]}}
         with pytest.raises(ConfigError, match=f"{path}: expected a setting of distill or of train"):
             check_runs(small(methods={"kl": kl}))
+
+
+def test_planning_checks_each_distinct_config_once(
+    small: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[str] = []
+
+    def count(tree: Tree) -> RunConfig:
+        checked.append(json.dumps(tree, sort_keys=True))
+        return check_tree(tree)
+
+    monkeypatch.setattr(module, "check_tree", count)
+    study = small("search.steps=3", "search.sampler=random")
+    costs = {
+        pair: CohortCost(0.1, 0.1, {m: LearnerCost(0.1, 1.0, 2.0) for m in study.methods}, None)
+        for pair in study.pairs
+    }
+    check_runs(study)
+    plan = describe(study, costs)
+    assert len(checked) == len(set(checked)) >= sum(len(job.learners) for job in plan.jobs)
+    before = len(checked)
+    check_runs(study)
+    describe(study, costs)
+    assert len(checked) == before

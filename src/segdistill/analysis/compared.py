@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from segdistill.api.folders import find_run
 from segdistill.config import PLAIN, RunConfig
 from segdistill.errors import RunFolderError
 from segdistill.runs.result import Result, find_results, has_result, read_result
 from segdistill.runs.student import run_of, student_file
 from segdistill.runs.study import FinalRun, find_final_runs
 from segdistill.training.events import Note, Tell, silent
+from segdistill.training.finished_run import find_run
 from segdistill.trust import check_from_file
 
 TEACHER = "teacher"

@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from segdistill.analysis.compared import TEACHER, Compared
 from segdistill.analysis.passes import as_input, pick_images
-from segdistill.api.devices import pick_device
-from segdistill.api.load import load_student
 from segdistill.models.taps import tap_paths
 from segdistill.training.build import build_section, open_split
+from segdistill.training.pick_device import pick_device
+from segdistill.training.trained_student import load_student
 from segdistill.trust import check_from_file
 from segdistill.types import Classes, Sample, SegDataset
 

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from torch import nn
 
-from segdistill.api.folders import CheckedRun, find_run
 from segdistill.api.load import load
 from segdistill.api.untrained import build_untrained
 from segdistill.config import NetworkConfig, RunConfig
@@ -21,6 +20,7 @@ from segdistill.runs.layout import CONFUSION_PICTURE, METRICS_PICTURE, REPORT
 from segdistill.runs.result import StudentCost, read_result, write_cost
 from segdistill.training.build import open_split
 from segdistill.training.events import Note, Tell, silent
+from segdistill.training.finished_run import CheckedRun, find_run
 from segdistill.trust import check_from_file
 
 _MOST_SECONDS = 20.0  # of timing, but for five passes of each network

@@ -10,13 +10,13 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from segdistill.api.devices import pick_device
-from segdistill.api.folders import find_run
-from segdistill.api.load import load_student
 from segdistill.network_state import evaluating
 from segdistill.runs.result import read_result
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Progress, Tell, silent
+from segdistill.training.finished_run import find_run
+from segdistill.training.pick_device import pick_device
+from segdistill.training.trained_student import load_student
 
 IMAGES = 10_000
 """Images that the energy of inference is given for, as in Niemann et al., 2023, Table 8."""

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.api.devices import pick_device
-from segdistill.api.folders import CheckedRun, check_run
-from segdistill.api.load import load_student
 from segdistill.scoring.evaluator import Result
 from segdistill.scoring.evaluator import evaluate as evaluate_network
 from segdistill.training.build import open_split
 from segdistill.training.events import Progress, Tell, silent
+from segdistill.training.finished_run import CheckedRun, check_run
+from segdistill.training.pick_device import pick_device
+from segdistill.training.trained_student import load_student
 from segdistill.types import Sample
 
 
@@ -35,7 +35,7 @@ def evaluate(
 
     Args:
         run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
-            ``folders.check_run`` returned.
+            ``training.finished_run.check_run`` returned.
         split: of the run's dataset; the run's own by default.
         scales: averaged; the run's own by default.
         flip: also average the mirrored image; the run's own by default.

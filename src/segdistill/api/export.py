@@ -12,8 +12,6 @@ from typing import Any
 from torch import nn
 
 from segdistill.api.calibration import as_tensor, read_calibration
-from segdistill.api.folders import CheckedRun, RunFiles, check_run, find_run
-from segdistill.api.load import load_student
 from segdistill.catalogue.formats import Format
 from segdistill.catalogue.tables import load
 from segdistill.classes import NamedClassMap
@@ -32,6 +30,8 @@ from segdistill.studies.bootstrap import bootstrap_miou
 from segdistill.threads import count_free_cores
 from segdistill.training.build import open_split
 from segdistill.training.events import Note, Progress, Tell, silent
+from segdistill.training.finished_run import CheckedRun, RunFiles, check_run, find_run
+from segdistill.training.trained_student import load_student
 from segdistill.types import SegDataset
 
 _OR_STATIC = "; --static writes a file for one image size, which may work"
@@ -85,7 +85,7 @@ def export(
 
     Args:
         run: a run folder, a safetensors file that a run wrote, or what
-            ``folders.check_run`` returned.
+            ``training.finished_run.check_run`` returned.
         out: the file; ``student`` with the format's suffix in the run folder by default.
         format: a name of ``segdistill.catalogue.formats.FORMATS``.
         size: height and width that it is traced with; it runs at others too. By default

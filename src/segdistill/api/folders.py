@@ -1,24 +1,15 @@
-"""Where runs are: the folder of a new one, and the files of one that was made; free of torch."""
+"""Where the folder of a new run is; free of torch."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection
 from pathlib import Path
 
-from segdistill import config as configs
-from segdistill.catalogue.formats import format_of
-from segdistill.classes import NamedClassMap
-from segdistill.config import RunConfig
-from segdistill.errors import ConfigError, RunFolderError
-from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS, STUDENT
+from segdistill.errors import RunFolderError
+from segdistill.runs.layout import ANALYSES, REPORT, SETTINGS
 from segdistill.runs.lock import claim_numbered, is_first_process, newest_number
-from segdistill.runs.settings import has_settings, read_settings
-from segdistill.runs.student import run_of, student_file
-from segdistill.trust import check_from_file, named
 
 ROOT = Path("runs")
-_CLASS_MAP = "student.class_map="
 
 
 def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: bool) -> Path:
@@ -70,138 +61,3 @@ def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
             f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
             "choose another with --out"
         )
-
-
-@dataclass(frozen=True)
-class RunFiles:
-    """A run folder and which weights of it are meant.
-
-    Attributes:
-        folder: the folder; that of the weights where these are a file by themselves.
-        weights: safetensors file of the student.
-    """
-
-    folder: Path
-    weights: Path
-
-    @property
-    def name(self) -> str:
-        """What tables call it."""
-        return self.folder.name
-
-    @property
-    def has_config(self) -> bool:
-        """Whether it is a run, and not weights by themselves."""
-        return has_settings(self.folder)
-
-    def config(self, overrides: Sequence[str] = ()) -> RunConfig:
-        """Return the run's config with ``a.b=value`` words applied.
-
-        Raises:
-            RunFolderError: these are weights by themselves.
-            ConfigError: an override cannot be applied, or changes the student.
-        """
-        if not self.has_config:
-            raise RunFolderError(
-                f"{self.folder}: expected the folder of a finished run, got none with a "
-                f"{SETTINGS} in it"
-            )
-        tree = read_settings(self.folder)
-        tree.pop("trust", None)  # a file cannot vouch for itself
-        changed = configs.override(tree, overrides)
-        if changed["student"] != tree["student"]:
-            raise ConfigError(
-                f"{self.folder}: expected settings of data, evaluation or training, got one of "
-                "the student, which is trained already; leave it out"
-            )
-        return configs.check(changed)
-
-
-@dataclass(frozen=True)
-class CheckedRun:
-    """The files of a run, its config with overrides applied, and what its files may name.
-
-    Attributes:
-        files: of the run.
-        config: with overrides applied.
-        trust: ``import:`` and ``file:`` targets that the files may name.
-        class_map: the student's class for each of the data's, where the words state it.
-    """
-
-    files: RunFiles
-    config: RunConfig
-    trust: tuple[str, ...] = ()
-    class_map: NamedClassMap | None = None
-
-
-def check_run(
-    run: str | Path | CheckedRun, overrides: Sequence[str] = (), trust: Collection[str] = ()
-) -> CheckedRun:
-    """Find a run and check its config, unless that was done.
-
-    Args:
-        run: a run folder, a file of weights in it, or what an earlier call returned.
-        overrides: ``a.b=value`` words on the run's config; of the student, ``class_map`` alone.
-        trust: ``import:`` and ``file:`` targets that the files may name.
-
-    Raises:
-        RunFolderError: there is no finished run.
-        ConfigError: an override cannot be applied, or changes the student.
-    """
-    if isinstance(run, CheckedRun):
-        return run
-    files = find_run(run)
-    words = [word for word in overrides if not word.startswith(_CLASS_MAP)]
-    class_map = _class_map([word for word in overrides if word.startswith(_CLASS_MAP)])
-    config = files.config(words)
-    own = named(word.partition("=")[2] for word in words)
-    check_from_file(config.data.dataset, {*trust, *own}, files.weights, "dataset")
-    return CheckedRun(files, config, tuple(trust), class_map)
-
-
-def _class_map(words: Sequence[str]) -> NamedClassMap | None:
-    """Return the class map that words on a run's config state: of its student, not its training."""
-    if not words:
-        return None
-    entries = configs.override({"student": {}}, words)["student"]["class_map"]
-    parts = [
-        part
-        for entry in (entries if isinstance(entries, list) else [{}])
-        for part in (entry if isinstance(entry, list) else [entry])
-    ]
-    if not all(part is None or isinstance(part, int | str) for part in parts):
-        raise ConfigError(
-            f"{words[-1]}: expected the student's class for each of the data's, by name or number, "
-            f"several that are added, or null, got {entries}; write {_CLASS_MAP}[car, null, sky]"
-        )
-    return list(entries)
-
-
-def is_exported(path: Path) -> bool:
-    """Return whether a file's name says that export wrote it, in any of its formats."""
-    return format_of(path) is not None and not path.is_dir()
-
-
-def find_run(run: str | Path) -> RunFiles:
-    """Find the weights of a run.
-
-    Args:
-        run: a run folder, or a safetensors file that a run wrote.
-
-    Raises:
-        RunFolderError: there is no finished run.
-    """
-    path = Path(run)
-    if path.suffix == ".safetensors" and path.is_file():
-        return RunFiles(run_of(path), path)
-    weights = student_file(path)
-    if weights.is_file():
-        return RunFiles(path, weights)
-    inside = sorted(each.parent.name for each in path.glob(f"*/{STUDENT}"))
-    if inside:
-        hint = f"; did you mean {path / inside[0]}?"
-    elif has_settings(path):
-        hint = ", got one that is not finished; go on with --resume"
-    else:
-        hint = ", got none"
-    raise RunFolderError(f"{path}: expected the folder of a finished run{hint}")

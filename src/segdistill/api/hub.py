@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 
 from segdistill.api.export import Exported
-from segdistill.api.folders import find_run
 from segdistill.files import claim, write_whole
 from segdistill.runs.layout import STUDENT
 from segdistill.runs.result import Result, has_result, read_result
 from segdistill.runs.settings import has_settings, read_settings
 from segdistill.runs.student import read_student
+from segdistill.training.finished_run import find_run
 
 CARD, CONFIG = "README.md", "config.json"
 _MAKER = "export --hub"

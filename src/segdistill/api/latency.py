@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from segdistill.api.devices import pick_device
-from segdistill.api.load import load_student
 from segdistill.api.untrained import untrained
 from segdistill.config.loading import LoadedConfig, load_config
 from segdistill.delivery.latency import Arithmetic, Latency, measure_together
 from segdistill.training.events import Note, Progress, Tell, silent
+from segdistill.training.pick_device import pick_device
+from segdistill.training.trained_student import load_student
 
 _WAYS: tuple[tuple[Arithmetic, bool, bool], ...] = (
     ("fp32", False, False),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,32 +9,17 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor, nn
 
-from segdistill.api.folders import CheckedRun, check_run, find_run
 from segdistill.api.prediction import Prediction, segment
 from segdistill.catalogue.formats import format_of
-from segdistill.classes import (
-    ClassMap,
-    NamedClassMap,
-    compose_class_maps,
-    match_classes,
-    plain_name,
-    resolve_class_map,
-)
 from segdistill.config import EvaluationConfig, RunConfig
-from segdistill.config.loading import check_saved
 from segdistill.data.files.in_memory import Picture, as_rgb
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.files.reading import read_image
 from segdistill.delivery.opening import open_file
-from segdistill.errors import CheckpointError
-from segdistill.models import build_network
-from segdistill.models.build import class_numbers
-from segdistill.runs.student import read_student
 from segdistill.training.build import open_split
-from segdistill.training.events import Note, Tell, silent
+from segdistill.training.finished_run import CheckedRun, check_run, find_run
+from segdistill.training.trained_student import load_student
 from segdistill.types import Classes
-
-_MOST_SHOWN = 30
 
 
 @dataclass(frozen=True)
@@ -96,7 +79,7 @@ def load(
 
     Args:
         run: a run folder, a safetensors file that a run wrote, an exported file, or what
-            ``folders.check_run`` returned.
+            ``training.finished_run.check_run`` returned.
         overrides: ``a.b=value`` words on the run's config; the student's settings are fixed, but
             ``student.class_map`` gives its class for each of the data's.
         trust: ``import:`` and ``file:`` targets that files may name; see
@@ -117,7 +100,7 @@ def load(
             return exported
         files = find_run(run)
         if not (files.has_config or overrides):
-            return load_student(files.weights, trust=trust)
+            return Student(*load_student(files.weights, trust=trust))
     checked = check_run(run, overrides, trust)
     student = load_student(
         checked.files.weights,
@@ -157,60 +140,3 @@ def load_exported(file: str | Path, *, classes: Classes | None = None) -> Studen
         return None
     opened = open_file(path, format, classes=classes)
     return Student(opened.eval(), opened.contract.named)
-
-
-def load_student(
-    run: str | Path,
-    *,
-    trust: Collection[str] = (),
-    data_classes: Classes | None = None,
-    class_map: NamedClassMap | None = None,
-    tell: Tell = silent,
-) -> Student:
-    """Read a student from its weights alone, which say how it is built; its config is None.
-
-    Args:
-        run: as for :func:`load`, as are the errors.
-        trust: likewise.
-        data_classes: those of data that it is used on: by name, its own are put into their
-            order, and a class that it does not know is an error. By default it keeps its own.
-        class_map: its class for each of ``data_classes``, in place of their names.
-        tell: hears when that changed the order.
-    """
-    weights = find_run(run).weights
-    saved = read_student(weights)
-    section = check_saved(saved.network, weights, trust)
-    changed: dict[str, object] = {"weights": weights}
-    classes = data_classes or Classes(saved.classes, saved.colors)
-    if class_map is not None or classes.names != saved.classes:
-        chosen = _in_the_datas_order(weights, saved.classes, classes.names, class_map)
-        own = class_numbers(section) or tuple(range(len(saved.classes)))
-        changed["class_map"] = compose_class_maps(own, chosen)
-        tell(Note(f"{weights}: its classes were put into the data's order: {list(chosen)}"))
-    network = build_network(
-        section.model_copy(update=changed),
-        classes=len(classes),
-        class_names=classes.names,
-        tell=lambda sentence: tell(Note(sentence)),
-    )
-    return Student(network.eval(), classes)
-
-
-def _in_the_datas_order(
-    weights: Path,
-    own: Sequence[str],
-    data: Sequence[str],
-    class_map: NamedClassMap | None,
-) -> ClassMap:
-    """Return the student's class for each of the data's, as stated or by name."""
-    if class_map is not None:
-        return resolve_class_map(class_map, own, data)
-    try:
-        return match_classes(own, data)
-    except ValueError as error:
-        if len(data) > _MOST_SHOWN:
-            raise CheckpointError(f"{weights}: {error}, with student.class_map=[...]") from None
-        known = {plain_name(name): name for name in own}
-        entries = json.dumps([known.get(plain_name(name)) for name in data], ensure_ascii=False)
-        word = shlex.quote(f"student.class_map={entries}")
-        raise CheckpointError(f"{weights}: {error}, as in {word}") from None

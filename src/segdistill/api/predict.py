@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from segdistill.api.devices import pick_device
-from segdistill.api.folders import CheckedRun, check_run, find_run
 from segdistill.api.images import find_images, images_of_split, refuse_mixing
-from segdistill.api.load import load_exported, load_student, mapped_classes
+from segdistill.api.load import Student, load_exported, mapped_classes
 from segdistill.api.prediction import segment
 from segdistill.catalogue.predictions import Format
 from segdistill.config import EvaluationConfig
@@ -19,6 +17,9 @@ from segdistill.errors import ConfigError, DataError
 from segdistill.files import claim, refuse_shared_names
 from segdistill.training.build import open_split
 from segdistill.training.events import Progress, Tell, silent
+from segdistill.training.finished_run import CheckedRun, check_run, find_run
+from segdistill.training.pick_device import pick_device
+from segdistill.training.trained_student import load_student
 from segdistill.types import Classes
 
 
@@ -42,7 +43,7 @@ def predict(
 
     Args:
         run: a run folder, a safetensors file that a run wrote, an exported file, or what
-            ``folders.check_run`` returned.
+            ``training.finished_run.check_run`` returned.
         images: image files, folders of them, or patterns such as ``photos/*.jpg``.
         out: folder to write to; made where it is missing.
         split: a split of the run's dataset, in place of images.
@@ -113,13 +114,14 @@ def predict(
     student = exported
     if student is None:
         mapped = None if checked is None else mapped_classes(checked)
-        student = load_student(
+        trained = load_student(
             files.weights,
             trust=trust,
             data_classes=server_classes(kind) or mapped,
             class_map=None if checked is None else checked.class_map,
             tell=tell,
         )
+        student = Student(*trained)
         student.network.to(pick_device("auto" if config is None else config.training.device))
     written, unread = [], []
     for done, source in enumerate(inputs, 1):

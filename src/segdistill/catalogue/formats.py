@@ -117,3 +117,8 @@ def format_of(path: Path) -> str | None:
     """Return the format that a file's name tells, None where it tells none that can be run."""
     fitting = [name for name, row in FORMATS.items() if path.name.endswith(row.suffix)]
     return max(fitting, key=lambda name: len(FORMATS[name].suffix), default=None)
+
+
+def is_exported(path: Path) -> bool:
+    """Return whether a file's name says that export wrote it, in any of its formats."""
+    return format_of(path) is not None and not path.is_dir()

@@ -48,7 +48,7 @@ def bench_latency(
     path = Path(source)
     checked: str | LoadedConfig = source
     if path.is_dir() or path.suffix == ".safetensors":
-        from segdistill.api.folders import find_run
+        from segdistill.training.finished_run import find_run
 
         find_run(path)
         if overrides:

@@ -31,7 +31,7 @@ def evaluate(
     """
     from json import dumps
 
-    from segdistill.api.folders import check_run
+    from segdistill.training.finished_run import check_run
 
     views = None if scales is None else _parse_scales(scales)
     checked = check_run(run, overrides or (), trust or ())

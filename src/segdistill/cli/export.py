@@ -80,8 +80,8 @@ def export(
     """
     from json import dumps
 
-    from segdistill.api.folders import check_run, find_run
     from segdistill.errors import ConfigError
+    from segdistill.training.finished_run import check_run, find_run
 
     chosen = list(dict.fromkeys(map(str, kinds or ["onnx"])))
     if out is not None and hub is not None:

@@ -54,8 +54,9 @@ def predict(
     """
     from json import dumps
 
-    from segdistill.api.folders import CheckedRun, check_run, find_run, is_exported
+    from segdistill.catalogue.formats import is_exported
     from segdistill.errors import ConfigError
+    from segdistill.training.finished_run import CheckedRun, check_run, find_run
 
     words = [word for word in images or () if "=" in word and not Path(word).exists()]
     sources = [Path(word) for word in images or () if word not in words]

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from segdistill.api.devices import pick_device
 from segdistill.errors import ConfigError
+from segdistill.training.pick_device import pick_device
 
 
 def test_a_device_is_picked_by_word() -> None:
