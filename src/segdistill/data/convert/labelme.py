@@ -25,7 +25,7 @@ from segdistill.data.convert.records import (
     check_stated,
     order_classes,
 )
-from segdistill.data.files.reading import mask_from_bytes
+from segdistill.data.files.masks import mask_from_bytes
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
 
