@@ -148,8 +148,9 @@ def find_layout(
         key: setting under ``data`` that gives the root.
 
     Raises:
-        LayoutError: none of them is; the message names the right root where the one given is a
-            level too high or too deep, also for a packed copy.
+        DataError: the one given is a level too high or too deep, also for a packed copy; the
+            message names the right one.
+        LayoutError: none of them is.
     """
     for layout in layouts:
         if all((root / part).exists() for part in layout):
@@ -163,8 +164,10 @@ def find_layout(
     ]
     better = next(iter([*fits, *filter(is_packed, near)]), None)
     expected = ", or ".join(" and ".join(layout) for layout in layouts)
-    advice = f"give data.{key}={better}" if better else f"check data.{key} and the split"
-    raise LayoutError(f"{who}: expected {expected} in {root}, got none; {advice}")
+    sentence = f"{who}: expected {expected} in {root}, got none"
+    if better:
+        raise DataError(f"{sentence}; give data.{key}={better}")
+    raise LayoutError(f"{sentence}; check data.{key} and the split")
 
 
 def refuse_files(
