@@ -305,6 +305,8 @@ def test_the_result_is_the_averaged_network_where_there_is_one(
 def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_path: Path) -> None:
     (run,) = run_cohort({"": small()}, tmp_path / "run")
     before = (run / RESULT).read_bytes()
+    with pytest.raises(RunFolderError, match="got this run, finished; take its results with --res"):
+        run_cohort({"": small()}, tmp_path / "run")
     said: list[Event] = []
     run_cohort({"": small()}, tmp_path / "run", resume=True, tell=said.append)
     assert said == [Note(f"{run}: this run is finished; nothing to do")]

@@ -31,7 +31,7 @@ def train(
         overrides: ``a.b=value`` words.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        resume: go on where an interrupted run stopped.
+        resume: go on where an interrupted run stopped; take a finished one as it is.
         tell: called with what happens.
 
     Returns:

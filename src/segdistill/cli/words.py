@@ -24,7 +24,12 @@ Overrides = Annotated[
     typer.Argument(help="Settings to change, as in training.lr=0.02.", metavar="KEY=VALUE"),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<recipe>-N by default.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on where a run was interrupted.")]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume", help="Go on where a run was interrupted; take a finished one as it is."
+    ),
+]
 Trust = Annotated[
     list[str] | None,
     typer.Option(

@@ -33,7 +33,8 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = sil
     Args:
         run: the folder.
         config: what is to be trained in it.
-        resume: go on with an interrupted run, or with a finished one that gets more steps.
+        resume: go on with an interrupted run, or with a finished one that gets more steps; take
+            a finished one as it is.
         tell: hears what changed all the same.
 
     Returns:
@@ -41,7 +42,8 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = sil
 
     Raises:
         RunFolderError: it holds other files, another run (its keys and values are named), one
-            whose files were replaced since, or an unfinished one that was not to be resumed.
+            whose files were replaced since, or this run, begun or finished, that was not to be
+            resumed.
     """
     if not run.exists():
         return True
@@ -69,10 +71,15 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = sil
             f"(now {config.training.steps}); extend it with --resume, or choose another folder "
             "with --out"
         )
-    if end is None and not resume:
+    if not resume:
+        found, advice = (
+            ("an unfinished run", "go on with --resume")
+            if end is None
+            else ("this run, finished", "take its results with --resume")
+        )
         raise RunFolderError(
-            f"{run}: expected a new folder, got an unfinished run; "
-            "go on with --resume, or choose another folder with --out"
+            f"{run}: expected a new folder, got {found}; {advice}, or choose another folder with "
+            "--out"
         )
     if end is not None and not more:
         _tell_unused(run, before, config, tell)
