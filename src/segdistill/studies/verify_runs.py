@@ -91,30 +91,34 @@ def check_growth(evidence: Evidence) -> Iterator[str]:
     """What was added to the study after it had begun is what its file has more, and is younger."""
     study, seeds = evidence.study, None
     extensions = read_extensions(evidence.folder)
-    for number, one in enumerate(extensions, 1):
-        place = f"extensions.jsonl, line {number}"
-        if seeds is not None and one.seeds_before != seeds:
-            yield f"{place}: expected {seeds} seeds before it, got {one.seeds_before}"
-        seeds = one.seeds_before + len(one.seeds)
+    for number, extension in enumerate(extensions, 1):
+        line = f"extensions.jsonl, line {number}"
+        if seeds is not None and extension.seeds_before != seeds:
+            yield f"{line}: expected {seeds} seeds before it, got {extension.seeds_before}"
+        seeds = extension.seeds_before + len(extension.seeds)
         for kind, added, known in (
-            ("seeds", one.seeds, study.seeds),
-            ("methods", one.methods, tuple(study.methods)),
-            ("pairs", one.pairs, tuple(study.pairs)),
+            ("seeds", extension.seeds, study.seeds),
+            ("methods", extension.methods, tuple(study.methods)),
+            ("pairs", extension.pairs, tuple(study.pairs)),
         ):
             if not set(map(str, added)) <= set(map(str, known)):
-                yield f"{place}: expected {kind} of the study file, got {list(added)}"
+                yield f"{line}: expected {kind} of the study file, got {list(added)}"
         for run in evidence.finals:
-            new = run.seed in one.seeds or run.method in one.methods or run.pair in one.pairs
-            if new and has_result(run.folder) and _began(run.folder) < one.time:
+            new = (
+                run.seed in extension.seeds
+                or run.method in extension.methods
+                or run.pair in extension.pairs
+            )
+            if new and has_result(run.folder) and _began(run.folder) < extension.time:
                 yield (
                     f"{evidence.name(run.folder)}: expected a run that began after the study was "
-                    f"extended by it, {one.time}, got {_began(run.folder)}"
+                    f"extended by it, {extension.time}, got {_began(run.folder)}"
                 )
     if seeds is not None and seeds != len(study.seeds):
         yield f"extensions.jsonl: expected the {len(study.seeds)} seeds of the study, got {seeds}"
-    if sum(one.trials for one in extensions) >= max(1, study.search.trials):
+    if sum(extension.trials for extension in extensions) >= max(1, study.search.trials):
         yield "extensions.jsonl: expected fewer trials than the study has, got as many or more"
-    if find_superseded(evidence.folder) and not any(one.trials for one in extensions):
+    if find_superseded(evidence.folder) and not any(extension.trials for extension in extensions):
         yield "superseded: expected runs that a longer search replaced, got no longer search"
 
 
