@@ -34,7 +34,7 @@ Training and comparing:
 
 Using a student:
 
-- ``load(run)`` reads it, or an exported file, back: ``.network``, ``.classes``, ``.config``, ``.predict(image)``
+- ``load(run)`` reads it, or an exported file: ``.network``, ``.classes``, ``.predict(image)``
 - ``predict(run, images, out)`` writes masks of image files, folders or a split
 - ``export(run)`` writes a file that other programs run, run beside its network first
 - ``cost(config, size)`` counts parameters and arithmetic
