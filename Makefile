@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check format lint types arrows docs clean
+.PHONY: demo test long check format lint types arrows docs clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/segdistill demo --out demo
@@ -12,7 +12,11 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-check: lint types arrows test
+# Tests of a minute or more: studies and runs that are killed, the quickstart word for word.
+long: $(VENV)/.dev
+	$(BIN)/python -m pytest -m long
+
+check: lint types arrows test long
 
 format: $(VENV)/.dev
 	$(BIN)/ruff format .

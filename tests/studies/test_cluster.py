@@ -40,9 +40,7 @@ def test_a_node_that_dies_loses_nothing_that_was_finished(
     small: Make, tmp_path: Path, cluster: Any
 ) -> None:
     node = cluster.add_node(num_cpus=1)
-    words = ("seeds=4", "training.steps=12", "search.trials=0")
-    # Of the two methods one has a stage before training.
-    words += ("methods.lad=[{loss: knowledge_adaptation, adapter_layers: 1}]",)
+    words = ("seeds=5", "training.steps=20", "search.trials=0")
     study = small(*words, "engine.name=ray", f"engine.address='{cluster.address}'")
     finished: dict[Path, int] = {}
     done_on: list[str] = []
@@ -58,7 +56,7 @@ def test_a_node_that_dies_loses_nothing_that_was_finished(
     run_study(study, tmp_path / "ray", tell=tell)
     # A task that ends takes its folder away; the one that was killed could not.
     assert len([*(tmp_path / "away").glob("tmp*")]) == 1
-    assert len(done_on) == 4
+    assert len(done_on) == 5
     assert len(set(done_on[2:])) == 1
     assert len(finished) == 2 * 3
     assert {file: file.stat().st_mtime_ns for file in finished} == finished

@@ -69,6 +69,7 @@ def kill_after(cohorts: int, stage: str) -> Callable[[Event], None]:
     return tell
 
 
+@pytest.mark.long
 def test_a_study_killed_anywhere_ends_as_if_it_had_not_been(small: Make, tmp_path: Path) -> None:
     words = ("search.sampler=tpe", "search.trials=3", "search.pruning={rungs: 1}")
     study = small(*words)
@@ -289,6 +290,7 @@ def test_a_run_that_is_given_up_stays_open_and_a_resume_trains_it(
     assert findings(tmp_path / "study") == findings(tmp_path / "whole")
 
 
+@pytest.mark.long
 def test_a_process_of_a_study_that_is_killed_is_replaced(small: Make, tmp_path: Path) -> None:
     words = ("search.trials=0", "training.steps=24")
     study = small(*words, "engine.processes=2")

@@ -81,6 +81,7 @@ def endings(programs: Sequence[subprocess.Popen[str]]) -> list[str]:
     return [program.communicate(timeout=90)[0] for program in programs]
 
 
+@pytest.mark.long
 def test_two_runs_without_a_folder_get_one_each(programs: Programs) -> None:
     pair = [programs.begin("train", "f.yaml") for _ in range(2)]
     said = endings(pair)
@@ -111,6 +112,7 @@ def test_a_launcher_of_two_processes_is_not_two_runs_of_one(
     assert not (tmp_path / "r").exists()
 
 
+@pytest.mark.long
 def test_a_signal_to_the_whole_group_leaves_a_checkpoint_and_a_resume_ends_the_run(
     programs: Programs,
 ) -> None:
