@@ -131,6 +131,8 @@ def build(name: str, *, batch_norm: bool) -> Learner:
         },
     }
     config = check_tree(tree)
+    torch.manual_seed(0)
+    student = Student()
     channels = {"logits": CLASSES, "body": CLASSES}
     objective = build_objective(
         config.distill,
@@ -143,9 +145,8 @@ def build(name: str, *, batch_norm: bool) -> Learner:
         seed=0,
         task=config.training.task,
         class_weights=config.training.task.class_weights,  # type: ignore[arg-type]
+        classifier=student.logits,
     )
-    torch.manual_seed(0)
-    student = Student()
     if not batch_norm:
         for module in (student.body, *objective.modules()):
             _without_batch_norm(module)

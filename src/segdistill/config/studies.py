@@ -280,14 +280,18 @@ def check_study(tree: Mapping[str, Any]) -> StudyConfig:
 
 def _controls(words: Any, methods: Mapping[str, Any]) -> dict[str, Tree]:
     """Return a method for each word of ``controls``; terms that it borrows are written out."""
-    if not isinstance(words, list) or len(set(map(str, words))) < len(words):
+    if (
+        not isinstance(words, list)
+        or not all(isinstance(word, str) for word in words)
+        or len(set(words)) < len(words)
+    ):
         raise ConfigError(f"controls: expected a list of different words, got {words!r}")
     named = [own for own in methods.values() if isinstance(own, Mapping)]
     first = next((own["distill"] for own in named if own.get("distill")), None)
     found: dict[str, Tree] = {}
     for word in words:
         if word not in CONTROLS:
-            raise ConfigError(f"controls: unknown word {word!r}; {nearest(str(word), CONTROLS)}")
+            raise ConfigError(f"controls: unknown word {word!r}; {nearest(word, CONTROLS)}")
         if word in methods:
             raise ConfigError(f"controls: expected no method named {word} beside the control of it")
         own = CONTROLS[word].terms
