@@ -1,18 +1,18 @@
 """What a network of every family does here: maps, a training step, an odd size, folding, export.
 
-Goes on where it was stopped; --again NAME ... does rows once more. On one thread, several hours
-where the machine is busy:
+Goes on where it was stopped. --again NAME ... does rows once more; --only WORD ... does those whose
+names begin so. On one thread, several hours where the machine is busy:
 
 nice python benchmarks/bench_compatibility.py
 """
 
 from __future__ import annotations
 
+import argparse
 import gc
 import json
 import math
 import signal
-import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,12 +50,17 @@ def main() -> None:
     file = FOLDER / "compatibility.json"
     found = json.loads(file.read_text(encoding="utf-8"))["families"] if file.exists() else {}
     known = families()
-    again = sys.argv[2:] if sys.argv[1:2] == ["--again"] else []
-    rows = {name: found[name] for name in known if name in found and name not in again}
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--again", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--only", nargs="+", default=[""], metavar="WORD")
+    words = parser.parse_args()
+    rows = {name: found[name] for name in known if name in found and name not in words.again}
     # Export takes longest, so it comes last.
     for with_export in (False, True):
         for name, family in known.items():
             row = rows.get(name, {})
+            if not name.startswith(tuple(words.only)):
+                continue
             if "export" in row if with_export else row:
                 continue
             rows[name] = {"network": family.network, **row, **measure(family, with_export)}

@@ -32,7 +32,8 @@ from torch.nn import functional as F
 from torchvision.io import ImageReadMode, decode_image
 
 from segdistill.data import build_dataset
-from segdistill.data.files.reading import read_image, read_mask
+from segdistill.data.files.masks import read_mask
+from segdistill.data.files.reading import read_image
 from segdistill.data.formats.scenes import scenes
 from segdistill.data.pack.packing import pack
 from segdistill.data.stream import Stream

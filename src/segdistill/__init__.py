@@ -34,11 +34,12 @@ Training and comparing:
 
 Using a student:
 
-- ``load(run)`` reads it back: ``.network``, ``.classes``, ``.config``, ``.predict(image)``
+- ``load(run)`` reads it, or an exported file: ``.network``, ``.classes``, ``.predict(image)``
 - ``predict(run, images, out)`` writes masks of image files, folders or a split
-- ``export(run)`` writes a file that other programs run, compared with its network
+- ``export(run)`` writes a file that other programs run, run beside its network first
 - ``cost(config, size)`` counts parameters and arithmetic
 - ``latency(run, size)`` times networks on one image
+- ``energy(runs, size)`` reads the hardware's counter while they run
 
 Progress: pass ``tell=print``, or any function of one event. Losses and networks by themselves
 are in ``segdistill.losses`` and ``segdistill.models``.
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from segdistill.api.cost import cost as cost
     from segdistill.api.demo import demo as demo
     from segdistill.api.distill import distill as distill
+    from segdistill.api.energy import energy as energy
     from segdistill.api.evaluate import evaluate as evaluate
     from segdistill.api.export import export as export
     from segdistill.api.init import init as init
@@ -78,6 +80,7 @@ __all__ = [
     "cost",
     "demo",
     "distill",
+    "energy",
     "evaluate",
     "export",
     "init",

@@ -23,7 +23,8 @@ def import_own(target: str, what: str) -> Callable[..., Any]:
         what: it is, such as ``loss``, for the message.
 
     Raises:
-        ConfigError: there is no such module, or nothing of that name in it that can be called.
+        ConfigError: there is no such module, it is not Python, or it has nothing of that name
+            that can be called.
     """
     name = target.removeprefix(CODE)
     who = f"{what} {CODE}{name}"
@@ -37,6 +38,8 @@ def import_own(target: str, what: str) -> Callable[..., Any]:
             f"{who}: expected a module {module_name}, got: {error}; install its package, or run "
             "from the folder that holds it with PYTHONPATH=."
         ) from error
+    except SyntaxError as error:
+        raise _not_python(error, who) from error
     return _attribute(vars(module), attribute, module_name, who)
 
 
@@ -44,7 +47,8 @@ def load_own(file: Path, attribute: str, what: str) -> Callable[..., Any]:
     """Return the function or class of a Python file, whose folder is searched for its imports.
 
     Raises:
-        ConfigError: there is no such file, or nothing of that name in it that can be called.
+        ConfigError: there is no such file, it is not Python, or it has nothing of that name that
+            can be called.
     """
     who = f"{what} {file}:{attribute}"
     if not file.is_file():
@@ -56,6 +60,8 @@ def load_own(file: Path, attribute: str, what: str) -> Callable[..., Any]:
     sys.path.insert(0, str(file.parent.resolve()))
     try:
         spec.loader.exec_module(module)
+    except SyntaxError as error:
+        raise _not_python(error, who) from error
     finally:
         sys.path.pop(0)
     return _attribute(vars(module), attribute, file.name, who)
@@ -86,6 +92,13 @@ def check_settings(
         variable = each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
         if each.default is each.empty and not variable and key not in settings:
             raise ConfigError(f"{who}: expected its setting '{key}', got none; add {key}")
+
+
+def _not_python(error: SyntaxError, who: str) -> ConfigError:
+    return ConfigError(
+        f"{who}: expected Python, got {error.msg} in {error.filename}, line {error.lineno}: "
+        f"{(error.text or '').strip()}; correct it"
+    )
 
 
 def _attribute(

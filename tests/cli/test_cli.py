@@ -129,7 +129,7 @@ def test_words_are_completed_by_a_shell() -> None:
     code = "import sys; sys.argv[0] = 'segdistill'; from segdistill.cli import main; main()"
     for line, word, expected in (
         ("segdistill dis", "1", "distill"),
-        ("segdistill export run --format on", "4", "onnx"),
+        ("segdistill export run --format openvino-", "4", "openvino-int8"),
     ):
         done = subprocess.run(
             [sys.executable, "-c", code],

@@ -105,6 +105,28 @@ def test_code_of_the_user_keeps_its_file_and_line_in_three_lines(
     assert done.err.count("\n") == 3
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "said"),
+    [
+        ("raise ValueError('of mine')", 1, "student: of mine\n  {file}:2, in build: raise Value"),
+        ("raise SystemExit(3)", 1, "SystemExit: 3\n  {file}:2, in build: raise SystemExit(3)\n"),
+        ("import argparse; argparse.ArgumentParser().parse_args(['x'])", 1, "{file}:2, in build"),
+        ("return (", 2, "expected Python, got '(' was never closed in {file}, line 2: return (;"),
+    ],
+    ids=["ValueError", "exit", "argparse", "syntax"],
+)
+def test_what_ends_in_own_code_is_told_by_its_line(
+    line: str, code: int, said: str, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_end.py").write_text(f"def build():\n    {line}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_end", raising=False)
+    done = cli("check", "tiny.yaml", "student={network: 'import:own_end:build'}")
+    assert done.code == code
+    assert said.format(file=tmp_path / "own_end.py") in done.err
+    assert "fault of segdistill" not in done.err
+
+
 def test_an_error_in_own_code_is_not_called_ours(capsys: pytest.CaptureFixture[str]) -> None:
     code, told = ended(ValueError("shapes differ"), capsys)
     lines = told.splitlines()

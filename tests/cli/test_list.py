@@ -33,7 +33,8 @@ def test_every_row_is_listed_with_what_it_is(kind: str, cli: Cli) -> None:
 
 @pytest.mark.parametrize("kind", COMPLETE)
 def test_verbose_adds_settings(kind: str, cli: Cli) -> None:
-    assert "    settings:\n" in cli("list", kind, "--verbose").out
+    more = "packages: " if kind == "formats" else "settings:\n"
+    assert f"    {more}" in cli("list", kind, "--verbose").out
     rows = json.loads(cli("list", kind, "--verbose", "--json").out)
     for row in rows.values():
         assert all(setting["takes"] and setting["help"] for setting in row["settings"].values())

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from segdistill.data import inspect_data
+from segdistill.data.data_report import refuse_faults
 from segdistill.data.formats.folder import folder
-from segdistill.data.inspection import inspect_splits, refuse_faults, spread
+from segdistill.data.inspection import inspect_splits, spread
 from segdistill.errors import DataError
 
 

@@ -77,6 +77,9 @@ RECIPES: dict[str, tuple[str, str]] = {
     "skd_espnet": (SKD_PAIR[0], "SKD, Table 3: ESPNet-C"),
     **dict.fromkeys(("cirkd", "kd", "dist", "dkd"), CIRKD_PAIR),
     **dict.fromkeys(("skd_cirkd", "ifvd_cirkd", "cwd_cirkd"), CIRKD_PAIR),
+    # Methods of other papers, on the networks of one.
+    **dict.fromkeys(("dsd", "idd", "fakd", "sstkd", "apd", "csc_ace", "cirkdv2"), CIRKD_PAIR),
+    **dict.fromkeys(("bpkd", "af_dcd", "gdkd", "cankd", "maskd", "standardized_kd"), CIRKD_PAIR),
     **dict.fromkeys(("ka", "ka_affinity", "ka_coco"), KA_PAIR),
     **dict.fromkeys(("tuned_kd", "ifvd_niemann", "pairwise_niemann"), NIEMANN_PAIR),
     "holistic_niemann": NIEMANN_PAIR,

@@ -8,7 +8,8 @@ from pathlib import Path
 from segdistill.config import RunConfig
 from segdistill.config.loading import LoadedConfig, load_config
 from segdistill.data.contact_sheet import contact_sheet
-from segdistill.data.inspection import DataReport, inspect_data
+from segdistill.data.data_report import DataReport
+from segdistill.data.inspection import inspect_data
 from segdistill.data.pack.manifest import find_pack_faults, is_packed
 from segdistill.data.pictures import write_image
 from segdistill.errors import DataError

@@ -12,7 +12,7 @@ from segdistill.cli.words import Config, Json, Overrides, Trust, check_config
 from segdistill.errors import ConfigError
 
 if TYPE_CHECKING:
-    from segdistill.data.inspection import DataReport, SplitReport
+    from segdistill.data.data_report import DataReport, SplitReport
 
 
 def check(

@@ -70,7 +70,7 @@ def export(
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Write a student for other programs, each file run beside its network before it is kept.
+    """Write a student for other programs, and run what was written.
 
     Example: segdistill export runs/student-1 --format onnx --out student.onnx
 

@@ -97,7 +97,7 @@ def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
             raise
         except KeyboardInterrupt as stopped:
             _stop(f"segdistill: {str(stopped) or 'interrupted'}", INTERRUPTED, stopped)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # own code may end the program, as argparse does
             if isinstance(error, BrokenPipeError) and _was_printing(error):
                 raise  # as in `| head`: typer ends it without a word
             _stop(*explain(words, error), error)
@@ -105,7 +105,7 @@ def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def explain(words: str, error: Exception) -> tuple[str, int]:
+def explain(words: str, error: Exception | SystemExit) -> tuple[str, int]:
     """Return what is said of an exception, and the exit code.
 
     Args:
@@ -120,7 +120,7 @@ def explain(words: str, error: Exception) -> tuple[str, int]:
     if _is_out_of_memory(error):
         less = _LESS_MEMORY.get(words, "close other programs")
         return f"segdistill {words}: out of memory ({message}); {less}", FAILED
-    where = _origin(error)
+    where = _origin(error if _is_refusal(error) else _first(error))
     what = f"{type(error).__name__}: {message}"
     if where is not None and not _is_ours(where):
         return (
@@ -170,18 +170,26 @@ def _was_printing(error: Exception) -> bool:
     return file.is_relative_to(_PACKAGE / "cli") or "rich" in file.parts
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def _is_out_of_memory(error: BaseException) -> bool:
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(sign in str(error) for sign in _OUT_OF_MEMORY)
     )
 
 
-def _is_refusal(error: Exception) -> bool:
+def _is_refusal(error: BaseException) -> bool:
     """Return whether it is one of our own checks: "who: expected X, got Y; do Z"."""
     return type(error) in (ValueError, TypeError) and "expected " in str(error)
 
 
-def _origin(error: Exception) -> traceback.FrameSummary | None:
+def _first(error: BaseException) -> BaseException:
+    """Return the error that was raised first, where others only said whom it concerns."""
+    before = error.__cause__ or error.__context__
+    while before is not None and str(before) and str(error).endswith(str(before)):
+        error, before = before, before.__cause__ or before.__context__
+    return error
+
+
+def _origin(error: BaseException) -> traceback.FrameSummary | None:
     """Return the innermost frame that is in no library: the line that can be changed."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     return next((frame for frame in frames if not _is_library(frame)), None)
@@ -204,5 +212,5 @@ def _short(file: str) -> str:
     return Path(file).relative_to(_PACKAGE.parent).as_posix()
 
 
-def _first_line(error: Exception) -> str:
+def _first_line(error: BaseException) -> str:
     return next((line.strip() for line in str(error).splitlines() if line.strip()), "no message")

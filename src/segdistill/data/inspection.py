@@ -2,115 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from segdistill.config.splits import shared_splits
 from segdistill.data.build import build_dataset
-from segdistill.data.files.facts import FileFacts, file_facts
+from segdistill.data.data_report import DataReport, SplitReport
 from segdistill.data.findings import file_faults, file_warnings, label_faults, label_warnings
 from segdistill.data.parts import (
     describe_classes,
-    files_of,
     looks_up_colors,
     pixels_of,
     read_mask_of,
 )
+from segdistill.data.tally import SampleFacts, Tally, read_facts
 from segdistill.errors import DataError
-from segdistill.types import IGNORE_INDEX, Classes, Sample, SegDataset
-
-_MOST_LISTED = 10
-
-
-@dataclass
-class SplitReport:
-    """The contents of one split.
-
-    Attributes:
-        images: number of images that the split lists.
-        faults: one message per pair that cannot be used.
-        without_mask: number of images that have no mask.
-        sizes: number of images by ``"height×width"``, the most frequent first.
-        pixels: pixels by class name.
-        ignored_pixels: pixels without a class.
-        images_with: number of images by class, counting those that contain the class.
-        mean: mean of red, green and blue, from 0 to 1.
-        std: standard deviation of red, green and blue, in the same scale.
-        warnings: what would not stop a training but should be known.
-    """
-
-    images: int = 0
-    faults: list[str] = field(default_factory=list)
-    without_mask: int = 0
-    sizes: dict[str, int] = field(default_factory=dict)
-    pixels: dict[str, int] = field(default_factory=dict)
-    ignored_pixels: int = 0
-    images_with: dict[str, int] = field(default_factory=dict)
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
-    warnings: list[str] = field(default_factory=list)
-
-    @property
-    def absent_classes(self) -> list[str]:
-        """Classes without a pixel in this split."""
-        return [name for name, count in self.pixels.items() if count == 0]
-
-
-@dataclass
-class DataReport:
-    """The contents of a dataset.
-
-    Attributes:
-        splits: report by split.
-        duplicates: groups of ``split/name`` whose images are equal in every pixel.
-        leaks: those groups that lie in more than one split.
-        classes: one line for each class: id, name, colour and what masks store for it.
-    """
-
-    splits: dict[str, SplitReport]
-    duplicates: list[list[str]]
-    leaks: list[list[str]]
-    classes: list[str] = field(default_factory=list)
-
-    @property
-    def faults(self) -> list[str]:
-        """Everything that would stop a training, over all splits."""
-        return [fault for report in self.splits.values() for fault in report.faults]
-
-    @property
-    def warnings(self) -> list[str]:
-        """What would not stop a training but should be known."""
-        messages = [
-            f"same image in more than one split: {', '.join(group)}" for group in self.leaks
-        ]
-        for split, report in self.splits.items():
-            messages.extend(report.warnings)
-            if len(report.sizes) > 1:
-                messages.append(f"{split}: images of {len(report.sizes)} sizes")
-        return messages
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the report as plain dicts, lists and numbers."""
-        splits = {
-            name: {**asdict(report), "absent_classes": report.absent_classes}
-            for name, report in self.splits.items()
-        }
-        return {
-            "splits": splits,
-            "duplicates": self.duplicates,
-            "leaks": self.leaks,
-            "classes": self.classes,
-            "faults": self.faults,
-            "warnings": self.warnings,
-        }
+from segdistill.types import SegDataset
 
 
 def inspect_data(
@@ -182,13 +93,13 @@ def inspect_splits(
         if isinstance(dataset, DataError):
             reports[split] = SplitReport(faults=[str(dataset)])
             continue
-        tally = _Tally(dataset.classes)
+        tally = Tally(dataset.classes)
         indices = spread(len(dataset), sample)
         with ThreadPoolExecutor(workers) as pool:
-            facts = pool.map(partial(_read, dataset), indices)
+            facts = pool.map(partial(read_facts, dataset), indices)
             for done, fact in enumerate(facts, start=1):
                 tally.add(fact)
-                if isinstance(fact, _Facts):
+                if isinstance(fact, SampleFacts):
                     names_by_digest.setdefault(fact.digest, []).append(f"{split}/{fact.name}")
                 if progress is not None:
                     progress(split, done, len(indices))
@@ -227,18 +138,6 @@ def _leaks(duplicates: Sequence[Sequence[str]]) -> list[list[str]]:
     return [list(group) for group in duplicates if leak(group)]
 
 
-def refuse_faults(who: str, report: DataReport) -> None:
-    """Raise a DataError with the first faults of a report, or return where there are none."""
-    if report.faults:
-        listed = "".join(f"\n  {fault}" for fault in report.faults[:_MOST_LISTED])
-        more = len(report.faults) - _MOST_LISTED
-        listed += f"\n  and {more} more" if more > 0 else ""
-        raise DataError(
-            f"{who}: expected data that can be trained on and scored, got {len(report.faults)} "
-            f"faults; correct them:{listed}"
-        )
-
-
 def spread(count: int, sample: int | None) -> list[int]:
     """Return ``sample`` of ``count`` indices, evenly spread; all where there are no more."""
     if sample is None or sample >= count:
@@ -249,7 +148,7 @@ def spread(count: int, sample: int | None) -> list[int]:
 def _judge_labels(
     split: str,
     dataset: SegDataset,
-    tally: _Tally,
+    tally: Tally,
     indices: Sequence[int],
     report: SplitReport,
     *,
@@ -314,99 +213,4 @@ def verify(dataset: SegDataset, *, workers: int = 2) -> None:
         raise DataError(
             f"verify: expected {len(dataset)} sound pairs, got {len(faults)} broken; "
             f"correct or remove them:{listed}"
-        )
-
-
-@dataclass(frozen=True)
-class _Facts:
-    """What is kept of one sample.
-
-    Attributes:
-        labels: pixels by value of the mask, None without a mask.
-        moments: count, sum and sum of squares, each of red, green and blue.
-    """
-
-    name: str
-    digest: str
-    size: tuple[int, int]
-    labels: np.ndarray | None
-    moments: np.ndarray
-    files: FileFacts | None
-
-
-@dataclass(frozen=True)
-class _Broken:
-    """What is kept of one sample that cannot be read."""
-
-    fault: str
-    files: FileFacts | None
-
-
-def _read(dataset: SegDataset, index: int) -> _Facts | _Broken:
-    """Return the facts of one sample, or what is wrong with it."""
-    try:
-        sample: Sample = dataset[index]
-    except DataError as error:
-        return _Broken(str(error), _file_facts(dataset, index))
-    image = np.ascontiguousarray(sample.image)
-    digest = hashlib.blake2b(image.data, digest_size=16, salt=str(image.shape).encode()[:16])
-    values = np.stack([np.bincount(image[..., c].ravel(), minlength=256) for c in range(3)])
-    scale = np.arange(256) / 255
-    moments = np.stack([values.sum(1), values @ scale, values @ scale**2])
-    labels = None
-    if sample.mask is not None:
-        labels = np.bincount(np.ascontiguousarray(sample.mask).ravel(), minlength=256)
-    height, width = image.shape[:2]
-    files = _file_facts(dataset, index)
-    return _Facts(sample.name, digest.hexdigest(), (height, width), labels, moments, files)
-
-
-def _file_facts(dataset: SegDataset, index: int) -> FileFacts | None:
-    files = files_of(dataset, index)
-    return file_facts(files[0], files[1] if len(files) > 1 else None) if files else None
-
-
-class _Tally:
-    """Sums over a split."""
-
-    def __init__(self, classes: Classes) -> None:
-        self.classes = classes
-        self.images = self.without_mask = 0
-        self.faults: list[str] = []
-        self.files: list[FileFacts] = []
-        self.sizes: Counter[str] = Counter()
-        self.labels = np.zeros(256, dtype=np.int64)
-        self.images_with = np.zeros(256, dtype=np.int64)
-        self.moments = np.zeros((3, 3))
-
-    def add(self, sample: _Facts | _Broken) -> None:
-        self.images += 1
-        if sample.files is not None:
-            self.files.append(sample.files)
-        if isinstance(sample, _Broken):
-            self.faults.append(sample.fault)
-            return
-        self.sizes["×".join(map(str, sample.size))] += 1
-        self.moments += sample.moments
-        if sample.labels is None:
-            self.without_mask += 1
-        else:
-            self.labels += sample.labels
-            self.images_with += sample.labels > 0
-
-    def report(self) -> SplitReport:
-        count, total, squares = self.moments
-        mean = total / np.maximum(count, 1)
-        std = np.sqrt(np.maximum(squares / np.maximum(count, 1) - mean**2, 0))
-        names = self.classes.names
-        return SplitReport(
-            images=self.images,
-            faults=self.faults,
-            without_mask=self.without_mask,
-            sizes=dict(self.sizes.most_common()),
-            pixels={name: int(self.labels[i]) for i, name in enumerate(names)},
-            ignored_pixels=int(self.labels[IGNORE_INDEX]),
-            images_with={name: int(self.images_with[i]) for i, name in enumerate(names)},
-            mean=tuple(round(float(value), 4) for value in mean),
-            std=tuple(round(float(value), 4) for value in std),
         )

@@ -14,7 +14,7 @@ from typing import Any
 from segdistill.data.convert.export import Export
 from segdistill.data.convert.pairing import Match
 from segdistill.data.convert.splits import VAL_SHARE, propose_splits
-from segdistill.data.files.dataset import match_names
+from segdistill.data.files.matching import match_names
 from segdistill.data.survey import Survey
 from segdistill.errors import DataError
 

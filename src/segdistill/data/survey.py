@@ -16,7 +16,8 @@ from segdistill.data.convert.masks import Value, binary_rows, count_values, rows
 from segdistill.data.convert.pairing import Match, pair_files
 from segdistill.data.convert.records import check_count
 from segdistill.data.convert.stored import refuse_unpaired
-from segdistill.data.files.reading import read_image, stored_size
+from segdistill.data.files.decoding import stored_size
+from segdistill.data.files.reading import read_image
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
 

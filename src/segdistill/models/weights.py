@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
-import torch
 from torch import nn
 
 from segdistill.errors import CheckpointError
-from segdistill.files import write_whole
 from segdistill.models.checkpoints.locating import weight_file
 from segdistill.models.checkpoints.reading import read_metadata, saved_config
+from segdistill.runs.student import write_weights
 
 
 def save_network(path: Path | str, network: nn.Module, config: Mapping[str, object]) -> None:
@@ -25,14 +22,7 @@ def save_network(path: Path | str, network: nn.Module, config: Mapping[str, obje
         network: what is saved.
         config: what is needed to build it again; anything that JSON can hold.
     """
-    # safetensors refuses channels_last and tied weights, so every tensor gets its own
-    # contiguous memory.
-    state = {
-        name: tensor.detach().cpu().contiguous().clone(memory_format=torch.contiguous_format)
-        for name, tensor in network.state_dict().items()
-    }
-    content = safetensors.torch.save(state, metadata={"config": json.dumps(dict(config))})
-    write_whole(Path(path), content)
+    write_weights(Path(path), network, config)
 
 
 def read_config(path: Path | str) -> dict[str, Any]:

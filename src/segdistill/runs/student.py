@@ -55,6 +55,17 @@ def run_of(file: Path) -> Path:
 
 def write_student(file: Path, network: nn.Module, student: Student) -> None:
     """Write weights and buffers of a network, whole, and what is needed to build it again."""
+    write_weights(file, network, {"format": FORMAT} | asdict(student))
+
+
+def write_weights(file: Path, network: nn.Module, config: Mapping[str, object]) -> None:
+    """Write weights and buffers of a network whole: temporary name, fsync, rename.
+
+    Args:
+        file: ``.safetensors`` by custom.
+        network: what is saved.
+        config: goes into the metadata; anything that JSON can hold.
+    """
     import safetensors.torch
     import torch
 
@@ -64,8 +75,8 @@ def write_student(file: Path, network: nn.Module, student: Student) -> None:
         name: tensor.detach().cpu().contiguous().clone(memory_format=torch.contiguous_format)
         for name, tensor in network.state_dict().items()
     }
-    about = json.dumps({"format": FORMAT} | asdict(student))
-    write_whole(file, safetensors.torch.save(tensors, metadata={_METADATA: about}))
+    metadata = {_METADATA: json.dumps(dict(config))}
+    write_whole(file, safetensors.torch.save(tensors, metadata=metadata))
 
 
 def read_student(file: Path) -> Student:

@@ -8,7 +8,8 @@ from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
 from segdistill.data.carving import Subset
-from segdistill.data.inspection import inspect_splits, refuse_faults
+from segdistill.data.data_report import refuse_faults
+from segdistill.data.inspection import inspect_splits
 from segdistill.errors import ConfigError
 from segdistill.models import FrozenTeacher
 from segdistill.models.feed import describe_feed

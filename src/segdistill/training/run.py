@@ -11,7 +11,8 @@ from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
 from segdistill.config.splits import shared_splits
-from segdistill.data.inspection import inspect_splits, refuse_faults
+from segdistill.data.data_report import refuse_faults
+from segdistill.data.inspection import inspect_splits
 from segdistill.errors import CheckpointError, ConfigError
 from segdistill.files import inside
 from segdistill.memory import reset_peak

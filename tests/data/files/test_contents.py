@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from segdistill.data.files.masks import read_mask
 from segdistill.data.files.pixels import pixels
-from segdistill.data.files.reading import read_image, read_mask
+from segdistill.data.files.reading import read_image
 from segdistill.errors import DataError
 
 IDS = np.zeros((32, 40), dtype=np.uint8)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from segdistill.data.files.dataset import match_names
+from segdistill.data.files.matching import match_names
 from segdistill.data.files.pairing import near_matches
 from segdistill.data.formats.folder import folder
 from segdistill.errors import DataError

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from segdistill.data.files.dataset import FileDataset
+from segdistill.data.files.masks import read_mask
 from segdistill.data.files.partial import read_image_top, read_mask_top
-from segdistill.data.files.reading import read_image, read_mask
+from segdistill.data.files.reading import read_image
 from segdistill.data.formats.folder import folder
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe, augment

@@ -13,8 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from segdistill.data.files.decoding import stored_size
+from segdistill.data.files.masks import read_mask
 from segdistill.data.files.partial import read_image_top, read_mask_top
-from segdistill.data.files.reading import read_image, read_mask, stored_size
+from segdistill.data.files.reading import read_image
 from segdistill.errors import DataError
 
 GREY = np.linspace(0, 255, 20 * 30).reshape(20, 30).astype(np.uint8)

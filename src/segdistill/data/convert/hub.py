@@ -15,7 +15,7 @@ from segdistill.data.convert.records import Drawn, Record, Size, Source
 from segdistill.data.convert.splits import usual_split
 from segdistill.data.convert.stored import decoder
 from segdistill.data.files.labels import MAX_CLASSES, LabelCode
-from segdistill.data.files.reading import mask_from_bytes
+from segdistill.data.files.masks import mask_from_bytes
 from segdistill.errors import ConfigError, DataError
 from segdistill.types import IGNORE_INDEX
 

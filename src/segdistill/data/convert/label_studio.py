@@ -24,7 +24,7 @@ from segdistill.data.convert.records import (
     check_stated,
     order_classes,
 )
-from segdistill.data.files.reading import read_mask
+from segdistill.data.files.masks import read_mask
 from segdistill.errors import DataError
 
 Tree = dict[str, Any]

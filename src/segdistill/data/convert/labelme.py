@@ -12,7 +12,7 @@ import numpy as np
 
 from segdistill.data.convert.class_files import find_class_file, read_class_file
 from segdistill.data.convert.export import Export, name_below_split, split_of
-from segdistill.data.convert.polygons import fill_circle, fill_polygon, fill_rectangle
+from segdistill.data.convert.polygons import fill_circle, fill_part, fill_polygon, fill_rectangle
 from segdistill.data.convert.records import (
     BACKGROUNDS,
     VOID,
@@ -25,7 +25,7 @@ from segdistill.data.convert.records import (
     check_stated,
     order_classes,
 )
-from segdistill.data.files.reading import mask_from_bytes
+from segdistill.data.files.masks import mask_from_bytes
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
 
@@ -160,11 +160,7 @@ def _region(shape: Tree, size: Size, who: Path) -> np.ndarray | None:
     if kind == "mask" and points:
         data = np.frombuffer(_from_base64(str(shape.get("mask")), "mask"), dtype=np.uint8)
         part = mask_from_bytes(np.array(data), who).astype(bool)
-        region = np.zeros(size, dtype=bool)
-        left, top = round(points[0][0]), round(points[0][1])
-        window = region[max(top, 0) : top + len(part), max(left, 0) : left + part.shape[1]]
-        window |= part[: window.shape[0], : window.shape[1]]
-        return region
+        return fill_part(size, part, round(points[0][0]), round(points[0][1]))
     return None
 
 

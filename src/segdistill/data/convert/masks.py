@@ -12,7 +12,7 @@ from segdistill.data.convert.export import Export
 from segdistill.data.convert.pairing import Match, pair_files
 from segdistill.data.convert.records import Source
 from segdistill.data.convert.stored import from_pairs, refuse_unpaired
-from segdistill.data.files.reading import read_mask
+from segdistill.data.files.masks import read_mask
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
 

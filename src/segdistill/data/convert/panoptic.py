@@ -11,8 +11,8 @@ import numpy as np
 from segdistill.data.convert.export import Export, record_name, split_of
 from segdistill.data.convert.records import Drawn, Palette, Record, Size, Source, order_classes
 from segdistill.data.convert.splits import usual_split
+from segdistill.data.files.masks import read_mask
 from segdistill.data.files.palettes import Color
-from segdistill.data.files.reading import read_mask
 from segdistill.errors import DataError
 
 

@@ -1,4 +1,4 @@
-"""Polygons and other outlines as regions of pixels, drawn by Pillow."""
+"""Outlines, drawn by Pillow, and parts of masks as regions of an image."""
 
 from __future__ import annotations
 
@@ -39,6 +39,26 @@ def fill_circle(size: Size, centre: Point, rim: Point) -> np.ndarray:
     (x, y), radius = centre, float(np.hypot(rim[0] - centre[0], rim[1] - centre[1]))
     box = (x - radius, y - radius, x + radius, y + radius)
     return _draw(size, lambda pen: pen.ellipse(box, fill=1, outline=1))
+
+
+def fill_part(size: Size, part: np.ndarray, left: int, top: int) -> np.ndarray:
+    """Return the pixels of a mask of a part of an image; what lies outside the image is cut off.
+
+    Args:
+        size: height and width of the image.
+        part: bool ``(h, w)``.
+        left: column of the part's first pixel in the image; below 0 where it begins outside.
+        top: its row.
+
+    Shape:
+        Result bool ``(H, W)``.
+    """
+    inside = part[max(-top, 0) :, max(-left, 0) :]
+    region = np.zeros(size, dtype=bool)
+    top, left = max(top, 0), max(left, 0)
+    window = region[top : top + inside.shape[0], left : left + inside.shape[1]]
+    window |= inside[: window.shape[0], : window.shape[1]]
+    return region
 
 
 def _draw(size: Size, stroke: Callable[[ImageDraw.ImageDraw], None]) -> np.ndarray:

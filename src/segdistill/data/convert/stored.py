@@ -13,8 +13,8 @@ from segdistill.data.convert.export import Export
 from segdistill.data.convert.pairing import Pairing
 from segdistill.data.convert.records import VOID, Drawn, Record, Size, Source, order_classes
 from segdistill.data.files.labels import ColorCode, IdCode, LabelCode
+from segdistill.data.files.masks import read_mask
 from segdistill.data.files.pairing import other_files
-from segdistill.data.files.reading import read_mask
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
 

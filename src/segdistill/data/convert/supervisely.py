@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from segdistill.data.convert.export import Export, split_of
-from segdistill.data.convert.polygons import fill_polygon, fill_rectangle
+from segdistill.data.convert.polygons import fill_part, fill_polygon, fill_rectangle
 from segdistill.data.convert.records import (
     Canvas,
     Drawn,
@@ -23,8 +23,8 @@ from segdistill.data.convert.records import (
     check_stated,
     order_classes,
 )
+from segdistill.data.files.masks import mask_from_bytes
 from segdistill.data.files.palettes import Color
-from segdistill.data.files.reading import mask_from_bytes
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
 
@@ -146,7 +146,4 @@ def _bitmap(bitmap: Tree, size: Size, who: Path) -> np.ndarray:
     stored = mask_from_bytes(np.array(np.frombuffer(unpacked, dtype=np.uint8)), who)
     part = stored.max(axis=2) > 0 if stored.ndim == 3 else stored > 0
     left, top = map(int, bitmap["origin"])
-    region = np.zeros(size, dtype=bool)
-    window = region[top : top + len(part), left : left + part.shape[1]]
-    window |= part[: window.shape[0], : window.shape[1]]
-    return region
+    return fill_part(size, part, left, top)

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from segdistill.data.files.contents import tiff_facts
-from segdistill.data.files.reading import may_turn, stored_levels
+from segdistill.data.files.decoding import may_turn
+from segdistill.data.files.reading import stored_levels
 from segdistill.errors import DataError
 from segdistill.files import check_ends
 

@@ -49,7 +49,7 @@ class IdCode:
         """Return train ids.
 
         Args:
-            stored: what :func:`~segdistill.data.files.reading.read_mask` returned. Three equal
+            stored: what :func:`~segdistill.data.files.masks.read_mask` returned. Three equal
                 channels are taken for one.
             path: the file, for messages.
 
@@ -130,7 +130,7 @@ class ColorCode:
         """Return train ids.
 
         Args:
-            stored: what :func:`~segdistill.data.files.reading.read_mask` returned.
+            stored: what :func:`~segdistill.data.files.masks.read_mask` returned.
             path: the file, for messages.
 
         Shape:

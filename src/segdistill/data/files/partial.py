@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, PngImagePlugin
 
-from segdistill.data.files.reading import check_pixels
+from segdistill.data.files.decoding import check_pixels
 
 Rows = Callable[[tuple[int, int]], int]
 """From the height and width of an image to the number of rows that are needed."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.data.files.dataset import FileDataset, Pair, files_by_name, find_layout, match_names
+from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import IdCode
+from segdistill.data.files.matching import Pair, files_by_name, find_layout, match_names
 from segdistill.data.files.palettes import hex_colors
 from segdistill.types import IGNORE_INDEX, Classes
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.data.files.dataset import FileDataset, Pair, find_layout, match_names
+from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import ColorCode, IdCode
+from segdistill.data.files.matching import Pair, find_layout, match_names
 from segdistill.data.files.text import read_text
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes

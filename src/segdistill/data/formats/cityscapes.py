@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from segdistill.data.files.dataset import FileDataset, Pair, files_by_name, find_layout, match_names
+from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import IdCode, plain_ids
+from segdistill.data.files.matching import Pair, files_by_name, find_layout, match_names
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Classes
 

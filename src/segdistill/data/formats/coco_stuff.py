@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.data.files.dataset import FileDataset, Pair, find_layout, match_names
+from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import IdCode
+from segdistill.data.files.matching import Pair, find_layout, match_names
 from segdistill.data.files.palettes import distinct_colors
 from segdistill.data.formats.voc import read_names
 from segdistill.types import IGNORE_INDEX, Classes

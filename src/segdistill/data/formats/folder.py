@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from segdistill.data.files.classes import read_classes
-from segdistill.data.files.dataset import FileDataset, find_layout, match_names
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.files.matching import find_layout, match_names
 from segdistill.errors import DataError
 from segdistill.files import expand_path
 

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from segdistill.data.files.classes import read_classes
-from segdistill.data.files.dataset import check_same_size, find_layout
+from segdistill.data.files.dataset import check_same_size
 from segdistill.data.files.labels import MAX_CLASSES, IdCode, LabelCode, plain_ids
+from segdistill.data.files.masks import mask_from_bytes, read_mask
+from segdistill.data.files.matching import find_layout
 from segdistill.data.files.palettes import distinct_colors
 from segdistill.data.files.pixels import AS_STORED, Pixels
-from segdistill.data.files.reading import image_from_bytes, mask_from_bytes, read_image, read_mask
+from segdistill.data.files.reading import image_from_bytes, read_image
 from segdistill.errors import ConfigError, DataError
 from segdistill.types import IGNORE_INDEX, Classes, Sample
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.data.files.dataset import FileDataset, Pair, files_by_name
+from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import plain_ids
+from segdistill.data.files.matching import Pair, files_by_name
 from segdistill.errors import DataError
 from segdistill.types import Classes
 

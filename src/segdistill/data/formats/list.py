@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path, PureWindowsPath
 
 from segdistill.data.files.classes import read_classes
-from segdistill.data.files.dataset import FileDataset, Pair, find_layout
+from segdistill.data.files.dataset import FileDataset
+from segdistill.data.files.matching import Pair, find_layout
 from segdistill.data.files.reading import IMAGE_SUFFIXES
 from segdistill.data.files.text import read_text
 from segdistill.errors import DataError

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.data.files.dataset import FileDataset, Pair, find_layout
+from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import IdCode
+from segdistill.data.files.matching import Pair, find_layout
 from segdistill.data.files.palettes import voc_colors
 from segdistill.data.files.text import read_text
 from segdistill.data.formats.voc import read_names

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from segdistill.data.files.dataset import FileDataset, Pair, find_layout
+from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import plain_ids
+from segdistill.data.files.matching import Pair, find_layout
 from segdistill.data.files.palettes import voc_colors
 from segdistill.data.files.text import read_text
 from segdistill.errors import DataError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from segdistill.data.files.reading import check_pixels
+from segdistill.data.files.decoding import check_pixels
 from segdistill.data.pack.manifest import read_index, read_names, read_split
 from segdistill.data.pack.raw import map_bytes, write_index
 from segdistill.data.pack.tiles import (

@@ -1,0 +1,125 @@
+"""What a finished study left behind, read once, for the checks of ``verify``."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from segdistill.config import RunConfig, StudyConfig, check_study
+from segdistill.config.loading import check_tree
+from segdistill.config.studies import searches_of
+from segdistill.errors import ConfigError
+from segdistill.runs.result import Result, has_result, read_result
+from segdistill.runs.settings import has_settings, read_settings
+from segdistill.runs.study import (
+    Choice,
+    FinalRun,
+    find_final_runs,
+    read_study_settings,
+    trial_folder,
+)
+from segdistill.runs.trials import Trial, read_trials
+
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A study folder, read once."""
+
+    folder: Path
+
+    @cached_property
+    def study(self) -> StudyConfig:
+        """The study file."""
+        return check_study(read_study_settings(self.folder))
+
+    @cached_property
+    def finals(self) -> list[FinalRun]:
+        """Every final run that is there."""
+        return list(find_final_runs(self.folder))
+
+    @cached_property
+    def results(self) -> dict[Path, Result]:
+        """The results of the final runs that finished, by folder."""
+        return {r.folder: read_result(r.folder) for r in self.finals if has_result(r.folder)}
+
+    @cached_property
+    def settings(self) -> dict[Path, RunConfig | str]:
+        """The checked settings of final and search runs, or why they cannot be read."""
+        runs = [run.folder for run in self.finals] + self.searched
+        return {run: _config(run) for run in runs if has_settings(run)}
+
+    @cached_property
+    def searched(self) -> list[Path]:
+        """The folders of the trials that are there."""
+        folders = [
+            self.folder / trial_folder(t.pair, t.trial, t.repeat) / t.method for t in self.trials
+        ]
+        return [folder for folder in folders if folder.is_dir()]
+
+    @cached_property
+    def trials(self) -> list[Trial]:
+        """The lines of ``trials.jsonl``."""
+        return read_trials(self.folder)
+
+    @cached_property
+    def searches(self) -> dict[int, int]:
+        """Which search each final seed takes its values from."""
+        return searches_of(self.study.seeds, self.study.search.repeats)
+
+    def name(self, run: Path) -> str:
+        """Return a run's folder from that of the study."""
+        return run.relative_to(self.folder).as_posix()
+
+
+def _config(run: Path) -> RunConfig | str:
+    try:
+        return check_tree(read_settings(run))
+    except ConfigError as error:
+        return str(error)
+
+
+def choice_of(choice: Choice, repeat: int) -> Choice:
+    """Return what a search chose, the first where that one is missing, which ``choices`` says."""
+    return choice.of(repeat) if repeat < len(choice.searches) else choice
+
+
+Check = Callable[[Evidence], Iterator[str]]
+"""Yields a sentence for everything that does not fit."""
+
+
+def is_close(value: Any, expected: Any) -> bool:
+    """Return whether a value, or every value of a mapping, is the expected one up to rounding."""
+    if isinstance(value, Mapping) and isinstance(expected, Mapping):
+        same = value.keys() == expected.keys()
+        return same and all(is_close(value[key], expected[key]) for key in expected)
+    if isinstance(value, float) and isinstance(expected, float | int):
+        return math.isclose(value, expected, rel_tol=_ROUNDING, abs_tol=_ROUNDING)
+    return bool(value == expected)
+
+
+def changed_paths(expected: Any, given: Any, path: str = "") -> Iterator[str]:
+    """Yield the path of every value that is another one."""
+    if isinstance(expected, Mapping) and isinstance(given, Mapping):
+        for key in expected.keys() & given.keys():
+            yield from changed_paths(expected[key], given[key], f"{path}.{key}".lstrip("."))
+        missing = (expected.keys() - given.keys()) - {"format"}
+        yield from sorted(f"{path}.{key}".lstrip(".") for key in missing)
+    elif isinstance(expected, list | tuple) and isinstance(given, list | tuple):
+        if len(expected) != len(given):
+            yield path
+            return
+        for index, (before, now) in enumerate(zip(expected, given, strict=True)):
+            yield from changed_paths(before, now, f"{path}.{index}")
+    elif not is_close(given, expected):
+        yield path
+
+
+def brief(value: Any) -> str:
+    """Return a value as sentences show it."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
