@@ -103,3 +103,15 @@ def test_the_module_has_both_parts_with_their_weights() -> None:
 def test_refuses_one_layer_alone() -> None:
     with pytest.raises(ValueError, match="expected at least 2 layers, got 1; name more taps"):
         pixel_similarity([(maps(1, 2, 3, 3), maps(1, 2, 3, 3))])
+
+
+def test_a_class_of_minus_infinity_is_the_limit_of_a_constant_also_over_positions() -> None:
+    student, teacher = maps(2, 3, 5, 6, seed=1), maps(2, 3, 5, 6, seed=2)
+    low = teacher.clone()
+    teacher[:, 1], low[:, 1] = -torch.inf, -5e3
+    student.requires_grad_()
+    loss = spatial_category_similarity(student, teacher)
+    loss.backward()
+    assert_close(loss, spatial_category_similarity(student, low))
+    assert student.grad is not None
+    assert student.grad.isfinite().all()

@@ -58,10 +58,15 @@ def test_gradient_is_right_and_never_reaches_the_teacher() -> None:
     hard_labels(student, teacher).backward()
     probabilities = student.detach().softmax(dim=1)
     chosen = torch.nn.functional.one_hot(teacher.argmax(dim=1), 2).movedim(-1, 1)
-    assert_close(student.grad, ((probabilities - chosen) / 6), check_dtype=False)
+    assert_close(student.grad, (probabilities - chosen) / 6)
     assert teacher.grad is None
 
 
 def test_refuses_maps_of_other_classes() -> None:
     with pytest.raises(ValueError, match="hard_labels: expected equal channel counts"):
         hard_labels(maps(1, 3, 2, 2), maps(1, 4, 2, 2))
+
+
+def test_refuses_logits_of_one_class() -> None:
+    with pytest.raises(ValueError, match="hard_labels: expected logits of at least 2 classes"):
+        hard_labels(maps(1, 1, 2, 2), maps(1, 1, 2, 2))

@@ -10,6 +10,7 @@ from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import IGNORE_INDEX, Batch
+from segdistill.upsampling import at_least, in_the_limit
 
 
 @without_autocast
@@ -47,7 +48,9 @@ def adaptive_cross_entropy(
         student, teacher ``(N, K, H, W)``; labels ``(N, H', W')``; result ``()``.
 
     Returns:
-        The loss in nats times :math:`T^2`, at least 0.
+        The loss in nats times :math:`T^2`, at least 0. A class to which the teacher gives -inf has
+        no part in its distribution; where the student gives -inf to what it has to learn the loss
+        is infinite.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, K, H, W)``, a label is no class, or
@@ -68,8 +71,10 @@ def adaptive_cross_entropy(
     check_labels(who, labels, student, classes=classes, ignore_index=ignore_index)
 
     def entropy(student: Tensor, teacher: Tensor, target: Tensor, labelled: Tensor) -> Tensor:
-        log_s = F.log_softmax(student / temperature, dim=1)
-        of_teacher = ((teacher / temperature).softmax(dim=1) * log_s).sum(dim=1, keepdim=True)
+        log_s = F.log_softmax(at_least(student / temperature), dim=1)
+        of_teacher = (at_least(teacher / temperature).softmax(dim=1) * log_s).sum(
+            dim=1, keepdim=True
+        )
         of_label = log_s.gather(1, target)
         right = teacher.argmax(dim=1, keepdim=True) == target
         return -(torch.where(right, of_teacher, of_label) * labelled).sum()
@@ -77,7 +82,7 @@ def adaptive_cross_entropy(
     labels = resize_labels(labels, student.shape[2:])[:, None]
     labelled = labels != ignore_index
     target = torch.where(labelled, labels, 0)
-    total = sum_over_blocks(entropy, student, teacher, target, labelled, dim=2)
+    total = in_the_limit(sum_over_blocks(entropy, student, teacher, target, labelled, dim=2))
     return total * temperature**2 / share_of_count(labelled.sum())
 
 

@@ -16,6 +16,7 @@ from segdistill.losses.maths.positions import (
 )
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.types import IGNORE_INDEX, Batch
+from segdistill.upsampling import at_least, in_the_limit
 
 
 def edge_masks(
@@ -113,11 +114,12 @@ def boundary_edge(
     shares = edges / share_of_count(edges.sum(dim=(0, 2, 3)))[:, None, None]
 
     def divergence(student: Tensor, teacher: Tensor, edges: Tensor, shares: Tensor) -> Tensor:
-        log_s = F.log_softmax(student * edges / temperature, dim=1)
-        log_t = F.log_softmax(teacher * edges / temperature, dim=1)
+        log_s = F.log_softmax(at_least(student) * edges / temperature, dim=1)
+        log_t = F.log_softmax(at_least(teacher) * edges / temperature, dim=1)
         return ((log_t.exp() * (log_t - log_s)).sum(dim=1) * shares.sum(dim=1)).sum()
 
-    return sum_over_blocks(divergence, student, teacher, edges, shares, dim=2) * temperature**2
+    total = sum_over_blocks(divergence, student, teacher, edges, shares, dim=2)
+    return in_the_limit(total) * temperature**2
 
 
 class Boundary(nn.Module):
@@ -171,9 +173,9 @@ class Boundary(nn.Module):
         student, teacher, edges = full_precision(student, teacher.detach(), edges)
         body = 1 - edges
         edge = boundary_edge(student, teacher, edges, temperature=self.temperature, valid=valid)
-        bodies = channelwise_kl(
-            student * body, teacher * body, temperature=self.temperature, valid=valid
-        )
+        # Outside the body a logit of -inf is 0 as any other is.
+        student, teacher = at_least(student) * body, at_least(teacher) * body
+        bodies = channelwise_kl(student, teacher, temperature=self.temperature, valid=valid)
         return {"edge": self.edge_weight * edge, "body": self.body_weight * bodies}
 
     def extra_repr(self) -> str:

@@ -20,6 +20,7 @@ from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.maths.unit import unit
 from segdistill.losses.modules.projector import resize_like
 from segdistill.types import Batch
+from segdistill.upsampling import at_least, snap_excluded
 
 Pair = tuple[Tensor, Tensor]
 """The student's and the teacher's map of one layer."""
@@ -160,7 +161,7 @@ def spatial_category_similarity(
         cells = mean_pool(valid[:, None].to(student.dtype), pool) > 0
 
         def distribution(maps: Tensor) -> Tensor:
-            scores = mean_pool(maps, pool, valid) / temperature
+            scores = snap_excluded(mean_pool(at_least(maps), pool, valid)) / temperature
             scores = scores.masked_fill(~cells, torch.finfo(scores.dtype).min)
             shares = scores.flatten(start_dim=2).softmax(dim=2)
             return leave_out(shares.reshape(len(shares), -1, *cells.shape[2:]), cells).flatten(

@@ -39,8 +39,9 @@ def augmented_logits(
 
     .. math:: \tilde z_k = z_k + \frac{\lambda}{2} \sum_c \sigma^2_{yc} (w_{kc} - w_{yc})^2.
 
-    Positions without a label keep their logits. What is added depends on the labels alone, so it
-    is a table of :math:`K \times K`. Gradient flows to logits and weight.
+    Positions without a label keep their logits, and a class of -inf stays excluded. What is added
+    depends on the labels alone, so it is a table of :math:`K \times K`. Gradient flows to logits
+    and weight.
 
     Args:
         logits: of the student.

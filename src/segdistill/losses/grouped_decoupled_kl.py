@@ -9,6 +9,7 @@ from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import Batch
+from segdistill.upsampling import at_least, in_the_limit
 
 
 @without_autocast
@@ -80,7 +81,7 @@ def grouped_decoupled_kl(
         )
 
     def divergence(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
-        student, teacher = student / temperature, teacher / temperature
+        student, teacher = (at_least(logits / temperature) for logits in (student, teacher))
         group = torch.zeros_like(teacher, dtype=torch.bool)
         group.scatter_(1, teacher.topk(top, dim=1).indices, True)
         values = torch.zeros_like(student[:, :1])
@@ -99,7 +100,7 @@ def grouped_decoupled_kl(
         return values.sum() if not mask else values.masked_fill(~mask[0], 0.0).sum()
 
     mask = () if valid is None else (valid[:, None],)
-    total = sum_over_blocks(divergence, student, teacher, *mask, dim=2)
+    total = in_the_limit(sum_over_blocks(divergence, student, teacher, *mask, dim=2))
     return total * temperature**2 / count_positions(student, valid)
 
 

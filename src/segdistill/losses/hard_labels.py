@@ -3,9 +3,9 @@
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from segdistill.checks import check_same_maps
-from segdistill.losses.maths.positions import check_valid, valid_at
-from segdistill.losses.maths.precision import without_autocast
+from segdistill.checks import check_classes, check_same_maps
+from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
+from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.types import IGNORE_INDEX, Batch
 
 
@@ -32,25 +32,25 @@ def hard_labels(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss in nats, at least 0.
+        The loss in nats, at least 0; it is 0 for equal maps in the limit of certainty alone.
 
     Raises:
-        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or ``valid`` has
-            another size.
+        ValueError: the maps differ in shape, are not ``(N, C, H, W)`` or have one class, or
+            ``valid`` has another size.
         TypeError: ``valid`` is not bool.
 
     Source:
         Lee, "Pseudo-Label", ICML 2013 workshop, with the teacher in place of the student itself.
     """
     check_same_maps("hard_labels", student=student, teacher=teacher)
+    check_classes("hard_labels", student)
     check_valid("hard_labels", valid, student)
-    classes = teacher.detach().argmax(dim=1)
+    student, teacher = full_precision(student, teacher.detach())
+    classes = teacher.argmax(dim=1)
     if valid is not None:
         classes = classes.masked_fill(~valid, IGNORE_INDEX)
-    # The mean of no position would be nan.
-    count = classes.numel() if valid is None else valid.sum().clamp(min=1)
-    total = F.cross_entropy(student.float(), classes, ignore_index=IGNORE_INDEX, reduction="sum")
-    return total / count
+    total = F.cross_entropy(student, classes, ignore_index=IGNORE_INDEX, reduction="sum")
+    return total / count_positions(student, valid)
 
 
 class HardLabels(nn.Module):

@@ -83,7 +83,9 @@ class MaskTokens(nn.Module):
     summed over the masks, against the labels, and the mean Dice overlap of any two masks. Then
     they stay as they are. Tokens and progress are in the ``state_dict``.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    It compares the logits themselves, so that it has no limit where one of them is -inf: a teacher
+    that excludes a class needs another loss, such as :func:`pixelwise_kl`. Given a batch it leaves
+    out the positions that augmentation padded.
 
     Args:
         teacher_channels: number of classes.

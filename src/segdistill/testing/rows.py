@@ -74,14 +74,31 @@ def prepare(name: str, module: nn.Module, teacher: Tensor, batch: Batch, steps: 
 
 
 def call(
-    name: str, module: nn.Module, student: Tensor, teacher: Tensor, batch: Batch | None
+    name: str,
+    module: nn.Module,
+    student: Tensor,
+    teacher: Tensor,
+    batch: Batch | None,
+    *,
+    features: tuple[Tensor, Tensor] | None = None,
 ) -> Tensor | dict[str, Tensor]:
-    """Call a loss; the maps beside are the two themselves, and then rectified."""
+    """Call a loss.
+
+    Args:
+        name: in the table.
+        module: the loss.
+        student: map of the student.
+        teacher: map of the teacher.
+        batch: what the maps were made from; None where the loss has a form without.
+        features: the two maps beside, which then come rectified as well; None for the maps
+            that are compared.
+    """
     row = LOSSES[name]
     given = () if batch is None else (batch,)
     beside: dict[str, Any] = {}
     if row.beside:
-        pairs = [(student, teacher), (student.clamp_min(0), teacher.clamp_min(0))]
+        own, other = features or (student, teacher)
+        pairs = [(own, other), (own.clamp_min(0), other.clamp_min(0))]
         beside["beside"] = pairs[: len(row.beside)]
     value: Tensor | dict[str, Tensor] = module(student, teacher, *given, **beside)
     return value

@@ -30,18 +30,19 @@ class One(nn.Module):
     def __init__(self, channels: int = 1, sigmoid: bool = False) -> None:
         super().__init__()
         self.body = nn.Conv2d(3, 8, 4, stride=4)
+        self.head = nn.ReLU()
         self.classifier = nn.Conv2d(8, channels, 1)
         self.sigmoid = sigmoid
 
     def forward(self, images: Tensor) -> Tensor:
-        logit: Tensor = self.classifier(self.body(images).relu())
+        logit: Tensor = self.classifier(self.head(self.body(images)))
         return logit.sigmoid() if self.sigmoid else logit
 
 
 def adapted(seed: int = 0, **kind: Any) -> Adapter:
     torch.manual_seed(seed)
     output_is = "probabilities" if kind.get("sigmoid") else "logits"
-    taps = {"backbone": "body"}
+    taps = {"backbone": "body", "head": "head"}
     return Adapter(One(**kind), 2, Adaptation(output_is=output_is), taps=taps)
 
 
@@ -103,8 +104,8 @@ def objective(name: str) -> nn.Module:
     }
     return build_objective(
         check_tree(tree).distill,
-        student_channels={"logits": 2},
-        teacher_channels={"logits": 2},
+        student_channels={"logits": 2, "backbone": 8, "head": 8},
+        teacher_channels={"logits": 2, "backbone": 8, "head": 8},
         classes=2,
         auxiliary_weight=0.0,
         label_smoothing=0.0,
@@ -125,8 +126,9 @@ def test_every_loss_of_logits_has_a_gradient_between_one_and_two_channels(
     except ValueError as refusal:  # of a loss that needs the layer of a classifier
         assert "1x1 convolution" in str(refusal)  # noqa: PT017
         return
-    maps = FrozenTeacher(teacher, ["logits"])(IMAGES)
-    with record(student, ["logits"]) as own:
+    taps = ["logits", *LOSSES[name].beside]
+    maps = FrozenTeacher(teacher, taps)(IMAGES)
+    with record(student, taps) as own:
         output = student(IMAGES)
     batch = Batch((IMAGES * 255).to(torch.uint8), LABELS, LABELS >= 0)
     try:
