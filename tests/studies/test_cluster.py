@@ -36,6 +36,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     nodes.shutdown()
 
 
+@pytest.mark.long
 def test_a_node_that_dies_loses_nothing_that_was_finished(
     small: Make, tmp_path: Path, cluster: Any
 ) -> None:

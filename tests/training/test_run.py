@@ -218,7 +218,8 @@ def test_a_run_folder_holds_what_is_promised(small: Make, tmp_path: Path) -> Non
 def test_result_json_keeps_the_keys_that_scripts_read(small: Make, tmp_path: Path) -> None:
     (run,) = run_cohort({"": small("training.steps=1")}, tmp_path / "run")
     kept = """absent_classes batch_seconds best boundary_iou calibration_error colors
-    config_hash data_seed energy_kwh energy_source evaluation_seconds frequency_weighted_iou images iou mean_accuracy method miou
+    config_hash data_seed energy_kwh energy_source evaluation_seconds frequency_weighted_iou
+    images iou mean_accuracy method miou
     miou_ground_truth_classes name own_seconds peak_memory_mib pixel_accuracy pixels
     prepare_seconds seconds seed skipped_images split step steps teacher_seconds"""
     assert set(json.loads((run / RESULT).read_text())) == {*kept.split(), "format"}
