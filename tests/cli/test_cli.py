@@ -139,3 +139,12 @@ def test_words_are_completed_by_a_shell() -> None:
             check=False,
         )
         assert done.stdout.split() == [expected], done.stderr
+
+
+def test_help_reads_nothing_that_it_does_not_need() -> None:
+    code = (
+        "import sys, typer.testing as t, segdistill.cli as c; r = t.CliRunner().invoke("
+        "c.build_app(), ['--help']); print(r.exit_code, {'torch', 'pydantic'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "0 set()\n"

@@ -9,8 +9,6 @@ from typing import Literal
 from segdistill.cli.words import check_config, trust_words
 from segdistill.runs.layout import REPORT
 from segdistill.runs.lock import is_first_process, remove_empty
-from segdistill.runs.result import read_result
-from segdistill.runs.student import student_file
 from segdistill.trust import named
 
 
@@ -31,6 +29,8 @@ def run(
     from segdistill.api.train import train
     from segdistill.cli.progress import display
     from segdistill.cli.results import print_runs
+    from segdistill.runs.result import read_result
+    from segdistill.runs.student import student_file
 
     words = overrides or []
     call = train if verb == "train" else distill

@@ -19,7 +19,6 @@ from socket import gethostname
 
 from segdistill.errors import RunFolderError
 from segdistill.files import sweep
-from segdistill.runs.documents import read_document, write_tree
 from segdistill.runs.layout import CHECKPOINTS, LOCK
 
 
@@ -79,6 +78,9 @@ def hold(lock: Path, what: Path) -> Iterator[None]:
     Raises:
         RunFolderError: another process holds it; says which, and what to do.
     """
+    # Read and written records load pydantic, which no command that locks nothing waits for.
+    from segdistill.runs.documents import write_tree
+
     lock.parent.mkdir(parents=True, exist_ok=True)
     own = _this_process()
     draft = lock.with_name(f".{lock.name}.{time.monotonic_ns()}.{own.pid}.tmp")
@@ -129,6 +131,8 @@ def _this_process() -> Writer:
 
 
 def _read(lock: Path) -> Writer | None:
+    from segdistill.runs.documents import read_document
+
     return read_document(lock, Writer) if lock.exists() else None
 
 
