@@ -26,7 +26,6 @@ from segdistill.runs.pictures import find_pictures
 from segdistill.runs.result import find_end, has_result, read_failure, read_pruned, read_result
 from segdistill.runs.student import read_student, student_file
 from segdistill.scoring.evaluator import evaluate
-from segdistill.seeding import derive
 from segdistill.training import score
 from segdistill.training.build import build_cohort, build_data
 from segdistill.training.cohort import to_float
@@ -172,12 +171,13 @@ def test_repeated_with_loader_processes_a_run_gives_the_same_bits(
 
 
 def test_a_batch_in_parts_has_the_mean_loss_of_its_positions(small: Make, tmp_path: Path) -> None:
-    config = small("training.steps=1", "training.accumulate=2", distill=[])
+    # Dropout is drawn for the whole batch, which its parts by themselves cannot repeat.
+    words = ["training.steps=1", "training.accumulate=2", "student.dropout=0"]
+    config = small(*words, distill=[])
     data = build_data(config)
     _, (learner,) = build_cohort({"": config}, data.train.classes)
     batch, total = data.stream.batch(0), 0.0
-    for part, place in enumerate((slice(0, 4, 2), slice(1, 4, 2))):
-        torch.manual_seed(derive(config.training.seed, "step", 0, part, 0))
+    for place in (slice(0, 4, 2), slice(1, 4, 2)):
         output = learner.network.train()(to_float(batch.images[place]))
         labelled = int((batch.labels[place] != 255).sum())
         total += task_loss(output, batch.labels[place])["task"].item() * labelled

@@ -11,7 +11,6 @@ import typer
 from segdistill.cli.tables import print_table
 from segdistill.cli.words import Json, Overrides, Trust, trust_words
 from segdistill.runs.layout import REPORT
-from segdistill.runs.study import plan_file
 
 _COLUMNS = ("method", "mIoU %", "deviation", "against plain", "95 % interval", "p", "verdict")
 
@@ -68,6 +67,8 @@ def study(
 
         print(dumps(results))
     elif dry_run:
+        from segdistill.runs.study import plan_file
+
         print(f"plan: {plan_file(out)}")
         again = ["segdistill", "study", file, *words, "--out", str(out), *trust_words(trust)]
         print(f"next: {shlex.join(again)}")
