@@ -25,6 +25,10 @@ class RunFolderError(SegdistillError):
     """A run folder that already holds another run, or lacks what was asked of it."""
 
 
+class FileRefusedError(SegdistillError):
+    """An exported file that does not do what its network does."""
+
+
 class OverwriteError(SegdistillError):
     """A file that a command would write over, and that it did not make."""
 

@@ -99,6 +99,17 @@ def test_an_exported_file_predicts_like_its_network(run: Path, tmp_path: Path) -
     assert (of_file.mask == of_network.predict(image).mask).mean() > 0.999
 
 
+def test_a_file_of_two_parts_is_written_moved_and_read(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    made = export(run, tmp_path / "a.xml", format="openvino", size=(48, 64), scored=1)
+    assert {path.name for path in tmp_path.iterdir()} == {"a.xml", "a.bin", LEDGER}
+    assert segdistill.load(made.file).classes.names == read_student(student_file(run)).classes
+    parts = [(tmp_path / name).stat().st_size for name in ("a.xml", "a.bin")]
+    assert made.mib == pytest.approx(sum(parts) / 2**20)
+    with pytest.raises(ConfigError, match=r"expected the name of a \.xml file, got a\.onnx"):
+        export(run, tmp_path / "a.onnx", format="openvino")
+
+
 def test_an_unknown_format_is_refused_with_the_nearest(run: Path) -> None:
     with pytest.raises(ConfigError, match="there is no format 'onx'; did you mean 'onnx'"):
         export(run, format="onx")

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from segdistill.api import export as module
-from segdistill.delivery import onnx, opening, parity
+from segdistill.delivery import onnx, onnx_fp16, opening, parity
+from segdistill.errors import FileRefusedError
 from segdistill.files import LEDGER, write_whole
 
 from .conftest import Cli, Done, Trained, call
@@ -126,6 +127,22 @@ def test_a_file_that_was_exported_may_be_exported_again(
     write_whole(tmp_path / "a.onnx", "an older one", made_by="export")
     assert cli("export", trained.run, "--out", "a.onnx", "--scored", "1").code == 0
     assert (tmp_path / "a.onnx").read_bytes() != b"an older one"
+
+
+@pytest.mark.usefixtures("written")
+def test_formats_that_fail_leave_the_others_and_their_card(
+    trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_words: object) -> None:
+        raise FileRefusedError("export: expected a file that does what the network does")
+
+    monkeypatch.setattr(onnx_fp16, "write_onnx_fp16", refuse)
+    words = ("--format", "onnx", "--format", "onnx-fp16", "--scored", "1", "--hub", "given")
+    done = cli("export", trained.run, *words)
+    assert done.code == 1
+    assert "expected 2 files, got 1:\n  onnx-fp16: export: expected a file that does" in done.err
+    assert {path.name for path in Path("given").iterdir()} >= {"README.md", "student.onnx"}
+    assert "`student.onnx`" in Path("given/README.md").read_text()
 
 
 def test_one_place_for_several_formats_is_refused(trained: Trained, cli: Cli) -> None:

@@ -19,6 +19,7 @@ from segdistill.runs.layout import REPORT
 from segdistill.runs.student import student_file
 from segdistill.studies.bootstrap import bootstrap_difference
 from segdistill.studies.verdict import points
+from segdistill.training.devices import computes_bfloat16
 from segdistill.training.events import Tell, silent
 
 
@@ -41,7 +42,9 @@ def demo(out: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent)
     Raises:
         RunFolderError: the folder holds other files than a demo's.
     """
-    out, words = Path(out), list(overrides)
+    out = Path(out)
+    slow = [] if computes_bfloat16() else ["training.precision=32-true"]
+    words = [*slow, *overrides]
     check_cohort_folder(out, ["teacher", *load_configs("scenes/students", words)])
     teacher = train("scenes/teacher", out / "teacher", overrides=words, resume=True, tell=tell)
     words.append(f"teacher.weights={student_file(teacher[0])}")

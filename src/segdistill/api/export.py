@@ -21,7 +21,7 @@ from segdistill.delivery.contract import Contract, Images, Output
 from segdistill.delivery.gate import Score, Timing, Tolerance, faults, score_beside, time_beside
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
 from segdistill.delivery.parity import Parity, compare, other_sizes
-from segdistill.errors import ConfigError, DataError, SegdistillError
+from segdistill.errors import ConfigError, DataError, FileRefusedError
 from segdistill.files import claim, move_whole
 from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.layout import EXPORT
@@ -111,7 +111,7 @@ def export(
         DataError: a quantised format has no training images to be calibrated on.
         OverwriteError: there is a file that export did not write.
         RunFolderError: the folder holds no finished run.
-        SegdistillError: the file does not do what the network does; none is left.
+        FileRefusedError: the file does not do what the network does; none is left.
         ValueError: torch cannot export the network.
     """
     row = find_format("export", format)
@@ -177,12 +177,12 @@ def export(
         )
         if failed and not force:
             answer = _OR_STATIC if any(at.failure for at in parity) and not static else ""
-            raise SegdistillError(
+            raise FileRefusedError(
                 f"export: expected a file that does what the network does, got "
                 f"{'; '.join(failed)}{_sensitive(floating)}; nothing was written{answer}"
                 "; --force keeps it"
             )
-        timings = _time(network, draft, format, traced) if not failed or score else {}
+        timings = {} if any(at.failure for at in parity) else _time(network, draft, format, traced)
     return Exported(
         file=targets[0],
         format=format,
@@ -196,7 +196,7 @@ def export(
 
 
 def _targets(target: Path, row: Format) -> list[Path]:
-    ending = Path(row.suffix).suffix
+    ending = f".{row.suffix.rpartition('.')[2]}"
     if row.companion and target.suffix != ending:
         raise ConfigError(f"export: expected the name of a {ending} file, got {target.name}")
     return [target, *([target.with_suffix(row.companion)] if row.companion else [])]

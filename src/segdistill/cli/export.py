@@ -80,7 +80,7 @@ def export(
     """
     from json import dumps
 
-    from segdistill.errors import ConfigError
+    from segdistill.errors import ConfigError, FileRefusedError
     from segdistill.training.finished_run import check_run, find_run
 
     chosen = list(dict.fromkeys(map(str, kinds or ["onnx"])))
@@ -98,11 +98,12 @@ def export(
     from segdistill.api.hub import CARD, write_hub_folder
     from segdistill.cli.progress import display
 
-    made = []
+    made: list[Exported] = []
+    refused: list[str] = []
     for kind in chosen:
-        with display() as tell:
-            made.append(
-                verb(
+        try:
+            with display() as tell:
+                file = verb(
                     run,
                     out if hub is None else hub / f"{EXPORT}{FORMATS[kind].suffix}",
                     format=kind,
@@ -117,18 +118,27 @@ def export(
                     trust=trust or (),
                     tell=tell,
                 )
-            )
+        except FileRefusedError as error:
+            if len(chosen) == 1:
+                raise
+            refused.append(f"\n  {kind}: {error}")  # the other formats are written all the same
+            continue
+        made.append(file)
         if not json:
-            _print(made[-1])
-    if hub is not None:
+            _print(file)
+    if hub is not None and made:
         write_hub_folder(hub, run, made)
     if json:
         documents = [_as_json(each) for each in made]
-        print(dumps(documents[0] if len(documents) == 1 else documents))
-    elif hub is not None:
+        print(dumps(documents[0] if len(chosen) == 1 else documents))
+    elif hub is not None and made:
         print(f"{hub} holds the weights and a card too\nnext: read {hub / CARD}, then push {hub}")
-    else:
+    elif made:
         print(f"next: segdistill predict {made[0].file} PHOTOS --out masks")
+    if refused:
+        raise FileRefusedError(
+            f"export: expected {len(chosen)} files, got {len(made)}:{''.join(refused)}"
+        )
 
 
 def _as_json(made: Exported) -> dict[str, Any]:

@@ -22,6 +22,19 @@ from segdistill.errors import ConfigError
 from segdistill.runs.environment import Environment
 from segdistill.threads import choose_threads
 
+EMULATED = (
+    "this processor has no bfloat16 arithmetic and emulates it: training.precision=32-true is "
+    "several times faster"
+)
+
+
+def computes_bfloat16() -> bool:
+    """Return whether there is a GPU, or a processor with bfloat16 arithmetic of its own.
+
+    Others emulate it, several times slower than float32.
+    """
+    return torch.cuda.is_available() or bool(torch.cpu._is_avx512_bf16_supported())
+
 
 def build_fabric(config: RunConfig) -> Fabric:
     """Return the fabric that a config asks for, launched.
