@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from segdistill.config import RunConfig
-from segdistill.training import run as module
+from segdistill.training import devices as module
 from segdistill.training.devices import EMULATED
 from segdistill.training.events import Event, Note
 from segdistill.training.run import run_cohort

@@ -36,6 +36,11 @@ def computes_bfloat16() -> bool:
     return torch.cuda.is_available() or bool(torch.cpu._is_avx512_bf16_supported())
 
 
+def emulates(fabric: Fabric, precision: str) -> bool:
+    """Return whether a fabric's processor has to emulate the arithmetic of ``precision``."""
+    return fabric.device.type == "cpu" and "bf16" in precision and not computes_bfloat16()
+
+
 def build_fabric(config: RunConfig) -> Fabric:
     """Return the fabric that a config asks for, launched.
 

@@ -22,7 +22,7 @@ from segdistill.runs.lock import hold_folder, is_first_process
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, build_cohort, build_data
 from segdistill.training.cohort import fit, to_float
-from segdistill.training.devices import EMULATED, build_fabric, computes_bfloat16
+from segdistill.training.devices import EMULATED, build_fabric, emulates
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.finish import finish, save_weights
 from segdistill.training.hooks import Hooks, Prune, never
@@ -102,12 +102,6 @@ def _run_cohort(
 
     # What can be refused is refused here, before anything is written.
     fabric = build_fabric(first)
-    if (
-        fabric.device.type == "cpu"
-        and "bf16" in first.training.precision
-        and not computes_bfloat16()
-    ):
-        tell(Note(EMULATED))
     out = Path(fabric.broadcast(str(out)))  # where the first process claimed a number
     folders = _folders(folders, out)
     reset_peak(fabric.device)
@@ -130,6 +124,8 @@ def _run_cohort(
     for run, state in zip(runs, states, strict=False):
         _restore(run, state, start, data, fabric)
 
+    if emulates(fabric, first.training.precision):
+        tell(Note(EMULATED))
     with interruptible() as interrupted:
         hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune, keep_going=keep_going)
         hooks.before_training(start)
