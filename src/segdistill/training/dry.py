@@ -61,9 +61,12 @@ def try_cohort(
 
     images = to_float(fabric.to_device(data.stream.batch(0).images))
     if teacher is not None:
-        whole = teacher.network
-        for network in whole.members if isinstance(whole, Ensemble) else [whole]:
-            tell(Note(f"teacher {describe_feed(network, images)}"))
+        parts = {"teacher": teacher.network}
+        if isinstance(teacher.network, Ensemble):
+            members = enumerate(teacher.network.members)
+            parts = {f"teacher.members.{place}": member for place, member in members}
+        for where, network in parts.items():
+            tell(Note(f"{where} {describe_feed(network, images)}"))
         _judge(teacher, first, data, fabric, weak_teacher, tell)
     for learner in learners:
         tell(Note(f"{learner.name or 'student'} {describe_feed(learner.network, images)}"))
