@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from segdistill.catalogue.settings import Setting
+from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
@@ -453,8 +453,9 @@ _ADAPTATION = {
     "class_map": Setting(
         tuple[int | tuple[int, ...] | None, ...] | None,
         None,
-        "the network's class for each class of the dataset: a number, several numbers whose "
-        "probabilities are added, or null for a class that it lacks; null: the same classes",
+        "the network's class for each class of the dataset: a number, or a name if its file lists "
+        "them, several whose probabilities are added, or null for a class that it lacks; null: "
+        "the same classes",
         at_least=0,
     ),
 }
@@ -525,9 +526,28 @@ SOURCES: dict[str, Entry] = {
 }
 """Sources of foreign networks, keyed by the prefix before the colon."""
 
+ENSEMBLE = "ensemble"
+"""Name of a teacher that consists of several networks."""
+
+TEACHERS: dict[str, Entry] = {
+    ENSEMBLE: Entry(
+        target="ensemble:build_ensemble",
+        about="Several teachers: the mean of their probabilities, and the inner maps of each.",
+        settings={
+            "members": Setting(
+                tuple[dict[str, Any], ...],
+                REQUIRED,
+                "the teachers, two or more, each with the keys of a teacher",
+            )
+        },
+        given=("classes", "class_names", "tell"),
+    )
+}
+"""Teachers that are not single networks."""
+
 
 def network_entry(name: str) -> Entry:
-    """Return the row of ``NETWORKS`` or ``SOURCES`` that a config names.
+    """Return the row of ``NETWORKS``, ``SOURCES`` or ``TEACHERS`` that a config names.
 
     Raises:
         ConfigError: there is no such row; the message names the nearest.
@@ -535,9 +555,10 @@ def network_entry(name: str) -> Entry:
     prefix, colon, _ = name.partition(":")
     if colon and prefix in SOURCES:
         return SOURCES[prefix]
-    if name not in NETWORKS:
-        known = [*NETWORKS, *(f"{source}:" for source in SOURCES)]
+    rows = {**NETWORKS, **TEACHERS}
+    if name not in rows:
+        known = [*rows, *(f"{source}:" for source in SOURCES)]
         raise ConfigError(
             f"network: expected a known network, got '{name}'; {nearest(name, known)}"
         )
-    return NETWORKS[name]
+    return rows[name]

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from segdistill.config import NetworkConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.data.carving import Subset
 from segdistill.errors import ConfigError
 from segdistill.scoring.evaluator import Precision, evaluate
@@ -18,7 +19,7 @@ from segdistill.types import SegDataset
 _OF_CLASSES = {"logits", "head"}
 
 
-def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
+def check_knows(section: NetworkConfig, taps: Collection[str], where: str = "teacher") -> None:
     """Refuse a teacher without the weights for its taps, unless that is the control.
 
     Weights come from ``weights``, a Hugging Face folder or a file; your own code may load what
@@ -28,6 +29,7 @@ def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
     Args:
         section: the teacher's section.
         taps: the taps at which it is to teach.
+        where: path of the section, for messages.
 
     Raises:
         ConfigError: there are no weights for a tap, or a teacher that is meant to be untrained
@@ -36,7 +38,7 @@ def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
     if section.untrained:
         if section.weights is not None:
             raise ConfigError(
-                f"teacher.untrained: expected no weights, got {section.weights}; leave one of "
+                f"{where}.untrained: expected no weights, got {section.weights}; leave one of "
                 "them out"
             )
         return
@@ -50,14 +52,17 @@ def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
     else:
         got = "a randomly initialised network"
     raise ConfigError(
-        f"teacher: expected weights, got {got}; set teacher.weights=FILE (segdistill train writes "
-        "one), or teacher.untrained=true for a control"
+        f"{where}: expected weights, got {got}; set {where}.weights=FILE (segdistill train writes "
+        f"one), or {where}.untrained=true for a control"
     )
 
 
 def knows_classes(section: NetworkConfig) -> bool:
     """Return whether a teacher that passed :func:`check_knows` predicts the dataset's classes."""
-    return not section.untrained and (section.weights is not None or _brings_weights(section))
+    return all(
+        not network.untrained and (network.weights is not None or _brings_weights(network))
+        for network in networks_of(section).values()
+    )
 
 
 @dataclass(frozen=True)
