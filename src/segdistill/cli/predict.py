@@ -64,7 +64,7 @@ def predict(
     if is_exported(run):
         if words or split is not None:
             raise ConfigError(
-                f"predict: expected images for {run}, which knows no data, got "
+                f"predict: expected images for {run}, which belongs to no dataset, got "
                 f"{words[0] if words else '--split'}; name image files or folders"
             )
     elif find_run(run).has_config or words:

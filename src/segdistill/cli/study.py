@@ -67,7 +67,7 @@ def study(
 
         print(dumps(results))
     elif dry_run:
-        from segdistill.runs.study import plan_file
+        from segdistill.runs.plan import plan_file
 
         print(f"plan: {plan_file(out)}")
         again = ["segdistill", "study", file, *words, "--out", str(out), *trust_words(trust)]
