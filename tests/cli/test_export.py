@@ -148,4 +148,4 @@ def test_formats_that_fail_leave_the_others_and_their_card(
 def test_one_place_for_several_formats_is_refused(trained: Trained, cli: Cli) -> None:
     done = cli("export", trained.run, "--format", "onnx", "--format", "openvino", "--out", "a.onnx")
     assert (done.code, done.out) == (2, "")
-    assert "expected --out for one format, got 2 formats" in done.err
+    assert "expected --out with a single format, got 2 formats" in done.err
