@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,10 @@ from segdistill.data.stream import Stream
 from segdistill.errors import TrainingDivergedError
 from segdistill.losses.maths.part import Part, computing
 from segdistill.models.frozen import FrozenTeacher
-from segdistill.training.learner import Learner
+from segdistill.training.clock import Clock, Mark
+from segdistill.training.learner import Learner, StepLosses
+from segdistill.training.objective import is_critic
+from segdistill.training.sending import Send, sender
 from segdistill.types import Batch, TapMaps
 
 
@@ -29,6 +31,8 @@ class Step:
         seconds: of this step, waiting for the batch included.
         teacher_seconds: of it, the teacher's forward.
         learner_seconds: of it, by learner; the rest is the batch.
+        latest: whether the learners are as this step left them: not so where several steps are
+            read at once, and this is none but the last.
     """
 
     done: int
@@ -36,6 +40,7 @@ class Step:
     seconds: float
     teacher_seconds: float
     learner_seconds: Mapping[str, float]
+    latest: bool = True
 
 
 Diverged = Callable[[Learner, TrainingDivergedError], None]
@@ -44,6 +49,11 @@ Diverged = Callable[[Learner, TrainingDivergedError], None]
 def stop(learner: Learner, error: TrainingDivergedError) -> None:
     """End the whole cohort where a learner diverges."""
     raise error
+
+
+def every_step(done: int) -> bool:
+    """Read the losses after each step."""
+    return True
 
 
 def fit(
@@ -56,6 +66,7 @@ def fit(
     start: int = 0,
     workers: int = 0,
     accumulate: int = 1,
+    reads: Callable[[int], bool] = every_step,
     after: Callable[[Step], bool] = lambda step: True,
     diverged: Diverged = stop,
 ) -> int:
@@ -75,38 +86,49 @@ def fit(
         workers: loader processes.
         accumulate: parts that each batch is computed in to save memory. Losses and gradients
             are those of the global batch; batch norm sees one part at a time.
-        after: called after each step; training ends early where it returns False.
-        diverged: called when a loss of a learner is not finite, before it leaves; the learner
-            was not updated in that step. Raises to end the training of all.
+        reads: whether losses are read from the device after a step, by steps done. A GPU has to
+            be waited for then, and works on without that where they are read seldom.
+        after: called for each step once its losses were read; training ends early where it
+            returns False.
+        diverged: called when a loss of a learner is not finite, before it leaves. From that
+            step on nothing was updated in it, however much later the loss is read. Raises to
+            end the training of all.
 
     Raises:
-        TrainingDivergedError: from ``diverged``; no learner was updated in that step.
+        TrainingDivergedError: from ``diverged``.
     """
     batches = stream.loader(
         start, steps, workers=workers, rank=fabric.global_rank, world=fabric.world_size
     )
-    places = _places(stream, fabric)
-    began = time.perf_counter()
+    parts = cut(_places(stream, fabric), accumulate)
+    send = sender(fabric.device)
+    unread = list[Unread]()
+    began = Mark(fabric.device)
     for step, batch in zip(range(start, steps), batches, strict=True):
-        clock = Clock({learner.name: 0.0 for learner in learners})
+        clock = Clock(fabric.device)
         losses = train_step(
             teacher,
             learners,
             batch,
             step,
-            parts=cut(places, accumulate),
+            parts=parts,
             images=stream.batch_size,
             fabric=fabric,
             clock=clock,
-            diverged=diverged,
+            send=send,
         )
-        seconds = time.perf_counter() - began
-        if not learners:
-            return step
-        done = Step(step + 1, losses, seconds, clock.teacher, clock.learners)
-        if not after(done) or not learners:
-            return step + 1
-        began = time.perf_counter()  # scores and checkpoints are no part of the next batch
+        ended = Mark(fabric.device)
+        unread.append(Unread(step + 1, losses, clock, began, ended))
+        if not reads(step + 1) and step + 1 < steps:
+            began = ended
+            continue
+        for done in read_losses(unread, learners, diverged):
+            if not learners:
+                return done.done - 1
+            if not after(done) or not learners:
+                return done.done
+        unread.clear()
+        began = Mark(fabric.device)  # scores and checkpoints are no part of the next batch
     return steps
 
 
@@ -120,9 +142,9 @@ def train_step(
     images: int,
     fabric: Fabric,
     clock: Clock,
-    diverged: Diverged,
-) -> dict[str, dict[str, float]]:
-    """Take one step with every learner, and return the weighted losses by learner and part.
+    send: Send,
+) -> dict[str, StepLosses]:
+    """Take one step with every learner, and return its losses, which are on the device yet.
 
     Args:
         teacher: as for :func:`fit`, as are ``learners``, ``fabric`` and ``diverged``.
@@ -131,13 +153,14 @@ def train_step(
         parts: that it is computed in, one after the other.
         images: in the global batch.
         clock: charged with the seconds of teacher and learners.
+        send: brings a batch to the device.
     """
     for learner in learners:
-        with clock.of(learner):
+        with clock.of(learner.name):
             learner.begin(step)  # training mode, the step's learning rate, no gradients
 
     # The batch: images, labels and valid, the same for all learners.
-    batch = Batch(*(fabric.to_device(tensor) for tensor in batch))
+    batch = send(batch)
     whole = batch if len(parts) > 1 else None
 
     for number, cut in enumerate(parts):
@@ -146,14 +169,11 @@ def train_step(
         inputs = to_float(part.images)
 
         # The teacher's forward: once, up to the deepest map that a learner asks for.
-        with clock.of_teacher():
+        with clock.of(None):
             teacher_maps = teach(teacher, inputs, fabric)
-            if teacher_maps and fabric.device.type == "cuda":
-                # Else the first learner would wait for the teacher and be charged for it.
-                torch.cuda.synchronize(fabric.device)
 
-        for learner in tuple(learners):
-            with clock.of(learner), computing(Part(cut.places, images, last)):
+        for learner in learners:
+            with clock.of(learner.name), computing(Part(cut.places, images, last)):
                 learner.seed(step, number, fabric)  # dropout is a function of seed and step
                 if whole is not None:
                     learner.adversaries.begin_part(first=number == 0)
@@ -162,27 +182,93 @@ def train_step(
                     # of the loss of the global batch.
                     losses = learner.forward(inputs, part, teacher_maps, whole)
                     fabric.backward(torch.stack(list(losses.values())).sum())
-                try:
-                    learner.add_losses(losses, step=step, fabric=fabric)
-                except TrainingDivergedError as error:
-                    diverged(learner, error)
-                    learners.remove(learner)
-                    continue
+                learner.add_losses(losses)
 
                 # The critics' gradients, from the maps that the student just met.
                 share = len(part.images) / len(batch.images)
                 learner.adversaries.backward(fabric, share=share, first=number == 0, last=last)
                 del losses  # this learner's graph, before the next makes its own
 
-    # The updates: each student, then its critics and its averaged weights.
-    updated = {}
+    # The updates: each student, then its critics and its averaged weights; where a loss is not
+    # finite, of this step or of one before, none.
+    taken = {}
     for learner in learners:
-        with clock.of(learner):
+        with clock.of(learner.name):
+            learner.add_losses(learner.adversaries.losses())
             learner.update(fabric)
             learner.update_critics()
             learner.update_average()
-            updated[learner.name] = learner.losses
-    return updated
+            taken[learner.name] = learner.losses
+    return taken
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A step that was taken, or is being taken yet by a GPU.
+
+    Attributes:
+        done: steps finished, this one included.
+        losses: by learner.
+        clock: of teacher and learners.
+        began, ended: of the step.
+    """
+
+    done: int
+    losses: Mapping[str, StepLosses]
+    clock: Clock
+    began: Mark
+    ended: Mark
+
+
+def read_losses(
+    unread: Sequence[Unread], learners: list[Learner], diverged: Diverged
+) -> Iterator[Step]:
+    """Yield steps with their losses as numbers, in their order; a GPU is waited for once.
+
+    Args:
+        unread: the steps.
+        learners: one of which a loss is not finite is taken out, after ``diverged`` was called.
+        diverged: see :func:`fit`.
+    """
+    tensors = [losses.values for taken in unread for losses in taken.losses.values()]
+    numbers = iter(torch.cat(tensors).tolist())
+    found = [
+        {
+            learner: dict(zip(losses.names, numbers, strict=False))
+            for learner, losses in taken.losses.items()
+        }
+        for taken in unread
+    ]
+    for taken, losses in zip(unread, found, strict=True):
+        for learner in tuple(learners):
+            error = _not_finite(learner, losses[learner.name], taken.done - 1)
+            if error is not None:
+                diverged(learner, error)
+                learners.remove(learner)
+        yield Step(
+            taken.done,
+            {learner.name: losses[learner.name] for learner in learners},
+            taken.began.until(taken.ended),
+            taken.clock.seconds(None),
+            {learner: taken.clock.seconds(learner) for learner in losses},
+            latest=taken is unread[-1],
+        )
+
+
+def _not_finite(
+    learner: Learner, losses: Mapping[str, float], step: int
+) -> TrainingDivergedError | None:
+    """Return what to say of the first loss that is not finite, if there is one."""
+    for part, value in losses.items():
+        if not math.isfinite(value):
+            other = "the critic's" if is_critic(part) else "set training.clip_norm"
+            return TrainingDivergedError(
+                f"learner {learner.name or 'student'}: expected a finite loss, got {part} = "
+                f"{value} at step {step}; lower training.lr{'' if is_critic(part) else ','} or "
+                f"{other}",
+                step=step,
+            )
+    return None
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -251,27 +337,3 @@ def cut(places: Places, parts: int) -> list[Cut]:
     )
     rows = torch.arange(len(both), device=both.device)
     return [Cut(rows[turns == turn], both[turns == turn]) for turn in range(parts)]
-
-
-@dataclass
-class Clock:
-    """Seconds of one step: the teacher's, and each learner's by name."""
-
-    learners: dict[str, float]
-    teacher: float = 0.0
-
-    @contextmanager
-    def of_teacher(self) -> Iterator[None]:
-        """Charge the teacher for a block."""
-        began = time.perf_counter()
-        yield
-        self.teacher += time.perf_counter() - began
-
-    @contextmanager
-    def of(self, learner: Learner) -> Iterator[None]:
-        """Charge a learner for a block."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.learners[learner.name] += time.perf_counter() - began

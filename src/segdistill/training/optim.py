@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from segdistill.config import TrainingConfig
@@ -63,6 +63,38 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
     """Give every parameter group the rate, times its own factor where it has one."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("scale", 1.0)
+
+
+def fuse(optimizer: Any) -> None:
+    """Let an optimiser, perhaps wrapped by Fabric, update all parameters in one kernel.
+
+    That kernel can be told on the device not to; see :func:`step_unless`.
+    """
+    for group in optimizer.param_groups:
+        group["fused"] = True
+
+
+def step_unless(lost: Tensor, optimizer: Any) -> None:
+    """Step an optimiser unless a flag says not to, which a fused one reads on its device.
+
+    Args:
+        lost: the flag, a bool.
+        optimizer: whose kernels are fused, or on a device that can be read without waiting.
+    """
+    if optimizer.param_groups[0].get("fused"):
+        getattr(optimizer, "optimizer", optimizer).found_inf = lost.float()
+        optimizer.step()
+    elif not lost:
+        optimizer.step()
+
+
+def restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
+    """Take over an optimiser's state, perhaps of another device, and stay fused or not."""
+    groups = [
+        {**saved, "fused": group.get("fused")}
+        for saved, group in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def _parameter_groups(
