@@ -8,13 +8,13 @@ from segdistill.catalogue.analyses import ANALYSES
 from segdistill.catalogue.datasets import DATASETS
 from segdistill.catalogue.formats import FORMATS
 from segdistill.catalogue.losses import LOSSES
-from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
+from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES, TEACHERS
 
 from .conftest import Cli
 
 COMPLETE = {
     "losses": set(LOSSES),
-    "networks": {*NETWORKS, *(f"{source}:" for source in SOURCES)},
+    "networks": {*NETWORKS, *TEACHERS, *(f"{source}:" for source in SOURCES)},
     "heads": set(HEADS),
     "datasets": set(DATASETS),
     "analyses": set(ANALYSES),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from segdistill.catalogue.settings import Setting
+from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
@@ -454,8 +454,9 @@ _ADAPTATION = {
     "class_map": Setting(
         tuple[int | tuple[int, ...] | None, ...] | None,
         None,
-        "the network's class for each class of the dataset: a number, several whose "
-        "probabilities are added, or null for one that it lacks; null: they are the same",
+        "the network's class for each class of the dataset: a number, or a name where its file "
+        "says them, several whose probabilities are added, or null for one that it lacks; null: "
+        "they are the same",
         at_least=0,
     ),
 }
@@ -528,9 +529,28 @@ SOURCES: dict[str, Entry] = {
 }
 """Networks of others, by what stands before the colon of their name."""
 
+ENSEMBLE = "ensemble"
+"""The network that stands for several, which may be a teacher."""
+
+TEACHERS: dict[str, Entry] = {
+    ENSEMBLE: Entry(
+        target="ensemble:build_ensemble",
+        about="Several teachers: the mean of their probabilities, and the inner maps of each.",
+        settings={
+            "members": Setting(
+                tuple[dict[str, Any], ...],
+                REQUIRED,
+                "the teachers, two or more, each with the keys of a teacher of its own",
+            )
+        },
+        given=("classes", "class_names", "tell"),
+    )
+}
+"""What may be a teacher, and is no network by itself."""
+
 
 def network_entry(name: str) -> Entry:
-    """Return the row of ``NETWORKS`` or ``SOURCES`` that a config names.
+    """Return the row of ``NETWORKS``, ``SOURCES`` or ``TEACHERS`` that a config names.
 
     Raises:
         ConfigError: there is none; the message names the nearest.
@@ -538,9 +558,10 @@ def network_entry(name: str) -> Entry:
     prefix, colon, _ = name.partition(":")
     if colon and prefix in SOURCES:
         return SOURCES[prefix]
-    if name not in NETWORKS:
-        known = [*NETWORKS, *(f"{source}:" for source in SOURCES)]
+    rows = {**NETWORKS, **TEACHERS}
+    if name not in rows:
+        known = [*rows, *(f"{source}:" for source in SOURCES)]
         raise ConfigError(
             f"network: expected a known network, got '{name}'; {nearest(name, known)}"
         )
-    return NETWORKS[name]
+    return rows[name]

@@ -120,6 +120,8 @@ def _plural(type_: Any, bounds: Mapping[str, float]) -> str:
     if get_origin(type_) is Annotated:
         bounds = {**bounds, **_limits(type_.__metadata__)}
         type_ = get_args(type_)[0]
+    if get_origin(type_) is dict:
+        return "sections"
     return _WORDS[type_][1] + _range(bounds) if type_ in _WORDS else "values"
 
 

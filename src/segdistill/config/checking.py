@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
 from segdistill.catalogue.losses import OWN, row_of
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.checks import check_normalisation, nearest
 from segdistill.config.mistakes import expected, shown, validate
@@ -86,9 +87,13 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     if isinstance(tree.get("unlabelled"), dict) and issubclass(base, DataConfig):
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")
         tree = {**tree, "unlabelled": below}
+    if name == ENSEMBLE and isinstance(tree.get("members"), list | tuple):
+        tree = {**tree, "members": _members(tree["members"], f"{where}.members")}
     section: Named = validate(row_model(base, row_name(name)), tree, where)
     if isinstance(section, LossConfig):
         _check_term(section, where)
+    if isinstance(section, NetworkConfig) and name == ENSEMBLE:
+        _check_of_members(section, where)
     settings = section.settings()
     if isinstance(section, NetworkConfig) and "mean" in settings:
         try:
@@ -102,6 +107,34 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
             f"{_nearest_backbone(backbone)}"
         )
     return section
+
+
+def _members(members: Any, where: str) -> list[Tree]:
+    """Check the members of an ensemble, and return them with every key."""
+    if len(members) < 2:
+        raise ConfigError(f"{where}: expected two teachers or more, got {len(members)}")
+    checked = []
+    for place, member in enumerate(members):
+        section = check_named(NetworkConfig, member, f"{where}.{place}")
+        if section.network == ENSEMBLE:
+            raise ConfigError(f"{where}.{place}: expected one network, got an ensemble")
+        if section.shard:
+            raise ConfigError(
+                f"{where}.{place}.shard: expected it of the whole teacher, got it of a member; "
+                "set teacher.shard"
+            )
+        checked.append(section.model_dump(mode="json"))
+    return checked
+
+
+def _check_of_members(section: NetworkConfig, where: str) -> None:
+    """Refuse of an ensemble what each of its members has."""
+    for key in ("weights", "backbone_weights", "untrained", "class_map"):
+        if getattr(section, key):
+            raise ConfigError(
+                f"{where}.{key}: expected it of each member of an ensemble, got it of the whole; "
+                f"give {where}.members.0.{key}"
+            )
 
 
 def _of_whole(loss: str) -> str:
@@ -132,6 +165,11 @@ def _check_whole(config: RunConfig) -> None:
     if config.distill and config.teacher is None:
         raise ConfigError("distill: expected a section 'teacher' beside it, got none")
     student = config.student
+    if student.network == ENSEMBLE:
+        raise ConfigError(
+            "student.network: expected one network, got ensemble, which only teaches; distil it "
+            "into one"
+        )
     if student.class_map is not None and "class_map" not in student.setting_names:
         raise ConfigError(
             f"student.class_map: expected none, since a student {student.network} learns the "

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from segdistill.catalogue.loggers import LOGGERS
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.config.checking import check_named
+from segdistill.config.ensembles import networks_of
 from segdistill.config.mistakes import validate
 from segdistill.config.sections import (
     DataConfig,
@@ -116,6 +118,8 @@ def _network(section: NetworkConfig) -> Tree:
     source, colon, _ = section.network.partition(":")
     if colon and source in _IN_FILES:
         tree["network"] = source + colon
+    if section.network == ENSEMBLE:
+        tree["members"] = [_network(member) for member in networks_of(section).values()]
     return tree
 
 

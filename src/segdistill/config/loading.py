@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segdistill import config
 from segdistill.catalogue.losses import row_of
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
 from segdistill.config import RunConfig, StudyConfig
 from segdistill.config.checking import check_named
+from segdistill.config.ensembles import networks_of
 from segdistill.config.foreign import check_foreign
 from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.runs.student import read_student
@@ -82,9 +85,10 @@ def load_configs(
     for name, tree in trees.items():
         try:
             checked[name] = check_tree(tree)
-            for where in ("teacher", "student"):
-                if (section := getattr(checked[name], where)) is not None:
-                    check_foreign(section, where)
+            for role in ("teacher", "student"):
+                if (section := getattr(checked[name], role)) is not None:
+                    for where, network in networks_of(section, role).items():
+                        check_foreign(network, where)
         except ConfigError as error:
             learner = f" (learner {name})" if name else ""
             raise ConfigError(f"{source}{learner}: {error}") from None
@@ -136,22 +140,35 @@ def load_study(
 
 
 def with_saved_teacher(tree: config.Tree) -> config.Tree:
-    """Fill in a teacher that is given by its weights alone from what was saved with them.
+    """Fill in teachers that are given by their weights alone from what was saved with them.
 
     Raises:
         ConfigError: nothing was, or what was names code that the person did not.
     """
-    teacher = tree.get("teacher")
-    if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
+    if tree.get("teacher") is None:
         return tree
+    return {**tree, "teacher": _described(tree["teacher"], "teacher", own_words(tree))}
+
+
+def _described(teacher: Any, where: str, trusted: Collection[str]) -> Any:
+    if not isinstance(teacher, dict):
+        return teacher
+    if isinstance(members := teacher.get("members"), list):
+        described = [
+            _described(member, f"{where}.members.{place}", trusted)
+            for place, member in enumerate(members)
+        ]
+        return {**teacher, "members": described}
+    if "network" in teacher or "weights" not in teacher:
+        return teacher
     try:
         saved = read_student(Path(str(teacher["weights"]))).network
     except (CheckpointError, RunFolderError) as error:
         raise ConfigError(
-            f"teacher.weights: {error}; or name the network beside the weights"
+            f"{where}.weights: {error}; or name the network beside the weights"
         ) from None
-    check_saved(saved, teacher["weights"], own_words(tree))
-    return {**tree, "teacher": {**saved, **teacher}}
+    check_saved(saved, teacher["weights"], trusted)
+    return {**saved, **teacher}
 
 
 def check_saved(
@@ -169,6 +186,8 @@ def check_saved(
             settings that this network has not.
     """
     name = saved.get("network") if isinstance(saved, dict) else None
+    if name == ENSEMBLE:
+        raise ConfigError(f"{source}: expected one network in the metadata, got an ensemble")
     check_from_file(name, trusted, source)
     return check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
 

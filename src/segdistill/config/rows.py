@@ -21,7 +21,7 @@ from segdistill.catalogue.datasets import (
     later_settings,
 )
 from segdistill.catalogue.losses import LOSSES, OWN, Loss, row_of
-from segdistill.catalogue.networks import NETWORKS, SOURCES
+from segdistill.catalogue.networks import NETWORKS, SOURCES, TEACHERS
 from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
 from segdistill.config.sections import (
@@ -37,7 +37,11 @@ Row = Entry | Loss | Dataset
 
 TABLES: dict[str, Mapping[str, Row]] = {
     "loss": {**LOSSES, OWN: row_of(OWN)},
-    "network": {**NETWORKS, **{f"{source}:": row for source, row in SOURCES.items()}},
+    "network": {
+        **NETWORKS,
+        **TEACHERS,
+        **{f"{source}:": row for source, row in SOURCES.items()},
+    },
     "dataset": {**DATASETS, OWN: OF_ANYBODY},
 }
 """Tables by the key that names one of their rows. A name that ends in a colon is a prefix."""
@@ -75,7 +79,9 @@ def row_model(section: type[NamedSection], row: str) -> type[NamedSection]:
         later = tuple(key for key in later_settings(row) if key in taken)
     if issubclass(section, NetworkConfig) and "class_map" not in taken:
         later = ("class_map",)
-    fields |= {key: _as_field(setting) for key, setting in taken.items()}
+    # A class map may be written by name, which the section resolves into the row's numbers.
+    own = {key: setting for key, setting in taken.items() if key != "class_map"}
+    fields |= {key: _as_field(setting) for key, setting in own.items()}
     model = create_model(section.__name__, __base__=section, __doc__=found.about, **fields)
     model.setting_names = tuple(taken)
     model.later_names = later

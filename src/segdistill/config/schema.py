@@ -137,6 +137,8 @@ def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> 
         if "unlabelled" in body["properties"]:
             below = [_ref("unlabelled"), {"type": "null"}]
             body["properties"]["unlabelled"] = {"anyOf": below}
+        if "members" in body["properties"]:
+            body["properties"]["members"] |= {"items": _ref("teacher"), "minItems": 2}
         body["properties"][selector] = name
         named = {"properties": {selector: name}, "required": [selector]}
         anything |= bool(body.get("additionalProperties", True))

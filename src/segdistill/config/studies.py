@@ -352,7 +352,9 @@ def _check_sections(study: StudyConfig, given: Mapping[str, Any]) -> None:
         where = f"pairs.{name}." if "pairs" in given else ""
         for role, network in (("teacher", pair.teacher), ("student", pair.student)):
             # What was saved with the weights describes a teacher that names no network.
-            if "network" in network or "weights" not in network:
+            members = network.get("members")
+            parts = [network, *(members if isinstance(members, list) else ())]
+            if all("network" in part or "weights" not in part for part in parts):
                 check_named(NetworkConfig, network, where + role)
     for name, method in study.methods.items():
         inner = "" if isinstance(given["methods"].get(name), list) else ".distill"

@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, carve
 from segdistill.data.files.dataset import FileDataset
@@ -195,7 +196,8 @@ def build_cohort(
     if first.student.shard:
         raise ConfigError("student.shard: expected it of a teacher only; leave it out")
     if taps and first.teacher is not None:
-        check_knows(first.teacher, taps)
+        for where, section in networks_of(first.teacher, "teacher").items():
+            check_knows(section, taps, where)
         # A teacher without weights is drawn too, always the same: its seed is no setting.
         network = build_section(
             first.teacher,

@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from segdistill.config import NetworkConfig, RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.data.parts import file_names
 from segdistill.files import check_ends
 from segdistill.models.checkpoints.locating import weight_file
@@ -33,8 +34,8 @@ def contents_of(config: RunConfig) -> dict[str, str]:
     teacher = config.teacher if config.distill else None
     contents: dict[str, str] = {}
     for role, section in (("teacher", teacher), ("student", config.student)):
-        if section is not None:
-            contents |= {f"{role}.{key}": digest for key, digest in _of_network(section).items()}
+        for where, network in (networks_of(section, role) if section else {}).items():
+            contents |= {f"{where}.{key}": digest for key, digest in _of_network(network).items()}
     own = {f"distill.{place}.loss": term.loss for place, term in enumerate(config.distill)}
     own["data.dataset"] = config.data.dataset
     for key, name in own.items():

@@ -12,6 +12,7 @@ from segdistill.data.data_report import refuse_faults
 from segdistill.data.inspection import inspect_splits
 from segdistill.errors import ConfigError
 from segdistill.models import FrozenTeacher
+from segdistill.models.ensemble import Ensemble
 from segdistill.models.feed import describe_feed
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import tap_paths
@@ -60,7 +61,12 @@ def try_cohort(
 
     images = to_float(fabric.to_device(data.stream.batch(0).images))
     if teacher is not None:
-        tell(Note(f"teacher {describe_feed(teacher.network, images)}"))
+        parts = {"teacher": teacher.network}
+        if isinstance(teacher.network, Ensemble):
+            members = enumerate(teacher.network.members)
+            parts = {f"teacher.members.{place}": member for place, member in members}
+        for where, network in parts.items():
+            tell(Note(f"{where} {describe_feed(network, images)}"))
         _judge(teacher, first, data, fabric, weak_teacher, tell)
     for learner in learners:
         tell(Note(f"{learner.name or 'student'} {describe_feed(learner.network, images)}"))

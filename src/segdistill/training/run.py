@@ -10,6 +10,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.config.splits import shared_splits
 from segdistill.data.data_report import refuse_faults
 from segdistill.data.inspection import inspect_splits
@@ -32,6 +33,7 @@ from segdistill.training.loggers.build import build_loggers, check_loggers
 from segdistill.training.resume import check_data, check_folder, find_start, make_folder
 from segdistill.training.runlog import RunLog
 from segdistill.training.sharing import shared
+from segdistill.trust import CODE
 
 _SAMPLE = 16  # images of each split: a second or two of a large dataset
 
@@ -227,10 +229,11 @@ def prepare_cohort(
             Note(f"evaluation.split: {' and '.join(both)} is trained on, so its score is too high")
         )
     section = first.teacher
-    if teacher and section and section.untrained:
-        tell(Note("teacher: untrained, as asked: it knows nothing"))
-    elif teacher and section and section.weights is None and section.network.startswith("import:"):
-        tell(Note("teacher: no weights were given, so it knows what your own code loads"))
+    for where, network in networks_of(section, "teacher").items() if teacher and section else ():
+        if network.untrained:
+            tell(Note(f"{where}: untrained, as asked: it knows nothing"))
+        elif network.weights is None and network.network.startswith(CODE):
+            tell(Note(f"{where}: no weights were given, so it knows what your own code loads"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
             if term.inserted:

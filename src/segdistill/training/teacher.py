@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from segdistill.config import NetworkConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.data.carving import Subset
 from segdistill.errors import ConfigError
 from segdistill.scoring.evaluator import Precision, evaluate
@@ -18,7 +19,7 @@ from segdistill.types import SegDataset
 _OF_CLASSES = {"logits", "head"}
 
 
-def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
+def check_knows(section: NetworkConfig, taps: Collection[str], where: str = "teacher") -> None:
     """Refuse a teacher that knows nothing of what it is asked, unless that is the control.
 
     It knows what is in its ``weights``, in a Hugging Face folder or in a file; your own code
@@ -28,6 +29,7 @@ def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
     Args:
         section: the teacher's.
         taps: of the maps that it is asked for.
+        where: its path, for the message.
 
     Raises:
         ConfigError: it knows nothing, or weights are given to a teacher that is to be untrained.
@@ -35,7 +37,7 @@ def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
     if section.untrained:
         if section.weights is not None:
             raise ConfigError(
-                f"teacher.untrained: expected no weights beside it, got {section.weights}; leave "
+                f"{where}.untrained: expected no weights beside it, got {section.weights}; leave "
                 "one of them out"
             )
         return
@@ -49,14 +51,17 @@ def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
     else:
         got = "a network that starts at random and knows nothing"
     raise ConfigError(
-        f"teacher: expected weights, got {got}; give teacher.weights=FILE (segdistill train makes "
-        "one), or teacher.untrained=true where that is the control"
+        f"{where}: expected weights, got {got}; give {where}.weights=FILE (segdistill train makes "
+        f"one), or {where}.untrained=true where that is the control"
     )
 
 
 def knows_classes(section: NetworkConfig) -> bool:
     """Return whether a teacher that :func:`check_knows` let pass knows the data's classes."""
-    return not section.untrained and (section.weights is not None or _brings_weights(section))
+    return all(
+        not network.untrained and (network.weights is not None or _brings_weights(network))
+        for network in networks_of(section).values()
+    )
 
 
 @dataclass(frozen=True)
