@@ -1,4 +1,4 @@
-"""Seconds of a step, by whom they are spent; on a GPU without waiting for it."""
+"""Timing of the parts of a step, on a GPU without waiting for it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 
 class Mark:
-    """A moment in what a device does: on a GPU an event of its queue, else the time of day.
+    """A point in time: on a GPU an event in its queue, otherwise a reading of the clock.
 
     Args:
-        device: whose moment it is.
+        device: the device.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -25,17 +25,17 @@ class Mark:
             self._time = time.perf_counter()
 
     def until(self, later: Mark) -> float:
-        """Return the seconds until a later mark, which a GPU must have passed."""
+        """Return the seconds until a later mark, which a GPU must have reached."""
         if self._event is None or later._event is None:
             return later._time - self._time
         return float(self._event.elapsed_time(later._event)) / 1e3
 
 
 class Clock:
-    """What of one step is the teacher's, and what each learner's.
+    """The seconds of one step spent on the teacher and on each learner.
 
     Args:
-        device: where the step is taken.
+        device: the device that computes the step.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -44,7 +44,7 @@ class Clock:
 
     @contextmanager
     def of(self, learner: str | None) -> Iterator[None]:
-        """Charge a learner, by its name, or the teacher (None) for a block."""
+        """Charge the time of a block to a learner, by name, or to the teacher (None)."""
         began = Mark(self._device)
         try:
             yield
@@ -52,5 +52,5 @@ class Clock:
             self._spans.append((learner, began, Mark(self._device)))
 
     def seconds(self, learner: str | None) -> float:
-        """Return what a learner, or the teacher (None), was charged; a GPU must be past it."""
+        """Return the seconds of a learner or of the teacher (None), once a GPU has finished."""
         return sum(began.until(ended) for name, began, ended in self._spans if name == learner)

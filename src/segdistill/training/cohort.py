@@ -1,4 +1,4 @@
-"""The training loop: one batch, one teacher forward, then every learner's step."""
+"""The training loop: one batch, one teacher forward, then one step of every learner."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Step:
     """What one step of a cohort did.
 
     Attributes:
-        done: steps finished, this one included.
+        done: number of steps finished, including this one.
         losses: weighted loss by learner and part.
-        seconds: of this step, waiting for the batch included.
-        teacher_seconds: of it, the teacher's forward.
-        learner_seconds: of it, by learner; the rest is the batch.
-        latest: whether the learners are as this step left them: not so where several steps are
-            read at once, and this is none but the last.
+        seconds: duration of this step, including the wait for the batch.
+        teacher_seconds: the part of it that the teacher's forward took.
+        learner_seconds: the parts that the learners took; the rest is the wait.
+        latest: whether the learners are in the state after this step. Of several steps that are
+            read at once, only the last is.
     """
 
     done: int
@@ -47,7 +47,7 @@ Diverged = Callable[[Learner, TrainingDivergedError], None]
 
 
 def stop(learner: Learner, error: TrainingDivergedError) -> None:
-    """End the whole cohort where a learner diverges."""
+    """End the whole cohort when a learner diverges."""
     raise error
 
 
@@ -70,29 +70,29 @@ def fit(
     after: Callable[[Step], bool] = lambda step: True,
     diverged: Diverged = stop,
 ) -> int:
-    """Train a cohort and return the steps finished.
+    """Train a cohort and return the number of steps finished.
 
-    Every learner sees the same batches and the same teacher maps; adding one costs its own
-    step only, and neither that nor one that leaves changes a bit of the others.
+    Every learner sees the same batches and the same teacher maps. Adding a learner costs only its
+    own step, and no learner that joins or leaves changes a bit of the others.
 
     Args:
-        teacher: gives the maps that all learners ask for, or None for plain training.
-        learners: on the fabric's device already; changed in place. One that ``after`` takes
-            out of the list, or that diverges, has left; training ends when none is left.
+        teacher: provides the maps that the learners need, or None for plain training.
+        learners: on the fabric's device already; changed in place. A learner leaves by diverging
+            or when ``after`` removes it from the list; training ends when none is left.
         stream: batches by number; batch k feeds step k.
         fabric: device, precision and processes.
-        steps: where to end.
-        start: steps finished before, when a run resumes.
-        workers: loader processes.
-        accumulate: parts that each batch is computed in to save memory. Losses and gradients
-            are those of the global batch; batch norm sees one part at a time.
-        reads: whether losses are read from the device after a step, by steps done. A GPU has to
-            be waited for then, and works on without that where they are read seldom.
-        after: called for each step once its losses were read; training ends early where it
+        steps: number of the step at which to end.
+        start: number of steps finished before, when a run resumes.
+        workers: number of loader processes.
+        accumulate: number of parts in which each batch is computed to save memory. Losses and
+            gradients are those of the global batch; batch norm sees one part at a time.
+        reads: whether to read the losses from the device after a step, by steps finished. Each
+            reading waits for a GPU to finish; the last step is always read.
+        after: called for each step when its losses have been read; training ends early if it
             returns False.
-        diverged: called when a loss of a learner is not finite, before it leaves. From that
-            step on nothing was updated in it, however much later the loss is read. Raises to
-            end the training of all.
+        diverged: called when a loss of a learner is not finite, before the learner leaves. Its
+            weights have not been updated since that step, however late the loss is read. It may
+            raise to end the training of all.
 
     Raises:
         TrainingDivergedError: from ``diverged``.
@@ -128,7 +128,7 @@ def fit(
             if not after(done) or not learners:
                 return done.done
         unread.clear()
-        began = Mark(fabric.device)  # scores and checkpoints are no part of the next batch
+        began = Mark(fabric.device)  # scores and checkpoints do not count for the next batch
     return steps
 
 
@@ -144,16 +144,16 @@ def train_step(
     clock: Clock,
     send: Send,
 ) -> dict[str, StepLosses]:
-    """Take one step with every learner, and return its losses, which are on the device yet.
+    """Take one step with every learner, and return its losses, which are still on the device.
 
     Args:
-        teacher: as for :func:`fit`, as are ``learners``, ``fabric`` and ``diverged``.
+        teacher: as for :func:`fit`, as are ``learners`` and ``fabric``.
         batch: this process's share of the global batch.
         step: the step, from 0.
-        parts: that it is computed in, one after the other.
-        images: in the global batch.
-        clock: charged with the seconds of teacher and learners.
-        send: brings a batch to the device.
+        parts: the parts in which it is computed, in order.
+        images: number of images in the global batch.
+        clock: counts the seconds of teacher and learners.
+        send: moves a batch to the device.
     """
     for learner in learners:
         with clock.of(learner.name):
@@ -168,7 +168,7 @@ def train_step(
         part = batch if whole is None else Batch(*(tensor[cut.rows] for tensor in batch))
         inputs = to_float(part.images)
 
-        # The teacher's forward: once, up to the deepest map that a learner asks for.
+        # The teacher's forward: once, up to the deepest map that a learner needs.
         with clock.of(None):
             teacher_maps = teach(teacher, inputs, fabric)
 
@@ -184,13 +184,13 @@ def train_step(
                     fabric.backward(torch.stack(list(losses.values())).sum())
                 learner.add_losses(losses)
 
-                # The critics' gradients, from the maps that the student just met.
+                # The critics' gradients, from the maps just compared.
                 share = len(part.images) / len(batch.images)
                 learner.adversaries.backward(fabric, share=share, first=number == 0, last=last)
-                del losses  # this learner's graph, before the next makes its own
+                del losses  # frees this learner's graph before the next one is made
 
-    # The updates: each student, then its critics and its averaged weights; where a loss is not
-    # finite, of this step or of one before, none.
+    # The updates: each student, then its critics and its averaged weights. None happens once a
+    # loss has not been finite.
     taken = {}
     for learner in learners:
         with clock.of(learner.name):
@@ -204,13 +204,13 @@ def train_step(
 
 @dataclass(frozen=True)
 class Unread:
-    """A step that was taken, or is being taken yet by a GPU.
+    """A step whose losses have not been read; a GPU may still be computing it.
 
     Attributes:
-        done: steps finished, this one included.
-        losses: by learner.
-        clock: of teacher and learners.
-        began, ended: of the step.
+        done: number of steps finished, including this one.
+        losses: losses by learner.
+        clock: the seconds of teacher and learners.
+        began, ended: start and end of the step.
     """
 
     done: int
@@ -223,11 +223,12 @@ class Unread:
 def read_losses(
     unread: Sequence[Unread], learners: list[Learner], diverged: Diverged
 ) -> Iterator[Step]:
-    """Yield steps with their losses as numbers, in their order; a GPU is waited for once.
+    """Yield steps with their losses as numbers, in order, waiting for a GPU once.
 
     Args:
         unread: the steps.
-        learners: one of which a loss is not finite is taken out, after ``diverged`` was called.
+        learners: a learner with a loss that is not finite is removed, after a call of
+            ``diverged``.
         diverged: see :func:`fit`.
     """
     tensors = [losses.values for taken in unread for losses in taken.losses.values()]
@@ -258,14 +259,13 @@ def read_losses(
 def _not_finite(
     learner: Learner, losses: Mapping[str, float], step: int
 ) -> TrainingDivergedError | None:
-    """Return what to say of the first loss that is not finite, if there is one."""
+    """Return the error about the first loss that is not finite, if there is one."""
     for part, value in losses.items():
         if not math.isfinite(value):
-            other = "the critic's" if is_critic(part) else "set training.clip_norm"
+            other = " or the critic's rate" if is_critic(part) else ", or set training.clip_norm"
             return TrainingDivergedError(
                 f"learner {learner.name or 'student'}: expected a finite loss, got {part} = "
-                f"{value} at step {step}; lower training.lr{'' if is_critic(part) else ','} or "
-                f"{other}",
+                f"{value} at step {step}; lower training.lr{other}",
                 step=step,
             )
     return None
@@ -277,7 +277,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapMaps:
-    """Return the teacher's maps of images, none without a teacher."""
+    """Return the teacher's maps of the images; none without a teacher."""
     if teacher is None:
         return {}
     with fabric.autocast():
@@ -287,11 +287,11 @@ def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapM
 
 @dataclass(frozen=True)
 class Cut:
-    """Which images of a process's batch make a part of it.
+    """The images of a process's batch that make up one part of it.
 
     Attributes:
-        rows: of the process's batch.
-        places: of the same images in the global batch.
+        rows: their indices in the process's batch.
+        places: their indices in the global batch.
     """
 
     rows: Tensor
@@ -300,12 +300,12 @@ class Cut:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images of a process's batch are in the global batch.
+    """The indices in the global batch of the images of a process's batch.
 
     Attributes:
-        labelled: places of the labelled ones.
-        unlabelled: of those without labels.
-        without_from: the place of the first without, those of all processes counted.
+        labelled: indices of the labelled images.
+        unlabelled: indices of the images without labels.
+        without_from: index of the first image without labels in the global batch.
     """
 
     labelled: Tensor
@@ -314,7 +314,7 @@ class Places:
 
 
 def _places(stream: Stream, fabric: Fabric) -> Places:
-    """Return the places of a process's images: first the labelled ones, then those without."""
+    """Return the indices of a process's images: the labelled ones, then the others."""
     without = 0 if stream.unlabelled is None else stream.unlabelled.batch_size
     everywhere = torch.arange(stream.batch_size, device=fabric.device)
     labelled, unlabelled = everywhere.tensor_split([stream.batch_size - without])
@@ -326,10 +326,10 @@ def _places(stream: Stream, fabric: Fabric) -> Places:
 def cut(places: Places, parts: int) -> list[Cut]:
     """Cut a batch so that each part has its share of the labelled and of the other images.
 
-    Part j has the images whose place among those of their kind leaves the remainder j: the same
-    of the global batch for any number of processes, so that batch norm over all of them sees the
-    same. What does not divide goes to the first parts of the one and to the last of the other,
-    so that all parts are of one size where the batch divides.
+    Part j gets the images whose index among their kind is j modulo the number of parts. For any
+    number of processes these are the same images of the global batch, so that batch norm over all
+    processes sees the same. Left-over labelled images go to the first parts and left-over
+    unlabelled ones to the last, so that all parts have equal sizes if the batch is divisible.
     """
     both = torch.cat([places.labelled, places.unlabelled])
     turns = torch.cat(

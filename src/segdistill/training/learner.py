@@ -35,11 +35,11 @@ from segdistill.types import Batch, SegOutput, TapMaps
 
 
 class StepLosses(NamedTuple):
-    """Losses of a step, on the device.
+    """Weighted losses of a step over the global batch, on the device.
 
     Attributes:
-        names: the parts of the objective; the critics' own at its end.
-        values: float64 ``(parts,)``, weighted, of the global batch.
+        names: parts of the objective, followed by those of the critics.
+        values: one float64 for each name.
     """
 
     names: tuple[str, ...]
@@ -47,22 +47,23 @@ class StepLosses(NamedTuple):
 
 
 class Learner:
-    """One student on its way: what a checkpoint holds and a cohort steps.
+    """One student in training, with everything that a checkpoint holds.
 
-    :func:`segdistill.training.cohort.train_step` takes its steps. All randomness of a step
-    (dropout) is a function of the learner's seed and the step, so a learner goes the same way
-    alone, in a cohort, and after a resume.
+    :func:`segdistill.training.cohort.train_step` runs its steps. All randomness of a step
+    (dropout) is a function of the learner's seed and the step, so that a learner trains in the
+    same way alone, in a cohort, and after a resume.
 
     Args:
-        name: what logs and errors call it.
+        name: its name in logs and errors.
         network: the student.
-        objective: what it minimises; its projectors are trained with the student.
+        objective: the objective; its projectors are trained with the student.
         config: optimiser, schedule, seed.
 
     Attributes:
-        losses: of the step.
-        lost: whether a loss was not finite since the start, a bool on the device; nothing is
-            updated from then on.
+        losses: weighted losses of the step by part of the objective, followed by those of the
+            critics; on the device.
+        lost: whether a loss has not been finite so far, a bool on the device; nothing is updated
+            from then on.
     """
 
     def __init__(
@@ -96,26 +97,26 @@ class Learner:
         """Move to the fabric's device; call once, before the first step."""
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if fabric.world_size > 1 and self.config.sync_batchnorm:
-            # Same parameters, which the optimiser has already.
+            # The parameters are the same objects, so the optimiser still has them.
             synchronise_norms(self._forward, fabric.device)
         self._forward, self._optimizer = fabric.setup(self._forward, self._optimizer)
         if self.averaged is not None:
             self.averaged.to(fabric.device)
-            # Counted on the host: it is asked for in every update.
+            # The counter stays on the host, because every update reads it.
             self.averaged.n_averaged = self.averaged.n_averaged.cpu()
         self.lost = self.lost.to(fabric.device)
-        # The scaler of 16-mixed reads from the device in each step anyway.
+        # The gradient scaler of 16-mixed reads from the device in every step anyway.
         if fabric.device.type == "cuda" and self.config.precision != "16-mixed":
             self.run_ahead()
 
     def run_ahead(self) -> None:
-        """Let the optimisers ask the device, not the host, whether a loss was not finite."""
+        """Let the optimisers check on the device, not on the host, whether a loss is finite."""
         self.runs_ahead = True
         fuse(self._optimizer)
         self.adversaries.fuse()
 
     def begin(self, step: int) -> None:
-        """Get ready for a step: training mode, its learning rate, no gradients."""
+        """Prepare for a step: training mode, the step's learning rate, no gradients."""
         self.network.train()
         self.objective.train()
         for part in self._frozen:
@@ -126,12 +127,12 @@ class Learner:
         self.losses = StepLosses((), torch.empty(0, dtype=torch.float64, device=self.lost.device))
 
     def seed(self, step: int, part: int, fabric: Fabric) -> None:
-        """Seed what is drawn in one part of a step, such as dropout."""
+        """Seed the random draws in one part of a step, such as dropout."""
         torch.manual_seed(derive(self.config.seed, "step", step, part, fabric.global_rank))
         self._drawing = derive(self.config.seed, "step", step, 0, 0)
 
     def without_sync(self, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:
-        """Keep gradients from being averaged over the processes before the batch's last part."""
+        """Delay averaging gradients over the processes until the last part of the batch."""
         block: AbstractContextManager[None] = fabric.no_backward_sync(
             self._forward, enabled=enabled
         )
@@ -144,19 +145,19 @@ class Learner:
 
         Args:
             images: float RGB in [0, 1] ``(N, 3, H, W)``, channels last.
-            batch: the same part as uint8 images, labels and valid.
+            batch: the same images as uint8, with labels and valid.
             teacher: the teacher's maps of these images.
-            whole: this process's whole batch, or None where ``batch`` is all of it.
+            whole: this process's whole batch, or None if ``batch`` is all of it.
         """
         with shared_draws(self._drawing):
             losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
         return losses
 
     def add_losses(self, losses: Mapping[str, Tensor]) -> None:
-        """Add the share of one part of the batch, of all processes, to the losses of the step.
+        """Add the share of one part of the batch, over all processes, to the losses of the step.
 
         Args:
-            losses: by name, of this process; those of a name that is new come after the others.
+            losses: this process's losses by name; new names are appended.
         """
         if not losses:
             return
@@ -170,7 +171,7 @@ class Learner:
         self.lost = self.lost | ~values.isfinite().all()
 
     def update(self, fabric: Fabric) -> None:
-        """Step the student's optimiser, after clipping where the config says so."""
+        """Step the student's optimiser, after clipping gradients if configured."""
         if self.config.clip_norm is not None:
             fabric.clip_gradients(
                 self._forward,
@@ -193,13 +194,13 @@ class Learner:
         self.adversaries.update(self._rate / self.config.lr, lost=self.lost)
 
     def update_average(self) -> None:
-        """Follow the student with the averaged weights, where there are any."""
+        """Update the averaged weights, if there are any."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
     @property
     def result(self) -> nn.Module:
-        """The network that is scored and exported: the averaged one where there is one."""
+        """The network to score and export: the averaged one if there is one."""
         return self.network if self.averaged is None else self.averaged.module
 
     def state(self) -> dict[str, Any]:
@@ -217,7 +218,7 @@ class Learner:
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(state["objective"])
         restore_optimizer(self._optimizer, state["optimizer"])
@@ -237,7 +238,7 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
     """Return the module paths of parts of a network, given as taps or module paths.
 
     Raises:
-        ValueError: the network has no such part, or it has no parameters.
+        ValueError: the network has no such part, or the part has no parameters.
     """
     taps = tap_paths(network)
     paths = {name: taps.get(name, name) for name in names}
@@ -253,7 +254,7 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
 
 
 class _Forward(nn.Module):
-    """Network and objective as one module, so that precision and processes see one forward."""
+    """Network and objective as one module, so that Fabric wraps a single forward."""
 
     def __init__(
         self, network: nn.Module, objective: Objective, quantizer: Quantizer | None

@@ -18,17 +18,17 @@ def build_optimizer(
     scales: Mapping[str, float] | None = None,
     layers: Mapping[str, float] | None = None,
 ) -> Optimizer:
-    """Return the optimiser of all parameters that require a gradient.
+    """Return an optimiser of all parameters that require a gradient.
 
-    With ``decay_norms_and_biases: false`` parameters of one dimension (normalisation and
+    With ``decay_norms_and_biases: false``, one-dimensional parameters (normalisation layers and
     biases) are not decayed.
 
     Args:
-        module: what is trained; its order of parameters is the optimiser's.
+        module: the module to train; the optimiser keeps its order of parameters.
         config: names the optimiser and its settings.
-        scales: factors of the learning rate by path in the module; 1 where none fits, and the
-            longest where several do.
-        layers: more factors, by the parameter's name.
+        scales: factors of the learning rate by path in the module; the longest path that fits
+            a parameter counts, and the factor is 1 if none fits.
+        layers: further factors, by parameter name.
     """
     groups = _parameter_groups(module, config, scales or {}, layers or {})
     if config.optimizer == "sgd":
@@ -60,26 +60,23 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Give every parameter group the rate, times its own factor where it has one."""
+    """Set the rate of every parameter group, multiplied by its factor if it has one."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("scale", 1.0)
 
 
 def fuse(optimizer: Any) -> None:
-    """Let an optimiser, perhaps wrapped by Fabric, update all parameters in one kernel.
-
-    That kernel can be told on the device not to; see :func:`step_unless`.
-    """
+    """Make an optimiser update its parameters in fused kernels; see :func:`step_unless`."""
     for group in optimizer.param_groups:
         group["fused"] = True
 
 
 def step_unless(lost: Tensor, optimizer: Any) -> None:
-    """Step an optimiser unless a flag says not to, which a fused one reads on its device.
+    """Step an optimiser unless its learner diverged; a fused one checks that on the device.
 
     Args:
-        lost: the flag, a bool.
-        optimizer: whose kernels are fused, or on a device that can be read without waiting.
+        lost: whether the learner diverged, a bool on the device.
+        optimizer: the optimiser, or Fabric's wrapper of it.
     """
     if optimizer.param_groups[0].get("fused"):
         getattr(optimizer, "optimizer", optimizer).found_inf = lost.float()
@@ -89,7 +86,7 @@ def step_unless(lost: Tensor, optimizer: Any) -> None:
 
 
 def restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
-    """Take over an optimiser's state, perhaps of another device, and stay fused or not."""
+    """Restore the state of an optimiser, possibly from another device; it stays fused or not."""
     groups = [
         {**saved, "fused": group.get("fused")}
         for saved, group in zip(state["param_groups"], optimizer.param_groups, strict=True)

@@ -1,4 +1,4 @@
-"""Batches on their way to the device."""
+"""Copying batches to the device."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ Send = Callable[[Batch], Batch]
 
 
 def sender(device: torch.device) -> Send:
-    """Return a function that sends batches to a device.
+    """Return a function that copies batches to a device.
 
-    A GPU gets them from pinned memory in a queue of its own, bytes as they are: while it works
-    on one step, what is ahead of it on the host sends the batch of the next.
+    A GPU copies them from pinned memory in a stream of its own, as bytes. The host runs ahead of
+    the GPU, so the batch of the next step is copied during the step before.
 
     Args:
-        device: where to.
+        device: the device.
     """
     if device.type != "cuda":
         return lambda batch: Batch(*(tensor.to(device) for tensor in batch))
@@ -31,7 +31,7 @@ def sender(device: torch.device) -> Send:
         steps = torch.cuda.current_stream(device)
         steps.wait_stream(copies)
         for tensor in sent:
-            tensor.record_stream(steps)  # else its memory could be given to the next copy
+            tensor.record_stream(steps)  # otherwise the next copy could reuse its memory
         return sent
 
     return send
