@@ -79,6 +79,12 @@ class Learner:
         self._frozen = [network.get_submodule(paths[name]) for name in config.freeze]
         for part in self._frozen:
             part.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            frozen = ", ".join(config.freeze) or "by its own code, or without parameters"
+            raise ValueError(
+                f"student: expected a part that trains, got all of it frozen ({frozen}); leave a "
+                "part out of training.freeze"
+            )
         self._quantizer = Quantizer(network) if config.quantize is not None else None
         self._forward: nn.Module = _Forward(network, objective, self._quantizer)
         scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
