@@ -13,6 +13,8 @@ from segdistill.files import LEDGER, write_whole
 
 from .conftest import Cli, Done, Trained, call
 
+pytestmark = pytest.mark.long  # whole runs
+
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package)
 

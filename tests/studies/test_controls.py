@@ -97,6 +97,7 @@ def test_wrong_words_are_refused(sections: dict[str, Any], message: str) -> None
         study(**sections)
 
 
+@pytest.mark.long
 def test_a_study_of_controls_is_trained_and_verified(tmp_path: Path) -> None:
     controls = ["longer", "random_teacher", "self_distillation", "hard_labels"]
     words = ("search.trials=0", "seeds=1", "training.steps=2")

@@ -19,6 +19,8 @@ from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.studies.verify import verify_study
 
+pytestmark = pytest.mark.long  # whole runs
+
 KL, LAD = [{"loss": "pixelwise_kl"}], [{"loss": "layer_angular"}]
 
 

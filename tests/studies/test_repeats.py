@@ -16,6 +16,7 @@ from segdistill.studies.runner import run_study
 from segdistill.studies.verify import verify_study
 
 
+@pytest.mark.long
 def test_seeds_take_the_values_of_their_search(tmp_path: Path) -> None:
     words = ("training.steps=1", "search.trials=2", "search.repeats=2", "seeds=3")
     methods = {"kl": [{"loss": "pixelwise_kl"}]}

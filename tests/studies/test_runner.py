@@ -93,6 +93,7 @@ def test_a_study_killed_anywhere_ends_as_if_it_had_not_been(small: Make, tmp_pat
     assert findings(tmp_path / "killed") == expected
 
 
+@pytest.mark.long
 def test_a_method_with_a_stage_before_training_is_studied_like_any_other(
     small: Make, tmp_path: Path
 ) -> None:
@@ -104,6 +105,7 @@ def test_a_method_with_a_stage_before_training_is_studied_like_any_other(
     assert [(result.prepare_seconds or 0.0) > 0 for result in results] == [True]
 
 
+@pytest.mark.long
 def test_nothing_that_ended_is_run_again(small: Make, whole: Path, tmp_path: Path) -> None:
     study = small("search.trials=0")
     shutil.copytree(whole, tmp_path / "study")
@@ -114,11 +116,13 @@ def test_nothing_that_ended_is_run_again(small: Make, whole: Path, tmp_path: Pat
     assert not any(isinstance(event, Progress) for event in said)
 
 
+@pytest.mark.long
 def test_several_processes_give_what_one_gives(small: Make, whole: Path, tmp_path: Path) -> None:
     run_study(small("search.trials=0", "engine.processes=2"), tmp_path / "two")
     assert findings(tmp_path / "two") == findings(whole)
 
 
+@pytest.mark.long
 def test_a_dry_run_trains_none_but_writes_every_run_with_its_hash_as_it_will_be(
     small: Make, tmp_path: Path
 ) -> None:
@@ -143,6 +147,7 @@ def test_a_dry_run_trains_none_but_writes_every_run_with_its_hash_as_it_will_be(
     assert counted == [(1, 2), (2, 2)], "of all trials of the study"
 
 
+@pytest.mark.long
 def test_a_trial_that_diverges_is_recorded_and_not_chosen(small: Make, tmp_path: Path) -> None:
     space = {"training.lr": [1e30, 0.02]}
     search = {"sampler": "grid", "space": space}
@@ -155,6 +160,7 @@ def test_a_trial_that_diverges_is_recorded_and_not_chosen(small: Make, tmp_path:
     assert {method: found.trial for method, found in chosen.items()} == dict.fromkeys(chosen, 1)
 
 
+@pytest.mark.long
 def test_a_final_run_that_diverges_is_recorded_and_the_others_go_on(
     small: Make, tmp_path: Path
 ) -> None:
@@ -212,6 +218,7 @@ def test_no_folder_is_made_for_a_study_that_cannot_be_trained(small: Make, tmp_p
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.long
 def test_an_interrupt_after_the_last_step_of_a_cohort_ends_the_study(
     small: Make, whole: Path, tmp_path: Path
 ) -> None:
@@ -241,6 +248,7 @@ def test_a_method_that_never_reached_the_end_of_a_trial_is_not_compared_untuned(
     assert found["lad"].error == "no trial was trained to the end"
 
 
+@pytest.mark.long
 def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
     small: Make, tmp_path: Path
 ) -> None:
@@ -265,6 +273,7 @@ def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
         run_study(study, tmp_path / "study", resume=True)
 
 
+@pytest.mark.long
 def test_a_run_that_is_given_up_stays_open_and_a_resume_trains_it(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

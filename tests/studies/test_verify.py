@@ -40,6 +40,8 @@ from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.studies.verify import CHECKS, verify_study
 
+pytestmark = pytest.mark.long  # whole runs
+
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
