@@ -11,6 +11,7 @@ from typing import Any
 
 from segdistill.data.convert.splits import usual_split
 from segdistill.data.files.reading import IMAGE_SUFFIXES
+from segdistill.data.files.scanning import visible_entries
 from segdistill.errors import DataError
 from segdistill.files import check_ends
 
@@ -138,14 +139,7 @@ def _below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:
         return
-    try:
-        with os.scandir(folder) as scan:
-            entries = [entry for entry in scan if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(
-            f"{folder}: expected a folder that can be read, got {error.strerror or error}"
-        ) from error
-    for entry in entries:
+    for entry in visible_entries(folder):
         if entry.is_dir():
             if entry.name not in _PASSED_OVER:
                 yield from _below(folder / entry.name, above | {real})

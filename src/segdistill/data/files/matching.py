@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from segdistill.data.files.pairing import near_matches, other_files
 from segdistill.data.files.reading import IMAGE_SUFFIXES
+from segdistill.data.files.scanning import visible_entries
 from segdistill.data.pack.manifest import is_packed
 from segdistill.errors import DataError, LayoutError
 
@@ -120,14 +121,7 @@ def _images_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator
     real = os.path.realpath(folder)
     if real in above:
         return
-    try:
-        with os.scandir(folder) as scan:
-            inside = [entry for entry in scan if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(
-            f"{folder}: expected a folder that can be read, got {error.strerror or error}"
-        ) from error
-    for entry in inside:
+    for entry in visible_entries(folder):
         path = folder / entry.name
         below = list(_images_below(path, above | {real})) if entry.is_dir() else []
         yield from below
