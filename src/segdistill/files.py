@@ -137,7 +137,7 @@ def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> Non
         single = len(foreign) == 1
         got = foreign[0] if single else f"{len(foreign)} others"
         raise OverwriteError(
-            f"{who}: expected a new file, or one that {who} wrote and that nobody changed, got "
+            f"{who}: expected a new file, or an unchanged one written by {who}, got "
             f"{got}; choose another place, or remove what is there"
             f"{'' if single else ':' + _listed(map(str, foreign))}"
         )

@@ -39,7 +39,7 @@ def test_binary_masks_of_0_and_255_stop_with_what_to_do(tree: Path) -> None:
 def test_one_class_alone_stops(tree: Path) -> None:
     (tree / "classes.txt").write_text("road\n")
     masks(tree, np.zeros((20, 30), np.uint8))
-    assert "expected two classes or more, got road alone" in report(tree)[0][0]
+    assert "expected at least two classes, got only road" in report(tree)[0][0]
 
 
 def test_masks_without_any_label_stop_and_a_class_without_pixels_is_said(tree: Path) -> None:

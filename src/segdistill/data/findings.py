@@ -32,8 +32,9 @@ def label_faults(split: str, classes: Classes, labels: np.ndarray, *, trained: b
         return []
     if len(names) == 1:
         return [
-            f"{split}: expected two classes or more, got {names[0]} alone, which leaves nothing to "
-            f"tell apart; name the background too, or set data.binary=true for masks of 0 and 255"
+            f"{split}: expected at least two classes, got only {names[0]}, which leaves nothing "
+            "to distinguish; name the background too, or set data.binary=true for masks of 0 and "
+            "255"
         ]
     seen = np.flatnonzero(labels[: len(names)])
     if len(seen) == 0:

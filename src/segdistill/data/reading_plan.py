@@ -125,7 +125,7 @@ def plan_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[P
             splits[place] = split
     if "val" not in splits:
         raise DataError(
-            f"{export.root}: expected two images with masks or more, one to train on and one to "
+            f"{export.root}: expected at least two images with masks, one to train on and one to "
             "score, got one"
         )
     text = io.StringIO()

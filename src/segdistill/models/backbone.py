@@ -251,7 +251,7 @@ def _fill(body: nn.Module, name: str, variant: Variant, checkpoint: Checkpoint) 
     count, rest = load_fitting(body, checkpoint, names=names)
     return (
         f"backbone {name}: {count} tensors are the ImageNet weights of {variant.base}; nobody "
-        f"published others for its {', '.join(rest)}, which start anew"
+        f"published others for its {', '.join(rest)}, which are initialised at random"
     )
 
 

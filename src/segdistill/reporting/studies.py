@@ -1,4 +1,4 @@
-"""Study folders as the report reads them: what was planned, tried, finished and failed."""
+"""Study folders as the report reads them: planned, tried, finished and failed runs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class FailedRun:
     """A final run that ended with an error.
 
     Attributes:
-        pair: teacher and student.
+        pair: name of the pair.
         method: its name in the study file.
-        seed: of data and run.
-        error: what was said.
-        step: steps finished when it failed, None where an older release did not write it down.
+        seed: seed of data and run.
+        error: the error message.
+        step: number of steps finished when it failed, None if an older release did not record it.
     """
 
     pair: str
@@ -48,22 +48,22 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class Study:
-    """What a study folder holds.
+    """The contents of a study folder.
 
     Attributes:
-        folder: where it was read from.
-        text: the study file.
-        settings: the same, parsed.
-        pairs: names, in the order of the plan.
-        teachers: the run that each pair's teacher comes from, where its folder is there and it
-            was scored as the students were.
+        folder: the study folder.
+        text: text of the study file.
+        settings: the study file, parsed.
+        pairs: names of the pairs, in the order of the plan.
+        teachers: the run of each pair's teacher, if its folder exists and it was scored like the
+            students.
         students: finished final runs by pair and method.
         failures: final runs that failed.
-        unfinished: how many final runs are planned and have not ended.
-        trials: of the search.
+        unfinished: number of planned final runs that have not ended.
+        trials: trials of the search.
         chosen: the best trial of each method, by pair.
-        plan: None where it was not written.
-        results: what the study said in numbers when it ended, empty until then.
+        plan: the plan, None if it does not exist.
+        results: the study's numerical results, empty until it has ended.
     """
 
     folder: Path
@@ -89,11 +89,10 @@ def read_study(folder: Path) -> Study:
     """Read a study folder, finished or not.
 
     Args:
-        folder: made by ``segdistill study``.
+        folder: folder written by ``segdistill study``.
 
     Raises:
-        RunFolderError: no final run has finished, so that there is nothing to compare, or a file
-            is broken.
+        RunFolderError: no final run has finished, or a file is broken.
     """
     plan = read_plan(folder) if plan_file(folder).exists() else None
     order = _order(plan)
@@ -143,8 +142,8 @@ def read_study(folder: Path) -> Study:
 def study_groups(study: Study) -> list[Group]:
     """Return a group for each method of each pair, compared with that pair's plain student.
 
-    Here a group is a method of the study file, whatever the search chose for it. Teachers come
-    first; one that all pairs have is one group.
+    Here a group is a method of the study file, regardless of what the search chose for it.
+    Teachers come first; a teacher that all pairs share is a single group.
     """
     several = len(study.pairs) > 1
     groups = []
@@ -192,9 +191,9 @@ def _read_pair(finals: Sequence[FinalRun], suffix: str) -> dict[str, list[Run]]:
 
 
 def _teacher(students: Sequence[Run]) -> Run | None:
-    """Return the run that the teacher's weights come from, if it was scored as the students were.
+    """Return the run that the teacher's weights come from, if it was scored like the students.
 
-    Scores of other images, or at other scales, are no part of the study.
+    Scores on other images or at other scales are not comparable.
     """
     for run in students:
         weights = (run.settings.get("teacher") or {}).get("weights")
@@ -206,7 +205,7 @@ def _teacher(students: Sequence[Run]) -> Run | None:
 
 
 def _order(plan: Plan | None) -> dict[tuple[str, str], int]:
-    """Return the place of each pair and method in the plan, the plain student first."""
+    """Return the position of each pair and method in the plan, the plain student first."""
     jobs = [] if plan is None else [job for job in plan.jobs if job.stage == "final"]
     known = list(dict.fromkeys((job.pair, name) for job in jobs for name in job.learners))
     pairs = list(dict.fromkeys(pair for pair, _ in known))

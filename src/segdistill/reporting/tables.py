@@ -1,4 +1,4 @@
-"""The results of a report as a CSV file and as a LaTeX table."""
+"""The results of a report as CSV and as a LaTeX table."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def results_csv(
     *,
     margin: float = MARGIN,
 ) -> str:
-    """Return a row per group, fractions and SI units, empty where a number is not known.
+    """Return a CSV row per group, with fractions and SI units; unknown numbers are empty.
 
     Args:
-        groups: with their comparisons.
-        failed: how many runs failed, by pair and method.
-        margin: within which methods are called equal, a fraction.
+        groups: groups with their comparisons.
+        failed: number of failed runs, by pair and method.
+        margin: margin within which methods are called equal, as a fraction.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n", restval="")
@@ -93,17 +93,17 @@ def results_csv(
                 "probability_of_improvement": comparison.improvement,
             }
         row |= _student_costs(one, times)
-        if not one.teacher:  # what its training took is no part of this comparison
+        if not one.teacher:  # the cost of its training is not part of the comparison
             row |= {key: one.summary.mean_of(key) for key in _TRAINING_COSTS}
         writer.writerow({key: "" if value is None else value for key, value in row.items()})
     return out.getvalue()
 
 
 def results_tex(groups: Sequence[Group]) -> str:
-    """Return a ``tabular`` that any LaTeX sets; with booktabs its rules are better.
+    """Return a ``tabular`` that needs no LaTeX package; with booktabs its rules look better.
 
-    mIoU in percent, differences in points with 95 % intervals that hold together,
-    family-wise p of the joint test.
+    mIoU in percent, differences in points with simultaneous 95 % intervals, family-wise p of the
+    joint test.
     """
     lines = [
         "% Made by segdistill from the files of the run folders; needs no package.",
@@ -125,7 +125,7 @@ def results_tex(groups: Sequence[Group]) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Return text with LaTeX's special characters made harmless."""
+    """Return text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 

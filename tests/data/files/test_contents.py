@@ -67,7 +67,7 @@ def test_a_mask_of_a_lossy_codec_is_refused_whatever_its_container(
     if name == "a.avif" and not features.check("avif"):
         pytest.skip("Pillow without AVIF")
     Image.fromarray(IDS).save(tmp_path / name, **options)
-    with pytest.raises(DataError, match=f"expected a mask without loss, got {codec}"):
+    with pytest.raises(DataError, match=f"expected a losslessly stored mask, got {codec}"):
         read_mask(tmp_path / name)
     assert read_image(tmp_path / name).shape == (32, 40, 3)
 
@@ -153,7 +153,7 @@ def test_a_mask_of_floats_and_a_large_tiff_are_named_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_tiff(tmp_path / "f.tif", IDS.astype(np.float32), format=3)
-    with pytest.raises(DataError, match="got 1 × 32-bit floats a pixel; store ids as 8-bit PNG"):
+    with pytest.raises(DataError, match="got 1 × 32-bit floats per pixel; store ids as 8-bit PNG"):
         read_mask(file)
     with pytest.raises(DataError, match="got float32, which does not say what is white"):
         read_image(file)
@@ -178,7 +178,7 @@ def test_what_pillow_cannot_read_asks_for_tifffile(
     file = write_tiff(
         tmp_path / "a.tif", np.stack([IDS.astype(np.uint16)] * 3, axis=2), photometric=2
     )
-    with pytest.raises(DataError, match=r"3 × 16-bit whole numbers a pixel; pip .*\[tiff\]"):
+    with pytest.raises(DataError, match=r"3 × 16-bit whole numbers per pixel; pip .*\[tiff\]"):
         read_image(file)
 
 
@@ -200,7 +200,7 @@ def test_compressed_colours_of_16_bits_are_read(
             raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
 
     monkeypatch.setattr(tifffile, "TiffFile", Without)
-    with pytest.raises(DataError, match=r"numbers a pixel, compressed; pip .*\[tiff\]"):
+    with pytest.raises(DataError, match=r"numbers per pixel, compressed; pip .*\[tiff\]"):
         read_image(file)
 
 

@@ -89,7 +89,7 @@ def test_fine_tuning_keeps_everything_but_the_classifier(
         anew = anew or "low_classifier" in name or "high_classifier" in name
         source = initial if anew else network.state_dict()
         assert_close(tensor, source[name], atol=0, rtol=0)
-    (sentence,) = [sentence for sentence in said if "starts anew" in sentence]
+    (sentence,) = [sentence for sentence in said if "initialised at random" in sentence]
     assert "classifier.weight" in sentence
 
 

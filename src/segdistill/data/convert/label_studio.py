@@ -121,7 +121,7 @@ def _json_tasks(export: Export, file: Path, notes: Counter[str]) -> Iterable[_Ta
         who = f"{export.root / file}: task {task.get('id', place)}"
         if isinstance(task.get("data"), dict):
             made = [a for a in task["annotations"] if not a.get("was_cancelled")]
-            notes["tasks with several annotations, of which the first is taken"] += len(made) > 1
+            notes["tasks with several annotations, of which the first is used"] += len(made) > 1
             results = made[0].get("result", ()) if made else ()
             texts = [v for v in task["data"].values() if isinstance(v, str)]
             written = str(task["data"].get("image") or next(iter(texts), ""))

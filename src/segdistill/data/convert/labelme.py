@@ -112,7 +112,7 @@ def _names(export: Export, used: list[str]) -> list[str]:
     if lacking:
         raise DataError(
             f"{export.root / file}: expected every label of the shapes, got none for "
-            f"{', '.join(lacking[:6])}; add them, or take the file away"
+            f"{', '.join(lacking[:6])}; add them, or remove the file"
         )
     return [*names, *(name for name in used if name not in names)]
 

@@ -42,7 +42,7 @@ def read(export: Export, background: str | None) -> Source:
     if file is not None:
         rows = read_class_file(export.root / file)
         _refuse_unnamed_colors(export, pairing.matches, rows, file)
-        notes = [f"classes as {file} names them"]
+        notes = [f"classes named in {file}"]
         if [row.stored for row in rows] == [0, 1]:
             rows, binary = binary_rows(rows, count_values(export, pairing.matches[:_LOOKED_AT])[0])
             notes += binary

@@ -120,7 +120,7 @@ def _drawing(
                 crowds += bool(known[segment].get("iscrowd"))
         absent = len(known.keys() - set(segments.tolist()))
         counts = {
-            "pixels that nobody labelled": unlabelled,
+            "unlabelled pixels": unlabelled,
             "crowds, drawn as their class": crowds,
             "segments without a pixel": absent,
         }

@@ -90,10 +90,8 @@ class Palette:
     def note(self) -> str:
         """Return what becomes of pixels that no annotation covers, as a sentence."""
         if self.unlabelled == IGNORE_INDEX:
-            return (
-                "pixels that nobody labelled become 255, no class; --background NAME makes a class"
-            )
-        return f"pixels that nobody labelled become {self.classes.names[self.unlabelled]}"
+            return "unlabelled pixels become 255 (ignored); --background NAME makes a class"
+        return f"unlabelled pixels become {self.classes.names[self.unlabelled]}"
 
 
 UNEXPECTED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
@@ -147,7 +145,7 @@ def check_count(names: Sequence[str]) -> None:
     """
     if len(names) == 1:
         raise DataError(
-            f"convert: expected two classes or more, got {names[0]} alone, which every network "
+            f"convert: expected at least two classes, got {names[0]} alone, which every network "
             "predicts everywhere; --background NAME makes a class of all other pixels"
         )
     if not 0 < len(names) <= MAX_CLASSES:
@@ -200,5 +198,5 @@ class Canvas:
     def drawn(self) -> Drawn:
         """Return the mask."""
         unpainted = int(self._painted.size - np.count_nonzero(self._painted))
-        counts = {**self.counts, "pixels that nobody labelled": unpainted}
+        counts = {**self.counts, "unlabelled pixels": unpainted}
         return Drawn(self._ids, counts)

@@ -46,7 +46,7 @@ def propose_splits(names: Sequence[str], share: float = VAL_SHARE) -> tuple[list
         A split for each name, and how it was decided, as a sentence.
     """
     if len(names) < 2:
-        return ["train"] * len(names), "one image: it is trained on, and nothing is scored"
+        return ["train"] * len(names), "only one image, which is trained on, so nothing is scored"
     order = sorted(range(len(names)), key=lambda place: _natural(names[place]))
     sequences: dict[str, list[int]] = {}
     for place in order:

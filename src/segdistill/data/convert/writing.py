@@ -134,7 +134,7 @@ def _splits(records: Iterable[Record], notes: list[str]) -> list[str]:
     given = [record.split for record in records]
     if any(given):
         rest = given.count("")
-        notes += [f"{rest} images of no split go to train"] if rest else []
+        notes += [f"{rest} images without a split go to train"] if rest else []
         return [split or "train" for split in given]
     proposed, how = propose_splits([record.name for record in records])
     notes.append(how)

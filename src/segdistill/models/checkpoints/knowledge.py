@@ -33,7 +33,7 @@ class Request:
         settings: of the network, defaults included.
         classes: how many the data have.
         class_names: their names; none where nobody knows them.
-        fine_tune: a classifier of other classes starts anew.
+        fine_tune: initialise a classifier of other classes at random.
         rebuild: builds the network for another number of classes.
     """
 

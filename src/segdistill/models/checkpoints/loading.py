@@ -95,7 +95,7 @@ def load_checkpoint(
     if classes.order is not None:
         tensors |= _rows(tensors, classes, checkpoint)
     known = {name for name, _ in network.named_buffers()}
-    # The file's classifier is no stranger where the network's starts anew.
+    # The file's classifier is not left over if the network's is initialised at random.
     extra = _extra(match, state, [*needed, *fresh, *known])
     problems = find_problems(
         needed, tensors, [name for name in extra if _inside(name, match, needed)]

@@ -55,7 +55,7 @@ class Loaded:
         if self.half:
             said.append("half precision in the file, float32 in the network")
         if self.fresh:
-            said.append(f"the classifier starts anew: {', '.join(self.fresh)}")
+            said.append(f"the classifier is initialised at random: {', '.join(self.fresh)}")
         if self.reordered:
             said.append(f"its classes were put into the data's order: {list(self.reordered)}")
         return [f"{self.source}: {sentence}" for sentence in said]

@@ -1,4 +1,4 @@
-"""Analyses: the figures of what ``segdistill analyse`` found, one for every file that is there."""
+"""Analyses: the figures of the results of ``segdistill analyse``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segdistill.runs.analyses import read_analyses
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the figures, None where nothing was analysed."""
+    """Return the figures, None if nothing was analysed."""
     if material.folder is None:
         return None
     figures = analysis_figures(material.folder, colors=material.method_colors)
@@ -23,12 +23,12 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def analysis_figures(folder: Path, *, colors: Mapping[str, str] | None = None) -> list[Figure]:
-    """Return the figures of a folder's analyses, none where nothing was analysed.
+    """Return the figures of a folder's analyses.
 
     Args:
         folder: the study, cohort or run folder that was analysed.
-        colors: CSS variable by method, where the page has given them already; else the
-            teacher has ``--s0`` and the methods the next ones in their order.
+        colors: CSS variable by method, if the page has assigned them; otherwise the teacher gets
+            ``--s0`` and the methods the following ones in order.
 
     Raises:
         RunFolderError: a file of an analysis is broken.
@@ -41,7 +41,7 @@ def analysis_figures(folder: Path, *, colors: Mapping[str, str] | None = None) -
     for analysis in known:
         name = f"analysis-{analysis.name}-{pairs.index(analysis.pair)}"
         place = Place(folder, name, {**method_colors(analysis.values), **(colors or {})})
-        # Only what was looked at is imported, and drawing needs no torch.
+        # Only analyses that exist are imported, and drawing needs no torch.
         module = import_module(f"segdistill.analysis.{analysis.name}")
         figures += module.draw(analysis.values, place)
     return figures

@@ -1,4 +1,4 @@
-"""Failed runs of a study, and what their absence means for the comparison."""
+"""Failed runs of a study, and their consequences for the comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segdistill.reporting.studies import Study
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the failed and the missing runs of a study, None where every run finished."""
+    """Return the failed and missing runs of a study, None if every run has finished."""
     study = material.study
     if study is None or not (study.failures or study.unfinished):
         return None
@@ -24,7 +24,7 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def survivors(study: Study) -> list[str]:
-    """Return a sentence for each method some of whose final runs failed."""
+    """Return a sentence for each method with failed final runs."""
     counts = Counter((failure.pair, failure.method) for failure in study.failures)
     said = []
     for (pair, method), failed in counts.items():

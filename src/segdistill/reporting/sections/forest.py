@@ -1,4 +1,4 @@
-"""Differences to plain: a forest plot for each set of methods that share a table."""
+"""Differences to plain: a forest plot for each set of methods in a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segdistill.reporting.material import Material
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the plots, None where nothing was compared on several seeds."""
+    """Return the plots, None if nothing was compared on several seeds."""
     figures = forest_plots(material)
     return {"figures": figures} if figures else None
 

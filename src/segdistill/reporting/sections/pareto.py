@@ -1,4 +1,4 @@
-"""What a network costs to run: mIoU against cost, with the front of those that nothing beats."""
+"""The cost of running a network: mIoU against cost, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _COSTS = {
     "latency_ms": "latency, ms per image",
 }
 _MARKERS = {"o": "circle", "s": "square", "D": "diamond", "^": "triangle", "v": "tip", "P": "plus"}
-_LOG_FROM = 8.0  # ratio of the largest to the smallest cost
-_SAME = 1e-3  # relative difference below which two costs are one
+_LOG_FROM = 8.0  # ratio of largest to smallest cost from which the scale is logarithmic
+_SAME = 1e-3  # relative difference below which two costs are equal
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the plots, None where all networks cost the same."""
+    """Return the plots, None if all networks cost the same."""
     figures = pareto_plots(material)
     if not figures:
         return None
@@ -33,13 +33,13 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that no other one beats, from the cheapest.
+    """Return the points that no other point dominates, from the cheapest.
 
-    A point is beaten by one that costs no more and scores higher, or costs less and scores
-    no lower.
+    A point is dominated by one that costs no more and scores higher, or costs less and scores no
+    lower.
 
     Args:
-        points: cost and score of each.
+        points: cost and score of each point.
     """
     best: list[tuple[float, float]] = []
     for cost, score in sorted(set(points), key=lambda point: (point[0], -point[1])):
@@ -49,10 +49,10 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def pareto_plots(material: Material) -> list[Figure]:
-    """Return mIoU against GFLOPs, parameters and latency, as far as runs have them.
+    """Plot mIoU against GFLOPs, parameters and latency, as far as runs have them.
 
-    Scores of other images share no plot. A cost that is the same for all is left out: there is
-    nothing to weigh.
+    Scores on different images are in different plots. A cost that is the same for all networks is
+    left out.
     """
     shown = [group for groups in material.panels.values() for group in groups]
     if material.study is None and len(material.panels) > 1:
@@ -71,7 +71,7 @@ def pareto_plots(material: Material) -> list[Figure]:
 
 
 def _cost(group: Group, material: Material, key: str) -> float | None:
-    """Return a cost, the mean over all runs of the same network, however it was trained."""
+    """Return a cost, averaged over all runs of the same network."""
     if key == "latency_ms":
         timing = material.timings.of.get(group.label)
         return None if timing is None else timing.ms
@@ -81,7 +81,7 @@ def _cost(group: Group, material: Material, key: str) -> float | None:
         counted = [material.student_cost(first, key) for key in ("params_m", "gflops")]
         return one.teacher, one.panel, first.network, *counted
 
-    runs = [run for one in material.groups if network(one) == network(group) for run in one.runs]
+    runs = [run for g in material.groups if network(g) == network(group) for run in g.runs]
     costs = [cost for run in runs if (cost := material.student_cost(run, key)) is not None]
     return fmean(costs) if costs else None
 
@@ -117,7 +117,7 @@ def _plot(
     if high > _LOG_FROM * low:
         log_across(axes)
     axes.margins(x=0.12, y=0.12)
-    # What is moved aside does not count for the limits by itself.
+    # The limits do not include marks that are moved aside.
     for one, (cost, score) in zip(known, located, strict=True):
         half = 100 * (one.deviation or 0.0)
         axes.update_datalim([(cost, score - half), (cost, score + half)])
@@ -149,7 +149,7 @@ def _mark(
     color: str,
     aside: float,
 ) -> None:
-    """Draw a group's mean and spread, moved aside by a few points of the page."""
+    """Draw a group's mean and spread, moved aside by a few points."""
     figure = axes.get_figure(root=True)
     shift = ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans)  # type: ignore[union-attr]
     cost, score = at

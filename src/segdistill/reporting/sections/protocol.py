@@ -1,4 +1,4 @@
-"""How a study compared: the paragraph that a reviewer reads first."""
+"""The protocol of a study: the paragraph that a reviewer reads first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segdistill.studies.statistics import smallest_p
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the protocol and the study file, None for runs by themselves."""
+    """Return the protocol and the study file, None for runs outside of a study."""
     study = material.study
     if study is None:
         return None

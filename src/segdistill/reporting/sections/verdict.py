@@ -1,4 +1,4 @@
-"""Verdict: what the numbers say, in sentences that claim no more than they carry."""
+"""Verdict: sentences that claim no more than the numbers support."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEVEL = 0.05
 
 
 def show(material: Material) -> Mapping[str, Any]:
-    """Return the sentences of the verdict, and what the reader has to know about them."""
+    """Return the sentences of the verdict, and remarks on them."""
     remarks = [said for group in material.groups for said in repeats(group.label, group.runs)]
     if material.study is None:
         difference = training_differences([group.runs for group in material.students])
@@ -50,7 +50,7 @@ def show(material: Material) -> Mapping[str, Any]:
 
 
 def sentences(groups: Sequence[Group], *, margin: float = MARGIN) -> list[str]:
-    """Return one sentence per compared method, then what the student costs against the teacher."""
+    """Return one sentence per compared method, then one on the student and the teacher."""
     compared = [group for group in groups if group.comparison is not None]
     said = _on_one_seed(compared)
     if not said:
@@ -71,7 +71,7 @@ def sentences(groups: Sequence[Group], *, margin: float = MARGIN) -> list[str]:
 
 
 def caution(groups: Sequence[Group]) -> str | None:
-    """Return what the reader has to know about the number of seeds, None with enough of them."""
+    """Return a warning about the number of seeds, None if there are enough."""
     compared = [group for group in groups if group.comparison is not None]
     if not compared:
         return None
@@ -95,7 +95,7 @@ def caution(groups: Sequence[Group]) -> str | None:
 
 
 def literature(groups: Sequence[Group]) -> list[str]:
-    """Set plain students beside what papers report for the same network on the same split."""
+    """Compare plain students with published scores of the same network on the same split."""
     said = []
     for group in groups:
         run = group.runs[0]
@@ -125,7 +125,7 @@ def _alone(group: Group) -> str:
 
 
 def _on_one_seed(compared: Sequence[Group]) -> list[str]:
-    """Return one sentence for all methods where each met its baseline once, else none."""
+    """Return one sentence for all methods if each was compared on one seed, else none."""
     changes = [
         f"{group.label} scored {points(group.comparison.difference.estimate)}"
         for group in compared
