@@ -175,6 +175,7 @@ def test_one_process_goes_on_where_two_stopped_and_two_where_one_did(
         assert_close(other[name], weights, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.long
 def test_two_processes_print_write_and_count_once(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

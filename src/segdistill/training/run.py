@@ -142,6 +142,7 @@ def _run_cohort(
             start=start,
             workers=first.data.workers,
             accumulate=first.training.accumulate,
+            reads=hooks.reads,
             after=hooks.after_step,
             diverged=hooks.diverged,
         )
