@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from segdistill.runs.measured import CohortCost as MeasuredCost
 from segdistill.runs.result import Result
-from segdistill.studies.comparison import Comparison, compare_by_seed
+from segdistill.studies.comparison import Comparison, by_search, compare_by_seed
 from segdistill.studies.rank_groups import rank_groups
 from segdistill.studies.statistics import ranks
 
@@ -35,6 +35,8 @@ class Summary:
             empty if methods are not compared.
         comparison: comparison with the baseline; None for the baseline and without shared seeds.
         differences: score minus the baseline's, for every compared seed.
+        sample: the differences that are tested: those of the seeds or, if the settings come from
+            several searches, the mean difference of each search's seeds.
         classes: IoU by class minus the baseline's, for every class that all compared runs have.
         class_differences: the differences behind ``classes``, one per compared seed.
     """
@@ -47,6 +49,7 @@ class Summary:
     letters: str
     comparison: Comparison | None
     differences: Mapping[Any, float]
+    sample: tuple[float, ...]
     classes: Mapping[str, Comparison]
     class_differences: Mapping[str, Sequence[float]]
 
@@ -102,6 +105,7 @@ def summarize(
         if name in compared and baseline is not None:
             changes = _class_changes(seeds, methods[baseline])
         paired = [seed for seed in against if seed in scores[name] and name in compared]
+        differences = {seed: scores[name][seed] - against[seed] for seed in paired}
         found[name] = Summary(
             results=tuple(run for runs in seeds.values() for run in runs),
             scores=scores[name],
@@ -110,7 +114,8 @@ def summarize(
             rank=placed.get(name),
             letters=grouped.get(name, ""),
             comparison=compared.get(name),
-            differences={seed: scores[name][seed] - against[seed] for seed in paired},
+            differences=differences,
+            sample=tuple(by_search(differences, searches).values()),
             classes=compare_by_seed(changes, dict.fromkeys(paired, 0.0), searches),
             class_differences={label: list(values.values()) for label, values in changes.items()},
         )

@@ -40,11 +40,9 @@ def verdict(name: str, baseline: str, comparison: Comparison, *, margin: float =
             f"{name} scored {change} against {baseline} on one seed, which cannot distinguish a "
             "difference between methods from one between seeds."
         )
-    searches = comparison.searches
-    sample = f"{comparison.seeds} seeds" + (f" of {searches} searches" if searches else "")
     evidence = (
         f"{100 * interval.confidence:g} % interval {points(interval.low)} to "
-        f"{points(interval.high)}, {sample}, p = {_p(comparison.p_joint)}"
+        f"{points(interval.high)}, {sample_of(comparison)}, p = {_p(comparison.p_joint)}"
     )
     finding = word(comparison, margin=margin)
     within = f"±{100 * margin:g} points"
@@ -54,7 +52,7 @@ def verdict(name: str, baseline: str, comparison: Comparison, *, margin: float =
         sentence = f"No difference between {name} and {baseline} was shown: {change} ({evidence})."
         if comparison.smallest_p > 1 - interval.confidence:
             sentence = (
-                f"{sentence[:-1]}; so few {'searches' if searches else 'seeds'} cannot give a p "
+                f"{sentence[:-1]}; so few {unit_of(comparison)} cannot give a p "
                 f"below {_p(comparison.smallest_p)}."
             )
     else:
@@ -62,6 +60,17 @@ def verdict(name: str, baseline: str, comparison: Comparison, *, margin: float =
         if comparison.equals(margin):
             sentence = f"{sentence[:-1]}, and the difference is within {within}."
     return " ".join([sentence, *_contradiction(name, baseline, comparison)])
+
+
+def unit_of(comparison: Comparison) -> str:
+    """Return what the sample is made of: seeds, or searches where settings come from several."""
+    return "seeds" if comparison.searches is None else "searches"
+
+
+def sample_of(comparison: Comparison) -> str:
+    """Return how large the sample is, in words."""
+    several = "" if comparison.searches is None else f" of {comparison.searches} searches"
+    return f"{comparison.seeds} seeds{several}"
 
 
 def points(value: float) -> str:
