@@ -10,11 +10,10 @@ from segdistill.catalogue.controls import CONTROLS
 from segdistill.config import StudyConfig, check_study, override
 from segdistill.config.studies import MethodConfig
 from segdistill.errors import ConfigError
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.runs.result import read_result
 from segdistill.runs.settings import read_settings
 from segdistill.runs.study import (
-    CohortCost,
-    LearnerCost,
     find_final_runs,
     own_teacher_folder,
     read_study_settings,

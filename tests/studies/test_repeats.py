@@ -7,8 +7,9 @@ from tests.studies.conftest import SMALL
 
 from segdistill.config import check_study, override
 from segdistill.errors import ConfigError
+from segdistill.runs.search import read_chosen
 from segdistill.runs.settings import read_settings
-from segdistill.runs.study import find_final_runs, read_chosen, write_study_results
+from segdistill.runs.study import find_final_runs, write_study_results
 from segdistill.runs.trials import read_trials
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study

@@ -18,19 +18,15 @@ from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError, SegdistillError
 from segdistill.models import build_network, save_network
 from segdistill.runs.layout import FAILED, LOCK, RESULT
+from segdistill.runs.measured import read_measured
+from segdistill.runs.plan import plan_file, read_plan
 from segdistill.runs.result import read_failure, read_result
-from segdistill.runs.study import (
-    final_folder,
-    find_final_runs,
-    plan_file,
-    read_chosen,
-    read_measured,
-    read_plan,
-    write_study,
-)
+from segdistill.runs.search import read_chosen
+from segdistill.runs.study import final_folder, find_final_runs, write_study
 from segdistill.runs.trials import Trial, append_trial, read_trials
 from segdistill.studies.results import summarize_study
-from segdistill.studies.runner import choose, run_study
+from segdistill.studies.runner import run_study
+from segdistill.studies.searching import choose
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.learner import Learner
 
@@ -188,7 +184,7 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
 ) -> None:
     study = small("search.trials=0")
     shutil.copytree(whole, tmp_path / "study")
-    with pytest.raises(RunFolderError, match="a study that has begun; continue with --resume"):
+    with pytest.raises(RunFolderError, match="a study that has started; continue with --resume"):
         run_study(study, tmp_path / "study")
     words = r"got different ones: seeds \[0, 1\] \(now \[5\]\); set them back"
     with pytest.raises(RunFolderError, match=words):
@@ -249,7 +245,7 @@ def test_a_method_that_never_reached_the_end_of_a_trial_is_not_compared_untuned(
         append_trial(tmp_path, one)
     found = choose(small(), tmp_path)["student"]
     assert found["kl"].error == "expected a finite loss"
-    assert found["lad"].error == "no trial was trained to its end"
+    assert found["lad"].error == "no trial was trained to the end"
 
 
 @pytest.mark.long

@@ -23,8 +23,7 @@ from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.replay import write_replay
-from segdistill.training.score import record_score
-from segdistill.training.score_together import score_together
+from segdistill.training.score import record_score, score_run
 
 Prune = Callable[[str, int, float], bool]
 """Decides from a learner's name, its steps and its mIoU whether it leaves the cohort."""
@@ -216,7 +215,7 @@ class Hooks:
         """Score every run without a score at this step, and prune those that fall behind."""
         for run in tuple(self.runs):
             if self.fabric.broadcast(step not in run.log.evaluations):
-                scored = score_together(run, self.data, self.fabric)
+                scored = score_run(run, self.data, self.fabric)
                 if self.fabric.is_global_zero:
                     record_score(run, self.data, step, scored, self.tell)
             miou: float = self.fabric.broadcast(run.log.evaluations.get(step, 0.0))

@@ -162,8 +162,7 @@ def _run_cohort(
     if stopped or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; continue with --resume")
     for run in runs:
-        if fabric.is_global_zero:
-            finish(run, data, fabric, tell)
+        finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
 
