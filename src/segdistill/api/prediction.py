@@ -12,7 +12,7 @@ from torch import nn
 from segdistill.config import EvaluationConfig
 from segdistill.data.submission import overlay
 from segdistill.network_state import device_of, evaluating
-from segdistill.scoring.inference import predict, predict_ids
+from segdistill.scoring.inference import predict_ids
 from segdistill.types import IGNORE_INDEX, Classes
 
 
@@ -64,7 +64,9 @@ def segment(
     Shape:
         image uint8 ``(H, W, 3)``; result ``(H, W)`` of the smallest type that holds the ids.
     """
-    tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
+    # A copy only where torch cannot share the array: images may have a hundred megapixels.
+    shared = np.require(image, requirements=["C", "W"])
+    tensor = torch.from_numpy(shared).permute(2, 0, 1)[None]
     views: dict[str, Any] = {
         "scales": settings.scales,
         "flip": settings.flip,
@@ -72,11 +74,9 @@ def segment(
     }
     with evaluating(network), torch.inference_mode():
         images = tensor.to(device_of(network))
-        if confidence:
-            best = predict(network, images, **views).max(dim=1)
-            ids = best.indices.to(torch.uint8)
-            ids[best.values < confidence] = IGNORE_INDEX
-        else:
-            ids, _ = predict_ids(network, images, **views)
+        sure = images.new_empty(1, *image.shape[:2], dtype=torch.float32) if confidence else None
+        ids, _ = predict_ids(network, images, confidences=sure, **views)
+        if sure is not None:
+            ids[sure < confidence] = IGNORE_INDEX
     array: np.ndarray = ids[0].cpu().numpy()
     return array
