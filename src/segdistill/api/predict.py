@@ -63,7 +63,7 @@ def predict(
 
     Raises:
         DataError: there are no images, or two have one name, and nothing is written; or some
-            cannot be read, and the others are written.
+            cannot be read, or not be held in memory, and the others are written.
         OverwriteError: a file would be lost; nothing is written.
         ConfigError: images and split were given, or neither; or an unknown format.
         RunFolderError: the folder holds no finished run.
@@ -127,16 +127,17 @@ def predict(
     for done, source in enumerate(inputs, 1):
         try:
             image = source.read()
-        except (DataError, OSError) as error:
-            unread.append(str(error))
-        else:
             ids = segment(student.network, image, settings, confidence=confidence)
+        except (DataError, OSError) as error:
+            said = str(error)
+            unread.append(said if source.label in said else f"{source.label}: {said}")
+        else:
             written.append(write_prediction(out, ids, image, source.name, student.classes, kind))
         tell(Progress("predicting", done, len(inputs), {}))
     if unread:
         listed = "".join(f"\n  {error}" for error in unread)
         raise DataError(
-            f"predict: expected images, got {len(unread)} of {len(inputs)} that cannot be read; "
+            f"predict: expected images, got {len(unread)} of {len(inputs)} without a prediction; "
             f"{len(written)} predictions are written to {out}:{listed}"
         )
     return written
