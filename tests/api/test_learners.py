@@ -54,7 +54,7 @@ def test_a_refused_folder_is_left_as_it_was(tiny: Path, tmp_path: Path, run: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["cat.jpg"]
     before = args(run)
     (run / ARGS).unlink()
-    with pytest.raises(RunFolderError, match="expected the run of the same settings"):
+    with pytest.raises(RunFolderError, match="expected a run with the same settings"):
         train(tiny, run, overrides=["training.lr=0.5"])
     assert read_args(run) is None
     write_args(run, before)

@@ -39,7 +39,7 @@ def test_a_teacher_near_chance_stops_the_check_unless_allowed(cli: Cli, tmp_path
     done = cli(*words)
     assert done.code == 2
     assert "teacher: expected one that knows the data, got mIoU" in done.err
-    assert "go on with --allow-weak-teacher" in done.err
+    assert "continue with --allow-weak-teacher" in done.err
     assert cli(*words, "--allow-weak-teacher").code == 0
 
 

@@ -84,12 +84,12 @@ def test_controls_of_other_teachers_are_cohorts_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"controls": ["longest"]}, "controls: unknown word 'longest'; did you mean 'longer'"),
-        ({"controls": ["longer", "longer"]}, "expected a list of different words"),
+        ({"controls": ["longest"]}, "controls: unknown control 'longest'; did you mean 'longer'"),
+        ({"controls": ["longer", "longer"]}, "expected a list of distinct names"),
         ({"controls": ["longer"], "match": "seconds"}, "expected no 'longer' with match: seconds"),
         (
             {"controls": ["longer"], "methods": {"longer": [{"loss": "pixelwise_kl"}]}},
-            "expected no method named longer",
+            "expected no method called longer",
         ),
     ],
 )

@@ -182,9 +182,9 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
 ) -> None:
     study = small("search.trials=0")
     shutil.copytree(whole, tmp_path / "study")
-    with pytest.raises(RunFolderError, match="a study that has begun; go on with --resume"):
+    with pytest.raises(RunFolderError, match="a study that has begun; continue with --resume"):
         run_study(study, tmp_path / "study")
-    words = r"got one of other: seeds \[0, 1\] \(now \[5\]\); set them back"
+    words = r"got different ones: seeds \[0, 1\] \(now \[5\]\); set them back"
     with pytest.raises(RunFolderError, match=words):
         run_study(small("seeds=[5]", "search.trials=0"), tmp_path / "study", resume=True)
     (tmp_path / "photos").mkdir()

@@ -48,7 +48,7 @@ def test_another_run_in_the_folder_is_refused_and_not_taken_for_a_failure(
     small: Make, tmp_path: Path
 ) -> None:
     work(job(small(), "plain"), tmp_path)
-    with pytest.raises(RunFolderError, match="expected the run of the same settings"):
+    with pytest.raises(RunFolderError, match="expected a run with the same settings"):
         work(job(small("training.lr=0.5"), "plain"), tmp_path)
 
 

@@ -88,7 +88,7 @@ def test_balanced_weights_give_every_class_the_same_share(small: Make) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["training.task.gamma=3"], r"training\.task\.gamma: expected it beside loss focal"),
+        (["training.task.gamma=3"], r"training\.task\.gamma: expected loss focal"),
         (["training.task.loss=ohem", "training.accumulate=2"], r"training\.task\.loss: .*got ohem"),
         (["training.schedule=step"], r"training\.step_every: expected a number of steps"),
         (["training.task.loss=ohm"], r"training\.task\.loss: "),

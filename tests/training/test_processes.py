@@ -107,7 +107,9 @@ def test_a_launcher_of_two_processes_is_not_two_runs_of_one(
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
-        with pytest.raises(ConfigError, match="expected 2, as many as WORLD_SIZE says"):
+        with pytest.raises(
+            ConfigError, match="expected 2, the number of processes that the launcher started"
+        ):
             run_cohort({"": small()}, tmp_path / "r")
     assert not (tmp_path / "r").exists()
 
@@ -122,7 +124,7 @@ def test_a_signal_to_the_whole_group_leaves_a_checkpoint_and_a_resume_ends_the_r
     os.killpg(program.pid, signal.SIGTERM)  # as schedulers do: the workers get it as well
     (said,) = endings([program])
     assert program.returncode == 130, said
-    assert "go on with --resume" in said
+    assert "continue with --resume" in said
     assert not (programs.folder / "r" / LOCK).exists()
     again = programs.begin(*words, "--resume")
     (said,) = endings([again])
@@ -195,7 +197,7 @@ def test_two_processes_print_write_and_count_once(
     in_two(distil)
     said = json.loads(Path("out0").read_text())
     assert Path("err0").read_text().count("step 1: val mIoU") == 1
-    assert Path("err0").read_text().count("weights are shared out over 2 processes") == 1
+    assert Path("err0").read_text().count("weights are sharded over 2 processes") == 1
     assert Path("out1").read_text() == ""
     assert "mIoU" not in Path("err1").read_text()
     scored = evaluate("r")

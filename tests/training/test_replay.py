@@ -29,7 +29,7 @@ def test_a_step_that_diverged_is_kept_and_diverges_again(small: Make, tmp_path: 
     assert (tmp_path / "run" / REPLAY).stat().st_size < 20e6
     again = replay(tmp_path / "run")
     assert again.step == raised.value.step
-    assert again.error == str(raised.value).partition("; look at the step")[0]
+    assert again.error == str(raised.value).partition("; examine the step")[0]
     assert again.first
     assert max(find_checkpoints(tmp_path / "run")) <= again.step
 

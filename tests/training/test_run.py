@@ -31,8 +31,8 @@ from segdistill.training.build import build_cohort, build_data
 from segdistill.training.cohort import to_float
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Event, Note, Progress
-from segdistill.training.objective import task_loss
 from segdistill.training.run import run_cohort
+from segdistill.training.task_loss import task_loss
 
 Make = Callable[..., RunConfig]
 
@@ -144,7 +144,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
         resume=True,
         tell=lambda event: said.append(event.text) if isinstance(event, Note) else None,
     )
-    assert any("fails its hash; trying the one before" in text for text in said)
+    assert any("fails its hash; trying the previous one" in text for text in said)
     assert f"resuming after step {older}" in said
     assert_same_bits(unbroken(everything), tmp_path / "cut")
 
@@ -306,7 +306,9 @@ def test_the_result_is_the_averaged_network_where_there_is_one(
 def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_path: Path) -> None:
     (run,) = run_cohort({"": small()}, tmp_path / "run")
     before = (run / RESULT).read_bytes()
-    with pytest.raises(RunFolderError, match="got this run, finished; take its results with --res"):
+    with pytest.raises(
+        RunFolderError, match="got this run, finished; accept its results with --res"
+    ):
         run_cohort({"": small()}, tmp_path / "run")
     said: list[Event] = []
     run_cohort({"": small()}, tmp_path / "run", resume=True, tell=said.append)
@@ -316,7 +318,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_pa
 
 def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Path) -> None:
     run_cohort({"": small("training.steps=1")}, tmp_path / "run")
-    words = r"got one of other: training\.lr 0\.02 \(now 0\.01\); .* choose another folder"
+    words = r"got different ones: training\.lr 0\.02 \(now 0\.01\); .* choose another folder"
     with pytest.raises(RunFolderError, match=words):
         run_cohort({"": small("training.steps=1", "training.lr=0.01")}, tmp_path / "run")
     (tmp_path / "photos").mkdir()
@@ -324,7 +326,7 @@ def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Pat
     with pytest.raises(RunFolderError, match=r"got cat\.jpg in it; choose another"):
         run_cohort({"": small()}, tmp_path / "photos")
     run_in_child(small("training.log_every=1"), tmp_path / "half", kill_at(3))
-    with pytest.raises(RunFolderError, match="got an unfinished run; go on with --resume"):
+    with pytest.raises(RunFolderError, match="got an unfinished run; continue with --resume"):
         run_cohort({"": small("training.log_every=1")}, tmp_path / "half")
 
 
@@ -337,7 +339,7 @@ def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(small: Make, tmp_path: P
             os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt, match="stopped after step 3; go on with --resume"):
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 3; continue with --resume"):
         run_cohort({"": config}, tmp_path / "run", tell=interrupt)
     assert signal.getsignal(signal.SIGINT) is before
     run_cohort({"": config}, tmp_path / "run", resume=True)

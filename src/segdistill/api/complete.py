@@ -12,6 +12,7 @@ from torch import nn
 from segdistill.api.load import load
 from segdistill.api.untrained import build_untrained
 from segdistill.config import NetworkConfig, RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.delivery.cost import count
 from segdistill.delivery.latency import Latency, measure_together
 from segdistill.reporting.page import write_report
@@ -97,7 +98,8 @@ def _costs(checked: Mapping[Path, CheckedRun], tell: Tell) -> dict[Path, Student
     counted = {name: count(network, size) for name, network in networks.items()}
     teaching = next((run for run, one in checked.items() if one.config.distill), None)
     if teaching is not None and config.teacher is not None:
-        check_from_file(config.teacher.network, checked[teaching].trust, teaching)
+        for network in networks_of(config.teacher).values():
+            check_from_file(network.network, checked[teaching].trust, teaching)
         networks[_TEACHER] = build_untrained(config.teacher, len(split.classes))
     tell(Note(f"timing {len(networks)} networks in turns"))
     began = datetime.now(UTC).isoformat(timespec="seconds")

@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from torch import nn
 
 from segdistill.catalogue.datasets import DATASETS, label_settings
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.tables import load
 from segdistill.config import DataConfig, NetworkConfig, RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.errors import DataError
 from segdistill.models import build_network
 from segdistill.models.build import class_numbers
@@ -54,15 +56,22 @@ def build_untrained(section: NetworkConfig, classes: int, **change: object) -> n
         classes: how many.
         change: settings to replace.
     """
-    changed = {
+    return build_network(_unread(section).model_copy(update=change), classes=classes, seed=0)
+
+
+def _unread(section: NetworkConfig) -> NetworkConfig:
+    """Return a section without weights."""
+    changed: dict[str, object] = {
         "weights": None,
         "backbone_weights": None,
         "class_map": class_numbers(section),
-        **change,
     }
     if "pretrained" in section.setting_names:
         changed["pretrained"] = False
-    return build_network(section.model_copy(update=changed), classes=classes, seed=0)
+    if section.network == ENSEMBLE:
+        members = networks_of(section).values()
+        changed["members"] = tuple(_unread(member).model_dump(mode="json") for member in members)
+    return section.model_copy(update=changed)
 
 
 def _count_classes(data: DataConfig, split: str) -> int:

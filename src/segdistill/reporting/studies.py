@@ -115,7 +115,7 @@ def read_study(folder: Path) -> Study:
         said = f", {len(failures)} failed, the first: {failures[0].error}" if failures else ""
         raise RunFolderError(
             f"{folder}: expected a finished final run of the study, got none{said}; "
-            "let the study run, or go on with --resume"
+            "let the study run, or continue with --resume"
         )
     pairs = tuple(dict.fromkeys(one.pair for one in finished))
     students, teachers = {}, {}

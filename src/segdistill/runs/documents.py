@@ -171,7 +171,7 @@ def _text(file: Path) -> str:
     except FileNotFoundError:
         raise RunFolderError(
             f"{file}: expected a file that a run or study writes, got none; check the folder, or "
-            "go on with --resume"
+            "continue with --resume"
         ) from None
     except UnicodeDecodeError as error:
         raise RunFolderError(f"{file}: expected text, got {error}; {_RESTORE}") from None

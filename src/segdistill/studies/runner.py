@@ -152,7 +152,7 @@ def _check_folder(
         check_contents(out, known.contents, _contents(study))
     if not resume:
         raise RunFolderError(
-            f"{out}: expected a new folder, got a study that has begun; go on with --resume"
+            f"{out}: expected a new folder, got a study that has begun; continue with --resume"
         )
     if extension is not None:
         if dry_run:
@@ -399,5 +399,5 @@ def _execute(
         listed = "".join(f"\n  {run_folder}: {why}" for run_folder, why in given_up.items())
         raise SegdistillError(
             f"study: expected every run to end, got {len(given_up)} of the {stage} given up, and "
-            f"no method is to blame; look at the machine, then go on with --resume:{listed}"
+            f"no method is to blame; look at the machine, then continue with --resume:{listed}"
         )

@@ -31,12 +31,18 @@ def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
         return tree
     control = CONTROLS[own.control]
     if control.teacher == "random":
-        tree["teacher"] = _unread(with_saved_teacher(tree)["teacher"]) | {"untrained": True}
+        tree["teacher"] = _untrained(with_saved_teacher(tree)["teacher"])
     elif control.teacher == "own":
         weights = networks.self_weights
         known = {"untrained": True} if weights is None else {"weights": weights}
         tree["teacher"] = _unread(networks.student) | known
     return _with(tree, control.settings)
+
+
+def _untrained(teacher: Tree) -> Tree:
+    if "members" in teacher:
+        return {**teacher, "members": [_untrained(member) for member in teacher["members"]]}
+    return _unread(teacher) | {"untrained": True}
 
 
 def _unread(network: Tree) -> Tree:

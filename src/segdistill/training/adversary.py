@@ -1,4 +1,4 @@
-"""Critics of adversarial losses: each stepped by an optimiser of its own."""
+"""Critics of adversarial losses, each with its own optimiser."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from torch.nn import Parameter
 from torch.optim import SGD, Adam, Optimizer
 
 from segdistill.losses.holistic import Adversary
-from segdistill.training.objective import Objective, Term
+from segdistill.training.objective import Objective
+from segdistill.training.term import Term
 
 
 class Adversaries:
-    """The critics of an objective, taught after the student in every step.
+    """The critics of an objective, trained after the student in every step.
 
-    A critic computes in full precision and outside the student's forward, so its gradient
-    is averaged over the processes here.
+    A critic computes in full precision and outside the student's forward, so its gradients are
+    averaged over the processes here.
 
     Args:
-        objective: its adversarial terms are found by their ``adversary``.
+        objective: the objective; terms whose loss has an ``adversary`` are adversarial.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -33,22 +34,22 @@ class Adversaries:
         }
 
     def begin_part(self, *, first: bool) -> None:
-        """Get ready for the forward of one of several parts of the batch.
+        """Prepare for the forward of one part of the batch.
 
-        Every part starts from the buffers that the step started from: spectral norm sharpens
-        its estimate with each forward, and a step in parts has more of them.
+        Every part starts with the buffers from the start of the step, because spectral norm
+        refines its estimate with each forward and a step in parts has more of them.
         """
         for critic in self._critics.values():
             critic.begin_part(first=first)
 
     def backward(self, fabric: Fabric, *, share: float, first: bool, last: bool) -> None:
-        """Add the gradient of one part of the batch, from the maps that the student just met.
+        """Add the gradients of one part of the batch, from the maps just compared.
 
         Args:
             fabric: processes.
-            share: of the batch's images that is in the part.
-            first: it is the step's first part.
-            last: it is the step's last part.
+            share: share of the batch's images that is in this part.
+            first: whether it is the first part of the step.
+            last: whether it is the last part of the step.
         """
         for critic in self._critics.values():
             critic.backward(fabric, share=share, first=first, last=last)
@@ -57,16 +58,17 @@ class Adversaries:
         """Step every critic and return its loss over the whole batch, ``<term>.critic``.
 
         Args:
-            rate: the student's learning rate in units of its first, for critics that follow.
+            rate: the student's learning rate relative to its initial value, for critics with
+                the same schedule.
         """
         return {f"{name}.critic": critic.update(rate) for name, critic in self._critics.items()}
 
     def state(self) -> dict[str, Any]:
-        """Return the optimisers' states; the critics' weights are the objective's."""
+        """Return the optimisers' states; the critics' weights belong to the objective."""
         return {name: critic.optimizer.state_dict() for name, critic in self._critics.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         for name, critic in self._critics.items():
             critic.optimizer.load_state_dict(state[name])
 

@@ -1,4 +1,4 @@
-"""The training loop: one batch, one teacher forward, then every learner's step."""
+"""The training loop: one batch, one teacher forward, then one step of every learner."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ class Step:
     """What one step of a cohort did.
 
     Attributes:
-        done: steps finished, this one included.
+        done: number of steps finished, including this one.
         losses: weighted loss by learner and part.
-        seconds: of this step, waiting for the batch included.
-        teacher_seconds: of it, the teacher's forward.
-        learner_seconds: of it, by learner; the rest is the batch.
+        seconds: duration of this step, including the wait for the batch.
+        teacher_seconds: the part of it that the teacher's forward took.
+        learner_seconds: the parts that the learners took; the rest is the wait.
     """
 
     done: int
@@ -42,7 +42,7 @@ Diverged = Callable[[Learner, TrainingDivergedError], None]
 
 
 def stop(learner: Learner, error: TrainingDivergedError) -> None:
-    """End the whole cohort where a learner diverges."""
+    """End the whole cohort when a learner diverges."""
     raise error
 
 
@@ -59,25 +59,25 @@ def fit(
     after: Callable[[Step], bool] = lambda step: True,
     diverged: Diverged = stop,
 ) -> int:
-    """Train a cohort and return the steps finished.
+    """Train a cohort and return the number of steps finished.
 
-    Every learner sees the same batches and the same teacher maps; adding one costs its own
-    step only, and neither that nor one that leaves changes a bit of the others.
+    Every learner sees the same batches and the same teacher maps. Adding a learner costs only its
+    own step, and no learner that joins or leaves changes a bit of the others.
 
     Args:
-        teacher: gives the maps that all learners ask for, or None for plain training.
-        learners: on the fabric's device already; changed in place. One that ``after`` takes
-            out of the list, or that diverges, has left; training ends when none is left.
+        teacher: provides the maps that the learners need, or None for plain training.
+        learners: on the fabric's device already; changed in place. A learner leaves by diverging
+            or when ``after`` removes it from the list; training ends when none is left.
         stream: batches by number; batch k feeds step k.
         fabric: device, precision and processes.
-        steps: where to end.
-        start: steps finished before, when a run resumes.
-        workers: loader processes.
-        accumulate: parts that each batch is computed in to save memory. Losses and gradients
-            are those of the global batch; batch norm sees one part at a time.
-        after: called after each step; training ends early where it returns False.
-        diverged: called when a loss of a learner is not finite, before it leaves; the learner
-            was not updated in that step. Raises to end the training of all.
+        steps: number of the step at which to end.
+        start: number of steps finished before, when a run resumes.
+        workers: number of loader processes.
+        accumulate: number of parts in which each batch is computed to save memory. Losses and
+            gradients are those of the global batch; batch norm sees one part at a time.
+        after: called after each step; training ends early if it returns False.
+        diverged: called when a loss of a learner is not finite, before the learner leaves; it
+            was not updated in that step. It may raise to end the training of all.
 
     Raises:
         TrainingDivergedError: from ``diverged``; no learner was updated in that step.
@@ -106,7 +106,7 @@ def fit(
         done = Step(step + 1, losses, seconds, clock.teacher, clock.learners)
         if not after(done) or not learners:
             return step + 1
-        began = time.perf_counter()  # scores and checkpoints are no part of the next batch
+        began = time.perf_counter()  # scores and checkpoints do not count for the next batch
     return steps
 
 
@@ -128,9 +128,9 @@ def train_step(
         teacher: as for :func:`fit`, as are ``learners``, ``fabric`` and ``diverged``.
         batch: this process's share of the global batch.
         step: the step, from 0.
-        parts: that it is computed in, one after the other.
-        images: in the global batch.
-        clock: charged with the seconds of teacher and learners.
+        parts: the parts in which it is computed, in order.
+        images: number of images in the global batch.
+        clock: counts the seconds of teacher and learners.
     """
     for learner in learners:
         with clock.of(learner):
@@ -145,11 +145,11 @@ def train_step(
         part = batch if whole is None else Batch(*(tensor[cut.rows] for tensor in batch))
         inputs = to_float(part.images)
 
-        # The teacher's forward: once, up to the deepest map that a learner asks for.
+        # The teacher's forward: once, up to the deepest map that a learner needs.
         with clock.of_teacher():
             teacher_maps = teach(teacher, inputs, fabric)
             if teacher_maps and fabric.device.type == "cuda":
-                # Else the first learner would wait for the teacher and be charged for it.
+                # Otherwise the first learner would be charged for waiting for the teacher.
                 torch.cuda.synchronize(fabric.device)
 
         for learner in tuple(learners):
@@ -169,10 +169,10 @@ def train_step(
                     learners.remove(learner)
                     continue
 
-                # The critics' gradients, from the maps that the student just met.
+                # The critics' gradients, from the maps just compared.
                 share = len(part.images) / len(batch.images)
                 learner.adversaries.backward(fabric, share=share, first=number == 0, last=last)
-                del losses  # this learner's graph, before the next makes its own
+                del losses  # frees this learner's graph before the next one is made
 
     # The updates: each student, then its critics and its averaged weights.
     updated = {}
@@ -191,7 +191,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapMaps:
-    """Return the teacher's maps of images, none without a teacher."""
+    """Return the teacher's maps of the images; none without a teacher."""
     if teacher is None:
         return {}
     with fabric.autocast():
@@ -201,11 +201,11 @@ def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapM
 
 @dataclass(frozen=True)
 class Cut:
-    """Which images of a process's batch make a part of it.
+    """The images of a process's batch that make up one part of it.
 
     Attributes:
-        rows: of the process's batch.
-        places: of the same images in the global batch.
+        rows: their indices in the process's batch.
+        places: their indices in the global batch.
     """
 
     rows: Tensor
@@ -214,12 +214,12 @@ class Cut:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images of a process's batch are in the global batch.
+    """The indices in the global batch of the images of a process's batch.
 
     Attributes:
-        labelled: places of the labelled ones.
-        unlabelled: of those without labels.
-        without_from: the place of the first without, those of all processes counted.
+        labelled: indices of the labelled images.
+        unlabelled: indices of the images without labels.
+        without_from: index of the first image without labels in the global batch.
     """
 
     labelled: Tensor
@@ -228,7 +228,7 @@ class Places:
 
 
 def _places(stream: Stream, fabric: Fabric) -> Places:
-    """Return the places of a process's images: first the labelled ones, then those without."""
+    """Return the indices of a process's images: the labelled ones, then the others."""
     without = 0 if stream.unlabelled is None else stream.unlabelled.batch_size
     everywhere = torch.arange(stream.batch_size, device=fabric.device)
     labelled, unlabelled = everywhere.tensor_split([stream.batch_size - without])
@@ -240,10 +240,10 @@ def _places(stream: Stream, fabric: Fabric) -> Places:
 def cut(places: Places, parts: int) -> list[Cut]:
     """Cut a batch so that each part has its share of the labelled and of the other images.
 
-    Part j has the images whose place among those of their kind leaves the remainder j: the same
-    of the global batch for any number of processes, so that batch norm over all of them sees the
-    same. What does not divide goes to the first parts of the one and to the last of the other,
-    so that all parts are of one size where the batch divides.
+    Part j gets the images whose index among their kind is j modulo the number of parts. For any
+    number of processes these are the same images of the global batch, so that batch norm over all
+    processes sees the same. Left-over labelled images go to the first parts and left-over
+    unlabelled ones to the last, so that all parts have equal sizes if the batch is divisible.
     """
     both = torch.cat([places.labelled, places.unlabelled])
     turns = torch.cat(
@@ -255,21 +255,21 @@ def cut(places: Places, parts: int) -> list[Cut]:
 
 @dataclass
 class Clock:
-    """Seconds of one step: the teacher's, and each learner's by name."""
+    """The seconds of one step spent on the teacher and on each learner, by name."""
 
     learners: dict[str, float]
     teacher: float = 0.0
 
     @contextmanager
     def of_teacher(self) -> Iterator[None]:
-        """Charge the teacher for a block."""
+        """Charge the time of a block to the teacher."""
         began = time.perf_counter()
         yield
         self.teacher += time.perf_counter() - began
 
     @contextmanager
     def of(self, learner: Learner) -> Iterator[None]:
-        """Charge a learner for a block."""
+        """Charge the time of a block to a learner."""
         began = time.perf_counter()
         try:
             yield

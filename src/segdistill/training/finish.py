@@ -1,7 +1,7 @@
 """The end of a run: weights first, then scores and pictures, and ``result.json`` last.
 
-A run that is killed here, or cannot be scored, has its student already, and goes on from its
-last checkpoint: every file is written whole, and each is written again with the same contents.
+A run that is killed here or cannot be scored has already saved its student and continues from its
+last checkpoint. Files are written atomically, and again with the same contents.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from segdistill.training.extremes import Extremes
 from segdistill.training.score import record_score, score_run
 from segdistill.types import Classes, Sample, SegDataset
 
-MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
+MOST_COUNTS_MIB = 64  # 101 images with 11 classes take 0.1, 2000 with 150 would take 343
 
 
 def save_weights(run: ActiveRun, data: Data) -> None:
-    """Write the student: from here on it can be scored, used and delivered."""
+    """Write the student, which from then on can be scored and exported."""
     save_student(student_file(run.folder), run.learner.result, run.config, data.train.classes)
 
 
 def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
-    """Score a trained learner, once, and write pictures, counts and the result."""
+    """Score a trained learner, and write pictures, counts and the result."""
     wanted = run.config.evaluation.pictures
     shown = _spread(len(data.evaluation), wanted)
     extremes = Extremes(wanted // 3, len(data.train.classes))
@@ -65,18 +65,18 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
 
 
 def _score_shifts(run: ActiveRun, data: Data, fabric: Fabric) -> dict[str, ShiftScore]:
-    """Return the scores on the same images under every corruption that the config names."""
-    found = {}
+    """Return the scores on the same images under every corruption in the config."""
+    scores = {}
     for name, severities in run.config.evaluation.shifts.items():
         for severity in severities:
             scored = score_run(run, data, fabric, further=True, shift=(name, severity))
-            found[name_of_shift(name, severity)] = ShiftScore(
+            scores[name_of_shift(name, severity)] = ShiftScore(
                 miou=scored.scores.miou,
                 calibration_error=scored.calibration_error or 0.0,
                 boundary_iou=scored.boundary_iou or 0.0,
                 counts=tuple(tuple(row) for row in scored.counts.tolist()),
             )
-    return found
+    return scores
 
 
 def _write_pictures(
@@ -122,7 +122,7 @@ def _result(run: ActiveRun, data: Data, fabric: Fabric, scored: Evaluation) -> R
 
 
 def _counts_mib(dataset: SegDataset) -> float:
-    """Return what the confusion matrices of all images take."""
+    """Return the size of the confusion matrices of all images in MiB."""
     return len(dataset) * len(dataset.classes) ** 2 * 8 / 2**20
 
 
@@ -135,4 +135,4 @@ def _skipped(stream: Stream) -> Iterator[str]:
 def _spread(count: int, wanted: int) -> set[int]:
     """Return indices spread evenly over a dataset."""
     wanted = min(count, wanted)
-    return {(2 * place + 1) * count // (2 * wanted) for place in range(wanted)}
+    return {(2 * index + 1) * count // (2 * wanted) for index in range(wanted)}

@@ -29,20 +29,21 @@ from segdistill.types import Batch, SegOutput, TapMaps
 
 
 class Learner:
-    """One student on its way: what a checkpoint holds and a cohort steps.
+    """One student in training, with everything that a checkpoint holds.
 
-    :func:`segdistill.training.cohort.train_step` takes its steps. All randomness of a step
-    (dropout) is a function of the learner's seed and the step, so a learner goes the same way
-    alone, in a cohort, and after a resume.
+    :func:`segdistill.training.cohort.train_step` runs its steps. All randomness of a step
+    (dropout) is a function of the learner's seed and the step, so that a learner trains in the
+    same way alone, in a cohort, and after a resume.
 
     Args:
-        name: what logs and errors call it.
+        name: its name in logs and errors.
         network: the student.
-        objective: what it minimises; its projectors are trained with the student.
+        objective: the objective; its projectors are trained with the student.
         config: optimiser, schedule, seed.
 
     Attributes:
-        losses: of the step, weighted, by part of the objective; the critics' own at its end.
+        losses: weighted losses of the step by part of the objective, followed by those of the
+            critics.
     """
 
     def __init__(
@@ -74,14 +75,14 @@ class Learner:
         """Move to the fabric's device; call once, before the first step."""
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if fabric.world_size > 1 and self.config.sync_batchnorm:
-            # Same parameters, which the optimiser has already.
+            # The parameters are the same objects, so the optimiser still has them.
             synchronise_norms(self._forward, fabric.device)
         self._forward, self._optimizer = fabric.setup(self._forward, self._optimizer)
         if self.averaged is not None:
             self.averaged.to(fabric.device)
 
     def begin(self, step: int) -> None:
-        """Get ready for a step: training mode, its learning rate, no gradients."""
+        """Prepare for a step: training mode, the step's learning rate, no gradients."""
         self.network.train()
         self.objective.train()
         for part in self._frozen:
@@ -92,12 +93,12 @@ class Learner:
         self.losses = {}
 
     def seed(self, step: int, part: int, fabric: Fabric) -> None:
-        """Seed what is drawn in one part of a step, such as dropout."""
+        """Seed the random draws in one part of a step, such as dropout."""
         torch.manual_seed(derive(self.config.seed, "step", step, part, fabric.global_rank))
         self._drawing = derive(self.config.seed, "step", step, 0, 0)
 
     def without_sync(self, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:
-        """Keep gradients from being averaged over the processes before the batch's last part."""
+        """Delay averaging gradients over the processes until the last part of the batch."""
         block: AbstractContextManager[None] = fabric.no_backward_sync(
             self._forward, enabled=enabled
         )
@@ -110,19 +111,19 @@ class Learner:
 
         Args:
             images: float RGB in [0, 1] ``(N, 3, H, W)``, channels last.
-            batch: the same part as uint8 images, labels and valid.
+            batch: the same images as uint8, with labels and valid.
             teacher: the teacher's maps of these images.
-            whole: this process's whole batch, or None where ``batch`` is all of it.
+            whole: this process's whole batch, or None if ``batch`` is all of it.
         """
         with shared_draws(self._drawing):
             losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
         return losses
 
     def add_losses(self, losses: Mapping[str, Tensor], *, step: int, fabric: Fabric) -> None:
-        """Add one part's share, of all processes, to the losses of the step.
+        """Add the share of one part of the batch, over all processes, to the losses of the step.
 
         Raises:
-            TrainingDivergedError: a loss is not finite; in every process alike.
+            TrainingDivergedError: a loss is not finite; raised in every process.
         """
         values = torch.stack([loss.detach().double() for loss in losses.values()])
         if fabric.world_size > 1:
@@ -137,7 +138,7 @@ class Learner:
             self.losses[name] = self.losses.get(name, 0.0) + value
 
     def update(self, fabric: Fabric) -> None:
-        """Step the student's optimiser, after clipping where the config says so."""
+        """Step the student's optimiser, after clipping gradients if configured."""
         if self.config.clip_norm is not None:
             fabric.clip_gradients(
                 self._forward,
@@ -160,13 +161,13 @@ class Learner:
         self.losses |= self.adversaries.update(self._rate / self.config.lr)
 
     def update_average(self) -> None:
-        """Follow the student with the averaged weights, where there are any."""
+        """Update the averaged weights, if there are any."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
     @property
     def result(self) -> nn.Module:
-        """The network that is scored and exported: the averaged one where there is one."""
+        """The network to score and export: the averaged one if there is one."""
         return self.network if self.averaged is None else self.averaged.module
 
     def state(self) -> dict[str, Any]:
@@ -184,7 +185,7 @@ class Learner:
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(state["objective"])
         self._optimizer.load_state_dict(state["optimizer"])
@@ -204,7 +205,7 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
     """Return the module paths of parts of a network, given as taps or module paths.
 
     Raises:
-        ValueError: the network has no such part, or it has no parameters.
+        ValueError: the network has no such part, or the part has no parameters.
     """
     taps = tap_paths(network)
     paths = {name: taps.get(name, name) for name in names}
@@ -220,7 +221,7 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
 
 
 class _Forward(nn.Module):
-    """Network and objective as one module, so that precision and processes see one forward."""
+    """Network and objective as one module, so that Fabric wraps a single forward."""
 
     def __init__(
         self, network: nn.Module, objective: Objective, quantizer: Quantizer | None

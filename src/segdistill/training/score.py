@@ -1,4 +1,4 @@
-"""Scoring a run on the way and at its end: the same call, and the best weights kept."""
+"""Scoring a run during training and at its end, and keeping the best weights."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ def score_run(
 
     Args:
         run: the learner.
-        data: with what it is scored on.
+        data: the data, including the split to score.
         fabric: its device.
         on_image: see :func:`evaluate`.
         keep_images: see :func:`evaluate`.
         further: see :func:`evaluate`.
-        shift: corruption and severity that the images are seen under.
+        shift: corruption of the images and its severity.
     """
     settings = run.config.evaluation
     return evaluate(
@@ -51,18 +51,18 @@ def score_run(
 def record_score(
     run: ActiveRun, data: Data, step: int, scored: Result, tell: Tell, *, log: bool = True
 ) -> None:
-    """Tell a score, and keep weights that are better than any before.
+    """Report a score, and keep the weights if it is the best so far.
 
-    The weights are written before the line of the log: a run that is killed in between scores
-    again, and no line speaks of weights that are not there.
+    The weights are written before the log line: a run that is killed in between scores again,
+    and no line refers to weights that do not exist.
 
     Args:
         run: the run.
-        data: whose classes the weights carry.
+        data: data whose classes are saved with the weights.
         step: steps finished.
-        scored: what was found.
+        scored: the result of scoring.
         tell: called with the score.
-        log: whether the score is one on the way: a line of the log and perhaps the best.
+        log: whether this is a score during training, which is logged and may be the best.
     """
     split, scores = run.config.evaluation.split, scored.scores
     if log:

@@ -1,4 +1,4 @@
-"""Scoring shared out over the processes: each image is counted once, by one of them."""
+"""Scoring distributed over the processes, each image in one of them."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from segdistill.training.score import score_run
 
 @dataclass
 class _Share:
-    """What one process found of its images, or what stopped it."""
+    """The result of one process for its images, or its error."""
 
     result: Result | None = None
     error: Exception | None = None
 
 
 def score_together(run: ActiveRun, data: Data, fabric: Fabric) -> Result:
-    """Score a learner on the way, each process on a share of the images; all call it.
+    """Score a learner during training; all processes call it, each scores a share of the images.
 
     Args:
         run: the learner; its buffers become those of the first process.
@@ -35,17 +35,16 @@ def score_together(run: ActiveRun, data: Data, fabric: Fabric) -> Result:
         fabric: device and processes.
 
     Returns:
-        Scores and counts that one process would have found of the whole split, the same in every
-        process.
+        The scores and counts of the whole split, the same in every process.
 
     Raises:
-        DataError, ValueError: see :func:`segdistill.scoring.evaluator.evaluate`; in every process,
-            whichever meets it.
+        DataError, ValueError: see :func:`segdistill.scoring.evaluator.evaluate`; raised in every
+            process, whichever meets the error.
     """
     rank, world = fabric.global_rank, fabric.world_size
     if world == 1:
         return score_run(run, data, fabric)
-    # Batch norms that were not synchronised have followed other images in each process.
+    # Without synchronisation, batch norms have seen other images in each process.
     for buffer in run.learner.result.buffers():
         distributed.broadcast(buffer, src=0)
     count = len(data.evaluation)
@@ -56,7 +55,7 @@ def score_together(run: ActiveRun, data: Data, fabric: Fabric) -> Result:
             part = replace(data, evaluation=Subset(data.evaluation, own))
             share.result = score_run(run, part, fabric)
     except Exception as error:
-        share.error = error  # the others wait for this process, and have to be told
+        share.error = error  # the other processes are waiting and have to be told
     shares = _gather(share, world)
     for other in shares:
         if other.error is not None:
@@ -68,7 +67,7 @@ def _gather(share: _Share, world: int) -> list[_Share]:
     if share.error is not None:
         try:
             pickle.loads(pickle.dumps(share.error))
-        except Exception:  # of a foreign network, which may raise anything
+        except Exception:  # a foreign network may raise anything
             share.error = RuntimeError(f"{type(share.error).__name__}: {share.error}")
     shares = [_Share() for _ in range(world)]
     distributed.all_gather_object(shares, share)
@@ -76,7 +75,7 @@ def _gather(share: _Share, world: int) -> list[_Share]:
 
 
 def _joined(results: Sequence[Result]) -> Result:
-    """Return the result over the images that several results are about."""
+    """Return the joint result of results on different images."""
     first = results[0]
     counts = torch.stack([result.counts for result in results]).sum(dim=0)
     return replace(
