@@ -102,7 +102,6 @@ def main() -> None:
     if words.job:
         print(json.dumps(work(*json.loads(words.job))))
         return
-    rows = []
     with tempfile.TemporaryDirectory() as folder:
         make_image(Path(folder) / "small.png", 1.0)
         for megapixels in words.sizes:
@@ -117,13 +116,21 @@ def main() -> None:
                     check=True,
                     text=True,
                 )
-                measured = json.loads(done.stdout)
-                rows.append({"case": name} | measured | {"met": measured["peak_mib"] < LIMIT_MIB})
-                print(json.dumps(rows[-1]), flush=True)
-    from results_file import write_result  # loads what is no part of what is measured
+                measured = {"asked_megapixels": megapixels, **json.loads(done.stdout)}
+                keep({"case": name, **measured, "met": measured["peak_mib"] < LIMIT_MIB})
 
+
+def keep(row: dict[str, Any]) -> None:
+    """Put a row into the result file, in the place of an older one of that case and size."""
+    from results_file import FOLDER, write_result  # loads what is no part of what is measured
+
+    print(json.dumps(row), flush=True)
+    file = FOLDER / "window_memory.json"
+    rows = json.loads(file.read_text())["rows"] if file.exists() else []
+    same = ("case", "asked_megapixels")
+    rows = [one for one in rows if any(one[key] != row[key] for key in same)] + [row]
     values = {"threads": 1, "classes": CLASSES, "window": WINDOW, "limit_mib": LIMIT_MIB}
-    print(write_result("window_memory", values | {"rows": rows}))
+    write_result("window_memory", values | {"rows": rows})
 
 
 if __name__ == "__main__":
