@@ -62,7 +62,7 @@ def test_a_refused_folder_is_left_as_it_was(tiny: Path, tmp_path: Path, run: Pat
 
 def test_a_cohort_does_not_go_into_the_folder_of_a_run(tiny: Path, run: Path) -> None:
     before = {path.name for path in run.iterdir()}
-    with pytest.raises(RunFolderError, match="new folder for 2 learners, got one that holds a run"):
+    with pytest.raises(RunFolderError, match="new folder for 2 learners, got the folder of a run"):
         distill(tiny, run, overrides=["cohort={a: {}, b: {training: {lr: 0.1}}}"])
     assert {path.name for path in run.iterdir()} == before
 

@@ -106,4 +106,4 @@ def test_data_that_training_would_stop_at_exit_1(cli: Cli, folder: Path) -> None
 def test_options_of_the_data_need_data(cli: Cli) -> None:
     done = cli("check", "tiny.yaml", "--json")
     assert done.code == 2
-    assert "expected --data beside --sheet and --json; add it" in done.err
+    assert "expected --data together with --sheet or --json; add it" in done.err

@@ -160,6 +160,7 @@ def test_what_metadata_say_is_checked_in_one_line(
     assert not Path("ran").exists()
 
 
+@pytest.mark.long
 def test_own_code_is_named_once_and_trusted_by_name_after(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +195,7 @@ def test_own_code_is_named_once_and_trusted_by_name_after(
     assert "teacher" in taps("tiny.yaml", overrides=words, trust=("import:my_nets:build",))
 
 
+@pytest.mark.long
 def test_a_program_is_trusted_in_so_many_words(cli: Cli) -> None:
     network = torch.nn.Sequential(torch.nn.Conv2d(3, 11, 3, 2, 1)).eval()
     torch.jit.script(network).save("t.pt")

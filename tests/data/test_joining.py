@@ -80,7 +80,7 @@ def test_packed_splits_are_joined_and_not_packed_as_one(
     root = pack("folder", out / "packed", settings=words)
     packed = build_dataset({"dataset": "folder", "root": str(root)}, split="val+train")
     assert [packed[index].name for index in (0, 2)] == ["val/0", "train/0"]
-    with pytest.raises(ConfigError, match=r"pack: expected splits by themselves, got train\+val"):
+    with pytest.raises(ConfigError, match=r"pack: expected single splits, got train\+val"):
         pack("folder", out / "other", splits=["train+val"], settings=words)
 
 

@@ -79,6 +79,7 @@ def test_a_folder_in_which_an_orphan_works_is_waited_for(small: Make, tmp_path: 
     assert has_result(tmp_path / one.folder / "plain")
 
 
+@pytest.mark.long
 def test_a_run_that_stops_its_cohort_takes_no_other_with_it(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -97,6 +97,7 @@ def everything(small: Make) -> RunConfig:
     return small("training.ema=0.9", "training.clip_norm=1.0", "training.log_every=1")
 
 
+@pytest.mark.long
 def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
     everything: RunConfig, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
     assert [line.step for line in lines] == list(range(1, 7))
 
 
+@pytest.mark.long
 def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
     everything: RunConfig,
     tmp_path: Path,
@@ -149,6 +151,7 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
     assert_same_bits(unbroken(everything), tmp_path / "cut")
 
 
+@pytest.mark.long
 def test_a_cohort_gives_each_learner_the_bits_that_it_has_alone(
     small: Make, tmp_path: Path
 ) -> None:
@@ -163,6 +166,7 @@ def test_a_cohort_gives_each_learner_the_bits_that_it_has_alone(
         assert_same_bits(run, alone)
 
 
+@pytest.mark.long
 def test_repeated_with_loader_processes_a_run_gives_the_same_bits(
     small: Make, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
@@ -240,6 +244,7 @@ def test_no_step_is_scored_twice(
     assert len(scored) == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_run_that_cannot_be_scored_keeps_its_weights_and_is_completed_by_resume(
     small: Make,
@@ -270,6 +275,7 @@ def test_a_run_that_cannot_be_scored_keeps_its_weights_and_is_completed_by_resum
     assert read_result(run).best == read_result(whole).best
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["model.safetensors", "confusion.json", "result.json"])
 def test_a_run_killed_while_it_ends_is_completed_by_resume(
     small: Make, tmp_path: Path, name: str, unbroken: Callable[[RunConfig], Path]

@@ -1,4 +1,4 @@
-"""The networks of a config as they are before training, built without weights."""
+"""The untrained networks of a config, built without reading weights."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from segdistill.training.build import open_split
 
 
 def untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn.Module]:
-    """Build the teacher and each different student of configs, reading no weights.
+    """Build the teacher and each distinct student of configs without reading weights.
 
     Args:
         loaded: configs by learner.
         change: settings of the networks to replace.
 
     Returns:
-        Networks by ``teacher``, and ``student`` or the learners' names where these differ.
+        Networks by ``teacher`` and ``student``, or by the learners' names if these differ.
     """
     first = next(iter(loaded.values()))
     classes = _count_classes(first.data, first.evaluation.split)
@@ -36,7 +36,7 @@ def untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn
 
 
 def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
-    """Return the sections of the teacher and of each different student, by name."""
+    """Return the sections of the teacher and of each distinct student, by name."""
     first = next(iter(loaded.values()))
     sections: dict[str, NetworkConfig] = {}
     if first.teacher is not None:
@@ -49,11 +49,11 @@ def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def build_untrained(section: NetworkConfig, classes: int, **change: object) -> nn.Module:
-    """Build a network from its settings alone, reading no weights.
+    """Build a network from its settings without reading weights.
 
     Args:
-        section: of a teacher or a student.
-        classes: how many.
+        section: section of a teacher or a student.
+        classes: number of classes.
         change: settings to replace.
     """
     return build_network(_unread(section).model_copy(update=change), classes=classes, seed=0)
@@ -75,15 +75,15 @@ def _unread(section: NetworkConfig) -> NetworkConfig:
 
 
 def _count_classes(data: DataConfig, split: str) -> int:
-    """Return the number of classes, from the data or, where they are not here, the table."""
+    """Return the number of classes from the data, or from the table if the data are missing."""
     try:
         return len(open_split(data, split).classes)
     except DataError:
-        row = DATASETS.get(data.dataset)  # None of own code
+        row = DATASETS.get(data.dataset)  # None for a user's own code
         if row is None:
             raise
         known = row.classes
-        # Labels that are merged or ignored leave fewer classes than the table has.
+        # With merged or ignored labels there are fewer classes than in the table.
         merged = set(label_settings(data.dataset)) - set(data.left_out())
         if not known or merged:
             raise

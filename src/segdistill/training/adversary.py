@@ -13,6 +13,7 @@ from torch.optim import SGD, Adam, Optimizer
 
 from segdistill.losses.holistic import Adversary
 from segdistill.training.objective import Objective
+from segdistill.training.optim import fuse, restore_optimizer, step_unless
 from segdistill.training.term import Term
 
 
@@ -54,14 +55,25 @@ class Adversaries:
         for critic in self._critics.values():
             critic.backward(fabric, share=share, first=first, last=last)
 
-    def update(self, rate: float = 1.0) -> dict[str, float]:
-        """Step every critic and return its loss over the whole batch, ``<term>.critic``.
+    def losses(self) -> dict[str, Tensor]:
+        """Return the loss of every critic over this process's batch, as ``<term>.critic``."""
+        return {f"{name}.critic": critic.value for name, critic in self._critics.items()}
+
+    def update(self, rate: float, *, lost: Tensor) -> None:
+        """Step every critic.
 
         Args:
             rate: the student's learning rate relative to its initial value, for critics with
                 the same schedule.
+            lost: whether the learner diverged; its critics are not stepped then.
         """
-        return {f"{name}.critic": critic.update(rate) for name, critic in self._critics.items()}
+        for critic in self._critics.values():
+            critic.update(rate, lost)
+
+    def fuse(self) -> None:
+        """Let every optimiser check on the device whether to step."""
+        for critic in self._critics.values():
+            fuse(critic.optimizer)
 
     def state(self) -> dict[str, Any]:
         """Return the optimisers' states; the critics' weights belong to the objective."""
@@ -70,7 +82,7 @@ class Adversaries:
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore what :meth:`state` returned."""
         for name, critic in self._critics.items():
-            critic.optimizer.load_state_dict(state[name])
+            restore_optimizer(critic.optimizer, state[name])
 
 
 class _Critic:
@@ -84,7 +96,7 @@ class _Critic:
         self.optimizer = _optimizer(adversary, self.parameters)
         self.first_rate = adversary.learning_rate
         self.scheduled = adversary.scheduled
-        self.value = 0.0
+        self.value = torch.zeros((), dtype=torch.float64)
 
     def begin_part(self, *, first: bool) -> None:
         if first:
@@ -96,7 +108,7 @@ class _Critic:
     def backward(self, fabric: Fabric, *, share: float, first: bool, last: bool) -> None:
         if first:
             self.optimizer.zero_grad()
-            self.value = 0.0
+            self.value = torch.zeros_like(self.value)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
         loss = self.loss(*self.term.compared()) * share
@@ -105,15 +117,13 @@ class _Critic:
             parameter.requires_grad_(False)
             if fabric.world_size > 1 and last and parameter.grad is not None:
                 parameter.grad = fabric.all_reduce(parameter.grad)
-        value = loss.detach()
-        self.value += float(fabric.all_reduce(value) if fabric.world_size > 1 else value)
+        self.value = self.value.to(loss.device) + loss.detach()
 
-    def update(self, rate: float) -> float:
+    def update(self, rate: float, lost: Tensor) -> None:
         if self.scheduled:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.first_rate * rate
-        self.optimizer.step()
-        return self.value
+        step_unless(lost, self.optimizer)
 
 
 def _optimizer(adversary: Adversary, parameters: list[Parameter]) -> Optimizer:

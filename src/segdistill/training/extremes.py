@@ -10,6 +10,8 @@ from segdistill.types import Sample
 Seen = tuple[Sample, np.ndarray]
 """An image and its prediction."""
 
+_Scored = tuple[float, Seen]
+
 
 class Extremes:
     """Keeps the images with the lowest and the highest mIoU.
@@ -22,8 +24,8 @@ class Extremes:
     def __init__(self, count: int, classes: int) -> None:
         self.count = count
         self.classes = classes
-        self._worst: list[tuple[float, Seen]] = []
-        self._best: list[tuple[float, Seen]] = []
+        self._worst: list[_Scored] = []
+        self._best: list[_Scored] = []
 
     @property
     def kept(self) -> list[Seen]:
@@ -48,5 +50,12 @@ class Extremes:
         score = float(image_miou(counts.reshape(1, self.classes, self.classes))[0])
         if not np.isnan(score):
             seen = score, (sample, prediction.copy())  # a view would keep its whole batch alive
-            self._worst = sorted([*self._worst, seen], key=lambda entry: entry[0])[: self.count]
-            self._best = sorted([*self._best, seen], key=lambda entry: -entry[0])[: self.count]
+            self._keep([seen], [seen])
+
+    def add(self, other: Extremes) -> None:
+        """Consider the images that another object has seen, which come after this one's."""
+        self._keep(other._worst, other._best)
+
+    def _keep(self, low: list[_Scored], high: list[_Scored]) -> None:
+        self._worst = sorted([*self._worst, *low], key=lambda entry: entry[0])[: self.count]
+        self._best = sorted([*self._best, *high], key=lambda entry: -entry[0])[: self.count]

@@ -6,7 +6,7 @@ last checkpoint. Files are written atomically, and again with the same contents.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -25,8 +25,9 @@ from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Tell
-from segdistill.training.extremes import Extremes
+from segdistill.training.extremes import Extremes, Seen
 from segdistill.training.score import record_score, score_run
+from segdistill.training.score_together import gather
 from segdistill.types import Classes, Sample, SegDataset
 
 MOST_COUNTS_MIB = 64  # 101 images with 11 classes take 0.1, 2000 with 150 would take 343
@@ -38,19 +39,24 @@ def save_weights(run: ActiveRun, data: Data) -> None:
 
 
 def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
-    """Score a trained learner, and write pictures, counts and the result."""
+    """Score a trained learner, all processes together; the first writes what there is to keep."""
     wanted = run.config.evaluation.pictures
-    shown = _spread(len(data.evaluation), wanted)
+    spread = _spread(len(data.evaluation), wanted)
+    shown: list[Seen] = []
     extremes = Extremes(wanted // 3, len(data.train.classes))
 
     def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
-        if index in shown:
-            _write_pictures(run, sample, prediction, data.train.classes)
+        if index in spread:
+            shown.append((sample, prediction.copy()))
         extremes.see(sample, prediction)
 
     keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
     scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images, further=True)
-    for sample, prediction in extremes.kept:
+    pictures = _pictures(gather((shown, extremes), fabric))
+    shifts = _score_shifts(run, data, fabric)
+    if not fabric.is_global_zero:
+        return
+    for sample, prediction in pictures:
         _write_pictures(run, sample, prediction, data.train.classes)
     record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
     if scored.image_counts is not None:
@@ -58,10 +64,19 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
         write_image_counts(run.folder, counts)
     rows = tuple(tuple(row) for row in scored.counts.tolist())
     write_confusion(run.folder, Confusion(scored.classes.names, rows))
-    if run.config.evaluation.shifts:
-        write_shifts(run.folder, _score_shifts(run, data, fabric))
+    if shifts:
+        write_shifts(run.folder, shifts)
     write_result(run.folder, _result(run, data, fabric, scored))
     run.log.close()
+
+
+def _pictures(kept: Sequence[tuple[list[Seen], Extremes]]) -> list[Seen]:
+    """Return the pictures to write, of what every process has kept."""
+    (shown, extremes), *others = kept
+    for more, others_extremes in others:
+        shown = [*shown, *more]
+        extremes.add(others_extremes)
+    return [*shown, *extremes.kept]
 
 
 def _score_shifts(run: ActiveRun, data: Data, fabric: Fabric) -> dict[str, ShiftScore]:

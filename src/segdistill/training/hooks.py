@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -24,8 +23,7 @@ from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.replay import write_replay
-from segdistill.training.score import record_score
-from segdistill.training.score_together import score_together
+from segdistill.training.score import record_score, score_run
 
 Prune = Callable[[str, int, float], bool]
 """Decides from a learner's name, its steps and its mIoU whether it leaves the cohort."""
@@ -73,23 +71,29 @@ class Hooks:
         if start and self._is_scored(start):
             self._score(start)
 
+    def reads(self, done: int) -> bool:
+        """Return whether to read the losses after a step: on a GPU, only if something is due.
+
+        On a CPU reading them costs nothing, so a divergence is reported at once.
+        """
+        ahead = all(learner.runs_ahead for learner in self.learners)
+        return not ahead or self._is_logged(done) or self._is_saved(done) or self.is_stopping()
+
     def after_step(self, step: Step) -> bool:
         """Do what is due after a step, and return whether training continues.
 
         Weights are saved before scoring, so that they are not lost if it fails. After the last
         step :func:`segdistill.training.finish.finish` scores instead.
         """
-        last = step.done == self.training.steps
         self._charge(step)
-        self._check_critics(step)
-        if step.done % self.training.log_every == 0 or last:
+        if not step.latest:
+            return True
+        if self._is_logged(step.done):
             self._log(step)
-        scored = self._is_scored(step.done)
-        due = step.done % self.training.checkpoint_every == 0 or last or scored
         stopping = self.is_stopping()
-        if due or stopping:
+        if self._is_saved(step.done) or stopping:
             self._checkpoint(step.done)
-        if scored:
+        if self._is_scored(step.done):
             self._score(step.done)
         self._meter.joules()  # energy for scores and checkpoints does not count for the next step
         return not stopping  # a signal that arrived meanwhile is handled after the next step
@@ -148,19 +152,12 @@ class Hooks:
 
             prepare(run.learner, teacher, self.data.stream, fabric=self.fabric, after=after)
 
-    def _check_critics(self, step: Step) -> None:
-        """Treat a critic's divergence as its learner's, before anything is saved."""
-        for learner in tuple(self.learners):
-            for part, loss in step.losses[learner.name].items():
-                if not math.isfinite(loss):
-                    error = TrainingDivergedError(
-                        f"learner {learner.name or 'student'}: expected a finite loss, got {part} "
-                        f"= {loss} at step {step.done - 1}; lower training.lr or the critic's rate",
-                        step=step.done - 1,
-                    )
-                    self.diverged(learner, error)
-                    self.learners.remove(learner)
-                    break
+    def _is_logged(self, step: int) -> bool:
+        return step % self.training.log_every == 0 or step == self.training.steps
+
+    def _is_saved(self, step: int) -> bool:
+        due = step % self.training.checkpoint_every == 0 or step == self.training.steps
+        return due or self._is_scored(step)
 
     def _is_scored(self, step: int) -> bool:
         """Return whether a score is due after a step."""
@@ -218,7 +215,7 @@ class Hooks:
         """Score every run without a score at this step, and prune those that fall behind."""
         for run in tuple(self.runs):
             if self.fabric.broadcast(step not in run.log.evaluations):
-                scored = score_together(run, self.data, self.fabric)
+                scored = score_run(run, self.data, self.fabric)
                 if self.fabric.is_global_zero:
                     record_score(run, self.data, step, scored, self.tell)
             miou: float = self.fabric.broadcast(run.log.evaluations.get(step, 0.0))

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -15,17 +14,36 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
-from segdistill.errors import TrainingDivergedError
+from segdistill.losses.maths.gather import processes, sum_over_processes
 from segdistill.models.layer_decay import layer_scales
 from segdistill.models.sync_norms import synchronise_norms
 from segdistill.models.taps import record, tap_paths
 from segdistill.seeding import derive
 from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective
-from segdistill.training.optim import build_optimizer, learning_rate, set_learning_rate
+from segdistill.training.optim import (
+    build_optimizer,
+    fuse,
+    learning_rate,
+    restore_optimizer,
+    set_learning_rate,
+    step_unless,
+)
 from segdistill.training.quantizer import Quantizer
 from segdistill.training.shared_draws import shared_draws
 from segdistill.types import Batch, SegOutput, TapMaps
+
+
+class StepLosses(NamedTuple):
+    """Weighted losses of a step over the global batch, on the device.
+
+    Attributes:
+        names: parts of the objective, followed by those of the critics.
+        values: one float64 for each name.
+    """
+
+    names: tuple[str, ...]
+    values: Tensor
 
 
 class Learner:
@@ -43,7 +61,9 @@ class Learner:
 
     Attributes:
         losses: weighted losses of the step by part of the objective, followed by those of the
-            critics.
+            critics; on the device.
+        lost: whether a loss has not been finite so far, a bool on the device; nothing is updated
+            from then on.
     """
 
     def __init__(
@@ -59,6 +79,12 @@ class Learner:
         self._frozen = [network.get_submodule(paths[name]) for name in config.freeze]
         for part in self._frozen:
             part.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            frozen = ", ".join(config.freeze) or "by its own code, or without parameters"
+            raise ValueError(
+                f"student: expected a part that trains, got all of it frozen ({frozen}); leave a "
+                "part out of training.freeze"
+            )
         self._quantizer = Quantizer(network) if config.quantize is not None else None
         self._forward: nn.Module = _Forward(network, objective, self._quantizer)
         scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
@@ -69,7 +95,9 @@ class Learner:
         self._optimizer: Any = build_optimizer(self._forward, config, scales, layers)
         self._rate = config.lr
         self._drawing = 0
-        self.losses: dict[str, float] = {}
+        self.losses = StepLosses((), torch.empty(0, dtype=torch.float64))
+        self.lost = torch.zeros((), dtype=torch.bool)
+        self.runs_ahead = False
 
     def to_device(self, fabric: Fabric) -> None:
         """Move to the fabric's device; call once, before the first step."""
@@ -80,6 +108,18 @@ class Learner:
         self._forward, self._optimizer = fabric.setup(self._forward, self._optimizer)
         if self.averaged is not None:
             self.averaged.to(fabric.device)
+            # The counter stays on the host, because every update reads it.
+            self.averaged.n_averaged = self.averaged.n_averaged.cpu()
+        self.lost = self.lost.to(fabric.device)
+        # The gradient scaler of 16-mixed reads from the device in every step anyway.
+        if fabric.device.type == "cuda" and self.config.precision != "16-mixed":
+            self.run_ahead()
+
+    def run_ahead(self) -> None:
+        """Let the optimisers check on the device, not on the host, whether a loss is finite."""
+        self.runs_ahead = True
+        fuse(self._optimizer)
+        self.adversaries.fuse()
 
     def begin(self, step: int) -> None:
         """Prepare for a step: training mode, the step's learning rate, no gradients."""
@@ -90,7 +130,7 @@ class Learner:
         self._rate = learning_rate(step, self.config)
         set_learning_rate(self._optimizer, self._rate)
         self._optimizer.zero_grad()
-        self.losses = {}
+        self.losses = StepLosses((), torch.empty(0, dtype=torch.float64, device=self.lost.device))
 
     def seed(self, step: int, part: int, fabric: Fabric) -> None:
         """Seed the random draws in one part of a step, such as dropout."""
@@ -119,23 +159,22 @@ class Learner:
             losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
         return losses
 
-    def add_losses(self, losses: Mapping[str, Tensor], *, step: int, fabric: Fabric) -> None:
+    def add_losses(self, losses: Mapping[str, Tensor]) -> None:
         """Add the share of one part of the batch, over all processes, to the losses of the step.
 
-        Raises:
-            TrainingDivergedError: a loss is not finite; raised in every process.
+        Args:
+            losses: this process's losses by name; new names are appended.
         """
+        if not losses:
+            return
         values = torch.stack([loss.detach().double() for loss in losses.values()])
-        if fabric.world_size > 1:
-            values = fabric.all_reduce(values, reduce_op="mean")
-        for name, value in zip(losses, values.tolist(), strict=True):
-            if not math.isfinite(value):
-                raise TrainingDivergedError(
-                    f"learner {self.name or 'student'}: expected a finite loss, got {name} = "
-                    f"{value} at step {step}; lower training.lr, or set training.clip_norm",
-                    step=step,
-                )
-            self.losses[name] = self.losses.get(name, 0.0) + value
+        values = sum_over_processes(values) / processes()[1]
+        names, before = self.losses
+        if names == tuple(losses):
+            self.losses = StepLosses(names, before + values)
+        else:
+            self.losses = StepLosses((*names, *losses), torch.cat([before, values]))
+        self.lost = self.lost | ~values.isfinite().all()
 
     def update(self, fabric: Fabric) -> None:
         """Step the student's optimiser, after clipping gradients if configured."""
@@ -146,7 +185,7 @@ class Learner:
                 max_norm=self.config.clip_norm,
                 error_if_nonfinite=False,
             )
-        self._optimizer.step()
+        step_unless(self.lost, self._optimizer)
 
     def unused(self) -> list[str]:
         """Return the student's parameters that the last backward pass did not reach."""
@@ -157,8 +196,8 @@ class Learner:
         ]
 
     def update_critics(self) -> None:
-        """Step the critics of adversarial losses, and add their losses to those of the step."""
-        self.losses |= self.adversaries.update(self._rate / self.config.lr)
+        """Step the critics of adversarial losses."""
+        self.adversaries.update(self._rate / self.config.lr, lost=self.lost)
 
     def update_average(self) -> None:
         """Update the averaged weights, if there are any."""
@@ -188,7 +227,7 @@ class Learner:
         """Restore what :meth:`state` returned."""
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(state["objective"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        restore_optimizer(self._optimizer, state["optimizer"])
         self.adversaries.restore(state["adversaries"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])

@@ -12,7 +12,7 @@ from torch import Tensor
 from segdistill.config import RunConfig
 from segdistill.errors import TrainingDivergedError
 from segdistill.memory import Peak, free_memory, peak_memory
-from segdistill.runs.study import CohortCost, LearnerCost
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
 from segdistill.training.devices import build_fabric

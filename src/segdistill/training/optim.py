@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from segdistill.config import TrainingConfig
@@ -63,6 +63,35 @@ def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
     """Set the rate of every parameter group, multiplied by its factor if it has one."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("scale", 1.0)
+
+
+def fuse(optimizer: Any) -> None:
+    """Make an optimiser update its parameters in fused kernels; see :func:`step_unless`."""
+    for group in optimizer.param_groups:
+        group["fused"] = True
+
+
+def step_unless(lost: Tensor, optimizer: Any) -> None:
+    """Step an optimiser unless its learner diverged; a fused one checks that on the device.
+
+    Args:
+        lost: whether the learner diverged, a bool on the device.
+        optimizer: the optimiser, or Fabric's wrapper of it.
+    """
+    if optimizer.param_groups[0].get("fused"):
+        getattr(optimizer, "optimizer", optimizer).found_inf = lost.float()
+        optimizer.step()
+    elif not lost:
+        optimizer.step()
+
+
+def restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
+    """Restore the state of an optimiser, possibly from another device; it stays fused or not."""
+    groups = [
+        {**saved, "fused": group.get("fused")}
+        for saved, group in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def _parameter_groups(

@@ -142,6 +142,7 @@ def _run_cohort(
             start=start,
             workers=first.data.workers,
             accumulate=first.training.accumulate,
+            reads=hooks.reads,
             after=hooks.after_step,
             diverged=hooks.diverged,
         )
@@ -156,8 +157,7 @@ def _run_cohort(
     if stopped or (runs and done < first.training.steps):
         raise KeyboardInterrupt(f"stopped after step {done}; continue with --resume")
     for run in runs:
-        if fabric.is_global_zero:
-            finish(run, data, fabric, tell)
+        finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
 

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
-import torch
 from lightning_fabric import Fabric
-from torch import distributed
+from torch import distributed, nn
 
-from segdistill.data.carving import Subset
-from segdistill.scoring.evaluator import Result
-from segdistill.scoring.scores import score
-from segdistill.training.active_run import ActiveRun
-from segdistill.training.build import Data
-from segdistill.training.score import score_run
+from segdistill.scoring.evaluator import Result, join
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -26,16 +23,19 @@ class _Share:
     error: Exception | None = None
 
 
-def score_together(run: ActiveRun, data: Data, fabric: Fabric) -> Result:
-    """Score a learner during training; all processes call it, each scores a share of the images.
+def score_together(
+    score: Callable[[range], Result], network: nn.Module, images: int, fabric: Fabric
+) -> Result:
+    """Score a network; all processes call it, each scores a share of the images.
 
     Args:
-        run: the learner; its buffers become those of the first process.
-        data: what it is scored on.
-        fabric: device and processes.
+        score: scores the images with these indices.
+        network: what is scored; its buffers become those of the first process.
+        images: how many there are.
+        fabric: the processes.
 
     Returns:
-        The scores and counts of the whole split, the same in every process.
+        The joint result of all images, the same in every process.
 
     Raises:
         DataError, ValueError: see :func:`segdistill.scoring.evaluator.evaluate`; raised in every
@@ -43,46 +43,37 @@ def score_together(run: ActiveRun, data: Data, fabric: Fabric) -> Result:
     """
     rank, world = fabric.global_rank, fabric.world_size
     if world == 1:
-        return score_run(run, data, fabric)
+        return score(range(images))
     # Without synchronisation, batch norms have seen other images in each process.
-    for buffer in run.learner.result.buffers():
+    for buffer in network.buffers():
         distributed.broadcast(buffer, src=0)
-    count = len(data.evaluation)
-    own = range(rank * count // world, (rank + 1) * count // world)
+    own = range(rank * images // world, (rank + 1) * images // world)
     share = _Share()
     try:
         if own:
-            part = replace(data, evaluation=Subset(data.evaluation, own))
-            share.result = score_run(run, part, fabric)
+            share.result = score(own)
     except Exception as error:
-        share.error = error  # the other processes are waiting and have to be told
-    shares = _gather(share, world)
+        share.error = _sendable(error)  # the other processes are waiting and have to be told
+    shares = gather(share, fabric)
     for other in shares:
         if other.error is not None:
             raise other.error
-    return _joined([other.result for other in shares if other.result is not None])
+    return join([other.result for other in shares if other.result is not None])
 
 
-def _gather(share: _Share, world: int) -> list[_Share]:
-    if share.error is not None:
-        try:
-            pickle.loads(pickle.dumps(share.error))
-        except Exception:  # a foreign network may raise anything
-            share.error = RuntimeError(f"{type(share.error).__name__}: {share.error}")
-    shares = [_Share() for _ in range(world)]
-    distributed.all_gather_object(shares, share)
-    return shares
+def gather(value: T, fabric: Fabric) -> list[T]:
+    """Return the value of every process, in the order of their ranks; all processes call it."""
+    if fabric.world_size == 1:
+        return [value]
+    values = [value] * fabric.world_size
+    distributed.all_gather_object(values, value)
+    return values
 
 
-def _joined(results: Sequence[Result]) -> Result:
-    """Return the joint result of results on different images."""
-    first = results[0]
-    counts = torch.stack([result.counts for result in results]).sum(dim=0)
-    return replace(
-        first,
-        scores=score(counts, first.classes.names),
-        counts=counts,
-        images=sum(result.images for result in results),
-        pixels=sum(result.pixels for result in results),
-        seconds=max(result.seconds for result in results),
-    )
+def _sendable(error: Exception) -> Exception:
+    """Return an error that can be pickled: a foreign network may raise anything."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
