@@ -117,7 +117,8 @@ def _maps(opened: Opened, layer: str, places: list[int]) -> dict[str, list[Tenso
     inputs = [opened.inputs[place] for place in places]
     return {
         name: [
-            activation_map(one.features) for one in passes(network, inputs, layer, opened.device)
+            activation_map(activations.features)
+            for activations in passes(network, inputs, layer, opened.device)
         ]
         for name, network in opened.networks.items()
     }
@@ -126,4 +127,4 @@ def _maps(opened: Opened, layer: str, places: list[int]) -> dict[str, list[Tenso
 def _spread(count: int, most: int) -> list[int]:
     """Return indices of images, spread evenly over the analysed ones."""
     chosen = min(count, most)
-    return [(2 * place + 1) * count // (2 * chosen) for place in range(chosen)]
+    return [(2 * number + 1) * count // (2 * chosen) for number in range(chosen)]

@@ -167,8 +167,8 @@ def _compare(
     tell: Tell,
 ) -> Compared:
     configs = {folder: find_run(folder).config(overrides) for folder in folders}
-    taught = [one.teacher for one in configs.values() if one.teacher is not None]
-    weights = [each.weights for teacher in taught for each in networks_of(teacher).values()]
+    taught = [config.teacher for config in configs.values() if config.teacher is not None]
+    weights = [network.weights for teacher in taught for network in networks_of(teacher).values()]
     teachers = {run_of(Path(file).resolve()) for file in weights if file is not None}
     students = [folder for folder in folders if folder.resolve() not in teachers]
     students = sorted(students or folders, key=lambda folder: bool(configs[folder].distill))

@@ -61,7 +61,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
     figures = []
     for number, (method, critic) in enumerate(values["critics"].items()):
         means = {name: sum(gaps) / len(gaps) for name, gaps in critic["gaps"].items()}
-        said = ", ".join(f"{mean:+.2f} for {name}" for name, mean in means.items())
+        summary = ", ".join(f"{mean:+.2f} for {name}" for name, mean in means.items())
         figure, axes = blank(3.3)
         first = next(iter(critic["gaps"].values()))
         order = sorted(range(len(first)), key=first.__getitem__)
@@ -89,7 +89,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
                 "in the order of the first student's difference; dashed: means. "
                 f"{provenance(values)}",
                 to_svg(figure, f"{place.name}-{number}"),
-                f"Points, one per image and student. Mean difference: {said}.",
+                f"Points, one per image and student. Mean difference: {summary}.",
             )
         )
     return figures

@@ -89,7 +89,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
         handletextpad=0.1,
         columnspacing=0.8,
     )
-    said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+    summary = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
     teacher = f" (teacher: {100 * shares[TEACHER]:.0f} %)" if TEACHER in shares else ""
     return [
         Figure(
@@ -101,7 +101,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
             f"{values['neighbours']} nearest are of its class{teacher}. {provenance(values)}",
             to_svg(figure, place.name),
             f"Scatter plots by class, one per network. Nearest neighbours of the same class: "
-            f"{said}.",
+            f"{summary}.",
         )
     ]
 

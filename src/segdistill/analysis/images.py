@@ -89,7 +89,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
     tidy(axes, "Change of mIoU, points", "images from worst to best, %")
     axes.margins(x=0.02)
     axes.legend(frameon=False)
-    said = "; ".join(
+    summary = "; ".join(
         f"{name}: better on {row['better']}, worse on {row['worse']} of {len(values['images'])}"
         for name, row in methods.items()
     )
@@ -100,7 +100,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
             "student's on the same image, in points, from the worst to the best, "
             f"{_over_seeds(methods)}; dots: the worst and best ones, of which there are pictures.",
             to_svg(figure, place.name),
-            f"Curves from the worst image to the best. {said}.",
+            f"Curves from the worst image to the best. {summary}.",
         )
     ]
 

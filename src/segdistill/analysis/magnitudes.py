@@ -72,7 +72,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
         axes.margins(x=0.02)
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
-    said = "; ".join(
+    summary = "; ".join(
         f"{name}: n from {row['n'][0]:.3g} to {row['n'][-1]:.3g}, m {row['m'][-1]:.3g}, mn/N "
         f"{row['mn_over_values'][0]:.3g} to {row['mn_over_values'][-1]:.3g}"
         for name, row in rows.items()
@@ -85,7 +85,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
             f"{first['values']:,} its values; tap {first['tap']}, weight {first['weight']:g}. Root "
             f"mean squares over the images between two lines of the log. {provenance(values)}",
             to_svg(figure, place.name),
-            f"Curves over the steps. {said}.",
+            f"Curves over the steps. {summary}.",
         )
     ]
 

@@ -43,7 +43,10 @@ def _of_one_seed(groups: Sequence[Group]) -> list[str]:
     compared = [g for g in groups if g.comparison is not None]
     if not compared:
         return []
-    rivals = [*compared, *(one for g in compared if (one := baseline_of(g, groups)) is not None)]
+    rivals = [
+        *compared,
+        *(baseline for g in compared if (baseline := baseline_of(g, groups)) is not None),
+    ]
     leader = max(rivals, key=lambda group: group.miou)
     more = next(n for n in count(1) if smallest_p(n) <= _LEVEL) - 1
     return [

@@ -37,15 +37,15 @@ def conditions(run: Run) -> dict[str, Any]:
     """
     if not run.settings:
         return {"training.steps": run.result.steps}
-    found = {}
+    settings = {}
     for section in _SECTIONS:
         left_out = _NO_PART_OF_TRAINING.get(section, frozenset())
         for key, value in (run.settings.get(section) or {}).items():
             if key not in left_out:
-                found[f"{section}.{key}"] = value
+                settings[f"{section}.{key}"] = value
     if run.extended:
-        found["training.extended"] = list(run.extended)
-    return found | _contents(run, "data") | _contents(run, "student")
+        settings["training.extended"] = list(run.extended)
+    return settings | _contents(run, "data") | _contents(run, "student")
 
 
 def method(run: Run) -> dict[str, Any]:

@@ -64,11 +64,11 @@ def forest(
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", alpha=0.25, linewidth=0.6)
     axes.grid(visible=False, axis="y")
-    said = "; ".join(
+    summary = "; ".join(
         f"{line.label}: {_numbers(line.interval)}{', claimed' if line.claimed else ''}"
         for line in lines
     )
-    return Figure(title, caption, to_svg(figure, name), f"{title}, {unit}. {said}.")
+    return Figure(title, caption, to_svg(figure, name), f"{title}, {unit}. {summary}.")
 
 
 def _numbers(interval: Interval) -> str:

@@ -16,11 +16,11 @@ def label_groups(members: Sequence[Sequence[Run]]) -> list[str]:
     """Return a unique label for each group: its name, with differences if names are equal."""
     names = [_name(runs) for runs in members]
     trees = [conditions(runs[0]) | method(runs[0]) for runs in members]
-    labels = [_with_difference(name, place, names, trees) for place, name in enumerate(names)]
+    labels = [_with_difference(name, number, names, trees) for number, name in enumerate(names)]
     counts = Counter(labels)
     return [
-        label if counts[label] == 1 else f"{label}, {place + 1}"
-        for place, label in enumerate(labels)
+        label if counts[label] == 1 else f"{label}, {number + 1}"
+        for number, label in enumerate(labels)
     ]
 
 
@@ -91,13 +91,13 @@ def _name(runs: Sequence[Run]) -> str:
 
 
 def _with_difference(
-    name: str, place: int, names: Sequence[str], trees: Sequence[Mapping[str, Any]]
+    name: str, number: int, names: Sequence[str], trees: Sequence[Mapping[str, Any]]
 ) -> str:
     """Return a name, with the settings that differ from others of the same name."""
     same = [other for other, known in enumerate(names) if known == name]
     if len(same) == 1:
         return name
     apart = differing([trees[other] for other in same])
-    own = [in_words(path, values[same.index(place)]) for path, values in apart.items()]
+    own = [in_words(path, values[same.index(number)]) for path, values in apart.items()]
     more = ["…"] if len(own) > _MOST_SETTINGS else []
     return f"{name} ({', '.join([*own[:_MOST_SETTINGS], *more])})" if own else name

@@ -115,29 +115,29 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     runs = [
         Run(
             folder=folder,
-            label=_label(place, results, folders),
-            teacher=results[place].name == "teacher" or folder.resolve() in learnt_from,
-            result=results[place],
+            label=_label(number, results, folders),
+            teacher=results[number].name == "teacher" or folder.resolve() in learnt_from,
+            result=results[number],
             metrics=read_metrics(folder),
             confusion=read_confusion(folder),
             config=read_settings_text(folder),
-            settings=settings[place],
+            settings=settings[number],
             environment=read_environment(folder),
             pictures=find_pictures(folder),
             contents=identity.contents if identity is not None and known else {},
             extended=identity.extended if identity is not None else (),
         )
-        for place, (folder, identity) in enumerate(zip(folders, identities, strict=True))
+        for number, (folder, identity) in enumerate(zip(folders, identities, strict=True))
     ]
     return sorted(runs, key=lambda run: not run.teacher)
 
 
-def _label(place: int, results: Sequence[Result], folders: Sequence[Path]) -> str:
+def _label(number: int, results: Sequence[Result], folders: Sequence[Path]) -> str:
     """Return a run's name, with its seed or folder if the name alone is not unique."""
-    result = results[place]
+    result = results[number]
     if [other.name for other in results].count(result.name) <= 1:
         return result.name
     seeded = [f"{other.name}, seed {other.seed}" for other in results]
-    if seeded.count(seeded[place]) == 1:
-        return seeded[place]
-    return f"{result.name}, {folders[place].parent.name}/{folders[place].name}"
+    if seeded.count(seeded[number]) == 1:
+        return seeded[number]
+    return f"{result.name}, {folders[number].parent.name}/{folders[number].name}"

@@ -98,26 +98,26 @@ def read_study(folder: Path) -> Study:
     order = _order(plan)
     finals = sorted(
         find_final_runs(folder),
-        key=lambda one: (
-            order.get((one.pair, one.method), len(order)),
-            one.method != PLAIN,
-            one.method,
-            one.seed,
+        key=lambda final: (
+            order.get((final.pair, final.method), len(order)),
+            final.method != PLAIN,
+            final.method,
+            final.seed,
         ),
     )
-    finished = [one for one in finals if has_result(one.folder)]
-    failures = tuple(_failure(one) for one in finals if find_end(one.folder) == "failed")
+    finished = [final for final in finals if has_result(final.folder)]
+    failures = tuple(_failure(final) for final in finals if find_end(final.folder) == "failed")
     if not finished:
         said = f", {len(failures)} failed, the first: {failures[0].error}" if failures else ""
         raise RunFolderError(
             f"{folder}: expected a finished final run of the study, got none{said}; "
             "let the study run, or continue with --resume"
         )
-    pairs = tuple(dict.fromkeys(one.pair for one in finished))
+    pairs = tuple(dict.fromkeys(final.pair for final in finished))
     students, teachers = {}, {}
     for pair in pairs:
         suffix = f" ({pair})" if len(pairs) > 1 else ""
-        students[pair] = _read_pair([one for one in finished if one.pair == pair], suffix)
+        students[pair] = _read_pair([final for final in finished if final.pair == pair], suffix)
         teacher = _teacher([run for runs in students[pair].values() for run in runs])
         if teacher is not None:
             teachers[pair] = replace(teacher, label=f"teacher{suffix}", teacher=True)
@@ -181,12 +181,12 @@ def _teacher_group(run: Run, panel: str) -> Group:
 
 def _read_pair(finals: Sequence[FinalRun], suffix: str) -> dict[str, list[Run]]:
     """Return the runs of a pair by method."""
-    runs = {run.folder: run for run in read_runs([one.folder for one in finals])}
+    runs = {run.folder: run for run in read_runs([final.folder for final in finals])}
     methods: dict[str, list[Run]] = {}
-    for one in finals:
-        label = f"{one.method}, seed {one.seed}{suffix}"
-        run = replace(runs[one.folder], label=label, teacher=False)
-        methods.setdefault(one.method, []).append(run)
+    for final in finals:
+        label = f"{final.method}, seed {final.seed}{suffix}"
+        run = replace(runs[final.folder], label=label, teacher=False)
+        methods.setdefault(final.method, []).append(run)
     return methods
 
 
@@ -209,8 +209,8 @@ def _order(plan: Plan | None) -> dict[tuple[str, str], int]:
     jobs = [] if plan is None else [job for job in plan.jobs if job.stage == "final"]
     known = list(dict.fromkeys((job.pair, name) for job in jobs for name in job.learners))
     pairs = list(dict.fromkeys(pair for pair, _ in known))
-    known.sort(key=lambda one: (pairs.index(one[0]), one[1] != PLAIN))
-    return {one: place for place, one in enumerate(known)}
+    known.sort(key=lambda key: (pairs.index(key[0]), key[1] != PLAIN))
+    return {key: position for position, key in enumerate(known)}
 
 
 def _failure(run: FinalRun) -> FailedRun:

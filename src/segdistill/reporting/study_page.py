@@ -32,7 +32,9 @@ def write_study_report(folder: Path, *, out: Path | None = None) -> list[Path]:
     study = read_study(folder)
     material = of_study(study)
     several = len(study.pairs) > 1
-    failed = Counter((one.pair if several else "", one.method) for one in study.failures)
+    failed = Counter(
+        (failure.pair if several else "", failure.method) for failure in study.failures
+    )
     write_whole(page, render(material, title=folder.resolve().name), made_by="report")
     write_whole(
         tables[0], results_csv(material.groups, failed, margin=material.margin), made_by="report"

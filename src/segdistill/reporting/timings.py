@@ -75,17 +75,17 @@ def timings(groups: Sequence[Group]) -> Timings:
         )
         if (teacher := _teacher(run)) is not None and (timing := _of_teacher(cost)) is not None:
             taught.setdefault(teacher, {})[moment] = timing
-    found, moments = {}, set[str]()
+    by_label, moments = {}, set[str]()
     for group in groups:
         first = group.runs[0]
         measured = own.get(_network(first), {})
         if group.teacher:
             measured = taught.get(str(first.folder.resolve())) or measured
         if measured:
-            found[group.label] = _mean([*measured.values()])
+            by_label[group.label] = _mean([*measured.values()])
             moments |= set(measured)
     others = max((busy[moment] for moment in moments), default=0.0)
-    return Timings(found, len(moments), others if others >= BUSY else None)
+    return Timings(by_label, len(moments), others if others >= BUSY else None)
 
 
 def _of_teacher(cost: StudentCost) -> Timing | None:

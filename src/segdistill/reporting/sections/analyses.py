@@ -36,7 +36,7 @@ def analysis_figures(folder: Path, *, colors: Mapping[str, str] | None = None) -
     known = [analysis for analysis in read_analyses(folder) if analysis.name in ANALYSES]
     pairs = list(dict.fromkeys(analysis.pair for analysis in known))
     order = list(ANALYSES)
-    known.sort(key=lambda one: (pairs.index(one.pair), order.index(one.name)))
+    known.sort(key=lambda analysis: (pairs.index(analysis.pair), order.index(analysis.name)))
     figures = []
     for analysis in known:
         name = f"analysis-{analysis.name}-{pairs.index(analysis.pair)}"

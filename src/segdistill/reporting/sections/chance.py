@@ -15,9 +15,9 @@ def show(material: Material) -> Mapping[str, Any] | None:
     pairs = {} if study is None else study.results.get("pairs", {})
     several = study is not None and study.results.get("repeats", 1) > 1
     rows = []
-    for pair, found in pairs.items():
-        plain = found["methods"].get(PLAIN, {}).get("median_of_searches")
-        for method, own in found["methods"].items():
+    for pair, results in pairs.items():
+        plain = results["methods"].get(PLAIN, {}).get("median_of_searches")
+        for method, own in results["methods"].items():
             chance, median = own.get("chance"), own.get("median_of_searches")
             if not chance or not chance["shares"]:
                 continue

@@ -72,7 +72,7 @@ def class_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """Return a row per class: its name, its colour and a cell for each group."""
     names = dict.fromkeys(name for group in groups for name in group.runs[0].result.iou)
     table = {
-        name: [Cell(one.summary.iou(name), one.summary.classes.get(name)) for one in groups]
+        name: [Cell(group.summary.iou(name), group.summary.classes.get(name)) for group in groups]
         for name in names
     }
     changes = [abs(cell.change) for cells in table.values() for cell in cells if cell.change]
@@ -94,7 +94,7 @@ def class_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 def class_plots(material: Material) -> list[Figure]:
     """Return a forest plot of class differences for each method with several seeds."""
     figures = []
-    for place, group in enumerate(material.groups):
+    for number, group in enumerate(material.groups):
         classes = group.summary.classes
         if group.comparison is None or group.comparison.seeds < 2 or not classes:
             continue
@@ -119,7 +119,7 @@ def class_plots(material: Material) -> list[Figure]:
                 lines,
                 title=group.label,
                 caption=caption,
-                name=f"classes{place}",
+                name=f"classes{number}",
                 unit="IoU points",
             )
         )

@@ -71,7 +71,9 @@ def curve_charts(material: Material) -> list[Figure]:
     figures: dict[str, Figure] = {}
     for panel, groups in material.panels.items():
         for teacher in (False, True):
-            drawn = [one for one in groups if one.teacher == teacher and one.label in trained]
+            drawn = [
+                group for group in groups if group.teacher == teacher and group.label in trained
+            ]
             apart = teacher and len(drawn) < len(groups)
             title = ", ".join(word for word in (panel, "teacher" if apart else "") if word)
             for curve in _CURVES:
@@ -96,8 +98,8 @@ def _chart(
     tidy(axes, "", "step")
     axes.margins(x=0.02)
     title = f"{curve.title}: {of}" if of else curve.title
-    said = "; ".join(f"{label}: {end:.3g}" for label, end in ends.items())
-    alt = f"{title}, over the training steps. Last value of each: {said}."
+    summary = "; ".join(f"{label}: {end:.3g}" for label, end in ends.items())
+    alt = f"{title}, over the training steps. Last value of each: {summary}."
     legend = {label: colors[label] for label in ends}
     return Figure(title, "", to_svg(figure, name), alt, legend)
 

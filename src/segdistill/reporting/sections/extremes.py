@@ -70,8 +70,8 @@ def extremes(material: Material, *, count: int = 3) -> dict[str, list[Extreme]]:
         changes = np.array([method[name] - plain[name] for name in names], dtype=np.float64)
         worst, best = worst_and_best(changes, count=count)
         rows = [
-            Extreme(names[place], plain[names[place]], method[names[place]])
-            for place in [*best, *reversed(worst)]
+            Extreme(names[number], plain[names[number]], method[names[number]])
+            for number in [*best, *reversed(worst)]
         ]
         if rows:
             by_method[group.label] = rows

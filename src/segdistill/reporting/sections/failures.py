@@ -26,7 +26,7 @@ def show(material: Material) -> Mapping[str, Any] | None:
 def survivors(study: Study) -> list[str]:
     """Return a sentence for each method with failed final runs."""
     counts = Counter((failure.pair, failure.method) for failure in study.failures)
-    said = []
+    sentences = []
     for (pair, method), failed in counts.items():
         finished = len(study.students.get(pair, {}).get(method, ()))
         of_pair = f" of {pair}" if len(study.pairs) > 1 else ""
@@ -35,7 +35,7 @@ def survivors(study: Study) -> list[str]:
             if finished
             else "Nothing can be said about it."
         )
-        said.append(
+        sentences.append(
             f"{failed} of {failed + finished} final runs of {method}{of_pair} failed. {consequence}"
         )
-    return said
+    return sentences

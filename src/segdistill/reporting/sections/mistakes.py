@@ -52,7 +52,7 @@ class Matrix:
 
 def show(material: Material) -> Mapping[str, Any] | None:
     """Return the matrices, None if no run has kept one."""
-    matrices = [one for group in material.trained if (one := matrix(group)) is not None]
+    matrices = [summed for group in material.trained if (summed := matrix(group)) is not None]
     return {"matrices": matrices} if matrices else None
 
 

@@ -95,8 +95,8 @@ def _plot(
 ) -> Figure:
     figure, axes = blank(3.4)
     pairs = list(material.panels)
-    known = [one for one in groups if one.label in costs]
-    located = [(costs[one.label], 100 * one.miou) for one in known]
+    known = [group for group in groups if group.label in costs]
+    located = [(costs[group.label], 100 * group.miou) for group in known]
     edge = front(located)
     axes.step(
         [cost for cost, _ in edge],
@@ -118,27 +118,27 @@ def _plot(
         log_across(axes)
     axes.margins(x=0.12, y=0.12)
     # The limits do not include marks that are moved aside.
-    for one, (cost, score) in zip(known, located, strict=True):
-        half = 100 * (one.deviation or 0.0)
+    for group, (cost, score) in zip(known, located, strict=True):
+        half = 100 * (group.deviation or 0.0)
         axes.update_datalim([(cost, score - half), (cost, score + half)])
     axes.autoscale_view()
     tidy(axes, "mIoU, %", words)
-    said = "; ".join(
-        f"{one.label}: {score:.1f} % at {cost:.3g}"
-        for one, (cost, score) in zip(known, located, strict=True)
+    summary = "; ".join(
+        f"{group.label}: {score:.1f} % at {cost:.3g}"
+        for group, (cost, score) in zip(known, located, strict=True)
     )
     title = f"mIoU against {words.partition(',')[0]}"
     caption = (
         "Marks of the same network stand side by side. Dashed: the front, which nothing cheaper "
         "beats. Star: teacher."
     )
-    if any(one.deviation is not None for one in known):
+    if any(group.deviation is not None for group in known):
         caption = f"Mean over seeds; bars are one standard deviation. {caption}"
     if len(pairs) > 1:
         shapes = zip(pairs, _MARKERS.values(), strict=False)
         caption += f" Shapes: {', '.join(f'{shape} {pair}' for pair, shape in shapes)}."
     legend = {group.name: material.colors[group.label] for group in known}
-    return Figure(title, caption, to_svg(figure, f"pareto-{key}"), f"{title}. {said}.", legend)
+    return Figure(title, caption, to_svg(figure, f"pareto-{key}"), f"{title}. {summary}.", legend)
 
 
 def _mark(
@@ -153,10 +153,10 @@ def _mark(
     figure = axes.get_figure(root=True)
     shift = ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans)  # type: ignore[union-attr]
     cost, score = at
-    place = axes.transData + shift
+    moved = axes.transData + shift
     if group.deviation is not None:
         half = 100 * group.deviation
         ends = [score - half, score + half]
-        axes.plot([cost, cost], ends, color=color, linewidth=1.4, alpha=0.8, transform=place)
+        axes.plot([cost, cost], ends, color=color, linewidth=1.4, alpha=0.8, transform=moved)
     size = 11 if marker == "*" else 6.5
-    axes.plot([cost], [score], marker, color=color, markersize=size, transform=place)
+    axes.plot([cost], [score], marker, color=color, markersize=size, transform=moved)

@@ -117,8 +117,8 @@ def setting(study: Study, method: str, key: str) -> str:
     terms = (study.settings.get("methods") or {}).get(method) or {}
     if parts[0] == "distill" and len(parts) > 2 and parts[1].isdigit():
         distill = terms.get("distill") or []
-        place = int(parts[1])
-        loss = distill[place].get("loss", key) if place < len(distill) else ".".join(parts[:2])
+        number = int(parts[1])
+        loss = distill[number].get("loss", key) if number < len(distill) else ".".join(parts[:2])
         return f"{loss} {' '.join(parts[2:])}"
     return key.removeprefix("training.")
 
@@ -129,7 +129,7 @@ def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
     Methods of a pair share their axes. All trials are shown: finished, pruned and failed.
     """
     figures = []
-    for place, ((pair, method, repeat), trials) in enumerate(trials_by_method(study).items()):
+    for number, ((pair, method, repeat), trials) in enumerate(trials_by_method(study).items()):
         limits = _limits([trial for trial in study.trials if trial.pair == pair])
         best = best_trial(study, pair, method, repeat)
         figure, axes = blank(_HEIGHT, _WIDTH)
@@ -144,7 +144,7 @@ def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
         tidy(axes, "mIoU, %", "trial")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         alt = f"Search of {title}: {_counted(trials)}. {_told(trials, best)}"
-        figures.append(Figure(title, "", to_svg(figure, f"search-{place}"), alt))
+        figures.append(Figure(title, "", to_svg(figure, f"search-{number}"), alt))
     return figures
 
 

@@ -15,9 +15,9 @@ def show(material: Material) -> Mapping[str, Any] | None:
     study = material.study
     pairs = {} if study is None else study.results.get("pairs", {})
     tables = []
-    for pair, found in pairs.items():
+    for pair, results in pairs.items():
         methods = {
-            name: own["further"] for name, own in found["methods"].items() if "further" in own
+            name: own["further"] for name, own in results["methods"].items() if "further" in own
         }
         columns = list(dict.fromkeys(column for own in methods.values() for column in own))
         if columns:

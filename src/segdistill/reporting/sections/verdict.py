@@ -52,9 +52,9 @@ def show(material: Material) -> Mapping[str, Any]:
 def sentences(groups: Sequence[Group], *, margin: float = MARGIN) -> list[str]:
     """Return one sentence per compared method, then one on the student and the teacher."""
     compared = [group for group in groups if group.comparison is not None]
-    said = _on_one_seed(compared)
-    if not said:
-        said = [
+    lines = _on_one_seed(compared)
+    if not lines:
+        lines = [
             verdict(group.label, group.baseline, group.comparison, margin=margin)
             for group in compared
             if group.comparison is not None and group.baseline is not None
@@ -62,12 +62,12 @@ def sentences(groups: Sequence[Group], *, margin: float = MARGIN) -> list[str]:
     students = [group for group in groups if not group.teacher]
     teachers = [group for group in groups if group.teacher]
     lonely = [g for g in students if g.comparison is None and not _is_baseline(g, groups)]
-    said += [_alone(group) for group in lonely or (teachers if not students else [])]
+    lines += [_alone(group) for group in lonely or (teachers if not students else [])]
     if not compared and students and not lonely:
-        said += [_alone(group) for group in students]
+        lines += [_alone(group) for group in students]
     if teachers and students:
-        said.append(_against_teacher(max(students, key=lambda group: group.miou), teachers[0]))
-    return said
+        lines.append(_against_teacher(max(students, key=lambda group: group.miou), teachers[0]))
+    return lines
 
 
 def caution(groups: Sequence[Group]) -> str | None:
@@ -96,7 +96,7 @@ def caution(groups: Sequence[Group]) -> str | None:
 
 def literature(groups: Sequence[Group]) -> list[str]:
     """Compare plain students with published scores of the same network on the same split."""
-    said = []
+    lines = []
     for group in groups:
         run = group.runs[0]
         student, data = run.settings.get("student") or {}, run.settings.get("data") or {}
@@ -104,13 +104,13 @@ def literature(groups: Sequence[Group]) -> list[str]:
         known = published(str(data.get("dataset")), run.result.split, *names)
         if group.teacher or run.method != PLAIN or not known:
             continue
-        listed = ", ".join(f"{one.miou:.1f} ({one.source})" for one in known)
-        said.append(
+        listed = ", ".join(f"{score.miou:.1f} ({score.source})" for score in known)
+        lines.append(
             f"{group.label} reaches {100 * group.miou:.1f} mIoU; papers report for "
             f"{names[0]} on {names[1]} without distillation: {listed}. Their recipes differ, but "
             "a gain over a plain student that lies far below them says little."
         )
-    return said
+    return lines
 
 
 def _is_baseline(group: Group, groups: Sequence[Group]) -> bool:
