@@ -102,7 +102,7 @@ def test_empty_and_repeated_names_are_refused(split: str) -> None:
 def test_what_is_joined_is_told_from_what_leaks(two: dict[str, object]) -> None:
     report = inspect_data(two, ["train+val", "val"])
     assert report.leaks == []
-    assert any("val: val is trained on too" in line for line in report.warnings)
+    assert any("val: val is also trained on" in line for line in report.warnings)
     assert shared_splits("train+val", "val") == ["val"]
     assert shared_splits("train", "val") == []
 

@@ -34,7 +34,7 @@ def build_dataset(
 ) -> SegDataset:
     """Build one split of a dataset from a config.
 
-    Where ``root`` is a packed copy of the dataset, that is opened in place of the original.
+    If ``root`` is a packed copy of the dataset, the copy is opened instead of the original.
 
     Args:
         options: a checked section of a config, or a mapping: key ``dataset`` names a row of

@@ -22,7 +22,7 @@ def label_faults(split: str, classes: Classes, labels: np.ndarray, *, trained: b
         split: its name.
         classes: of the dataset.
         labels: pixels by train id; all that are there, or enough to have seen two classes.
-        trained: whether the split is trained on; one that is scored may hold a single class.
+        trained: whether the split is trained on; a scored split may contain a single class.
 
     Shape:
         labels int64 ``(256,)``.
@@ -52,7 +52,7 @@ def label_faults(split: str, classes: Classes, labels: np.ndarray, *, trained: b
                 f", and 255 (no class) on {100 * void:.0f} % of the pixels; where 255 is a class, "
                 f"set data.labels={{{seen[0]}: {only}, 255: {other}}}, or data.binary=true"
                 if void > _MUCH
-                else "; a network would learn to answer with it everywhere"
+                else "; a network would learn to predict it everywhere"
             )
         ]
     return []
@@ -110,8 +110,8 @@ def file_warnings(split: str, facts: Sequence[FileFacts], how: Pixels) -> list[s
             )
         elif mask:
             said.append(
-                f"{split}: {count} masks were turned by EXIF notes that their images have not; "
-                "take the notes out where that is wrong"
+                f"{split}: {count} masks were turned by EXIF notes that their images lack; "
+                "remove the notes if that is wrong"
             )
     clear = sum(f.transparent for f in facts)
     if clear and how.bands is None:
@@ -145,7 +145,7 @@ def _range_faults(split: str, facts: Sequence[FileFacts], how: Pixels) -> list[s
     if kinds != ["uint16"]:
         return [
             f"{split}: expected a range for {' and '.join(kinds)}, got none and {measured}; set "
-            f"data.range=[{low:g}, {high:g}], or what the camera can give"
+            f"data.range=[{low:g}, {high:g}], or the range of the camera"
         ]
     bits = int(high).bit_length()
     if bits < _BITS_NEEDED:

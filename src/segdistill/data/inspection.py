@@ -1,4 +1,4 @@
-"""What a dataset holds, and what in it would stop or spoil a training, before one starts."""
+"""What a dataset contains, and which faults would stop or spoil training, before it starts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def inspect_splits(
         both = shared_splits(trained, split) if split != trained else []
         if both:
             names = " and ".join(both)
-            report.warnings.append(f"{split}: {names} is trained on too: its score is too high")
+            report.warnings.append(f"{split}: {names} is also trained on, so its score is too high")
     return DataReport(reports, duplicates, _leaks(duplicates), classes)
 
 

@@ -93,7 +93,7 @@ def file_names(dataset: SegDataset) -> list[str] | None:
 
 
 def files_of(dataset: SegDataset, index: int) -> list[Path]:
-    """Return the image and mask file of one sample, none where it has no files of its own."""
+    """Return the image and mask file of one sample, none if it has no files."""
     dataset, index = _source(dataset, index)
     if not isinstance(dataset, FileDataset):
         return []
@@ -106,7 +106,7 @@ def describe_classes(dataset: SegDataset) -> list[str]:
     source = _whole(dataset)
     if isinstance(source, FileDataset | ArrowDataset):
         return describe(source.classes, source.code)
-    # Packed and drawn masks hold the ids of the classes themselves.
+    # Packed and drawn masks contain the ids of the classes.
     return describe(source.classes, plain_ids(len(source.classes)))
 
 

@@ -1,4 +1,4 @@
-"""How a config reads a folder that was surveyed: as ``folder``, or as a ``list`` beside it."""
+"""How a config reads a surveyed folder: as ``folder``, or as a ``list`` file next to it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def plan_folder(export: Export, seen: Survey, classes: str) -> Plan | None:
 
     Args:
         export: the folder.
-        seen: what it holds.
+        seen: its contents.
         classes: what ``data.classes`` will be.
     """
     for nested in (True, False):
@@ -103,7 +103,7 @@ def plan_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[P
 
     Args:
         export: the folder.
-        seen: what it holds.
+        seen: its contents.
         file: where the list will be.
         classes: what ``data.classes`` will be.
 

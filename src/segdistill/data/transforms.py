@@ -123,7 +123,7 @@ def augment(
         seed: the stream's seed.
         step: index of the batch.
         position: index of the sample in the global batch.
-        size: height and width of the whole image, where the sample holds only its top.
+        size: height and width of the whole image if the sample contains only its top.
         wanted: class that the crop should contain, where the image was drawn for it.
 
     Shape:

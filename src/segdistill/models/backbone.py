@@ -48,7 +48,7 @@ class Variant:
 
 _STRIDES = (4, 8, 16, 32)
 
-# Three 3x3 convolutions (64, 64, 128) in place of one 7x7: the stem of PSPNet's code, and of
+# Three 3x3 convolutions (64, 64, 128) instead of one 7x7: the stem of PSPNet's code, and of
 # the public code of SKD and CIRKD.
 _DEEP = {"stem_type": "deep", "stem_width": 64}
 _HALF = {"channels": (32, 64, 128, 256)}

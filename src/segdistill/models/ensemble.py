@@ -1,4 +1,4 @@
-"""Several teachers as one network: their probabilities averaged, their maps beside each other."""
+"""Several teachers as one network: their probabilities averaged, their maps concatenated."""
 
 from __future__ import annotations
 

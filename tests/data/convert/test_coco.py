@@ -44,7 +44,7 @@ def test_small_regions_lie_on_large_ones_and_overlaps_are_counted(tmp_path: Path
 def test_rings_add_up_and_holes_are_those_of_run_lengths(tmp_path: Path) -> None:
     made = converted(tmp_path, {"segmentation": [SQUARE, INSIDE]})
     assert mask(tmp_path)[5, 5] == 0
-    assert made.written.counts["regions with rings that overlap, which COCO adds up: no holes"] == 1
+    assert made.written.counts["regions with overlapping rings, which COCO unites (no holes)"] == 1
     hole = np.zeros((20, 30), np.uint8)
     hole[2:12, 2:12], hole[4:8, 4:8] = 1, 0
     from pycocotools import mask as tools

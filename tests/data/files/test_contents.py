@@ -160,7 +160,7 @@ def test_a_mask_of_floats_and_a_large_tiff_are_named_as_such(
     file = write_tiff(tmp_path / "f.tif", IDS.astype(np.float32), format=3)
     with pytest.raises(DataError, match="got 1 × 32-bit floats per pixel; store ids as 8-bit PNG"):
         read_mask(file)
-    with pytest.raises(DataError, match="got float32, which does not say what is white"):
+    with pytest.raises(DataError, match="got float32, which does not define white"):
         read_image(file)
     monkeypatch.setenv("SEGDISTILL_MAX_MEGAPIXELS", "0.001")
     with pytest.raises(DataError, match=r"at most 0\.001 megapixels, got 40×32"):

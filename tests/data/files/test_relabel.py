@@ -78,7 +78,7 @@ def test_binary_masks_are_0_and_255_in_one_band_or_in_black_and_white() -> None:
         ({"labels": {"vann": "car"}}, "got 'vann'; did you mean 'van'"),
         ({"labels": {"van": "lorry"}}, "got 'lorry'"),
         ({"labels": {3: 77}}, "expected a label that has a class already, got 77"),
-        ({"ignore": (0, 1, 2, 3)}, "expected a class that is left, got none"),
+        ({"ignore": (0, 1, 2, 3)}, "expected at least one class left, got none"),
         ({"binary": True}, "expected one or two classes, got 4"),
         ({"binary": True, "ignore": (3,)}, "expected no labels, ignore or reduce_labels"),
     ],

@@ -69,7 +69,7 @@ def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str)
 
 def test_refuses_a_json_array_and_says_what_is_read(tree: Path) -> None:
     (tree / "x.json").write_text('[{"image": "train/images/0.png"}]')
-    with pytest.raises(DataError, match="got a JSON array; write one object a line"):
+    with pytest.raises(DataError, match="got a JSON array; write one object per line"):
         listing(split="train", root=tree, file="x.json")
 
 

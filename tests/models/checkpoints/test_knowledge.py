@@ -124,7 +124,7 @@ def test_settings_that_differ_without_changing_a_shape_are_said(tmp_path: Path) 
     said: list[str] = []
     build_network(FCN | {"weights": path}, classes=3, class_names=NAMES, tell=said.append)
     assert said == [
-        f"{path}: it was saved with output_stride 8 (here 16); the config's settings are taken"
+        f"{path}: it was saved with output_stride 8 (here 16); the config's settings are used"
     ]
 
 
@@ -134,7 +134,7 @@ def test_a_head_for_training_alone_is_left_out_of_our_own_file_and_said(tmp_path
     build_network(FCN | {"weights": path}, classes=3, class_names=NAMES, tell=said.append)
     assert said == [
         f"{path}: tensors left out: auxiliary (7)",
-        f"{path}: it was saved with auxiliary True (here False); the config's settings are taken",
+        f"{path}: it was saved with auxiliary True (here False); the config's settings are used",
     ]
 
 

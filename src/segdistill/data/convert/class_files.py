@@ -15,7 +15,7 @@ NAMES = (
     "class_names.txt", "labels.txt", "label_names.txt", "classes.csv", "classes.json",
     "data.yaml", "dataset.yaml",
 )  # fmt: skip
-"""File names that are searched for, the most telling first."""
+"""File names to search for, the most specific first."""
 
 
 class ClassRow(NamedTuple):

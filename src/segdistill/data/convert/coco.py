@@ -35,7 +35,7 @@ def detect(export: Export) -> str:
 
 
 def read(export: Export, background: str | None) -> Source:
-    """Open an export; each JSON file is a split of its own.
+    """Open an export; each JSON file is a separate split.
 
     Crowds are drawn first, then the other regions from the largest to the smallest, so that
     what lies on something else is seen. Categories are matched by name between the files.
@@ -89,7 +89,7 @@ def read(export: Export, background: str | None) -> Source:
 
 
 def _documents(export: Export) -> list[Path]:
-    """Return the JSON files that hold regions, one a split where COCO itself has several."""
+    """Return the JSON files with regions, one per split if COCO itself has several."""
     found = []
     for file in export.of(".json"):
         content = export.json(file)
@@ -150,7 +150,7 @@ def _region(
         merged = masks.merge(encoded)
         # COCO's rings add up: one inside another is no hole.
         overlaps = len(rings) > 1 and masks.area(merged) < masks.area(encoded).sum()
-        canvas.counts["regions with rings that overlap, which COCO adds up: no holes"] += overlaps
+        canvas.counts["regions with overlapping rings, which COCO unites (no holes)"] += overlaps
     elif isinstance(outline, dict):
         merged = _run_lengths(outline, size, masks, who)
     else:

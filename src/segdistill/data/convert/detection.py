@@ -50,4 +50,4 @@ def what_it_is(root: Path) -> str:
         signs = ""
     if signs:
         return f"it is an export to convert ({signs}): {convert_command(root)}"
-    return f"segdistill init {shlex.quote(str(root))} looks at what is there and writes a config"
+    return f"segdistill init {shlex.quote(str(root))} inspects the folder and writes a config"

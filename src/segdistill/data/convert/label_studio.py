@@ -65,7 +65,7 @@ def read(export: Export, background: str | None) -> Source:
 
     Of several annotations of one task the first that was not cancelled is taken. PNG files
     need images whose name is the number of their task (``task-3.jpg`` or ``3.jpg``), or the
-    JSON export beside them, which is then read instead.
+    JSON export next to them, which is then read instead.
 
     Args:
         export: the folder.
@@ -209,7 +209,8 @@ def _find_image(export: Export, written: str) -> Path:
             return found[0]
         raise DataError(
             f"expected an image {written}.jpg or {stems[1]}.jpg for the brush's PNG files, got "
-            f"{len(found)}; name the images so, or put the JSON export of the project beside them"
+            f"{len(found)}; name the images like this, or put the JSON export of the project "
+            "beside them"
         )
     local = unquote(written).replace("/data/local-files/?d=", "")
     try:

@@ -18,7 +18,7 @@ from segdistill.types import IGNORE_INDEX
 
 _LOOKED_AT = 24
 MOST_VALUES = 254
-"""More in masks that nobody names are no classes: heights, or colours blurred at their edges."""
+"""With more unnamed values than this, masks store something else: heights, or blurred colours."""
 
 
 def read(export: Export, background: str | None) -> Source:
@@ -33,7 +33,7 @@ def read(export: Export, background: str | None) -> Source:
         background: class of pixels without one.
 
     Raises:
-        DataError: no image has a mask, masks hold too many values, or colours that no class
+        DataError: no image has a mask, masks contain too many values, or colours that no class
             file names.
     """
     pairing = pair_files(export.images)
@@ -61,7 +61,7 @@ def binary_rows(rows: list[ClassRow], values: Counter[Value]) -> tuple[list[Clas
         values: pixels by stored number.
 
     Returns:
-        The rows, and what was decided, in sentences; unchanged where masks hold other values.
+        The rows, and what was decided, in sentences; unchanged if masks contain other values.
     """
     if set(values) != {0, IGNORE_INDEX}:
         return rows, []
@@ -121,7 +121,7 @@ def count_values(export: Export, matches: tuple[Match, ...]) -> tuple[Counter[Va
             raise DataError(
                 f"{export.root / match.mask}: expected the values of at most {MOST_VALUES} "
                 f"classes in all masks, got {len(counts)} after this one; are edges blurred, or "
-                "are these no masks of classes?"
+                "are these not masks of classes?"
             )
     return counts, [f"{unread} masks could not be read"] if unread else []
 
@@ -130,7 +130,7 @@ def rows_of(values: Counter[Value]) -> tuple[list[ClassRow], list[str]]:
     """Return a class for each value that masks store, and what was decided.
 
     Raises:
-        DataError: some masks hold numbers and others colours, or none could be read.
+        DataError: some masks contain numbers and others colours, or none could be read.
     """
     numbers = sorted(value for value in values if isinstance(value, int))
     colors = sorted(value for value in values if not isinstance(value, int))

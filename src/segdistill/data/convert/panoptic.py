@@ -27,7 +27,7 @@ def read(export: Export, background: str | None) -> Source:
 
     Args:
         export: the folder.
-        background: class of the pixels of no segment, which hold 0.
+        background: class of the pixels without a segment, which are 0.
 
     Raises:
         DataError: there is no such JSON.

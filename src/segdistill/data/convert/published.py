@@ -18,7 +18,7 @@ _SIGNS = {
 
 
 def refuse_published(who: str, export: Export) -> None:
-    """Refuse a folder that a dataset of its own reads, with the words for a config.
+    """Refuse a folder that one of the known datasets reads, and say what to write in a config.
 
     Args:
         who: the command.

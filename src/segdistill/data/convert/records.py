@@ -19,10 +19,10 @@ Size = tuple[int, int]
 """Height and width."""
 
 VOID = frozenset({"void", "ignore", "__ignore__", "_ignore_", "unlabeled", "unlabelled"})
-"""Names, in lower case, of what is annotated as having no class."""
+"""Names, in lower case, that mark pixels without a class."""
 
 BACKGROUNDS = frozenset({"background", "_background_", "__background__", "bg"})
-"""Names, in lower case, of the class of all that nobody outlined."""
+"""Names, in lower case, of a class for everything that is not outlined."""
 
 
 class Drawn(NamedTuple):
@@ -95,7 +95,7 @@ class Palette:
 
 
 UNEXPECTED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
-"""What code meets in JSON that is well formed but of another shape than its tool writes."""
+"""Errors that reading well-formed JSON with an unexpected structure raises."""
 
 
 def order_classes(
@@ -133,7 +133,7 @@ def order_classes(
 
 
 def _plain(name: str) -> str:
-    """Return a name that a line of ``classes.txt`` can hold."""
+    """Return a name that fits into a line of ``classes.txt``."""
     return " ".join(name.replace(",", " ").split()).lstrip("# ") or "unnamed"
 
 
@@ -175,7 +175,7 @@ class Canvas:
 
     Args:
         size: height and width.
-        unlabelled: id of what is never painted.
+        unlabelled: id of pixels that are never painted.
     """
 
     def __init__(self, size: Size, unlabelled: int) -> None:

@@ -1,4 +1,4 @@
-"""Exports that hold finished masks: stored values become ids from 0 without gaps."""
+"""Exports with finished masks: stored values become ids from 0 without gaps."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def decoder(rows: Sequence[ClassRow], background: str | None) -> tuple[Classes, 
     numbers = {row.stored: ids[row.name] for row in rows}
     by_color = {row.color: ids[row.name] for row in rows if row.color is not None}
     if len(numbers) < len(rows) or (by_color and len(by_color) < len(rows)):
-        raise DataError("convert: expected another value for each class, got one twice")
+        raise DataError("convert: expected a different value for each class, got one twice")
     code = IdCode({IGNORE_INDEX: without, **numbers})
     return palette.classes, ColoredCode(ColorCode(by_color), code) if by_color else code
 

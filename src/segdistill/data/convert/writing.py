@@ -88,7 +88,7 @@ def write_source(
         progress: called with records done and in all.
 
     Raises:
-        OverwriteError: the folder holds a file that convert did not make, or that was changed.
+        OverwriteError: the folder contains a file that convert did not write, or that was changed.
         DataError: there is nothing to write.
     """
     if not source.records:
@@ -124,7 +124,7 @@ def write_source(
 def _reason(record: Record, error: Exception) -> str:
     """Return why a record could not be written, with its file in front."""
     said = isinstance(error, DataError | ValueError)
-    reason = str(error) if said else f"expected other content ({type(error).__name__}: {error})"
+    reason = str(error) if said else f"expected valid content ({type(error).__name__}: {error})"
     named = record.source in reason or str(record.image) in reason
     return reason if named else f"{record.source}: {reason}"
 
@@ -168,7 +168,7 @@ def _write_record(
     key = unicodedata.normalize("NFC", str(files[1])).casefold()
     if taken.setdefault(key, record.source) != record.source:
         raise DataError(
-            f"{record.source}: expected a name of its own, got {split}/{record.name}, which "
+            f"{record.source}: expected a unique name, got {split}/{record.name}, which "
             f"{taken[key]} has; rename one of them"
         )
     for file in files:

@@ -19,7 +19,7 @@ FORMS = (
     "commas or semicolons; or class_dict.csv, _classes.csv, CVAT's labelmap.txt, labelme's "
     "labels.txt, id2label.json, data.yaml"
 )
-"""What can be read, for messages."""
+"""The forms that can be read, for messages."""
 
 NOT_LABELLED = "__ignore__"
 """labelme's line for what has no class; it takes no id."""
@@ -97,7 +97,7 @@ def _parse(file: Path, text: str) -> list[ClassRow]:
 
 
 def _from_tree(file: Path, tree: Any) -> list[ClassRow]:
-    """Read what JSON or YAML hold: a list, or a mapping either way, maybe one level down."""
+    """Read names from JSON or YAML: a list, or a mapping either way, maybe one level down."""
     if isinstance(tree, dict):
         for key in ("id2label", "label2id", "names", "categories", "labels", "classes"):
             if isinstance(tree.get(key), dict | list):

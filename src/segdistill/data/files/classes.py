@@ -93,12 +93,12 @@ def _check_rows(file: Path, kept: list[ClassRow], ignored: list[ClassRow]) -> No
     for row in ignored:
         if kept[0].id is None and row.id is not None and row.id < len(kept):
             raise DataError(
-                f"{file}: expected an id without a class for {row.name}, got {row.id}, which is "
+                f"{file}: expected an unused id for {row.name}, got {row.id}, which is "
                 f"{kept[row.id].name} by its line; give every class its id, as in '0 sky'"
             )
         if row.name.lower() == "ignore" and row.id is None and row.color is None:
             # Left out, it would move the ids of all classes below it.
             raise DataError(
                 f"{file}: expected a colour or an id for ignore, got none; in masks of ids 255 "
-                "has no class: take the line out, or give the class another name"
+                "has no class: remove the line, or give the class another name"
             )

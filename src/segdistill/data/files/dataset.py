@@ -76,7 +76,7 @@ class FileDataset:
         """Read one image and its mask.
 
         Raises:
-            DataError: a file is missing or broken, the sizes differ, or the mask holds a
+            DataError: a file is missing or broken, the sizes differ, or the mask contains a
                 value that is no class.
         """
         return self._read(index, None)[0]
@@ -125,7 +125,7 @@ class FileDataset:
         """Read one mask without its image, or return None where there is none.
 
         Raises:
-            DataError: it is missing or broken, or holds a value that is no class.
+            DataError: it is missing or broken, or contains a value that is no class.
         """
         mask = self.pairs[index].mask
         return None if mask is None else self._code.decode(self._stored(mask), self.root / mask)

@@ -89,7 +89,7 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         Name (path below the folder, without suffix and extension) to path, sorted.
 
     Raises:
-        DataError: there is no such folder, two files have one name, or the folder holds files
+        DataError: there is no such folder, two files have one name, or the folder contains files
             of other kinds alone.
     """
     if not (root / folder).is_dir():

@@ -101,8 +101,8 @@ def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     lines = text.splitlines(keepends=True)
     if text.lstrip().startswith("["):
         raise DataError(
-            f"{path}: expected CSV or JSON lines, got a JSON array; write one object a line into a "
-            "file .jsonl"
+            f"{path}: expected CSV or JSON lines, got a JSON array; write one object per line "
+            "into a .jsonl file"
         )
     if path.suffix.lower() == ".jsonl":
         parsed = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
@@ -173,7 +173,7 @@ def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
     if missing and others:
         raise DataError(
             f"{path}: expected columns image, mask, split and name, got {', '.join(others)} and "
-            f"no {' and no '.join(sorted(missing))}; rename them, or take them out"
+            f"no {' and no '.join(sorted(missing))}; rename or remove them"
         )
 
 

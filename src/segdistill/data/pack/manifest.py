@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 def is_packed(root: Path) -> bool:
-    """Return whether a folder holds a packed dataset."""
+    """Return whether a folder contains a packed dataset."""
     return (Path(root) / MANIFEST).is_file()
 
 

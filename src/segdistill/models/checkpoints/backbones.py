@@ -47,7 +47,7 @@ def fill_backbone(network: nn.Module, checkpoint: Checkpoint, name: str) -> Load
         name: of the network, for messages.
 
     Raises:
-        ValueError: the network has no backbone of its own.
+        ValueError: the network has no backbone.
         CheckpointError: the file does not fit.
     """
     part = find_backbone(network)

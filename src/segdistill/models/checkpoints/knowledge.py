@@ -32,7 +32,7 @@ class Request:
     Attributes:
         settings: of the network, defaults included.
         classes: how many the data have.
-        class_names: their names; none where nobody knows them.
+        class_names: their names; none if unknown.
         fine_tune: initialise a classifier of other classes at random.
         rebuild: builds the network for another number of classes.
     """
@@ -81,7 +81,7 @@ def load_network(network: nn.Module, checkpoint: Checkpoint, request: Request) -
         loaded = replace(loaded, match=replace(loaded.match, prefix=""))
     said = loaded.sentences()
     if differences:
-        said.append(f"{checkpoint.source}: {hint}; the config's settings are taken")
+        said.append(f"{checkpoint.source}: {hint}; the config's settings are used")
     return said
 
 
@@ -134,5 +134,5 @@ def _differences(saved: Mapping[str, Any], given: Mapping[str, object]) -> list[
 
 
 def _plain(value: object) -> Any:
-    """Return a value as JSON holds it, so that tuples equal lists."""
+    """Return a value as stored in JSON, so that tuples equal lists."""
     return json.loads(json.dumps(value, default=str))

@@ -132,7 +132,7 @@ def load_backbone(
         checkpoint: the file; tensors of head and classifier are left out.
         names: what the published network calls each tensor of the backbone.
         reference: shapes of the published network, in the order of its layers; the backbone's
-            own where nobody published one.
+            own if none was published.
         owner: what messages call the backbone.
 
     Raises:
@@ -251,7 +251,7 @@ def _check_single(checkpoint: Checkpoint, match: Match) -> None:
         raise CheckpointError(
             f"{checkpoint.source}: expected one network, got several that fit, under "
             f"{', '.join(repr(prefix) for prefix in (match.prefix, *match.rivals))}; save the "
-            "state_dict of the one that you mean"
+            "state_dict of the intended one"
         )
 
 

@@ -17,7 +17,7 @@ from torch import nn
 from segdistill.checks import nearest
 from segdistill.models.checkpoints.reading import read_checkpoint
 
-_SECONDS = 1.5  # that a hub has to answer in; a file that is here already asks nobody
+_SECONDS = 1.5  # for a hub to answer; files that are already here need no hub
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -30,7 +30,7 @@ def timm_arguments(name: str) -> dict[str, Any]:
         name: a timm name.
 
     Raises:
-        ValueError: nobody published any, or they are not here and no hub answers.
+        ValueError: none were published, or they are not here and no hub answers.
     """
     file = timm_file(name)
     if file is None or timm.get_pretrained_cfg(name).custom_load:
@@ -40,7 +40,7 @@ def timm_arguments(name: str) -> dict[str, Any]:
 
 
 def forget_state(network: nn.Module) -> None:
-    """Drop what :func:`timm_arguments` gave, which timm keeps beside the weights themselves."""
+    """Drop what :func:`timm_arguments` gave, which timm stores in addition to the weights."""
     for module in network.modules():
         config = getattr(module, "pretrained_cfg", None)
         if isinstance(config, dict):

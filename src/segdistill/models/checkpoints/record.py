@@ -36,11 +36,12 @@ class Loaded:
     half: bool = False
 
     def sentences(self) -> list[str]:
-        """Return what a user should know of it; empty where the file was taken as it is."""
+        """Return what a user should know about it; empty if the file was loaded unchanged."""
         said = []
         if self.match.in_order:
             said.append(
-                f"no names agree, but all {self.count} tensors fit one by one in order: taken so"
+                f"no names agree, but all {self.count} tensors fit in their order, so they were "
+                "loaded in it"
             )
         if self.key:
             said.append(f"taken from its key '{self.key}'")

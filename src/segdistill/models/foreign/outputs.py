@@ -17,7 +17,7 @@ _QUERIES = ("class_queries_logits", "masks_queries_logits")
 def find_logits(
     returned: object, output: str | None, *, classes: int | None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the logits in what a network returned, and the auxiliary ones beside them.
+    """Return the logits, and the auxiliary ones, in what a network returned.
 
     A network that returns more in training than in evaluation is one network: an ``output``
     that is named is looked for where there are several, and a single tensor is the logits.
