@@ -106,7 +106,7 @@ def _runs(pid: int) -> bool:
 def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> None:
     """Refuse to write where a file lies that the same command did not make.
 
-    A file is a command's own where the folder's ledger says so and its content has not been
+    A file is a command's own if the folder's ledger says so and its content has not been
     changed since. What the command reads is never its own, under whatever name.
 
     Args:

@@ -140,7 +140,7 @@ def _leaks(duplicates: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def spread(count: int, sample: int | None) -> list[int]:
-    """Return ``sample`` of ``count`` indices, evenly spread; all where there are no more."""
+    """Return ``sample`` of ``count`` indices, evenly spread; all if there are no more."""
     if sample is None or sample >= count:
         return list(range(count))
     return sorted({(2 * place + 1) * count // (2 * sample) for place in range(sample)})
@@ -187,7 +187,7 @@ def find_faults(dataset: SegDataset, *, workers: int = 2) -> list[str]:
         workers: number of threads that read.
 
     Returns:
-        The messages in the order of the dataset; empty where all pairs are sound.
+        The messages in the order of the dataset; empty if all pairs are sound.
     """
 
     def fault(index: int) -> str | None:

@@ -86,7 +86,7 @@ def name_of(dataset: SegDataset, index: int) -> str:
 
 
 def file_names(dataset: SegDataset) -> list[str] | None:
-    """Return the names of all samples, None where there are no files that have them."""
+    """Return the names of all samples, None if there are no files that have them."""
     if not all(isinstance(part, FileDataset | TiledDataset) for part in whole_splits(dataset)):
         return None
     return [name_of(dataset, index) for index in range(len(dataset))]

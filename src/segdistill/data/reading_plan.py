@@ -39,7 +39,7 @@ class Plan:
 
 
 def plan_folder(export: Export, seen: Survey, classes: str) -> Plan | None:
-    """Return how ``dataset: folder`` reads the folder, or None where it cannot.
+    """Return how ``dataset: folder`` reads the folder, or None if it cannot.
 
     Args:
         export: the folder.

@@ -27,7 +27,7 @@ def write_prediction(
     """Write one prediction in a format of ``FORMATS``.
 
     Args:
-        out: folder, made where it is missing.
+        out: folder, made if it is missing.
         prediction: train ids at the image's own size; in the format ``ids`` also 255, no class.
         image: what was predicted on.
         name: the sample's name.

@@ -187,7 +187,7 @@ def any_size(name: str) -> tuple[tuple[str, bool], ...]:
         name: a timm name.
 
     Returns:
-        Keywords for ``timm.create_model``, empty where none is needed or known.
+        Keywords for ``timm.create_model``, empty if none is needed or known.
     """
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     if config is None or not config.fixed_input_size:

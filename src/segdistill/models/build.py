@@ -190,7 +190,7 @@ def _has_names(class_map: NamedClassMap) -> bool:
 
 
 def _own_names(name: str, checkpoint: Checkpoint | None) -> tuple[str, ...]:
-    """Return the names of a network's own classes, none where nothing says them.
+    """Return the names of a network's own classes, none if nothing says them.
 
     A single name is the foreground's of a network of one channel.
     """

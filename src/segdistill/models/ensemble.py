@@ -1,4 +1,4 @@
-"""Several teachers as one network: their probabilities averaged, their maps concatenated."""
+"""Several teachers as one network: their probabilities averaged, their maps under separate names."""
 
 from __future__ import annotations
 

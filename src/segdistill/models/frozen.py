@@ -81,7 +81,7 @@ class FrozenTeacher(nn.Module):
             images: real ones, of the size to come; the first counts.
 
         Returns:
-            A sentence about each rewriting that was refused; none where all are right.
+            A sentence about each rewriting that was refused; none if all are right.
         """
         self._check_mode()
         if self.prepared:

@@ -66,7 +66,7 @@ def proven(
         cases: images with the maps to give, from :func:`observe`.
 
     Returns:
-        The network to use, and why it is not the rewritten one: empty where it is.
+        The network to use, and why it is not the rewritten one: empty if it is.
     """
     try:
         with torch.no_grad(), full_precision(cases[0][0].device):

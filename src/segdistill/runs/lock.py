@@ -91,7 +91,7 @@ def hold(lock: Path, what: Path) -> Iterator[None]:
             if holder is not None and holder.is_gone:
                 lock.unlink()
             try:
-                os.link(draft, lock)  # unlike a rename, fails where there is one, on NFS as well
+                os.link(draft, lock)  # unlike a rename, fails if there is one, on NFS as well
             except FileExistsError:
                 raise RunFolderError(_refusal(lock, what)) from None
     finally:

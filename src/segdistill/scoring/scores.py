@@ -20,7 +20,7 @@ class Scores:
         pixel_accuracy: see :func:`pixel_accuracy`.
         mean_accuracy: see :func:`mean_accuracy`.
         frequency_weighted_iou: see :func:`frequency_weighted_iou`.
-        iou: intersection over union by class name, None where the class is absent.
+        iou: intersection over union by class name, None if the class is absent.
         absent_classes: names of the classes that occur in neither labels nor predictions; they
             are left out of ``miou``.
     """

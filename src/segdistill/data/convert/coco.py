@@ -137,7 +137,7 @@ def _drawing(
 def _region(
     region: Tree, size: Size, masks: ModuleType, canvas: Canvas, who: str
 ) -> np.ndarray | None:
-    """Return the pixels of a region, or None where it has no outline that can be drawn."""
+    """Return the pixels of a region, or None if it has no outline that can be drawn."""
     outline = region.get("segmentation")
     if isinstance(outline, list):
         rings = [ring for ring in outline if _is_ring(ring)]

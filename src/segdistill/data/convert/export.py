@@ -57,7 +57,7 @@ class Export:
         return sorted(chosen, key=lambda file: (len(file.parts), file))
 
     def json(self, file: Path) -> Any:
-        """Return the content of a JSON file, or None where it is none."""
+        """Return the content of a JSON file, or None if it is none."""
         if file not in self._parsed:
             try:
                 check_ends(self.root / file)

@@ -24,7 +24,7 @@ MOST_VALUES = 254
 def read(export: Export, background: str | None) -> Source:
     """Open a folder of images and masks.
 
-    Classes are those of a class file where there is one. Otherwise every value or colour in
+    Classes are those of a class file if there is one. Otherwise every value or colour in
     the masks is a class, named by its value; 255 has no class, unless 0 is the only other
     value: then the masks are black and white, and 255 is a class.
 

@@ -39,7 +39,7 @@ class Match(NamedTuple):
 
     Attributes:
         name: path below the folder of its split, without extension.
-        split: train, val, test, or empty where no folder says so.
+        split: train, val, test, or empty if no folder says so.
         image: the image.
         mask: its mask.
     """

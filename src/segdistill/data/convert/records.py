@@ -29,7 +29,7 @@ class Drawn(NamedTuple):
     """One mask, and what had to be decided to make it.
 
     Attributes:
-        ids: uint8 ``(H, W)`` of the classes written, 255 where there is none.
+        ids: uint8 ``(H, W)`` of the classes written, 255 if there is none.
         counts: how often, by what it was.
     """
 
@@ -43,7 +43,7 @@ class Record:
 
     Attributes:
         name: path below the folder of its split, without extension.
-        split: as the export has it, empty where it has none.
+        split: as the export has it, empty if it has none.
         image: the file, or what returns a file's content.
         draw: makes the mask; given the size of the upright image.
         source: what messages call it.
@@ -110,7 +110,7 @@ def order_classes(
 
     Args:
         names: as annotations have them, in the order of ids to be.
-        background: name of the class of unlabelled pixels; made where the names lack it.
+        background: name of the class of unlabelled pixels; made if the names lack it.
         colors: by name, where the export has some.
 
     Raises:
@@ -157,7 +157,7 @@ def check_stated(size: Size, height: object, width: object) -> None:
 
     Args:
         size: of the upright image.
-        height: as the annotation has it; None where it does not say.
+        height: as the annotation has it; None if it does not say.
         width: as the annotation has it.
 
     Raises:

@@ -63,7 +63,7 @@ class Written:
 
     @property
     def only_class(self) -> str:
-        """The one class that has pixels, where there is but one and nothing else."""
+        """The one class that has pixels, if there is but one and nothing else."""
         used = [name for name, count in self.pixels.items() if count]
         return used[0] if len(used) == 1 else ""
 

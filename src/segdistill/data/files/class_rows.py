@@ -41,7 +41,7 @@ class ClassRow(NamedTuple):
 
     Attributes:
         name: as written.
-        id: what masks of ids store for it, or None where the file does not say.
+        id: what masks of ids store for it, or None if the file does not say.
         color: what masks of colours store, or None.
     """
 
@@ -125,7 +125,7 @@ def _from_cvat(line: str) -> ClassRow:
 
 
 def _from_table(file: Path, lines: list[str]) -> list[ClassRow]:
-    """Read a table with a header; return nothing where the first line is none."""
+    """Read a table with a header; return nothing if the first line is none."""
     if not lines:
         return []
     delimiter = next((mark for mark in "\t;," if mark in lines[0]), None)

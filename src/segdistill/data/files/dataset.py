@@ -122,7 +122,7 @@ class FileDataset:
         return Sample(image, mask, pair.name), size
 
     def read_mask(self, index: int) -> np.ndarray | None:
-        """Read one mask without its image, or return None where there is none.
+        """Read one mask without its image, or return None if there is none.
 
         Raises:
             DataError: it is missing or broken, or contains a value that is no class.

@@ -22,7 +22,7 @@ class Pair(NamedTuple):
     Attributes:
         name: unique within the split.
         image: path of the image.
-        mask: path of the mask, or None where the split has none.
+        mask: path of the mask, or None if the split has none.
     """
 
     name: str
@@ -167,7 +167,7 @@ def find_layout(
 def refuse_files(
     where: Path, expected: str, files: Sequence[str], fault: str, advice: str = ""
 ) -> None:
-    """Raise a DataError that names the first of ``files``, or return where there are none."""
+    """Raise a DataError that names the first of ``files``, or return if there are none."""
     if files:
         listed = "".join(f"\n  {file}" for file in files[:_MOST_LISTED])
         more = len(files) - _MOST_LISTED

@@ -123,7 +123,7 @@ _WIDE_COLOR_PNGS = ((16, 2), (16, 4), (16, 6))  # bits and kind: RGB, grey and R
 
 
 def stored_levels(path: Path) -> tuple[str, float, float] | None:
-    """Return type, least and largest of an image's numbers; None where they have 8 bits.
+    """Return type, least and largest of an image's numbers; None if they have 8 bits.
 
     Raises:
         DataError: the file cannot be read; it is named.

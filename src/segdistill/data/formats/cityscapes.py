@@ -54,7 +54,7 @@ def cityscapes(
     Args:
         split: ``train``, ``val``, ``test`` (no masks), or ``train_extra`` (coarse masks).
         root: the folder that contains ``leftImg8bit``.
-        annotation: fine or coarse masks; finest: coarse where there are no fine ones, in
+        annotation: fine or coarse masks; finest: coarse if there are no fine ones, in
             ``train_extra``.
 
     Returns:

@@ -24,7 +24,7 @@ def list(
     """Read one split of a list of files.
 
     The list is a table with commas, semicolons, tabs or spaces between its cells, or JSON lines
-    (``.jsonl``). Each row has ``image``, and may have ``mask`` (empty where there is none),
+    (``.jsonl``). Each row has ``image``, and may have ``mask`` (empty if there is none),
     ``split`` (rows without it are in every split) and ``name``, in upper or lower case; a table
     without a header has image, mask and split in this order. Paths are relative to the root, or
     absolute, with ``/`` or a backslash, and ``~`` and ``$VAR`` are filled in. Other columns are

@@ -74,7 +74,7 @@ def match_order(reference: Shapes, found: Mapping[str, Tensor]) -> Match | None:
         found: the file's tensors.
 
     Returns:
-        The match, or None where a single shape or the number of tensors differs. The file may
+        The match, or None if a single shape or the number of tensors differs. The file may
         end before the reference does, as without a classifier.
     """
     ours = [name for name in reference if not name.endswith(COUNTER)]

@@ -48,7 +48,7 @@ def forget_state(network: nn.Module) -> None:
 
 
 def timm_file(name: str) -> Path | None:
-    """Return the cached file of a timm network's weights, or None where a hub has it.
+    """Return the cached file of a timm network's weights, or None if a hub has it.
 
     Raises:
         ValueError: as for :func:`timm_arguments`.
@@ -73,7 +73,7 @@ def timm_file(name: str) -> Path | None:
 def hub_file(
     repository: str, names: Sequence[str], owner: str, revision: str | None = None
 ) -> Path | None:
-    """Return a file in the cache of the Hugging Face hub, or None where the hub answers for it.
+    """Return a file in the cache of the Hugging Face hub, or None if the hub answers for it.
 
     Args:
         repository: such as ``timm/resnet18.a1_in1k``.
@@ -98,7 +98,7 @@ def hub_file(
 
 
 def url_file(url: str, owner: str) -> Path | None:
-    """Return a file in torch's cache, or None where its server answers; raises as above."""
+    """Return a file in torch's cache, or None if its server answers; raises as above."""
     cached = _hub_cache(url)
     if cached.is_file():
         return cached

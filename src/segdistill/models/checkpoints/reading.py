@@ -95,7 +95,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def saved_config(metadata: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the config that segdistill put into metadata, or None where there is none."""
+    """Return the config that segdistill put into metadata, or None if there is none."""
     try:
         config = json.loads(metadata["config"])
     except (KeyError, ValueError, RecursionError):

@@ -14,7 +14,7 @@ from segdistill.models.checkpoints.reading import Checkpoint
 def find_problems(
     needed: Shapes, tensors: Mapping[str, Tensor], deeper: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return what of a file does not fit, by kind; empty where all does.
+    """Return what of a file does not fit, by kind; empty if all does.
 
     Args:
         needed: shapes of the network's tensors by name.

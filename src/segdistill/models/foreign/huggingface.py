@@ -40,7 +40,7 @@ def from_huggingface(
         name: the folder, with ``config.json``.
         classes: number of classes.
         adaptation: how it is fed. Without a mean it is fed as the folder's image processor
-            does, and with ImageNet's normalisation where there is none; without a divisor, by
+            does, and with ImageNet's normalisation if there is none; without a divisor, by
             trying which sizes it takes.
         pretrained: load its weights; False builds it anew with ``classes`` classes.
         new_head: draw anew what the folder lacks or has for another number of classes.
