@@ -1,4 +1,4 @@
-"""Several teachers as one network: their probabilities averaged, their maps under separate names."""
+"""Several teachers as one network: averaged probabilities, and the maps of each by name."""
 
 from __future__ import annotations
 
