@@ -131,7 +131,7 @@ def test_exif_notes_that_keep_the_size_are_counted(tree: Path) -> None:
         other.save(tree / f"train/{kind}/1.png", exif=note)
     faults, warnings = report(tree)
     assert faults == []
-    assert any("1 images were turned by their EXIF notes, their masks" in w for w in warnings)
+    assert any("1 images were turned by their EXIF notes, but their masks" in w for w in warnings)
     assert any("1 images and their masks were turned by EXIF notes" in w for w in warnings)
 
 

@@ -69,7 +69,7 @@ def test_splits_of_other_classes_are_not_joined(two: dict[str, object]) -> None:
 def test_splits_that_share_images_are_not_joined(tree: Path) -> None:
     (tree / "all.csv").write_text("image,mask\ntrain/images/0.png,train/masks/0.png\n")
     options = {"dataset": "list", "root": str(tree), "file": "all.csv"}
-    with pytest.raises(DataError, match=r"got 1 in train and val, .*0\.png; name the larger"):
+    with pytest.raises(DataError, match=r"got 1 in train and val, .*0\.png; name only the larger"):
         build_dataset(options, split="train+val")
 
 

@@ -166,10 +166,10 @@ def _judge_labels(
             labels += np.bincount(np.ascontiguousarray(mask).ravel(), minlength=256)
     report.faults.extend(label_faults(split, dataset.classes, labels, trained=trained))
     if labels[: len(dataset.classes)].any():
-        found = label_warnings(split, dataset.classes, labels, to_255=no_class_is_255(dataset))
+        warnings = label_warnings(split, dataset.classes, labels, to_255=no_class_is_255(dataset))
         part = f" in {len(indices)} of {len(dataset)} images; check --data looks at all"
         whole = len(indices) == len(dataset)
-        report.warnings.extend(warning + ("" if whole else part) for warning in found)
+        report.warnings.extend(warning + ("" if whole else part) for warning in warnings)
 
 
 def _mask_or_none(dataset: SegDataset, index: int) -> np.ndarray | None:

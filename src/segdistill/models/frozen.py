@@ -127,9 +127,9 @@ class FrozenTeacher(nn.Module):
         self.sharded = True
         with full_precision(device):
             for probe, expected in cases:
-                given = self._whole(self.network, probe.to(device))
-                found = {name: maps.cpu() for name, maps in given.items()}
-                name, error = largest_error(found, expected)
+                outputs = self._whole(self.network, probe.to(device))
+                maps = {name: output.cpu() for name, output in outputs.items()}
+                name, error = largest_error(maps, expected)
                 if not error <= BOUND:
                     raise ValueError(
                         f"teacher.shard: expected the maps of the whole teacher, got '{name}' off "

@@ -29,7 +29,7 @@ CAUSES = {
     "annotation": (b"<annotation><folder>a</folder></annotation>", "an XML text"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "an SVG drawing"),
     "json": (b'{"shapes": []}', "a JSON text"),
-    "text": (b"not an image", r"a text \('not an image'\)"),
+    "text": (b"not an image", r"text \('not an image'\)"),
     "npy": (b"\x93NUMPY\x01\x00v\x00{'descr'", "a NumPy array"),
     "zip": (b"PK\x03\x04rest", "a ZIP archive"),
     "gzip": (b"\x1f\x8b\x08rest", "a gzip archive"),
@@ -102,7 +102,7 @@ def test_a_tiff_of_several_pages_is_refused_unless_they_are_smaller_copies(
 ) -> None:
     pages = [Image.fromarray(IDS), Image.fromarray(IDS // 4)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(DataError, match="got a TIFF of 2 pages; store the page that is meant"):
+    with pytest.raises(DataError, match="got a TIFF of 2 pages; store the intended page"):
         read(tmp_path / "a.tif")
     copy = pages[1].copy()
     copy.encoderinfo = {"tiffinfo": {254: 1}}
@@ -172,7 +172,7 @@ def test_a_mask_of_floats_and_a_large_tiff_are_named_as_such(
 def test_an_animation_is_refused(tmp_path: Path, name: str, read: type) -> None:
     frames = [Image.fromarray(np.stack([IDS + k] * 3, axis=2)) for k in range(2)]
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
-    with pytest.raises(DataError, match="expected one picture, got an animation; store the frame"):
+    with pytest.raises(DataError, match="expected one picture, got an animation; store the intended frame"):
         read(tmp_path / name)
 
 

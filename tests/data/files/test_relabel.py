@@ -91,7 +91,7 @@ def test_refuses_what_cannot_be_meant(options: dict[str, object], message: str) 
 def test_a_value_above_all_classes_by_one_is_answered_with_reduce_labels() -> None:
     with pytest.raises(DataError, match=r"read with data\.reduce_labels=true"):
         decoded(plain_ids(4), 0, 1, 4)
-    with pytest.raises(DataError, match=r"go into data\.ignore"):
+    with pytest.raises(DataError, match=r"without a class in data\.ignore"):
         decoded(plain_ids(4), 0, 9)
     # One class alone: reduce_labels would leave nothing to tell apart.
     with pytest.raises(DataError, match=r"0 and 1 are read with data\.binary=true"):

@@ -90,7 +90,7 @@ def read(export: Export, background: str | None) -> Source:
 
 def _documents(export: Export) -> list[Path]:
     """Return the JSON files with regions, one per split if COCO itself has several."""
-    found = []
+    files = []
     for file in export.of(".json"):
         content = export.json(file)
         lists = isinstance(content, dict) and all(
@@ -99,9 +99,9 @@ def _documents(export: Export) -> list[Path]:
         if lists and content["categories"]:
             regions = content["annotations"]
             if not regions or any("segmentation" in region for region in regions[:100]):
-                found.append(file)
-    instances = [file for file in found if file.name.startswith("instances_")]
-    return instances or found
+                files.append(file)
+    instances = [file for file in files if file.name.startswith("instances_")]
+    return instances or files
 
 
 def _drawing(

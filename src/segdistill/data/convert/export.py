@@ -85,16 +85,20 @@ class Export:
         beside = Path(os.path.normpath(near / words))
         if beside in self._image_set:
             return beside
-        found = self._by_name.get(words.name, [])
+        candidates = self._by_name.get(words.name, [])
         for length in range(2, len(words.parts) + 1):
-            if len(found) > 1:
+            if len(candidates) > 1:
                 end = words.parts[-length:]
-                found = [file for file in found if file.parts[-length:] == end] or found
-        inside = [file for file in found if file.parent.is_relative_to(near)] if near.name else []
-        found = inside if len(found) > 1 and len(inside) == 1 else found
-        if len(found) == 1:
-            return found[0]
-        got = "none" if not found else ", ".join(map(str, found[:3]))
+                candidates = [
+                    file for file in candidates if file.parts[-length:] == end
+                ] or candidates
+        inside = (
+            [file for file in candidates if file.parent.is_relative_to(near)] if near.name else []
+        )
+        candidates = inside if len(candidates) > 1 and len(inside) == 1 else candidates
+        if len(candidates) == 1:
+            return candidates[0]
+        got = "none" if not candidates else ", ".join(map(str, candidates[:3]))
         raise DataError(f"expected one image {words.name} below {self.root}, got {got}")
 
     @cached_property

@@ -204,12 +204,12 @@ def _png_tasks(export: Export) -> list[_Task]:
 def _find_image(export: Export, written: str) -> Path:
     if re.fullmatch(r"task-\d+", written):
         stems = (written, written.removeprefix("task-"))
-        found = [image for image in export.images if image.stem in stems]
-        if len(found) == 1:
-            return found[0]
+        images = [image for image in export.images if image.stem in stems]
+        if len(images) == 1:
+            return images[0]
         raise DataError(
             f"expected an image {written}.jpg or {stems[1]}.jpg for the brush's PNG files, got "
-            f"{len(found)}; name the images like this, or put the JSON export of the project "
+            f"{len(images)}; name the images like this, or put the JSON export of the project "
             "beside them"
         )
     local = unquote(written).replace("/data/local-files/?d=", "")

@@ -63,7 +63,7 @@ def read(export: Export, background: str | None) -> Source:
 
 
 def _documents(export: Export) -> list[Path]:
-    found = []
+    files = []
     for file in export.of(".json"):
         content = export.json(file)
         rows = content.get("annotations") if isinstance(content, dict) else None
@@ -73,8 +73,8 @@ def _documents(export: Export) -> list[Path]:
             and isinstance(rows[0], dict)
             and "segments_info" in rows[0]
         ):
-            found.append(file)
-    return found
+            files.append(file)
+    return files
 
 
 def _colors(rows: list[dict[str, Any]]) -> dict[str, Color]:

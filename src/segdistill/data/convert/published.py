@@ -28,8 +28,8 @@ def refuse_published(who: str, export: Export) -> None:
         DataError: it is one.
     """
     for name, patterns in _SIGNS.items():
-        found = [next(export.root.glob(pattern), None) for pattern in patterns]
-        if all(found):
+        signs = [next(export.root.glob(pattern), None) for pattern in patterns]
+        if all(signs):
             root = shlex.quote(str(export.root))
             raise DataError(
                 f"{who}: expected data of your own, got {name} ({' and '.join(patterns)}), which "

@@ -123,10 +123,10 @@ def order_classes(
     elif background not in kept:
         kept.insert(0, background)
     check_count(kept)
-    given = colors or {}
-    made = iter(distinct_colors(len(kept) + len(given)))
-    taken = set(given.values())
-    shown = [given.get(name) or next(c for c in made if c not in taken) for name in kept]
+    known = colors or {}
+    made = iter(distinct_colors(len(kept) + len(known)))
+    taken = set(known.values())
+    shown = [known.get(name) or next(c for c in made if c not in taken) for name in kept]
     ids = {name: kept.index(name) if name in kept else IGNORE_INDEX for name in unique}
     unlabelled = IGNORE_INDEX if background is None else kept.index(background)
     return Palette(Classes(tuple(map(_plain, kept)), tuple(shown)), ids, unlabelled)

@@ -57,8 +57,8 @@ def from_pairs(
         f"{export.root / file}: several files for one image or mask" for file in pairing.doubles
     ]
     ignored = [row.name for row in rows if row.name.lower() in VOID]
-    said = [f"{', '.join(ignored)}: no class, becomes 255"] if ignored else []
-    return Source(classes, records, broken, [*notes, *said])
+    remarks = [f"{', '.join(ignored)}: no class, becomes 255"] if ignored else []
+    return Source(classes, records, broken, [*notes, *remarks])
 
 
 def refuse_unpaired(export: Export, pairing: Pairing) -> None:

@@ -123,19 +123,19 @@ def write_source(
 
 def _reason(record: Record, error: Exception) -> str:
     """Return why a record could not be written, with its file in front."""
-    said = isinstance(error, DataError | ValueError)
-    reason = str(error) if said else f"expected valid content ({type(error).__name__}: {error})"
+    expected = isinstance(error, DataError | ValueError)
+    reason = str(error) if expected else f"expected valid content ({type(error).__name__}: {error})"
     named = record.source in reason or str(record.image) in reason
     return reason if named else f"{record.source}: {reason}"
 
 
 def _splits(records: Iterable[Record], notes: list[str]) -> list[str]:
     """Return a split for each record: its own, or a proposal where none has one."""
-    given = [record.split for record in records]
-    if any(given):
-        rest = given.count("")
+    splits = [record.split for record in records]
+    if any(splits):
+        rest = splits.count("")
         notes += [f"{rest} images without a split go to train"] if rest else []
-        return [split or "train" for split in given]
+        return [split or "train" for split in splits]
     proposed, how = propose_splits([record.name for record in records])
     notes.append(how)
     return proposed

@@ -98,8 +98,8 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         )
     files: dict[str, str] = {}
     repeated = []
-    found = sorted(_images_below(root / folder))
-    for file in found:
+    paths = sorted(_images_below(root / folder))
+    for file in paths:
         if not file.stem.endswith(suffix):
             continue
         name = file.relative_to(root / folder).with_suffix("").as_posix().removesuffix(suffix)
@@ -107,7 +107,7 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
             repeated.append(str(file))
         files[name] = file.relative_to(root).as_posix()
     refuse_files(root / folder, "one file per name", repeated, "repeat a name")
-    unread = "" if found else other_files(root / folder)
+    unread = "" if paths else other_files(root / folder)
     if unread:
         raise DataError(
             f"{root / folder}: expected image files, got {unread}, which are not read; convert "

@@ -167,9 +167,9 @@ def _is_file(cell: str) -> bool:
 
 def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Refuse columns that could be masks or splits under another name."""
-    given = {key for row in rows for key in row if key}
-    missing = {"mask", "split"} - given
-    others = sorted(given - _COLUMNS)
+    columns = {key for row in rows for key in row if key}
+    missing = {"mask", "split"} - columns
+    others = sorted(columns - _COLUMNS)
     if missing and others:
         raise DataError(
             f"{path}: expected columns image, mask, split and name, got {', '.join(others)} and "

@@ -79,10 +79,10 @@ def load_network(network: nn.Module, checkpoint: Checkpoint, request: Request) -
     if checkpoint.settings is not None and loaded.match.prefix == prefix:
         # Our own file of an adapted network: nothing that a user need know.
         loaded = replace(loaded, match=replace(loaded.match, prefix=""))
-    said = loaded.sentences()
+    sentences = loaded.sentences()
     if differences:
-        said.append(f"{checkpoint.source}: {hint}; the config's settings are used")
-    return said
+        sentences.append(f"{checkpoint.source}: {hint}; the config's settings are used")
+    return sentences
 
 
 def _class_part(
