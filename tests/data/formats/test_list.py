@@ -56,7 +56,10 @@ def test_rows_without_a_split_are_in_every_split_and_paths_may_be_absolute(tree:
         ("image,mask,split\na.png\n", r"expected 3 cells in each row, got \['a.png'\] in row 1"),
         ("image,mask\na.png,b.png,train\n", "expected 2 cells in each row"),
         ("image,label,split\na.png,b.png,train\n", "got label and no mask; rename or remove them"),
-        ("image,mask,subset\na.png,b.png,train\n", "got subset and no split; rename or remove them"),
+        (
+            "image,mask,subset\na.png,b.png,train\n",
+            "got subset and no split; rename or remove them",
+        ),
         ("image,name\na.png,../x\n", r"expected names without \.\. and root, got '\.\./x'"),
         ("image,name\na.png,x\nb.png,x\n", "one image per name, got a.png and b.png for 'x'"),
     ],
