@@ -70,7 +70,8 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
         ConfigError: see :func:`check`.
     """
     if not isinstance(tree, dict):
-        raise expected(where, f"a section with keys such as {base.selector}", tree)
+        several = ", or network: ensemble with members" if where == "teacher" else ""
+        raise expected(where, f"a section with keys such as {base.selector}{several}", tree)
     table = TABLES[base.selector]
     name = tree.get(base.selector)
     path = f"{where}.{base.selector}"
@@ -118,11 +119,12 @@ def _members(members: Any, where: str) -> list[Tree]:
         section = check_named(NetworkConfig, member, f"{where}.{place}")
         if section.network == ENSEMBLE:
             raise ConfigError(f"{where}.{place}: expected one network, got an ensemble")
-        if section.shard:
-            raise ConfigError(
-                f"{where}.{place}.shard: expected it of the whole teacher, got it of a member; "
-                "set teacher.shard"
-            )
+        for key in ("shard", "cache"):
+            if getattr(section, key):
+                raise ConfigError(
+                    f"{where}.{place}.{key}: expected it of the whole teacher, got it of a member; "
+                    f"set teacher.{key}"
+                )
         checked.append(section.model_dump(mode="json"))
     return checked
 
