@@ -9,7 +9,7 @@ from typing import get_args
 from segdistill.api.images import find_images, images_of_split, refuse_mixing
 from segdistill.api.load import Student, load_exported, mapped_classes
 from segdistill.api.prediction import segment
-from segdistill.catalogue.predictions import Format
+from segdistill.catalogue.predictions import UNSURE, Format
 from segdistill.config import EvaluationConfig
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.submission import prediction_file, server_classes, write_prediction
@@ -49,7 +49,7 @@ def predict(
         split: a split of the run's dataset, in place of images.
         kind: what is written, a key of ``segdistill.catalogue.predictions.FORMATS``.
         confidence: least probability of a class, in [0, 1); pixels below it have none, 255, which
-            the kind ``ids`` alone can say: labels for images without masks.
+            the kinds ``ids`` and ``coco`` alone can say: labels for images without masks.
         recursive: also search the folders inside folders; their names are kept.
         classes: of an exported file whose metadata do not say them.
         overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``; with
@@ -77,12 +77,14 @@ def predict(
         raise ConfigError(
             f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
         )
-    if not 0 <= confidence < 1 or (confidence and kind != "ids"):
+    if not 0 <= confidence < 1 or (confidence and kind not in UNSURE):
         raise ConfigError(
-            f"predict: expected a confidence in [0, 1) with the format ids, got {confidence} with "
-            f"{kind}; add --format ids"
+            f"predict: expected a confidence in [0, 1) with the format {' or '.join(UNSURE)}, got "
+            f"{confidence} with {kind}; add --format {UNSURE[0]}"
         )
-    exported = None if isinstance(run, CheckedRun) else load_exported(run, classes=classes)
+    exported = (
+        None if isinstance(run, CheckedRun) else load_exported(run, classes=classes, trust=trust)
+    )
     if exported is not None and (split is not None or overrides):
         raise ConfigError(
             f"predict: expected images for {run}, which knows no data, got "
@@ -131,7 +133,17 @@ def predict(
             unread.append(str(error))
         else:
             ids = segment(student.network, image, settings, confidence=confidence)
-            written.append(write_prediction(out, ids, image, source.name, student.classes, kind))
+            written.append(
+                write_prediction(
+                    out,
+                    ids,
+                    image,
+                    source.name,
+                    student.classes,
+                    kind,
+                    file_name=Path(source.label).name,
+                )
+            )
         tell(Progress("predicting", done, len(inputs), {}))
     if unread:
         listed = "".join(f"\n  {error}" for error in unread)

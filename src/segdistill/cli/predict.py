@@ -27,7 +27,8 @@ def predict(
     confidence: Annotated[
         float,
         typer.Option(
-            min=0.0, help="Least probability of a class; other pixels become 255 (--format ids)."
+            min=0.0,
+            help="Least probability of a class; other pixels become 255 (--format ids, coco).",
         ),
     ] = 0.0,
     recursive: Annotated[
