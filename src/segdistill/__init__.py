@@ -37,6 +37,7 @@ Using a student:
 - ``load(run)`` reads it, or an exported file: ``.network``, ``.classes``, ``.predict(image)``
 - ``predict(run, images, out)`` writes masks of image files, folders or a split
 - ``export(run)`` writes a file that other programs run, run beside its network first
+- ``choose(runs)`` says which student to ship, as which file, under a limit of time
 - ``cost(config, size)`` counts parameters and arithmetic
 - ``latency(run, size)`` times networks on one image
 - ``energy(runs, size)`` reads the hardware's counter while they run
@@ -55,6 +56,7 @@ from segdistill.threads import wait_passively
 if TYPE_CHECKING:
     from segdistill.api.analyse import analyse as analyse
     from segdistill.api.check import check as check
+    from segdistill.api.choose import choose as choose
     from segdistill.api.convert import convert as convert
     from segdistill.api.cost import cost as cost
     from segdistill.api.demo import demo as demo
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
 __all__ = [
     "analyse",
     "check",
+    "choose",
     "convert",
     "cost",
     "demo",
