@@ -297,8 +297,8 @@ def _count(
     if file.contract.classes != data.classes.names:
         raise ConfigError(
             f"choose: expected students of the {len(data.classes)} classes of the data, got "
-            f"{source.name} of {len(file.contract.classes)}, {', '.join(file.contract.classes[:3])} "
-            "first; compare students of one set of classes"
+            f"{source.name} of {len(file.contract.classes)}, "
+            f"{', '.join(file.contract.classes[:3])} first; compare students of one set of classes"
         )
 
     def count(index: int, _sample: Sample, _ids: np.ndarray) -> None:

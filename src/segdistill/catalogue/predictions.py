@@ -19,6 +19,6 @@ FORMATS: dict[Format, str] = {
     "ids": "palette PNG of class ids in the classes' colours; 255 below --confidence",
     "color": "PNG in the classes' colours",
     "overlay": "JPEG of the image with the classes' colours over it",
-    "coco": "JSON of COCO: a run-length mask for each class in the image; needs segdistill[convert]",
+    "coco": "JSON of COCO, a run-length mask for each class; needs segdistill[convert]",
 }
 """What a prediction is written as, by the name that a command takes."""
