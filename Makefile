@@ -12,9 +12,10 @@ demo: $(VENV)/.runtime
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
-# Tests of a minute or more: studies and runs that are killed, the quickstart word for word.
+# Tests of several seconds each: whole runs and studies, exports, runs that are killed; Ray's alone at the end.
 long: $(VENV)/.dev
-	$(BIN)/python -m pytest -m long
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m long --ignore tests/studies/test_cluster.py
+	$(BIN)/python -m pytest -m long tests/studies/test_cluster.py
 
 check: lint types arrows test long
 

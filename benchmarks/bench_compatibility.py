@@ -34,7 +34,7 @@ from segdistill.models import FrozenTeacher
 from segdistill.models.taps import describe, tap_paths
 from segdistill.network_state import evaluating
 from segdistill.scoring.inference import predict_ids
-from segdistill.training.objective import task_loss
+from segdistill.training.task_loss import task_loss
 from segdistill.types import Classes
 
 Size = tuple[int, int]

@@ -30,7 +30,7 @@ from results_file import FOLDER, write_result
 import segdistill.api.export
 import segdistill.api.study  # noqa: F401 - imported before anything forks
 from segdistill.cli import build_app
-from segdistill.data import stream
+from segdistill.data import loader
 
 RUN = {
     "data": {
@@ -236,7 +236,7 @@ def begin(root: Path, *words: str) -> Program:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
-    stream.TIMEOUT_SECONDS = HUNG_SECONDS
+    loader.TIMEOUT_SECONDS = HUNG_SECONDS
     sys.argv = ["segdistill", *words]
     code = 1
     try:

@@ -31,7 +31,7 @@ from segdistill.losses import (
 )
 from segdistill.losses.holistic import Holistic
 from segdistill.models import build_network
-from segdistill.training.objective import TaskLoss
+from segdistill.training.task_loss import TaskLoss
 from segdistill.types import Batch
 from segdistill.yaml_text import load_yaml
 

@@ -15,7 +15,8 @@ from results_file import write_result
 
 from segdistill.config.loading import load_study
 from segdistill.runs.result import read_result
-from segdistill.runs.study import find_final_runs, read_chosen
+from segdistill.runs.search import read_chosen
+from segdistill.runs.study import find_final_runs
 from segdistill.runs.trials import read_trials
 from segdistill.studies.runner import run_study
 from segdistill.training.events import Event, Note, Progress

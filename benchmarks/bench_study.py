@@ -16,12 +16,9 @@ from statistics import median
 from results_file import write_result
 
 from segdistill.config import StudyConfig, check_study
-from segdistill.runs.study import (
-    read_measured,
-    read_plan,
-    read_study_results,
-    read_study_settings,
-)
+from segdistill.runs.measured import read_measured
+from segdistill.runs.plan import read_plan
+from segdistill.runs.study import read_study_results, read_study_settings
 from segdistill.runs.trials import read_trials
 from segdistill.studies.runs import base_config
 from segdistill.training.build import build_data

@@ -1,7 +1,7 @@
-"""Write what is made from the tables: docs/losses.md, docs/datasets.md, reference files, names.
+"""Write the generated pages: docs/losses.md, docs/datasets.md, reference files, backbone names.
 
-Run it after a change of a table, a docstring or a config section: ``make docs``. A test
-compares what it would write with what is there.
+Run ``make docs`` after changing a table, a docstring or a config section. A test compares the
+files with what this script would write.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ def reference() -> str:
         "# segdistill distill reference teacher.weights=teacher.safetensors",
     ]
     for name, section, given in SECTIONS:
-        lines.append(f"{name}:")
-        bullet = "  - " if name == "distill" else "  "
         model = section
         if issubclass(section, config.NamedSection):
             model = rows.row_model(section, given[section.selector])
-        for key, setting in rows.section_settings(model).items():
-            value = given.get(key, as_yaml(setting.default))
-            lines.append(f"{bullet}{key}: {value} # {setting.line}")
-            bullet = "    " if name == "distill" else "  "
+        lines.append(f"{name}: # {config.RunConfig.model_fields[name].description}")
+        if name == "distill":
+            first, *others = _section(model, given, "    ")
+            lines += [f"  - {first.lstrip()}", *others]
+        else:
+            lines += _section(model, given, "  ")
     return "\n".join(lines) + "\n"
 
 
@@ -72,7 +72,7 @@ def study_reference() -> str:
         "# Every key of a study file: what it takes, what it does and its default.\n"
         "# segdistill study studies/reference --out study --dry-run\n"
         + "\n".join(_section(studies.StudyConfig, _STUDY_VALUES))
-        + f"\ncontrols: [] # control arms, one word each: {', '.join(CONTROLS)}\n"
+        + f"\ncontrols: [] # control arms, by name: {', '.join(CONTROLS)}\n"
     )
 
 
@@ -93,13 +93,15 @@ _STUDY_VALUES = {
 def _section(
     section: type[config.Section], given: dict[str, str], indent: str = ""
 ) -> Iterator[str]:
+    """Yield one line per key, and the keys of a section inside it below its own key."""
     for key, setting in rows.section_settings(section).items():
-        if isinstance(setting.default, config.Section):
-            yield f"{indent}{key}:"
-            yield from _section(type(setting.default), {}, f"{indent}  ")
-            continue
-        value = given.get(key, as_yaml(setting.default))
-        yield f"{indent}{key}: {value} # {setting.line}"
+        inner = section.model_fields[key].default
+        if isinstance(inner, config.Section):
+            yield f"{indent}{key}: # {setting.help}"
+            yield from _section(type(inner), {}, f"{indent}  ")
+        else:
+            value = given.get(key, as_yaml(setting.default))
+            yield f"{indent}{key}: {value} # {setting.line}"
 
 
 def backbones_list() -> str:
@@ -111,11 +113,11 @@ def losses_page() -> str:
     """Return docs/losses.md: every row of ``LOSSES`` with what its docstrings say."""
     parts = [
         "# Losses\n",
-        "Made from the table `LOSSES` and the docstrings by `make docs`; do not edit. The house "
-        "convention: KL is KL(teacher ‖ student); a loss is a mean over images and valid "
-        "positions, channels or pairs; a temperature brings its square; float32 or better "
-        "inside. A published weight is right only with its own normalisation: "
-        "`segdistill recipes list` has the papers' weights, translated.\n",
+        "Generated from the table `LOSSES` and the docstrings by `make docs`; do not edit. The "
+        "house convention: KL is KL(teacher ‖ student); a loss is a mean over images and valid "
+        "positions, channels or pairs; a temperature brings a factor of its square; computation "
+        "is in float32 or better. A published weight is valid only with its own normalisation; "
+        "the recipes of `segdistill recipes list` contain the papers' weights, translated.\n",
         _overview(),
     ]
     for name, row in LOSSES.items():
@@ -127,10 +129,11 @@ def datasets_page() -> str:
     """Return docs/datasets.md: every row of ``DATASETS``, and how its reader is tested."""
     parts = [
         "# Datasets\n",
-        "Made from the table `DATASETS` by `make docs`; do not edit. `segdistill list datasets "
-        "--verbose` prints the same with the names and colours of all classes. No data come with "
-        "segdistill and none are downloaded: the licence of each is its owner's. A `data.root` "
-        "one level too high or too deep is refused with the right one, for every dataset.\n",
+        "Generated from the table `DATASETS` by `make docs`; do not edit. `segdistill list "
+        "datasets --verbose` prints the same with the names and colours of all classes. "
+        "segdistill contains no data and downloads none; each dataset has its owner's licence. A "
+        "`data.root` one level too high or too deep is refused, and the message names the right "
+        "one.\n",
         "| dataset | classes | splits | ignored | how it is tested |",
         "|---|---|---|---|---|",
     ]
@@ -166,58 +169,59 @@ _STEPS = {
 
 
 def compatibility_page() -> str:
-    """Return docs/compatibility.md: what was measured of a network of each family."""
-    found = json.loads(COMPATIBILITY.read_text(encoding="utf-8"))
-    packages = found["environment"]["packages"]
+    """Return docs/compatibility.md: what was measured with one network of each family."""
+    measured = json.loads(COMPATIBILITY.read_text(encoding="utf-8"))
+    packages = measured["environment"]["packages"]
     parts = [
         "# Compatibility\n",
-        "Made from `benchmarks/results/compatibility.json` by `make docs`; do not edit. One "
-        "network of each family, with random weights and 5 classes, timm's as the backbone of an "
-        f"FCN at the deepest stride that it gives maps of (timm {packages['timm']}, torch "
-        f"{packages['torch']}, on a CPU). Any other network is tried in the same way by "
-        "`segdistill check`.\n",
-        "- **maps**: channels/stride of its last inner map and of its logits for images of "
-        "96×128 (192×256 for the networks whose pooling asks for them);\n"
-        "- **a training step**: cross-entropy and `pixelwise_kl`, every gradient finite; tensors "
-        "that get none are counted;\n"
-        "- **an odd size**: classes for images of 95×129, whose sides nothing divides;\n"
-        "- **as a teacher**: frozen three times; *rewritten* stands for folded norms and channels "
-        "last, *as given* for a network of which that could not be proven, and both give the "
-        "network's logits within 0.001;\n"
-        "- **ONNX**: the file was run by onnxruntime and compared, at any size or at one; - was "
+        "Generated from `benchmarks/results/compatibility.json` by `make docs`; do not edit. One "
+        "network of each family was tried, with random weights and 5 classes; timm's networks as "
+        "the backbone of an FCN at the deepest stride for which they return maps (timm "
+        f"{packages['timm']}, torch {packages['torch']}, on a CPU). `segdistill check` tries any "
+        "other network in the same way.\n",
+        "- **maps**: channels/stride of the last inner map and of the logits for images of 96×128 "
+        "(192×256 for networks whose pooling needs larger ones);\n"
+        "- **a training step**: cross-entropy and `pixelwise_kl`, with all gradients finite; "
+        "tensors without a gradient are counted;\n"
+        "- **an odd size**: classes for images of 95×129;\n"
+        "- **as a teacher**: frozen three times; *rewritten* means folded norms and channels last, "
+        "*as given* means that this could not be proven equivalent; both give the network's "
+        "logits within 0.001;\n"
+        "- **ONNX**: the file was run by onnxruntime and compared, at any size or at one; - means "
         "not tried.\n",
-        _counted(found["families"]),
+        _counted(measured["families"]),
     ]
     head = ["family", "network", *_STEPS.values()]
     parts.append("\n".join([f"| {' | '.join(head)} |", "|---" * len(head) + "|"]))
     reasons: list[str] = []
     rows = []
-    for name, row in found["families"].items():
+    for name, row in measured["families"].items():
         cells = [name, f"`{row['network']}`" if row["network"] else ""]
         for step in _STEPS:
-            said = row.get(step, "-")
-            if said.startswith("no: "):
-                if said[4:] not in reasons:
-                    reasons.append(said[4:])
-                said = f"no ({reasons.index(said[4:]) + 1})"
-            cells.append(said)
+            outcome = row.get(step, "-")
+            if outcome.startswith("no: "):
+                reason = outcome.removeprefix("no: ")
+                if reason not in reasons:
+                    reasons.append(reason)
+                outcome = f"no ({reasons.index(reason) + 1})"
+            cells.append(outcome)
         rows.append(f"| {' | '.join(cells)} |")
     parts[-1] += "\n" + "\n".join(rows) + "\n"
     if reasons:
-        parts.append("What is said where a step is refused or fails:\n")
+        parts.append("The messages of the steps that are refused or fail:\n")
         shown = (re.sub(r"\S*/T?tmp\S*/", "", reason) for reason in reasons)
-        parts.append("\n".join(f"{place}. {text}" for place, text in enumerate(shown, 1)) + "\n")
+        parts.append("\n".join(f"{number}. {text}" for number, text in enumerate(shown, 1)) + "\n")
     return "\n".join(parts)
 
 
 def _counted(rows: Mapping[str, Mapping[str, str]]) -> str:
-    """Say of how many families each step works."""
-    said = []
+    """Say for how many families each step works."""
+    counts = []
     for step, words in _STEPS.items():
         tried = [row[step] for row in rows.values() if step in row]
         works = sum(not answer.startswith("no: ") for answer in tried)
-        said.append(f"{words} {works} of {len(tried)}")
-    return f"Of {len(rows)} families: {', '.join(said)} that were tried.\n"
+        counts.append(f"{words} {works} of {len(tried)}")
+    return f"Of {len(rows)} families: {', '.join(counts)} that were tried.\n"
 
 
 def _overview() -> str:
@@ -233,13 +237,13 @@ def _overview() -> str:
         cells += [row.widths, ", ".join(needs(row)) or "-", *numbers, row.gradients]
         lines.append(f"| {' | '.join(cells)} |")
     lines.append(
-        "\nms and MiB: forward and backward of one thread, memory above the inputs, at 2 images "
-        "of 64×128 positions with 19 classes (tap logits) or 512 channels, from "
-        "`benchmarks/results/loss_costs.json`: to be compared with each other, measured beside "
-        "other work. Gradients: whether the loss can be differentiated once or again. "
-        "`segdistill check loss NAME` tries the contract that all of them keep; so does "
-        "[a loss of your own](your-own-loss.md). What of a paper could not be settled is listed in "
-        "[readings that stay doubtful](readings.md)."
+        "\nms and MiB: forward and backward on one thread, and memory beyond the inputs, for 2 "
+        "images of 64×128 positions with 19 classes (tap logits) or 512 channels, from "
+        "`benchmarks/results/loss_costs.json`. The machine was doing other work, so compare them "
+        "only with each other. Gradients: whether the loss is differentiable once or twice. "
+        "`segdistill check loss NAME` tests the contract that every loss keeps, including "
+        "[a loss of your own](your-own-loss.md). Points on which a paper is ambiguous are listed "
+        "in [doubtful readings](readings.md)."
     )
     return "\n".join(lines) + "\n"
 
@@ -248,9 +252,11 @@ def _loss(name: str, row: Loss) -> str:
     module, _, attribute = row.target.partition(":")
     source = importlib.import_module(f"segdistill.losses.{module}")
     functions = [
-        each
-        for key, each in vars(source).items()
-        if key in losses.__all__ and inspect.isfunction(each) and each.__module__ == source.__name__
+        value
+        for key, value in vars(source).items()
+        if key in losses.__all__
+        and inspect.isfunction(value)
+        and value.__module__ == source.__name__
     ]
     lines = [
         f"## {name}\n",

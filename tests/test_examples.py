@@ -26,6 +26,7 @@ def test_an_example_is_short_and_run_below(file: Path) -> None:
     assert f'"{file.name}"' in Path(__file__).read_text()
 
 
+@pytest.mark.long
 def test_an_own_network_is_distilled(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -37,6 +38,7 @@ def test_an_own_network_is_distilled(
     assert "pixelwise_kl" in metrics
 
 
+@pytest.mark.long
 def test_a_segformer_is_distilled_into_a_mobilenet(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -58,6 +60,7 @@ def test_a_loss_serves_in_a_loop_of_somebody_else(
     assert taught[-1] < taught[8]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("detector", ["retinanet", "faster_rcnn"])
 def test_detectors_are_distilled_and_scored_side_by_side(
     tmp_path: Path,

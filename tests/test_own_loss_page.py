@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from segdistill.cli import build_app
 from segdistill.testing import CHECKS, check_loss
 
+pytestmark = pytest.mark.long  # whole runs
+
 PAGE = (Path(__file__).parents[1] / "docs" / "your-own-loss.md").read_text(encoding="utf-8")
 TOY = [
     "data.size=[48, 64]",

@@ -4,6 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.long  # whole runs
+
+
 CONFIG = """\
 data:
   {dataset: scenes, size: [48, 64], train_images: 4, val_images: 2, batch_size: 2, crop: [32, 48]}

@@ -50,7 +50,7 @@ def test_every_verb_is_a_function_in_the_file_of_its_name() -> None:
         verb = getattr(segdistill, name)
         assert inspect.isfunction(verb)
         assert (verb.__name__, verb.__module__) == (name, f"segdistill.api.{name}")
-        assert verb.__doc__
+        assert f"segdistill.{name}(" in (verb.__doc__ or ""), "an example of its use"
 
 
 def test_every_command_that_does_something_is_a_verb() -> None:

@@ -33,6 +33,7 @@ def test_what_the_user_has_set_stays() -> None:
     assert run(f"import segdistill; {POLICY}", OMP_WAIT_POLICY="active").stdout == "active\n"
 
 
+@pytest.mark.long
 def test_a_worker_that_begins_anew_has_it_before_torch() -> None:
     # As a spawned process or a task on another node, which unpickle a function of the package.
     code = (

@@ -1,6 +1,6 @@
 """Distil a large semantic-segmentation network into a small, fast one, and know if it helped.
 
-Each command of ``segdistill`` is a function here, which prints nothing and returns what it made::
+Every command of ``segdistill`` is also a function, which prints nothing and returns its results::
 
     import segdistill
 
@@ -15,35 +15,36 @@ Each command of ``segdistill`` is a function here, which prints nothing and retu
 
 Before training:
 
-- ``init(folder)`` looks at images and masks, and writes a config for them
-- ``convert(export, out)`` makes such a folder of what an annotation tool exported
-- ``check(config)`` tries a config: keys, data, networks, taps, and one training step
-- ``taps(config)`` lists the inner maps that a loss may compare
-- ``pack(dataset, out)`` copies a dataset so that crops are read fast
+- ``init(folder)`` looks at images and masks and writes a config for them
+- ``convert(export, out)`` turns an annotation tool's export into such a folder
+- ``check(config)`` tries out a config: keys, data, networks, taps and one training step
+- ``taps(config)`` lists the inner maps that losses can compare
+- ``pack(dataset, out)`` copies a dataset into a format in which crops are read fast
 
 Training and comparing:
 
-- ``train(config)`` trains a network without a teacher: a teacher-to-be, or a baseline
-- ``distill(config)`` trains a student, or a cohort of students, under a teacher
-- ``study(file, out)`` tunes, repeats over seeds and compares, with the statistics that decide
-- ``verify(study)`` recomputes a finished study and lists what does not fit
+- ``train(config)`` trains a network without a teacher: a future teacher or a baseline
+- ``distill(config)`` trains a student, or a cohort of students, with a teacher
+- ``study(file, out)`` tunes methods, repeats them over seeds and compares them statistically
+- ``verify(study)`` recomputes a finished study and lists contradictions
 - ``evaluate(run)`` scores a student on a split
-- ``analyse(runs)`` looks into teacher and students, as the papers' figures do
-- ``report(runs)`` writes one HTML page that compares runs, or shows a study
-- ``demo(out)`` goes the whole way on drawn scenes, in a few minutes
+- ``analyse(runs)`` makes analyses of teacher and students like the papers' figures
+- ``report(runs)`` writes an HTML page that compares runs or presents a study
+- ``demo(out)`` shows the whole workflow on drawn scenes, in a few minutes
 
 Using a student:
 
-- ``load(run)`` reads it, or an exported file: ``.network``, ``.classes``, ``.predict(image)``
-- ``predict(run, images, out)`` writes masks of image files, folders or a split
-- ``export(run)`` writes a file that other programs run, run beside its network first
-- ``choose(runs)`` says which student to ship, as which file, under a limit of time
-- ``cost(config, size)`` counts parameters and arithmetic
+- ``load(run)`` loads it, or an exported file: ``.network``, ``.classes``, ``.predict(image)``
+- ``predict(run, images, out)`` writes masks for image files, folders or a split
+- ``export(run)`` writes a file for other runtimes, after comparing it with the network
+- ``choose(runs)`` recommends which student to ship, as which file, within a latency budget
+- ``cost(config, size)`` counts parameters and arithmetic operations
 - ``latency(run, size)`` times networks on one image
-- ``energy(runs, size)`` reads the hardware's counter while they run
+- ``energy(runs, size)`` measures energy with the hardware's counters
 
-Progress: pass ``tell=print``, or any function of one event. Losses and networks by themselves
-are in ``segdistill.losses`` and ``segdistill.models``.
+For progress, pass ``tell=print`` or any function of one event. ``help(segdistill.train)`` and so on
+describe arguments and errors. Losses and networks are in ``segdistill.losses`` and
+``segdistill.models``.
 """
 
 from __future__ import annotations
@@ -98,11 +99,11 @@ __all__ = [
     "verify",
 ]
 
-wait_passively()  # read when torch is loaded, which only happens below
+wait_passively()  # sets what torch reads when it is imported, which only happens below
 
 
 def __getattr__(name: str) -> Any:
-    """Import a verb when it is first used, so that ``import segdistill`` loads no torch."""
+    """Import a function when it is first used, so that ``import segdistill`` loads no torch."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"segdistill.api.{name}"), name)

@@ -25,6 +25,8 @@ from segdistill.runs.settings import read_settings, write_settings
 from segdistill.runs.student import student_file
 from segdistill.training.events import Event, Note
 
+pytestmark = pytest.mark.long  # whole runs
+
 COHORT = """\
 data:
   {dataset: scenes, size: [48, 64], train_images: 6, val_images: 5, batch_size: 4, crop: [32, 48]}

@@ -112,7 +112,9 @@ def test_predictions_and_exports_of_mapped_classes_are_the_datas(
 
 @pytest.mark.parametrize("words", ["car", "{car: sky}", "[[[car]]]"])
 def test_a_class_map_of_another_form_is_refused(folder: Path, words: str) -> None:
-    with pytest.raises(ConfigError, match="expected the student's class for each of the data's"):
+    with pytest.raises(
+        ConfigError, match="expected the student's class for each class of the dataset"
+    ):
         evaluate(folder / "run", overrides=[f"student.class_map={words}"])
 
 

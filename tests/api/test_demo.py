@@ -9,6 +9,8 @@ from segdistill.errors import RunFolderError
 from segdistill.runs.result import read_result
 from segdistill.training.events import Event, Note
 
+pytestmark = pytest.mark.long  # whole runs
+
 SMALL = [
     "data.size=[48, 64]",
     "data.crop=[32, 48]",

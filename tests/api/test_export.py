@@ -87,6 +87,7 @@ def test_weights_alone_are_compared_on_noise_and_not_scored(
         export(weights, tmp_path / "a.int8.onnx", format="onnx-int8")
 
 
+@pytest.mark.long
 def test_an_exported_file_predicts_like_its_network(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     export(run, tmp_path / "a.onnx", size=(48, 64), scored=1)
@@ -99,6 +100,7 @@ def test_an_exported_file_predicts_like_its_network(run: Path, tmp_path: Path) -
     assert (of_file.mask == of_network.predict(image).mask).mean() > 0.999
 
 
+@pytest.mark.long
 def test_a_file_of_two_parts_is_written_moved_and_read(run: Path, tmp_path: Path) -> None:
     pytest.importorskip("openvino")
     made = export(run, tmp_path / "a.xml", format="openvino", size=(48, 64), scored=1)

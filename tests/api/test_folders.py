@@ -38,7 +38,9 @@ def test_what_is_no_finished_run_is_refused(run: Path, tmp_path: Path) -> None:
     with pytest.raises(RunFolderError, match=f"did you mean {run}"):
         find_run(run.parent)
     write_settings(tmp_path, {})
-    with pytest.raises(RunFolderError, match="got one that is not finished; go on with --resume"):
+    with pytest.raises(
+        RunFolderError, match="got one that is not finished; continue with --resume"
+    ):
         find_run(tmp_path)
     with pytest.raises(RunFolderError, match="got none"):
         find_run(tmp_path / "nothing.safetensors")
@@ -48,5 +50,5 @@ def test_a_runs_config_takes_overrides_but_for_the_student(run: Path) -> None:
     files = find_run(run)
     assert files.config().training.steps == 3
     assert files.config(["data.val_images=2"]).data.settings()["val_images"] == 2
-    with pytest.raises(ConfigError, match="one of the student, which is trained already"):
+    with pytest.raises(ConfigError, match="one of the student, which is already trained"):
         files.config(["student.backbone=resnet10t"])

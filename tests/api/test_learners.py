@@ -54,7 +54,7 @@ def test_a_refused_folder_is_left_as_it_was(tiny: Path, tmp_path: Path, run: Pat
     assert [path.name for path in tmp_path.iterdir()] == ["cat.jpg"]
     before = args(run)
     (run / ARGS).unlink()
-    with pytest.raises(RunFolderError, match="expected the run of the same settings"):
+    with pytest.raises(RunFolderError, match="expected a run with the same settings"):
         train(tiny, run, overrides=["training.lr=0.5"])
     assert read_args(run) is None
     write_args(run, before)
@@ -62,7 +62,7 @@ def test_a_refused_folder_is_left_as_it_was(tiny: Path, tmp_path: Path, run: Pat
 
 def test_a_cohort_does_not_go_into_the_folder_of_a_run(tiny: Path, run: Path) -> None:
     before = {path.name for path in run.iterdir()}
-    with pytest.raises(RunFolderError, match="new folder for 2 learners, got one that holds a run"):
+    with pytest.raises(RunFolderError, match="new folder for 2 learners, got the folder of a run"):
         distill(tiny, run, overrides=["cohort={a: {}, b: {training: {lr: 0.1}}}"])
     assert {path.name for path in run.iterdir()} == before
 

@@ -36,7 +36,7 @@ def check(name: str) -> str:
         ("resnet18_half", ""),
         (
             "resnet18_halff",
-            "student.backbone: expected a backbone of timm or of ours, got 'resnet18_halff'; "
+            "student.backbone: expected a backbone of timm or segdistill, got 'resnet18_halff'; "
             "did you mean 'resnet18_half'?",
         ),
     ],

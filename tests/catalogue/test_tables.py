@@ -15,7 +15,7 @@ from segdistill.catalogue.commands import COMMANDS, GROUPS, target
 from segdistill.catalogue.datasets import DATASETS, LABELS, PIXELS
 from segdistill.catalogue.formats import FORMATS
 from segdistill.catalogue.losses import LOSSES
-from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
+from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES, TEACHERS
 from segdistill.catalogue.settings import REQUIRED, Setting, accepted
 from segdistill.catalogue.tables import load
 from segdistill.models import Adaptation
@@ -25,6 +25,7 @@ OWNERS = (
     ("segdistill.models", NETWORKS),
     ("segdistill.models", HEADS),
     ("segdistill.models", SOURCES),
+    ("segdistill.models", TEACHERS),
     ("segdistill.data", DATASETS),
     ("segdistill.data", {"pixels": PIXELS, "labels": LABELS}),
     ("segdistill.delivery", FORMATS),
@@ -89,7 +90,7 @@ def test_a_setting_says_what_it_does_and_takes_its_own_default(setting: Setting)
 
 @pytest.mark.parametrize(
     ("table", "section"),
-    [(LOSSES, config.LossConfig), (NETWORKS | SOURCES, config.NetworkConfig)],
+    [(LOSSES, config.LossConfig), (NETWORKS | SOURCES | TEACHERS, config.NetworkConfig)],
     ids=["losses", "networks"],
 )
 def test_no_setting_has_the_name_of_a_key_that_all_rows_have(table: Any, section: Any) -> None:

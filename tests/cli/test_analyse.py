@@ -3,9 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
+
 from .conftest import Cli, Trained
 
 
+@pytest.mark.long
 def test_lists_the_files_and_says_what_next(trained: Trained, cli: Cli, tmp_path: Path) -> None:
     done = cli("analyse", trained.folder, "--out", "looked")
     assert done.code == 0

@@ -39,7 +39,7 @@ def test_a_teacher_near_chance_stops_the_check_unless_allowed(cli: Cli, tmp_path
     done = cli(*words)
     assert done.code == 2
     assert "teacher: expected one that knows the data, got mIoU" in done.err
-    assert "go on with --allow-weak-teacher" in done.err
+    assert "continue with --allow-weak-teacher" in done.err
     assert cli(*words, "--allow-weak-teacher").code == 0
 
 
@@ -106,4 +106,4 @@ def test_data_that_training_would_stop_at_exit_1(cli: Cli, folder: Path) -> None
 def test_options_of_the_data_need_data(cli: Cli) -> None:
     done = cli("check", "tiny.yaml", "--json")
     assert done.code == 2
-    assert "expected --data beside --sheet and --json; add it" in done.err
+    assert "expected --data together with --sheet or --json; add it" in done.err

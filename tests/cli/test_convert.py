@@ -32,7 +32,7 @@ def test_from_an_export_to_a_trained_student(cli: Cli, roboflow: Path) -> None:
     lines = done.out.splitlines()
     assert lines[0] == "format roboflow: train/_classes.csv beside *_mask.png"
     assert "own: 3 train, 2 val images" in lines
-    assert "never used: bus; take them out if they are no classes" in lines
+    assert "never used: bus; remove them if they are not classes" in lines
     assert lines[-1] == "next: segdistill init own"
     done = cli("init", "own", "--out", "own.yaml")
     assert done.code == 0
@@ -52,7 +52,7 @@ def test_faults_are_named_and_the_exit_code_is_1(cli: Cli, roboflow: Path) -> No
     done = cli("convert", roboflow, "--out", "own")
     assert done.code == 1
     assert "train/0.jpg: expected an image file, got 0 bytes" in done.out
-    assert "1 faults; the rest was written" in done.out
+    assert "1 faults; everything else was written" in done.out
     assert Path("own/images/train/1.jpg").is_file()
     done = cli("convert", roboflow, "--out", "own", "--json")
     assert done.code == 1

@@ -52,7 +52,7 @@ def test_the_table_names_the_run_and_says_what_next(trained: Trained, cli: Cli) 
     ("words", "message"),
     [
         (["--scales", "1,x"], "--scales: expected numbers such as 0.5,1.0,1.5, got '1,x'"),
-        (["student.width=8"], "got one of the student, which is trained already"),
+        (["student.width=8"], "got one of the student, which is already trained"),
         (["data.sice=3"], "unknown key 'data.sice'; did you mean 'size'?"),
     ],
 )

@@ -13,6 +13,8 @@ from segdistill.files import LEDGER, write_whole
 
 from .conftest import Cli, Done, Trained
 
+pytestmark = pytest.mark.long  # whole runs
+
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package)
 
@@ -36,7 +38,7 @@ def test_a_student_is_written_and_compared_at_four_sizes(
     assert Image.open("masks/photo.png").size == (60, 50)
     done = cli("predict", file, "--split", "val")
     assert (done.code, done.out) == (2, "")
-    assert "a.onnx, which knows no data, got --split" in done.err
+    assert "a.onnx, which belongs to no dataset, got --split" in done.err
 
 
 @pytest.mark.usefixtures("written")
@@ -119,13 +121,13 @@ def test_formats_that_fail_leave_the_others_and_their_card(
     trained: Trained, cli: Cli, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*_words: object) -> None:
-        raise FileRefusedError("export: expected a file that does what the network does")
+        raise FileRefusedError("export: expected a file that agrees with the network")
 
     monkeypatch.setattr(onnx_fp16, "write_onnx_fp16", refuse)
     words = ("--format", "onnx", "--format", "onnx-fp16", "--scored", "1", "--hub", "given")
     done = cli("export", trained.run, *words)
     assert done.code == 1
-    assert "expected 2 files, got 1:\n  onnx-fp16: export: expected a file that does" in done.err
+    assert "expected 2 files, got 1:\n  onnx-fp16: export: expected a file that agrees" in done.err
     assert {path.name for path in Path("given").iterdir()} >= {"README.md", "student.onnx"}
     assert "`student.onnx`" in Path("given/README.md").read_text()
 
@@ -133,4 +135,4 @@ def test_formats_that_fail_leave_the_others_and_their_card(
 def test_one_place_for_several_formats_is_refused(trained: Trained, cli: Cli) -> None:
     done = cli("export", trained.run, "--format", "onnx", "--format", "openvino", "--out", "a.onnx")
     assert (done.code, done.out) == (2, "")
-    assert "expected --out for one format, got 2 formats" in done.err
+    assert "expected --out with a single format, got 2 formats" in done.err

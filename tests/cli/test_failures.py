@@ -87,7 +87,7 @@ def test_a_planted_fault_of_ours_is_one_line_with_its_place(
     assert done.err.startswith(
         f"segdistill distill: {type(error).__name__}: {first} (segdistill/api/learners.py:"
     )
-    assert done.err.endswith(f"{DEBUG}=1 shows the trace, please report it\n")
+    assert done.err.endswith(f"please report it with the traceback that {DEBUG}=1 shows\n")
 
 
 def test_code_of_the_user_keeps_its_file_and_line_in_three_lines(
@@ -124,7 +124,7 @@ def test_what_ends_in_own_code_is_told_by_its_line(
     done = cli("check", "tiny.yaml", "student={network: 'import:own_end:build'}")
     assert done.code == code
     assert said.format(file=tmp_path / "own_end.py") in done.err
-    assert "fault of segdistill" not in done.err
+    assert "bug in segdistill" not in done.err
 
 
 def test_an_error_in_own_code_is_not_called_ours(capsys: pytest.CaptureFixture[str]) -> None:

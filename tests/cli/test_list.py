@@ -8,13 +8,13 @@ from segdistill.catalogue.analyses import ANALYSES
 from segdistill.catalogue.datasets import DATASETS
 from segdistill.catalogue.formats import FORMATS
 from segdistill.catalogue.losses import LOSSES
-from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES
+from segdistill.catalogue.networks import HEADS, NETWORKS, SOURCES, TEACHERS
 
 from .conftest import Cli
 
 COMPLETE = {
     "losses": set(LOSSES),
-    "networks": {*NETWORKS, *(f"{source}:" for source in SOURCES)},
+    "networks": {*NETWORKS, *TEACHERS, *(f"{source}:" for source in SOURCES)},
     "heads": set(HEADS),
     "datasets": set(DATASETS),
     "analyses": set(ANALYSES),
@@ -42,7 +42,7 @@ def test_verbose_adds_settings(kind: str, cli: Cli) -> None:
 
 def test_settings_read_as_a_config_writes_them(cli: Cli) -> None:
     out = cli("list", "networks", "deeplabv3", "-v").out
-    assert "      pretrained=false: start the backbone" in out
+    assert "      pretrained=false: initialise the backbone" in out
     assert "      width=256: " in out
     out = cli("list", "losses", "pixelwise_kl", "-v").out
     assert "      tap=logits: " in out

@@ -95,6 +95,7 @@ def test_a_function_and_a_module_distil_with_their_settings(own: Cli) -> None:
     assert "distill.0.loss" in identity.contents
 
 
+@pytest.mark.long
 def test_it_is_compared_in_a_cohort_whose_report_names_it(own: Cli) -> None:
     Path("tiny.yaml").write_text(
         Path("tiny.yaml").read_text()

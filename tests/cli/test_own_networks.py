@@ -79,6 +79,7 @@ def program(name: str) -> str:
     return f"{{network: 'file:{name}'}}"
 
 
+@pytest.mark.long
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_torchscript_and_an_exported_teacher_teach_the_same(single: Cli) -> None:
     for name in ("t.pt", "t.pt2"):
@@ -96,6 +97,7 @@ def test_a_torchscript_and_an_exported_teacher_teach_the_same(single: Cli) -> No
     assert first == [pytest.approx(each, rel=1e-4) for each in second]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("teacher", "channels"), [(SWIN, 192), (MIT, 256)], ids=["swin", "mit"])
 def test_a_transformer_teaches_at_a_crop_that_32_does_not_divide(
     teacher: str, channels: int, single: Cli
@@ -112,6 +114,7 @@ def test_a_transformer_teaches_at_a_crop_that_32_does_not_divide(
     assert listed["network.encoder"] == listed["backbone"]
 
 
+@pytest.mark.long
 def test_class_order_and_normalisation_of_a_teacher_leave_no_trace(single: Cli) -> None:
     plain = "teacher={network: 'import:own_nets:Teacher', output: scores, taps: {backbone: stem}, "
     other = "args: {reverse: true}, mean: [0.5, 0.5, 0.5], std: [0.25, 0.25, 0.25]"

@@ -61,8 +61,8 @@ def test_weights_alone_can_predict(trained: Trained, cli: Cli, tmp_path: Path) -
 def test_refuses_what_it_cannot_predict_on(trained: Trained, cli: Cli, tmp_path: Path) -> None:
     folder = photos(tmp_path / "photos", "a.png", "a.jpg")
     for words, code, message in (
-        ([], 2, "expected images or --split, one of them"),
-        ([folder, "--split", "val"], 2, "expected images or --split, one of them"),
+        ([], 2, "expected either images or --split, one of them"),
+        ([folder, "--split", "val"], 2, "expected either images or --split, one of them"),
         ([folder], 1, "expected one image for each name"),
         ([tmp_path / "none"], 1, "expected an image or a folder at"),
         ([tmp_path], 1, "expected images, got none in"),
@@ -91,8 +91,8 @@ def test_never_writes_among_the_images_it_reads(trained: Trained, cli: Cli, tmp_
     (tmp_path / "link").symlink_to(folder)
     before = contents(folder)
     for words, message in (
-        ([folder, "--out", folder], "expected a folder for predictions alone"),
-        ([folder, "--out", "link"], "expected a folder for predictions alone"),
+        ([folder, "--out", folder], "expected a separate folder for predictions"),
+        ([folder, "--out", "link"], "expected a separate folder for predictions"),
         ([folder, "--recursive", "--out", folder / "masks"], "expected a folder for predictions"),
         ([folder / "a.png", "--out", folder], "or one that predict wrote"),
         ([folder / "a.png", "--out", "link"], "or one that predict wrote"),
@@ -111,7 +111,7 @@ def test_never_writes_among_the_files_of_a_dataset(
     for kind in ("images", "masks"):
         done = cli("predict", trained.run, *words, "--out", folder / "val" / kind)
         assert (done.code, contents(folder)) == (2, before)
-        assert "expected a folder for predictions alone" in done.err
+        assert "expected a separate folder for predictions" in done.err
     other = photos(tmp_path / "photos", "a.png")
     done = cli("predict", trained.run, other, "--out", folder / "train" / "masks")
     assert (done.code, contents(folder)) == (2, before)
@@ -152,7 +152,7 @@ def test_folders_inside_are_searched_on_request_and_keep_their_names(
     (tree / "top" / "a.png").rename(tree / "a.png")
     flat = cli("predict", trained.run, tree, "--out", "flat")
     assert flat.out == "1 predictions written to flat\n"
-    assert "folders inside are not searched without --recursive: day, night, top" in flat.err
+    assert "subfolders are only searched with --recursive: day, night, top" in flat.err
     done = cli("predict", trained.run, tree, "--recursive", "--out", "deep", "--json")
     written = sorted(json.loads(done.out))
     assert written == ["deep/a.png", "deep/day/same.png", "deep/night/same.png"]
@@ -179,7 +179,7 @@ def test_what_cannot_be_read_is_named_at_the_end_and_the_rest_is_written(
     (folder / "phone.heic").write_text("ftypheic")
     done = cli("predict", trained.run, folder, folder / "phone.heic", "--out", "masks")
     assert (done.code, done.out) == (1, "")
-    assert "2 of 4 that cannot be read; 2 predictions are written to masks" in done.err
+    assert "2 of 4 that are not; 2 predictions were written to masks" in done.err
     assert "broken.jpg" in done.err
     assert "phone.heic" in done.err
     assert sorted(path.name for path in (tmp_path / "masks").glob("*.png")) == ["a.png", "z.png"]
@@ -192,7 +192,7 @@ def test_what_is_left_out_of_a_folder_is_said(trained: Trained, cli: Cli, tmp_pa
     (folder / "phone.heic").write_text("ftypheic")
     done = cli("predict", trained.run, folder, "--out", "masks")
     assert done.code == 0
-    assert "files without the suffix of an image are left out: phone.heic" in done.err
+    assert "files without an image suffix are left out: phone.heic" in done.err
 
 
 def test_names_of_a_servers_folder_are_compared_before_anything_is_written(

@@ -53,7 +53,7 @@ def test_a_study_gets_a_page_and_two_tables(study: Path, cli: Cli) -> None:
 def test_a_study_is_reported_by_itself(study: Path, trained: Trained, cli: Cli) -> None:
     done = cli("report", study, trained.folder)
     assert done.code == 2
-    assert "expected one study or run folders, got 2 folders with a study among them" in done.err
+    assert "expected one study or several run folders, got 2 folders including a study" in done.err
 
 
 def test_never_writes_over_a_file_of_a_run_or_a_foreign_page(

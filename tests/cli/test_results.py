@@ -25,4 +25,4 @@ def test_a_column_a_run_and_a_row_a_score(capsys: pytest.CaptureFixture[str]) ->
 def test_classes_that_nothing_has_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     print_results([result("plain", 0.25, absent_classes=["sky"])])
     shown = capsys.readouterr().out
-    assert shown.endswith("absent from truth and prediction, left out of mIoU: sky\n")
+    assert shown.endswith("absent from labels and predictions, left out of mIoU: sky\n")

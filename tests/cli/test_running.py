@@ -60,7 +60,7 @@ def test_a_finished_run_says_so_and_shows_its_results_again(
 def test_another_runs_folder_is_refused(trained: Trained, cli: Cli) -> None:
     done = cli("distill", "tiny.yaml", "training.lr=0.5", "--out", trained.folder)
     assert done.code == 2
-    assert "expected the run of the same settings" in done.err
+    assert "expected a run with the same settings" in done.err
     assert "choose another folder with --out" in done.err
 
 
@@ -82,7 +82,7 @@ def test_an_interrupted_run_exits_130_and_its_next_line_finishes_it(
         stopped = cli(*words)
     assert (stopped.code, stopped.out) == (130, "")
     said, following = stopped.err.splitlines()
-    assert said == "segdistill: stopped after step 3; go on with --resume"
+    assert said == "segdistill: stopped after step 3; continue with --resume"
     command = f"segdistill {' '.join(words)} --out runs/tiny-1 --resume"
     assert following == f"next: {command}"
     assert read_args(Path("runs/tiny-1")) is not None

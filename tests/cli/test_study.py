@@ -71,10 +71,10 @@ def test_what_failed_stands_below_the_table(capsys: pytest.CaptureFixture[str]) 
 
 def test_the_cost_line_compares_with_parts_and_with_separate_runs() -> None:
     cost = {"together_seconds": 102.0, "parts_seconds": 100.0, "apart_seconds": 204.0}
-    assert cost_line(cost).startswith("final cohorts: 102 s of training, 1.02 of what")
-    assert "0.50 of separate runs" in cost_line(cost)
+    assert cost_line(cost).startswith("final cohorts: 102 s of training, 1.02 times their measured")
+    assert "0.50 times separate runs" in cost_line(cost)
     nothing = dict.fromkeys(cost, 0.0)
-    assert cost_line(nothing) == "final cohorts: none was trained"
+    assert cost_line(nothing) == "final cohorts: none were trained"
 
 
 def test_an_interrupt_without_words_says_so_and_how_to_go_on(

@@ -20,12 +20,12 @@ TREE: config.Tree = {
 @pytest.mark.parametrize(
     ("word", "answer"),
     [
-        ("training.class_weights=[1, 2]", "that is training.task.class_weights"),
-        ("training.head_lr=0.1", r"that is training.lr_scale, as in \{head: 10\}"),
-        ("student.freeze=backbone", "that is training.freeze"),
-        ("training.batch_size=2", "that is data.batch_size"),
-        ("training.task_loss=dice", "did you mean 'task'|that is training.task.loss"),
-        ("student.num_classes=5", "the data say"),
+        ("training.class_weights=[1, 2]", "use training.task.class_weights"),
+        ("training.head_lr=0.1", r"use training.lr_scale, such as \{head: 10\}"),
+        ("student.freeze=backbone", "use training.freeze"),
+        ("training.batch_size=2", "use data.batch_size"),
+        ("training.task_loss=dice", "did you mean 'task'|use training.task.loss"),
+        ("student.num_classes=5", "the dataset determines"),
     ],
 )
 def test_a_key_of_another_trainer_is_answered_with_ours(word: str, answer: str) -> None:
@@ -50,9 +50,7 @@ def test_a_loss_of_training_is_an_unknown_key_and_takes_no_other_key_with_it() -
 
 @pytest.mark.parametrize("words", ["training.steps=3", {"training.steps": 3}])
 def test_overrides_that_are_no_list_are_refused(words: object) -> None:
-    with pytest.raises(
-        ConfigError, match=r"expected a list of words, as in \['training.lr=0.01'\]"
-    ):
+    with pytest.raises(ConfigError, match=r"expected a list such as \['training.lr=0.01'\]"):
         config.override(TREE, words)  # type: ignore[arg-type]
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from torchvision import models
 
+from segdistill.config import NetworkConfig
+from segdistill.config.checking import check_named
 from segdistill.config.foreign import smp_names, torchvision_names
 from segdistill.config.loading import load_configs
 from segdistill.errors import ConfigError
@@ -27,6 +29,15 @@ from segdistill.errors import ConfigError
 def test_a_wrong_name_or_pair_of_settings_is_refused(words: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_configs("reference", [f"teacher={words}"], trust=["file:none.pt"])
+
+
+@pytest.mark.parametrize("network", ["espnet", "import:a:b", "smp:unet", "hf:x", "file:x.pt"])
+def test_a_class_map_may_have_names_whatever_the_network(network: str) -> None:
+    section = {"network": network, "class_map": ["car", ["road", 3], None, 1]}
+    checked = check_named(NetworkConfig, section, "teacher")
+    assert checked.class_map == ("car", ("road", 3), None, 1)
+    with pytest.raises(ConfigError, match=r"teacher\.class_map: expected a list"):
+        check_named(NetworkConfig, {**section, "class_map": [-1]}, "teacher")
 
 
 def test_the_names_are_those_of_the_libraries() -> None:

@@ -1,13 +1,16 @@
 """The schema for editors takes every packaged file and refuses what a check refuses."""
 
+from collections.abc import Iterator
 from copy import deepcopy
-from typing import Any
+from typing import Any, get_args
 
 import jsonschema
 import pytest
 
+from segdistill import config
 from segdistill.catalogue.recipes import recipe_files
 from segdistill.config.loading import read
+from segdistill.config.rows import section_settings
 from segdistill.config.schema import file_schema
 
 RUN: dict[str, Any] = {
@@ -98,11 +101,31 @@ def test_a_wrong_value_fails(
     assert errors(validator, wrong)
 
 
+def sections_of(annotation: Any) -> Iterator[type[config.Section]]:
+    """Yield every section in an annotation, with the sections of its own keys."""
+    if isinstance(annotation, type) and issubclass(annotation, config.Section):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from sections_of(field.annotation)
+    for part in get_args(annotation):
+        yield from sections_of(part)
+
+
+@pytest.mark.parametrize(
+    "section", dict.fromkeys(sections_of(config.RunConfig | config.StudyConfig))
+)
+def test_every_key_of_every_section_says_what_it_does(section: type[config.Section]) -> None:
+    for key, setting in section_settings(section).items():
+        assert len(setting.help.split()) >= 3, key
+        assert setting.help[0].isalnum(), key
+        assert not setting.help.endswith("."), key
+
+
 def test_a_key_says_what_it_takes_and_does(validator: jsonschema.Draft202012Validator) -> None:
     rules = validator.schema["$defs"]["loss"]["allOf"]
     (row,) = [r["then"] for r in rules if r["then"]["properties"]["loss"] == {"const": "holistic"}]
     assert row["properties"]["width"]["description"].startswith(
-        "width of the critic's first layer; the next three double it. Takes a whole number of at "
-        "least 2 (channels); default 64 "
+        "width of the critic's first layer; each of the next three doubles it. Takes a whole "
+        "number of at least 2 (channels); default 64 "
     )
     assert row["properties"]["width"]["minimum"] == 2

@@ -76,22 +76,22 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
         ({"search": {"pruning": {"rung": 1}}}, "did you mean 'rungs'"),
         ({"methods": {"kl": {"distil": []}}}, r"unknown key 'methods\.kl\.distil'"),
         ({"methods": {"kl": []}}, "expected at least one term"),
-        ({"methods": {}}, "one method beside plain"),
+        ({"methods": {}}, "one method besides plain"),
         (
             {"methods": {"kl": {"distill": [{"loss": "pixelwise_kl"}], "grid": {"a": [1]}}}},
             r"methods\.kl\.grid\.a: expected a setting of a term",
         ),
         (
             {"methods": {"kl": {"distill": [{}], "grid": {"distill.0.weight": 1}}}},
-            r"methods\.kl\.grid: expected values by setting",
+            r"methods\.kl\.grid: expected lists of values by setting",
         ),
         (
             {"methods": {"kl": {"distill": [{}], "grid": {"distill.1.weight": [1]}}}},
-            "expected a place from 0 to 0",
+            "expected an index from 0 to 0",
         ),
         (
             {"methods": {"kl": {"distill": [{}], "grid": {"distill.0.weight": [1, 1.0]}}}},
-            "got two methods kl-1",
+            "got two methods called kl-1",
         ),
         (
             {
@@ -107,17 +107,17 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
         ({"methods": {"a b": [{}]}}, "expected a name of letters"),
         ({"methods": {"..": [{}]}}, "expected a name of letters"),
         ({"methods": {"plain": [{}], "kl": [{}]}}, "it is the baseline"),
-        ({"seeds": [1, 1]}, "expected different seeds"),
-        ({"seeds": []}, "expected different seeds"),
+        ({"seeds": [1, 1]}, "expected distinct seeds"),
+        ({"seeds": []}, "expected distinct seeds"),
         ({"seeds": 41}, "expected at most 40, .* got 41"),
-        ({"search": {"trials": 1}, "evaluation": {"split": "train"}}, "trials are not scored on"),
+        ({"search": {"trials": 1}, "evaluation": {"split": "train"}}, "trials are not scored, got"),
         (
             {
                 "search": {"trials": 1},
                 "data": FILE["data"] | {"holdout": 0.2},
                 "evaluation": {"split": "holdout"},
             },
-            "trials are not scored on, got 'holdout'",
+            "trials are not scored, got 'holdout'",
         ),
         (
             {"search": {"space": {"training.lr": {"low": 1}}}},
@@ -138,7 +138,7 @@ def test_where_it_runs_is_no_part_of_what_a_study_is() -> None:
             "search.trials: expected a whole number of at least 0, got -1",
         ),
         ({"search": {"space": {"distill.0.temperature": [0]}}}, "a number above 0, got 0"),
-        ({"search": {"space": {"distill.1.weight": [1]}}}, "expected a place from 0 to 0"),
+        ({"search": {"space": {"distill.1.weight": [1]}}}, "expected an index from 0 to 0"),
         ({"pairs": {}}, "either pairs, or teacher and student"),
         ({"student": {"network": "lraspp", "width": -3}}, "student.width: .* at least 1, got -3"),
         ({"teacher": {"network": "fnc"}}, "teacher.network: there is no network 'fnc'; did you"),

@@ -80,7 +80,7 @@ def test_packed_splits_are_joined_and_not_packed_as_one(
     root = pack("folder", out / "packed", settings=words)
     packed = build_dataset({"dataset": "folder", "root": str(root)}, split="val+train")
     assert [packed[index].name for index in (0, 2)] == ["val/0", "train/0"]
-    with pytest.raises(ConfigError, match=r"pack: expected splits by themselves, got train\+val"):
+    with pytest.raises(ConfigError, match=r"pack: expected single splits, got train\+val"):
         pack("folder", out / "other", splits=["train+val"], settings=words)
 
 
@@ -91,9 +91,11 @@ def test_a_missing_part_is_named(two: dict[str, object]) -> None:
 
 @pytest.mark.parametrize("split", ["train+", "+", "", "train+train"])
 def test_empty_and_repeated_names_are_refused(split: str) -> None:
-    with pytest.raises(ConfigError, match=r"expected a split, or different ones as train\+val"):
+    with pytest.raises(
+        ConfigError, match=r"expected a split, or distinct ones joined as train\+val"
+    ):
         split_names(split)
-    with pytest.raises(ConfigError, match=r"data\.train_split.*different ones"):
+    with pytest.raises(ConfigError, match=r"data\.train_split.*distinct ones"):
         load_configs("scenes/teacher", [f"data.train_split='{split}'"])
 
 

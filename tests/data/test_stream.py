@@ -14,6 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
+from segdistill.data import loader as loader_module
 from segdistill.data import stream as stream_module
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.formats.folder import folder
@@ -201,7 +202,7 @@ def test_a_worker_that_dies_or_hangs_is_named_with_its_file(
         return read(dataset, index, *given, **named)
 
     monkeypatch.setattr(stream_module, "read_part", fail)
-    monkeypatch.setattr(stream_module, "TIMEOUT_SECONDS", 2)
+    monkeypatch.setattr(loader_module, "TIMEOUT_SECONDS", 2)
     file = dataset.root / dataset.pairs[3].image
     with pytest.raises(RuntimeError, match=rf"({said}).* it was reading .*{re.escape(str(file))}"):
         list(Stream(dataset, RECIPE, 4, seed=0).loader(0, 4, workers=1))

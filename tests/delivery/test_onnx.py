@@ -24,7 +24,9 @@ def opened(folder: Path, classes: int) -> OpenedFile:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"network": "pspnet", "output_stride": 8, "bins": (1, 2, 3, 6)},
+        pytest.param(
+            {"network": "pspnet", "output_stride": 8, "bins": (1, 2, 3, 6)}, marks=pytest.mark.long
+        ),
         {"network": "lraspp", "output_stride": 16},
     ],
     ids=lambda settings: settings["network"],

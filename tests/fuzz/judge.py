@@ -56,9 +56,9 @@ def faults(outcome: Outcome) -> list[str]:
         found.append(f"exit code {outcome.code}")
     if outcome.crash or "Traceback (most recent call last)" in outcome.err:
         found.append(f"traceback {outcome.crash}".strip())
-    if "this is a fault of segdistill" in outcome.err:
+    if "this is a bug in segdistill" in outcome.err:
         found.append("only the last net caught it")
-    if "this code is not segdistill's" in outcome.err:
+    if "this code is not part of segdistill" in outcome.err:
         found.append("blamed somebody's code")
     message = said(outcome.err)
     if outcome.code and not (outcome.err + outcome.out).strip():

@@ -36,6 +36,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("target", CASES)
 def test_a_wrong_file_is_answered(target: str, base: Path, tmp_path: Path) -> None:
     wrong = []

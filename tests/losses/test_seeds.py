@@ -9,7 +9,8 @@ from segdistill.catalogue.losses import LOSSES
 from segdistill.config.loading import check_tree
 from segdistill.losses import holistic
 from segdistill.testing import rows
-from segdistill.training.objective import Term, build_objective
+from segdistill.training.objective import build_objective
+from segdistill.training.term import Term
 from segdistill.types import Batch
 
 CLASSES = 4

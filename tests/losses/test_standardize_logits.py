@@ -12,7 +12,8 @@ from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
 from segdistill.losses import pixelwise_kl, standardize_logits
 from segdistill.testing import rows
-from segdistill.training.objective import Term, build_objective
+from segdistill.training.objective import build_objective
+from segdistill.training.term import Term
 from segdistill.types import Batch
 
 OF_LOGITS = sorted(name for name, row in LOSSES.items() if row.tap == "logits")

@@ -62,6 +62,19 @@ def test_a_backbone_of_one_size_alone_says_so() -> None:
         backbone(torch.zeros(1, 3, 50, 70))
 
 
+def test_a_backbone_that_cannot_be_tried_is_padded_to_its_stride(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("segdistill.models.backbone.needed_divisor", lambda _network: None)
+    backbone = Backbone("resnet10t", 32).eval()
+    sizes: list[torch.Size] = []
+    backbone.body.register_forward_pre_hook(lambda _module, inputs: sizes.append(inputs[0].shape))
+    with torch.no_grad():
+        maps = backbone(torch.zeros(1, 3, 95, 129))
+    assert sizes[0][2:] == (96, 160)
+    assert maps[-1].shape[2:] == (3, 5)
+
+
 def test_a_dilated_backbone_has_the_weights_of_the_strided_one() -> None:
     assert (
         Backbone("resnet18", 8).state_dict().keys() == Backbone("resnet18", 32).state_dict().keys()

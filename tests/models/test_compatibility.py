@@ -28,6 +28,7 @@ def bench() -> Iterator[ModuleType]:
     sys.path.remove(str(BENCHMARKS))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", FEW)
 def test_a_family_does_what_the_page_says(bench: ModuleType, name: str) -> None:
     measured = bench.measure(bench.families()[name], with_export=False)

@@ -139,7 +139,13 @@ def logits(network: nn.Module, images: Tensor) -> Tensor:
     return output if isinstance(output, Tensor) else output.logits
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+QUICK = {"resnet10t", "mobilenetv2_035", "mobileone_s0", "smp Unet", "espnet"}
+
+
+@pytest.mark.parametrize(
+    "family",
+    [pytest.param(name, marks=[] if name in QUICK else pytest.mark.long) for name in FAMILIES],
+)
 def test_families_give_the_same_logits_however_memory_is_reused(family: str) -> None:
     build, count, foldable = FAMILIES[family]
     for seed in range(3):

@@ -63,6 +63,7 @@ def test_every_parameter_learns(name: str) -> None:
         assert value.grad is not None, parameter
 
 
+@pytest.mark.long
 def test_compiles_without_a_graph_break() -> None:
     torch._dynamo.reset()
     network = small("pspnet", output_stride=8).eval()

@@ -14,20 +14,12 @@ from segdistill.runs.environment import Environment, write_environment
 from segdistill.runs.layout import METRICS
 from segdistill.runs.metrics import EvaluationLine, TrainLine, append_metrics
 from segdistill.runs.pictures import picture_file
+from segdistill.runs.plan import Plan, PlannedCohort, PlannedRun, write_plan
 from segdistill.runs.result import Best, Failure, Result, StudentCost, write_failure, write_result
+from segdistill.runs.search import Choice, write_chosen
 from segdistill.runs.settings import write_settings
 from segdistill.runs.student import student_file
-from segdistill.runs.study import (
-    Choice,
-    Plan,
-    PlannedCohort,
-    PlannedRun,
-    final_folder,
-    seed_folder,
-    write_chosen,
-    write_plan,
-    write_study,
-)
+from segdistill.runs.study import final_folder, seed_folder, write_study
 from segdistill.runs.trials import Trial, append_trial
 
 NAMES = ("sky", "building", "road", "car", "pole <thin>")

@@ -1,5 +1,6 @@
 """Advice: never a method that was not shown to be better, and seeds that would show it."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,21 @@ def test_ships_plain_where_nothing_was_shown(tmp_path: Path) -> None:
     assert ship == "Which student to ship: plain, since no method was shown to be better."
     assert "which contains 0" in sure
     assert "find a true gain of" in surer
+
+
+def test_searches_are_the_sample_where_there_were_several(tmp_path: Path) -> None:
+    groups = study_groups(read_study(make_study(tmp_path / "s")))
+    kl = next(group for group in groups if group.name == "kl")
+    assert kl.comparison is not None
+    searched = replace(
+        kl.summary,
+        comparison=replace(kl.comparison, searches=4),
+        sample=kl.summary.sample[:4],
+    )
+    groups = [replace(one, summary=searched) if one is kl else one for one in groups]
+    _, sure, surer = advice(groups, margin=0.005)
+    assert sure.endswith("(8 seeds of 4 searches).")
+    assert surer == ("What would make it surer: 12 more searches make the interval half as wide.")
 
 
 def test_one_seed_decides_nothing(tmp_path: Path) -> None:

@@ -10,7 +10,8 @@ import pytest
 from segdistill.errors import RunFolderError
 from segdistill.reporting.studies import read_study, study_groups
 from segdistill.runs.result import read_result, write_result
-from segdistill.runs.study import final_folder, seed_folder, write_chosen
+from segdistill.runs.search import write_chosen
+from segdistill.runs.study import final_folder, seed_folder
 
 from .folders import make_study
 

@@ -43,6 +43,7 @@ def page(study: Path) -> Page:
     return Page((study / "report.html").read_text(encoding="utf-8"))
 
 
+@pytest.mark.long
 def test_writes_the_same_page_and_tables_wherever_with_and_without_torch(
     study: Path, tmp_path: Path
 ) -> None:

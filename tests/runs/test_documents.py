@@ -30,16 +30,13 @@ from segdistill.runs.layout import (
     STUDY_RESULTS,
     TRIALS,
 )
+from segdistill.runs.measured import read_measured
 from segdistill.runs.metrics import read_metrics
+from segdistill.runs.plan import read_plan
 from segdistill.runs.result import read_failure, read_pruned, read_result
+from segdistill.runs.search import read_chosen
 from segdistill.runs.settings import read_args, read_settings
-from segdistill.runs.study import (
-    read_chosen,
-    read_measured,
-    read_plan,
-    read_study_results,
-    read_study_settings,
-)
+from segdistill.runs.study import read_study_results, read_study_settings
 from segdistill.runs.trials import read_trials
 
 

@@ -5,32 +5,26 @@ from dataclasses import asdict
 from pathlib import Path
 
 from segdistill.runs.layout import CHOSEN, MEASURED, SUGGESTED
-from segdistill.runs.study import (
+from segdistill.runs.measured import CohortCost, LearnerCost, read_measured, write_measured
+from segdistill.runs.plan import Estimate, Plan, PlannedCohort, PlannedRun, read_plan, write_plan
+from segdistill.runs.search import (
     Choice,
-    CohortCost,
-    Estimate,
+    read_chosen,
+    read_suggested,
+    trial_folder,
+    write_chosen,
+    write_suggested,
+)
+from segdistill.runs.study import (
     FinalRun,
-    LearnerCost,
-    Plan,
-    PlannedCohort,
-    PlannedRun,
     final_folder,
     find_final_runs,
     has_begun,
     is_study,
-    read_chosen,
-    read_measured,
-    read_plan,
     read_study_results,
     read_study_settings,
-    read_suggested,
-    trial_folder,
-    write_chosen,
-    write_measured,
-    write_plan,
     write_study,
     write_study_results,
-    write_suggested,
 )
 
 CHOICES = {"student": {"plain": Choice(2, {"training.lr": 0.02}, 0.25), "kl": Choice(error="nan")}}

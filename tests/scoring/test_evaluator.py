@@ -11,8 +11,9 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
+from segdistill.data.carving import Subset
 from segdistill.errors import DataError
-from segdistill.scoring.evaluator import evaluate
+from segdistill.scoring.evaluator import evaluate, join
 from segdistill.scoring.inference import predict
 from segdistill.types import Sample, SegOutput
 
@@ -42,6 +43,23 @@ def test_counts_what_a_loop_over_the_images_counts(settings: dict[str, object]) 
     assert result.images == len(MIXED)
     assert result.pixels == int(expected.sum())
     assert result.seconds > 0
+
+
+def test_parts_that_are_joined_are_the_whole() -> None:
+    network, dataset = Pixelwise().eval(), Drawn(MIXED)
+    whole = evaluate(network, dataset, keep_images=True, further=True)
+    parts = [range(2), range(2, 3), range(3, len(MIXED))]
+    joined = join(
+        [evaluate(network, Subset(dataset, part), keep_images=True, further=True) for part in parts]
+    )
+    assert joined.scores == whole.scores
+    assert joined.image_names == whole.image_names
+    assert joined.image_counts is not None
+    assert whole.image_counts is not None
+    assert torch.equal(joined.image_counts, whole.image_counts)
+    assert joined.boundary_iou == whole.boundary_iou
+    assert joined.calibration_error == pytest.approx(whole.calibration_error, abs=1e-12)
+    assert (joined.images, joined.pixels) == (whole.images, whole.pixels)
 
 
 def test_miou_equals_sklearn_over_the_pixels_of_all_images() -> None:

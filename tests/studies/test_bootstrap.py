@@ -81,9 +81,11 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say() -> None:
 
 def test_refuses_what_was_not_counted_on_the_same_images() -> None:
     counts = drawn(10, 0.7, seed=1)
-    with pytest.raises(ValueError, match=r"the same labelled images.*evaluate both on one split"):
+    with pytest.raises(
+        ValueError, match=r"the same labelled images.*evaluate both on the same split"
+    ):
         bootstrap_difference(counts, counts[:9])
-    with pytest.raises(ValueError, match="with other truths"):
+    with pytest.raises(ValueError, match="with different labels"):
         bootstrap_difference(counts, counts.swapaxes(1, 2))
     with pytest.raises(ValueError, match=r"integer counts \(N, K, K\), got float64 \(10, 4, 4\)"):
         bootstrap_miou(counts / 2)

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from segdistill.config import StudyConfig
-from segdistill.runs.study import CohortCost, LearnerCost
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.studies.cohorts import job_seconds, matched_steps, round_jobs, seed_jobs
 
 Make = Callable[..., StudyConfig]

@@ -63,7 +63,7 @@ def test_is_the_mean_and_deviation_of_the_method() -> None:
 
 
 def test_refuses_scores_that_are_no_pairs() -> None:
-    with pytest.raises(ValueError, match="one baseline score a seed, got 2 scores and 1"):
+    with pytest.raises(ValueError, match="one baseline score per seed, got 2 scores and 1"):
         compare([0.1, 0.2], [0.1])
     with pytest.raises(ValueError, match="at least one number"):
         compare([], [])

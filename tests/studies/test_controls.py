@@ -10,11 +10,10 @@ from segdistill.catalogue.controls import CONTROLS
 from segdistill.config import StudyConfig, check_study, override
 from segdistill.config.studies import MethodConfig
 from segdistill.errors import ConfigError
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.runs.result import read_result
 from segdistill.runs.settings import read_settings
 from segdistill.runs.study import (
-    CohortCost,
-    LearnerCost,
     find_final_runs,
     own_teacher_folder,
     read_study_settings,
@@ -84,12 +83,12 @@ def test_controls_of_other_teachers_are_cohorts_of_their_own() -> None:
 @pytest.mark.parametrize(
     ("sections", "message"),
     [
-        ({"controls": ["longest"]}, "controls: unknown word 'longest'; did you mean 'longer'"),
-        ({"controls": ["longer", "longer"]}, "expected a list of different words"),
+        ({"controls": ["longest"]}, "controls: unknown control 'longest'; did you mean 'longer'"),
+        ({"controls": ["longer", "longer"]}, "expected a list of distinct names"),
         ({"controls": ["longer"], "match": "seconds"}, "expected no 'longer' with match: seconds"),
         (
             {"controls": ["longer"], "methods": {"longer": [{"loss": "pixelwise_kl"}]}},
-            "expected no method named longer",
+            "expected no method called longer",
         ),
     ],
 )
@@ -98,6 +97,7 @@ def test_wrong_words_are_refused(sections: dict[str, Any], message: str) -> None
         study(**sections)
 
 
+@pytest.mark.long
 def test_a_study_of_controls_is_trained_and_verified(tmp_path: Path) -> None:
     controls = ["longer", "random_teacher", "self_distillation", "hard_labels"]
     words = ("search.trials=0", "seeds=1", "training.steps=2")

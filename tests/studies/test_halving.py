@@ -13,7 +13,7 @@ def test_rungs_grow_by_the_factor() -> None:
 
 
 def test_refuses_steps_that_do_not_divide() -> None:
-    with pytest.raises(ConfigError, match="expected steps of a trial that 2 divides 3 times"):
+    with pytest.raises(ConfigError, match="expected steps of a trial divisible 3 times by 2"):
         rungs(100, PruningConfig(rungs=3, factor=2))
 
 

@@ -31,6 +31,7 @@ def scores(
     return list(method + gain), list(baseline)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["normal", "skewed", "heavy"])
 def test_a_method_against_itself_is_claimed_to_differ_in_at_most_5_percent(shape: str) -> None:
     random = np.random.default_rng(1)
@@ -38,6 +39,7 @@ def test_a_method_against_itself_is_claimed_to_differ_in_at_most_5_percent(shape
     assert 0.02 * MANY <= claims <= 0.05 * MANY, "nor may it be deaf"
 
 
+@pytest.mark.long
 def test_four_methods_that_are_the_baseline_are_rarely_claimed_together() -> None:
     random = np.random.default_rng(2)
     wrong = 0
@@ -50,6 +52,7 @@ def test_four_methods_that_are_the_baseline_are_rarely_claimed_together() -> Non
     assert wrong <= (12 / 256 + 2 * np.sqrt(0.05 * 0.95 / MANY)) * MANY
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("shape", ["normal", "skewed", "heavy"])
 @pytest.mark.parametrize("better", [0, 6])
 def test_of_twelve_methods_one_is_wrongly_claimed_in_at_most_5_percent(

@@ -7,14 +7,16 @@ from tests.studies.conftest import SMALL
 
 from segdistill.config import check_study, override
 from segdistill.errors import ConfigError
+from segdistill.runs.search import read_chosen
 from segdistill.runs.settings import read_settings
-from segdistill.runs.study import find_final_runs, read_chosen, write_study_results
+from segdistill.runs.study import find_final_runs, write_study_results
 from segdistill.runs.trials import read_trials
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.studies.verify import verify_study
 
 
+@pytest.mark.long
 def test_seeds_take_the_values_of_their_search(tmp_path: Path) -> None:
     words = ("training.steps=1", "search.trials=2", "search.repeats=2", "seeds=3")
     methods = {"kl": [{"loss": "pixelwise_kl"}]}
@@ -43,5 +45,7 @@ def test_seeds_take_the_values_of_their_search(tmp_path: Path) -> None:
 
 
 def test_more_searches_than_seeds_are_refused() -> None:
-    with pytest.raises(ConfigError, match="at most as many searches as seeds, 2, each with trials"):
+    with pytest.raises(
+        ConfigError, match=r"at most one search per seed \(2\), with at least one trial"
+    ):
         check_study(override(SMALL, ["search.repeats=3"]))

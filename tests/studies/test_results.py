@@ -8,16 +8,10 @@ from typing import Any
 import pytest
 
 from segdistill.config import StudyConfig
+from segdistill.runs.measured import CohortCost, LearnerCost, write_measured
 from segdistill.runs.result import Best, Failure, Result, has_result, write_failure, write_result
-from segdistill.runs.study import (
-    Choice,
-    CohortCost,
-    LearnerCost,
-    final_folder,
-    find_final_runs,
-    write_chosen,
-    write_measured,
-)
+from segdistill.runs.search import Choice, write_chosen
+from segdistill.runs.study import final_folder, find_final_runs
 from segdistill.runs.trials import Trial, append_trial
 from segdistill.studies.results import summarize_study
 

@@ -18,19 +18,15 @@ from segdistill.config import StudyConfig
 from segdistill.errors import RunFolderError, SegdistillError
 from segdistill.models import build_network, save_network
 from segdistill.runs.layout import FAILED, LOCK, RESULT
+from segdistill.runs.measured import read_measured
+from segdistill.runs.plan import plan_file, read_plan
 from segdistill.runs.result import read_failure, read_result
-from segdistill.runs.study import (
-    final_folder,
-    find_final_runs,
-    plan_file,
-    read_chosen,
-    read_measured,
-    read_plan,
-    write_study,
-)
+from segdistill.runs.search import read_chosen
+from segdistill.runs.study import final_folder, find_final_runs, write_study
 from segdistill.runs.trials import Trial, append_trial, read_trials
 from segdistill.studies.results import summarize_study
-from segdistill.studies.runner import choose, run_study
+from segdistill.studies.runner import run_study
+from segdistill.studies.searching import choose
 from segdistill.training.events import Event, Note, Progress
 from segdistill.training.learner import Learner
 
@@ -97,6 +93,7 @@ def test_a_study_killed_anywhere_ends_as_if_it_had_not_been(small: Make, tmp_pat
     assert findings(tmp_path / "killed") == expected
 
 
+@pytest.mark.long
 def test_a_method_with_a_stage_before_training_is_studied_like_any_other(
     small: Make, tmp_path: Path
 ) -> None:
@@ -108,6 +105,7 @@ def test_a_method_with_a_stage_before_training_is_studied_like_any_other(
     assert [(result.prepare_seconds or 0.0) > 0 for result in results] == [True]
 
 
+@pytest.mark.long
 def test_nothing_that_ended_is_run_again(small: Make, whole: Path, tmp_path: Path) -> None:
     study = small("search.trials=0")
     shutil.copytree(whole, tmp_path / "study")
@@ -118,11 +116,13 @@ def test_nothing_that_ended_is_run_again(small: Make, whole: Path, tmp_path: Pat
     assert not any(isinstance(event, Progress) for event in said)
 
 
+@pytest.mark.long
 def test_several_processes_give_what_one_gives(small: Make, whole: Path, tmp_path: Path) -> None:
     run_study(small("search.trials=0", "engine.processes=2"), tmp_path / "two")
     assert findings(tmp_path / "two") == findings(whole)
 
 
+@pytest.mark.long
 def test_a_dry_run_trains_none_but_writes_every_run_with_its_hash_as_it_will_be(
     small: Make, tmp_path: Path
 ) -> None:
@@ -147,6 +147,7 @@ def test_a_dry_run_trains_none_but_writes_every_run_with_its_hash_as_it_will_be(
     assert counted == [(1, 2), (2, 2)], "of all trials of the study"
 
 
+@pytest.mark.long
 def test_a_trial_that_diverges_is_recorded_and_not_chosen(small: Make, tmp_path: Path) -> None:
     space = {"training.lr": [1e30, 0.02]}
     search = {"sampler": "grid", "space": space}
@@ -159,6 +160,7 @@ def test_a_trial_that_diverges_is_recorded_and_not_chosen(small: Make, tmp_path:
     assert {method: found.trial for method, found in chosen.items()} == dict.fromkeys(chosen, 1)
 
 
+@pytest.mark.long
 def test_a_final_run_that_diverges_is_recorded_and_the_others_go_on(
     small: Make, tmp_path: Path
 ) -> None:
@@ -182,9 +184,9 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
 ) -> None:
     study = small("search.trials=0")
     shutil.copytree(whole, tmp_path / "study")
-    with pytest.raises(RunFolderError, match="a study that has begun; go on with --resume"):
+    with pytest.raises(RunFolderError, match="a study that has started; continue with --resume"):
         run_study(study, tmp_path / "study")
-    words = r"got one of other: seeds \[0, 1\] \(now \[5\]\); set them back"
+    words = r"got different ones: seeds \[0, 1\] \(now \[5\]\); set them back"
     with pytest.raises(RunFolderError, match=words):
         run_study(small("seeds=[5]", "search.trials=0"), tmp_path / "study", resume=True)
     (tmp_path / "photos").mkdir()
@@ -216,6 +218,7 @@ def test_no_folder_is_made_for_a_study_that_cannot_be_trained(small: Make, tmp_p
     assert not (tmp_path / "study").exists()
 
 
+@pytest.mark.long
 def test_an_interrupt_after_the_last_step_of_a_cohort_ends_the_study(
     small: Make, whole: Path, tmp_path: Path
 ) -> None:
@@ -242,9 +245,10 @@ def test_a_method_that_never_reached_the_end_of_a_trial_is_not_compared_untuned(
         append_trial(tmp_path, one)
     found = choose(small(), tmp_path)["student"]
     assert found["kl"].error == "expected a finite loss"
-    assert found["lad"].error == "no trial was trained to its end"
+    assert found["lad"].error == "no trial was trained to the end"
 
 
+@pytest.mark.long
 def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
     small: Make, tmp_path: Path
 ) -> None:
@@ -269,6 +273,7 @@ def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
         run_study(study, tmp_path / "study", resume=True)
 
 
+@pytest.mark.long
 def test_a_run_that_is_given_up_stays_open_and_a_resume_trains_it(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

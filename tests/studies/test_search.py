@@ -8,7 +8,7 @@ import pytest
 from segdistill.config import Range, RunConfig, StudyConfig, Tree
 from segdistill.config.loading import check_tree
 from segdistill.errors import ConfigError
-from segdistill.runs.study import CohortCost, LearnerCost
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.studies import runs as module
 from segdistill.studies.plan import describe
 from segdistill.studies.runs import final_config, trial_config
@@ -70,7 +70,7 @@ def test_a_grid_must_be_as_large_for_every_method(small: Make) -> None:
     kl = {"distill": [{"loss": "pixelwise_kl"}], "space": {"distill.0.weight": [1.0, 2.0]}}
     lad = {"distill": [{"loss": "layer_angular"}], "space": {"distill.0.weight": [1.0, 2.0]}}
     search = {"sampler": "grid", "trials": 4, "space": space}
-    with pytest.raises(ConfigError, match="as the grid of plain has cells, 2, got 4"):
+    with pytest.raises(ConfigError, match="as the grid of plain has cells"):
         check_runs(small(methods={"kl": kl, "lad": lad}, search=search))
     plain = {"space": {"training.lr": [0.005, 0.01, 0.02, 0.04]}}
     check_runs(small(methods={"plain": plain, "kl": kl, "lad": lad}, search=search))
@@ -83,7 +83,7 @@ def test_a_grid_must_be_as_large_for_every_method(small: Make) -> None:
         (["search.space={training.lrr: [0.1]}"], "training.lrr'; did you mean 'lr'"),
         (["methods.kl=[{loss: pixelwise_kl, wieght: 1}]"], "unknown key 'methods.kl.0.wieght'"),
         (["training.devices=2"], "training.devices: expected 1"),
-        (["search.pruning={rungs: 3}"], "divides 3 times, got 4"),
+        (["search.pruning={rungs: 3}"], "divisible 3 times by 2, got 4"),
         (["search.space={training.lr: []}"], "expected values to search"),
         (["search.space={training.lr: [0.1, -1]}"], "above 0, got -1"),
         (["search.space={training.lr: {low: 1, high: 0.1}}"], "expected low below high"),
@@ -121,7 +121,7 @@ def test_no_trial_has_a_seed_of_the_comparison(small: Make) -> None:
 def test_a_search_may_not_change_the_student_or_repeat_it(small: Make) -> None:
     for path in ("student.width", "training.seed"):
         kl = {"distill": [{"loss": "pixelwise_kl"}], "space": {path: [8, 16]}}
-        with pytest.raises(ConfigError, match=f"{path}: expected a setting of distill or of train"):
+        with pytest.raises(ConfigError, match=f"{path}: expected a setting of distill or"):
             check_runs(small(methods={"kl": kl}))
 
 

@@ -107,9 +107,9 @@ def test_power_without_gain_is_the_level_and_grows_with_gain_and_seeds() -> None
         (lambda: paired_interval([]), "paired_interval: expected at least one number"),
         (lambda: sign_flip_p([0.1, math.nan]), "all finite, got .*leave out failed seeds"),
         (lambda: paired_interval([0.1], confidence=1.0), r"confidence in \(0, 1\), got 1.0"),
-        (lambda: sign_flip_p([0.1] * 41), "at most 40 seeds, got 41; .*read the interval"),
+        (lambda: sign_flip_p([0.1] * 41), "at most 40 seeds, got 41; .*use the interval"),
         (lambda: smallest_p(0), "seeds >= 1, got 0"),
-        (lambda: ranks({"a": [0.1], "b": [0.1, 0.2]}), "as many scores for every method"),
+        (lambda: ranks({"a": [0.1], "b": [0.1, 0.2]}), "equally many scores for every method"),
         (lambda: power(1.0, 0.0, 8), "deviation > 0, got 8 and 0.0"),
     ],
 )

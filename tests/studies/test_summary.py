@@ -2,8 +2,8 @@
 
 import pytest
 
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.runs.result import Result
-from segdistill.runs.study import CohortCost, LearnerCost
 from segdistill.studies.summary import common_seeds, share, summarize
 
 

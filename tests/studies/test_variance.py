@@ -55,7 +55,7 @@ def test_the_variance_over_images_is_that_of_a_bootstrap() -> None:
     expected = 2 * 1.96 * image_variance(rows, one) ** 0.5
     assert expected == pytest.approx(moved.high - moved.low, rel=0.06)
     assert image_variance(one, one) == 0
-    with pytest.raises(ValueError, match="at least two images, the same of both models"):
+    with pytest.raises(ValueError, match="at least two images, the same for both models"):
         image_variance(one, other[:5])
 
 

@@ -35,7 +35,7 @@ def test_says_that_no_difference_was_shown() -> None:
 
 def test_says_that_one_seed_or_few_seeds_prove_nothing() -> None:
     one = verdict("kl", "plain", compare([0.4], [0.3]))
-    assert "+10.0 mIoU points against plain on one seed, which cannot tell" in one
+    assert "+10.0 mIoU points against plain on one seed, which cannot distinguish" in one
     few = verdict("kl", "plain", compare([0.40, 0.41, 0.42], [0.30, 0.31, 0.321]))
     assert few.startswith("No difference between kl and plain was shown: +10.0 mIoU points")
     assert few.endswith("; so few seeds cannot give a p below 0.25.")
@@ -57,7 +57,7 @@ def test_explains_a_mean_that_most_pairs_of_runs_contradict() -> None:
     text = verdict("kl", "plain", lucky)
     assert "No difference" in text
     assert "A run of kl beats a run of plain in only" in text
-    assert "a few large differences carry the mean" in text
+    assert "a few large differences dominate the mean" in text
     assert "few large" not in verdict("kl", "plain", compare(shifted(*[0.02] * 8), PLAIN))
 
 

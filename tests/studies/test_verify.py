@@ -23,19 +23,15 @@ from segdistill.runs.confusion import (
 from segdistill.runs.environment import read_environment, write_environment
 from segdistill.runs.extensions import Extension, append_extension
 from segdistill.runs.layout import CONFUSION, IMAGE_COUNTS, TRIALS
+from segdistill.runs.plan import read_plan, write_plan
 from segdistill.runs.result import Best, Failure, read_result, write_failure, write_result
+from segdistill.runs.search import Choice, read_chosen, trial_folder, write_chosen
 from segdistill.runs.settings import read_settings, write_settings
 from segdistill.runs.shifts import read_shifts, write_shifts
 from segdistill.runs.study import (
-    Choice,
     final_folder,
-    read_chosen,
-    read_plan,
     read_study_results,
     read_study_settings,
-    trial_folder,
-    write_chosen,
-    write_plan,
     write_study,
     write_study_results,
 )
@@ -43,6 +39,8 @@ from segdistill.runs.trials import Trial, append_trial, read_trials
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.studies.verify import CHECKS, verify_study
+
+pytestmark = pytest.mark.long  # whole runs
 
 
 @pytest.fixture(scope="module")

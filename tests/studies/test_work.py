@@ -48,7 +48,7 @@ def test_another_run_in_the_folder_is_refused_and_not_taken_for_a_failure(
     small: Make, tmp_path: Path
 ) -> None:
     work(job(small(), "plain"), tmp_path)
-    with pytest.raises(RunFolderError, match="expected the run of the same settings"):
+    with pytest.raises(RunFolderError, match="expected a run with the same settings"):
         work(job(small("training.lr=0.5"), "plain"), tmp_path)
 
 
@@ -79,6 +79,7 @@ def test_a_folder_in_which_an_orphan_works_is_waited_for(small: Make, tmp_path: 
     assert has_result(tmp_path / one.folder / "plain")
 
 
+@pytest.mark.long
 def test_a_run_that_stops_its_cohort_takes_no_other_with_it(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -5,14 +5,16 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segdistill.config import RunConfig
+from segdistill.errors import TrainingDivergedError
 from segdistill.models import proof
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit, to_float
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import Event, silent
+from segdistill.training.learner import Learner
 from segdistill.training.run import prepare_cohort
 
 Make = Callable[..., RunConfig]
@@ -94,3 +96,67 @@ def test_scores_and_checkpoints_between_steps_are_no_part_of_a_step(small: Make)
 
     fit(None, learners, data.stream, fabric=fabric, steps=3, after=score)
     assert all(step.seconds - sum(step.learner_seconds.values()) < 0.9 for step in steps)
+
+
+Weights = dict[str, Tensor]
+
+
+def go(
+    configs: dict[str, RunConfig], *, steps: int = 6, every: int = 1, ahead: bool = False
+) -> tuple[dict[str, Weights], list[Step], list[tuple[str, str]]]:
+    """Train a cohort whose losses are read every few steps; as on a GPU where it runs ahead."""
+    first = next(iter(configs.values()))
+    fabric, data = build_fabric(first), build_data(first)
+    teacher, learners = prepare_cohort(configs, data, fabric, silent)
+    everyone, taken, left = list(learners), list[Step](), list[tuple[str, str]]()
+    for learner in learners if ahead else ():
+        learner.run_ahead()
+
+    def leave(learner: Learner, error: TrainingDivergedError) -> None:
+        left.append((learner.name, str(error)))
+
+    fit(
+        teacher,
+        learners,
+        data.stream,
+        fabric=fabric,
+        steps=steps,
+        reads=lambda done: done % every == 0,
+        after=lambda step: not taken.append(step),  # type: ignore[func-returns-value]
+        diverged=leave,
+    )
+    weights = {learner.name: dict(learner.network.named_parameters()) for learner in everyone}
+    return weights, taken, left
+
+
+@pytest.mark.parametrize(("optimizer", "ahead"), [("sgd", False), ("adamw", True)])
+def test_losses_may_be_read_late_and_are_the_same_and_so_are_the_weights(
+    small: Make, optimizer: str, ahead: bool
+) -> None:
+    config = small(f"training.optimizer={optimizer}", distill=[{"loss": "holistic"}])
+    weights, at_once, _ = go({"": config}, ahead=ahead, steps=3)
+    same, late, _ = go({"": config}, ahead=ahead, steps=3, every=2)
+    assert [step.losses for step in late] == [step.losses for step in at_once]
+    assert [step.done for step in late] == [1, 2, 3]
+    assert [step.latest for step in late] == [False, True, True]
+    assert all(torch.equal(same[""][name], value) for name, value in weights[""].items())
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_loss_that_is_not_finite_is_named_late_and_nothing_was_updated_since(
+    small: Make, ahead: bool
+) -> None:
+    configs = {"lost": small("training.lr=1e30", distill=[]), "stays": small(distill=[])}
+    _, _, ((name, said),) = go(configs, ahead=ahead)
+    broke = int(said.partition(" at step ")[2].partition(";")[0])
+    assert name == "lost"
+    assert 0 < broke < 5
+    before, _, _ = go(configs, ahead=ahead, steps=broke)
+    after, late, left = go(configs, ahead=ahead, every=6)
+    assert left == [(name, said)]
+    assert all(torch.equal(after["lost"][key], value) for key, value in before["lost"].items())
+    assert [set(step.losses) for step in late] == [
+        {"lost", "stays"} if step.done <= broke else {"stays"} for step in late
+    ]
+    alone, _, _ = go({"stays": configs["stays"]}, ahead=ahead)
+    assert all(torch.equal(after["stays"][key], value) for key, value in alone["stays"].items())

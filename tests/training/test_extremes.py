@@ -18,9 +18,10 @@ def test_the_worst_and_the_best_are_those_of_the_image_scores() -> None:
     masks[:, 0, :2] = 255
     predictions = np.where(random.random(masks.shape) < 0.5, masks % 3, 0).astype(np.uint8)
     scores = []
-    extremes = Extremes(2, 3)
+    extremes, first, second = Extremes(2, 3), Extremes(2, 3), Extremes(2, 3)
     for place, (mask, prediction) in enumerate(zip(masks, predictions, strict=True)):
-        extremes.see(sample(str(place), mask), prediction)
+        for seen in (extremes, first if place < 4 else second):
+            seen.see(sample(str(place), mask), prediction)
         counts = np.zeros((1, 3, 3), dtype=np.int64)
         for truth, guess in zip(mask.flat, prediction.flat, strict=True):
             if truth != 255:
@@ -30,6 +31,8 @@ def test_the_worst_and_the_best_are_those_of_the_image_scores() -> None:
     kept = [int(one.name) for one, _ in extremes.kept]
     assert kept == [order[0], order[1], order[-1], order[-2]]
     assert np.array_equal(extremes.kept[0][1], predictions[order[0]])
+    first.add(second)
+    assert [int(one.name) for one, _ in first.kept] == kept
 
 
 @pytest.mark.parametrize("mask", [None, np.full((4, 5), 255, dtype=np.uint8)])

@@ -275,6 +275,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Any]]:
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", IN_PROCESSES)
 def test_two_processes_are_one(name: str, shared: list[dict[str, Any]]) -> None:
     whole = train(name, alone())

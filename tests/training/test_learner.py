@@ -65,6 +65,11 @@ def test_a_part_that_is_not_there_is_refused(small: Make, key: str) -> None:
         build(small(f"training.{key}", distill=[]))
 
 
+def test_a_student_that_is_frozen_whole_is_refused(small: Make) -> None:
+    with pytest.raises(ValueError, match=r"student: expected a part that trains.*backbone, head"):
+        build(small("training.freeze=[backbone, head, logits]", distill=[]))
+
+
 def test_balanced_weights_give_every_class_the_same_share(small: Make) -> None:
     config = small("training.task.class_weights=balanced", distill=[])
     train = build_data(config).train
@@ -88,7 +93,7 @@ def test_balanced_weights_give_every_class_the_same_share(small: Make) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["training.task.gamma=3"], r"training\.task\.gamma: expected it beside loss focal"),
+        (["training.task.gamma=3"], r"training\.task\.gamma: expected loss focal"),
         (["training.task.loss=ohem", "training.accumulate=2"], r"training\.task\.loss: .*got ohem"),
         (["training.schedule=step"], r"training\.step_every: expected a number of steps"),
         (["training.task.loss=ohm"], r"training\.task\.loss: "),

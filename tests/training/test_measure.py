@@ -6,7 +6,7 @@ import pytest
 
 from segdistill.config import RunConfig
 from segdistill.errors import TrainingDivergedError
-from segdistill.runs.study import CohortCost, LearnerCost
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.training.build import build_section
 from segdistill.training.measure import measure_cohort
 

@@ -10,7 +10,9 @@ from torch.testing import assert_close
 
 from segdistill.config import RunConfig
 from segdistill.losses import layer_angular, pixelwise_kl, resize_like
-from segdistill.training.objective import Objective, build_objective, task_loss, with_teacher_labels
+from segdistill.training.objective import Objective, build_objective
+from segdistill.training.task_loss import task_loss
+from segdistill.training.teacher_labels import with_teacher_labels
 from segdistill.types import Batch, SegOutput
 
 Make = Callable[..., RunConfig]

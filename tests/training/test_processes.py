@@ -27,11 +27,15 @@ from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.layout import LOCK
 from segdistill.runs.lock import hold_folder
 from segdistill.runs.metrics import evaluation_lines, read_metrics, train_lines
+from segdistill.runs.pictures import find_pictures
 from segdistill.runs.result import has_result
+from segdistill.runs.shifts import read_shifts
 from segdistill.runs.student import student_file
+from segdistill.scoring.evaluator import evaluate as score
 from segdistill.training.build import open_split
 from segdistill.training.events import Event, Progress
 from segdistill.training.run import run_cohort
+from segdistill.training.trained_student import load_student
 
 Make = Callable[..., RunConfig]
 COMMAND = [sys.executable, "-m", "segdistill"]
@@ -107,7 +111,9 @@ def test_a_launcher_of_two_processes_is_not_two_runs_of_one(
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank in ("0", "1"):
         monkeypatch.setenv("RANK", rank)
-        with pytest.raises(ConfigError, match="expected 2, as many as WORLD_SIZE says"):
+        with pytest.raises(
+            ConfigError, match="expected 2, the number of processes that the launcher started"
+        ):
             run_cohort({"": small()}, tmp_path / "r")
     assert not (tmp_path / "r").exists()
 
@@ -122,7 +128,7 @@ def test_a_signal_to_the_whole_group_leaves_a_checkpoint_and_a_resume_ends_the_r
     os.killpg(program.pid, signal.SIGTERM)  # as schedulers do: the workers get it as well
     (said,) = endings([program])
     assert program.returncode == 130, said
-    assert "go on with --resume" in said
+    assert "continue with --resume" in said
     assert not (programs.folder / "r" / LOCK).exists()
     again = programs.begin(*words, "--resume")
     (said,) = endings([again])
@@ -173,12 +179,13 @@ def test_one_process_goes_on_where_two_stopped_and_two_where_one_did(
         assert_close(other[name], weights, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.long
 def test_two_processes_print_write_and_count_once(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     words = ["training.steps=2", "training.evaluate_every=1", "training.log_every=1"]
-    words += ["teacher.shard=true"]
+    words += ["teacher.shard=true", "evaluation.pictures=3", "evaluation.shifts={noise: [1]}"]
     Path("f.yaml").write_text(yaml.safe_dump(small(*words).tree()))
 
     def distil(rank: int) -> None:
@@ -195,12 +202,17 @@ def test_two_processes_print_write_and_count_once(
     in_two(distil)
     said = json.loads(Path("out0").read_text())
     assert Path("err0").read_text().count("step 1: val mIoU") == 1
-    assert Path("err0").read_text().count("weights are shared out over 2 processes") == 1
+    assert Path("err0").read_text().count("weights are sharded over 2 processes") == 1
     assert Path("out1").read_text() == ""
     assert "mIoU" not in Path("err1").read_text()
     scored = evaluate("r")
     assert (said["images"], said["pixels"]) == (scored.images, scored.pixels)
     assert said["miou"] == pytest.approx(scored.scores.miou)
+    alone = score(load_student("r").network, open_split(small().data, "val"), further=True)
+    assert said["calibration_error"] == pytest.approx(alone.calibration_error)
+    assert said["boundary_iou"] == pytest.approx(alone.boundary_iou)
+    assert list(read_shifts(Path("r"))) == ["noise 1"]
+    assert 3 <= len(find_pictures(Path("r"))) <= 3 + 2
     counts = read_image_counts(Path("r"))
     assert counts is not None
     assert counts.names == tuple(image.name for image in open_split(small().data, "val"))

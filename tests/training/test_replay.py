@@ -29,7 +29,7 @@ def test_a_step_that_diverged_is_kept_and_diverges_again(small: Make, tmp_path: 
     assert (tmp_path / "run" / REPLAY).stat().st_size < 20e6
     again = replay(tmp_path / "run")
     assert again.step == raised.value.step
-    assert again.error == str(raised.value).partition("; look at the step")[0]
+    assert again.error == str(raised.value).partition("; examine the step")[0]
     assert again.first
     assert max(find_checkpoints(tmp_path / "run")) <= again.step
 
@@ -61,12 +61,12 @@ def test_a_state_that_is_too_large_is_not_kept(
 def test_a_critic_that_runs_away_is_named_in_its_step_and_nothing_is_saved(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    update = Adversaries.update
+    losses = Adversaries.losses
 
-    def explode(adversaries: Adversaries, rate: float = 1.0) -> dict[str, float]:
-        return dict.fromkeys(update(adversaries, rate), float("inf"))
+    def explode(adversaries: Adversaries) -> dict[str, Tensor]:
+        return {name: value + float("inf") for name, value in losses(adversaries).items()}
 
-    monkeypatch.setattr(Adversaries, "update", explode)
+    monkeypatch.setattr(Adversaries, "losses", explode)
     config = small("training.checkpoint_every=1", distill=[{"loss": "holistic"}])
     with pytest.raises(TrainingDivergedError, match=r"got holistic\.critic = inf at step 0"):
         run_cohort({"": config}, tmp_path / "run")

@@ -117,7 +117,7 @@ def test_classes_in_another_order_are_refused(own: Make, tmp_path: Path) -> None
     write_data(tmp_path / "data")
     begin(own(tmp_path / "data"), tmp_path / "run")
     write_data(tmp_path / "data", ("car", "road", "sky"))
-    with pytest.raises(RunFolderError, match=r"began with \(sky, road, car\), got car, road, sky;"):
+    with pytest.raises(RunFolderError, match=r"started \(sky, road, car\), got car, road, sky;"):
         go_on(own(tmp_path / "data"), tmp_path / "run")
 
 
@@ -176,7 +176,7 @@ def test_more_steps_extend_a_finished_run(small: Make, tmp_path: Path) -> None:
         run_cohort({"": longer}, tmp_path / "run")
     assert find_end(tmp_path / "run") == "done"
     said = go_on(longer, tmp_path / "run")
-    assert any("extended from 6 to 8 steps; from step 6 on the learning rate" in t for t in said)
+    assert any("extended from 6 to 8 steps; from step 6 the learning rate" in t for t in said)
     result = read_result(tmp_path / "run")
     assert (result.step, result.steps) == (8, 8)
     rates = {line.step: line.lr for line in train_lines(read_metrics(tmp_path / "run"))}
@@ -208,7 +208,7 @@ def test_a_folder_of_an_older_release_goes_on(small: Make, tmp_path: Path) -> No
     begin(small(), tmp_path / "run")
     (tmp_path / "run" / IDENTITY).unlink()
     said = go_on(small(), tmp_path / "run")
-    assert any("begun by an older segdistill, which kept no hashes" in text for text in said)
+    assert any("started by an older segdistill, which recorded no hashes" in text for text in said)
     assert find_end(tmp_path / "run") == "done"
     stored = json.loads((tmp_path / "run" / IDENTITY).read_text())
     assert len(stored["classes"]) == 11

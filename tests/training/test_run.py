@@ -31,8 +31,8 @@ from segdistill.training.build import build_cohort, build_data
 from segdistill.training.cohort import to_float
 from segdistill.training.dry import try_cohort
 from segdistill.training.events import Event, Note, Progress
-from segdistill.training.objective import task_loss
 from segdistill.training.run import run_cohort
+from segdistill.training.task_loss import task_loss
 
 Make = Callable[..., RunConfig]
 
@@ -97,6 +97,7 @@ def everything(small: Make) -> RunConfig:
     return small("training.ema=0.9", "training.clip_norm=1.0", "training.log_every=1")
 
 
+@pytest.mark.long
 def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
     everything: RunConfig, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_run_killed_at_random_steps_ends_with_the_same_bits(
     assert [line.step for line in lines] == list(range(1, 7))
 
 
+@pytest.mark.long
 def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
     everything: RunConfig,
     tmp_path: Path,
@@ -144,11 +146,12 @@ def test_a_broken_checkpoint_is_said_and_the_one_before_used(
         resume=True,
         tell=lambda event: said.append(event.text) if isinstance(event, Note) else None,
     )
-    assert any("fails its hash; trying the one before" in text for text in said)
+    assert any("fails its hash; trying the previous one" in text for text in said)
     assert f"resuming after step {older}" in said
     assert_same_bits(unbroken(everything), tmp_path / "cut")
 
 
+@pytest.mark.long
 def test_a_cohort_gives_each_learner_the_bits_that_it_has_alone(
     small: Make, tmp_path: Path
 ) -> None:
@@ -163,6 +166,7 @@ def test_a_cohort_gives_each_learner_the_bits_that_it_has_alone(
         assert_same_bits(run, alone)
 
 
+@pytest.mark.long
 def test_repeated_with_loader_processes_a_run_gives_the_same_bits(
     small: Make, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
@@ -240,6 +244,7 @@ def test_no_step_is_scored_twice(
     assert len(scored) == 3
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("call", [1, 2, 3])
 def test_a_run_that_cannot_be_scored_keeps_its_weights_and_is_completed_by_resume(
     small: Make,
@@ -270,6 +275,7 @@ def test_a_run_that_cannot_be_scored_keeps_its_weights_and_is_completed_by_resum
     assert read_result(run).best == read_result(whole).best
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", ["model.safetensors", "confusion.json", "result.json"])
 def test_a_run_killed_while_it_ends_is_completed_by_resume(
     small: Make, tmp_path: Path, name: str, unbroken: Callable[[RunConfig], Path]
@@ -306,7 +312,9 @@ def test_the_result_is_the_averaged_network_where_there_is_one(
 def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_path: Path) -> None:
     (run,) = run_cohort({"": small()}, tmp_path / "run")
     before = (run / RESULT).read_bytes()
-    with pytest.raises(RunFolderError, match="got this run, finished; take its results with --res"):
+    with pytest.raises(
+        RunFolderError, match="got this run, finished; accept its results with --res"
+    ):
         run_cohort({"": small()}, tmp_path / "run")
     said: list[Event] = []
     run_cohort({"": small()}, tmp_path / "run", resume=True, tell=said.append)
@@ -316,7 +324,7 @@ def test_resuming_a_finished_run_says_so_and_changes_nothing(small: Make, tmp_pa
 
 def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Path) -> None:
     run_cohort({"": small("training.steps=1")}, tmp_path / "run")
-    words = r"got one of other: training\.lr 0\.02 \(now 0\.01\); .* choose another folder"
+    words = r"got different ones: training\.lr 0\.02 \(now 0\.01\); .* choose another folder"
     with pytest.raises(RunFolderError, match=words):
         run_cohort({"": small("training.steps=1", "training.lr=0.01")}, tmp_path / "run")
     (tmp_path / "photos").mkdir()
@@ -324,7 +332,7 @@ def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Pat
     with pytest.raises(RunFolderError, match=r"got cat\.jpg in it; choose another"):
         run_cohort({"": small()}, tmp_path / "photos")
     run_in_child(small("training.log_every=1"), tmp_path / "half", kill_at(3))
-    with pytest.raises(RunFolderError, match="got an unfinished run; go on with --resume"):
+    with pytest.raises(RunFolderError, match="got an unfinished run; continue with --resume"):
         run_cohort({"": small("training.log_every=1")}, tmp_path / "half")
 
 
@@ -337,7 +345,7 @@ def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(small: Make, tmp_path: P
             os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt, match="stopped after step 3; go on with --resume"):
+    with pytest.raises(KeyboardInterrupt, match="stopped after step 3; continue with --resume"):
         run_cohort({"": config}, tmp_path / "run", tell=interrupt)
     assert signal.getsignal(signal.SIGINT) is before
     run_cohort({"": config}, tmp_path / "run", resume=True)

@@ -93,7 +93,7 @@ def test_the_first_stage_is_run_counted_saved_and_resumed_to_the_same_bits(
     lines = prepare_lines(read_metrics(tmp_path / "whole"))
     assert [line.step for line in lines] == [1, 2]
     assert all(0 < line.loss < float("inf") for line in lines)
-    with pytest.raises(KeyboardInterrupt, match="stopped while preparing; go on with --resume"):
+    with pytest.raises(KeyboardInterrupt, match="stopped while preparing; continue with --resume"):
         run_cohort({"": config}, tmp_path / "cut", tell=interrupt_at("preparing", 1))
     assert list(find_checkpoints(tmp_path / "cut")) == [0]
     run_cohort({"": config}, tmp_path / "cut", resume=True)

@@ -48,16 +48,16 @@ def test_a_teacher_that_knows_what_it_is_asked_may_teach(
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (NATIVE, "got a network that starts at random and knows nothing; give teacher.weights"),
-        ({**NATIVE, "pretrained": True}, "a head that starts at random, and a loss on its logits"),
+        (NATIVE, "got a randomly initialised network; set teacher.weights"),
+        ({**NATIVE, "pretrained": True}, "a randomly initialised head and a loss on its logits"),
         (
             {**NATIVE, "backbone_weights": "b"},
-            "a head that starts at random, and a loss on its logits",
+            "a randomly initialised head and a loss on its logits",
         ),
-        ({"network": "hf:folder", "pretrained": False}, "knows nothing"),
-        ({"network": "hf:folder", "new_head": True}, "a head that starts at random"),
-        ({"network": "smp:unet", "pretrained": True}, "a head that starts at random"),
-        ({**NATIVE, "weights": "t", "untrained": True}, "expected no weights beside it"),
+        ({"network": "hf:folder", "pretrained": False}, "got a randomly initialised network"),
+        ({"network": "hf:folder", "new_head": True}, "a randomly initialised head"),
+        ({"network": "smp:unet", "pretrained": True}, "a randomly initialised head"),
+        ({**NATIVE, "weights": "t", "untrained": True}, "expected no weights, got"),
     ],
 )
 def test_a_teacher_that_knows_nothing_is_refused(settings: dict[str, Any], message: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.config import PLAIN, RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.errors import RunFolderError
 from segdistill.runs.result import Result, find_results, has_result, read_result
 from segdistill.runs.student import run_of, student_file
@@ -118,8 +119,8 @@ def _trusted(cohorts: list[Compared], trust: Collection[str]) -> list[Compared]:
     for compared in cohorts:
         for method, config in compared.configs.items():
             for section in (config.student, config.teacher):
-                if section is not None:
-                    check_from_file(section.network, trust, compared.runs[method])
+                for network in (networks_of(section) if section else {}).values():
+                    check_from_file(network.network, trust, compared.runs[method])
             for term in config.distill:
                 check_from_file(term.loss, trust, compared.runs[method], "loss")
             check_from_file(config.data.dataset, trust, compared.runs[method], "dataset")
@@ -166,7 +167,8 @@ def _compare(
     tell: Tell,
 ) -> Compared:
     configs = {folder: find_run(folder).config(overrides) for folder in folders}
-    weights = [one.teacher.weights for one in configs.values() if one.teacher is not None]
+    taught = [one.teacher for one in configs.values() if one.teacher is not None]
+    weights = [each.weights for teacher in taught for each in networks_of(teacher).values()]
     teachers = {run_of(Path(file).resolve()) for file in weights if file is not None}
     students = [folder for folder in folders if folder.resolve() not in teachers]
     students = sorted(students or folders, key=lambda folder: bool(configs[folder].distill))

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from segdistill.analysis.looking import Looked
     from segdistill.analysis.opened import Opened
     from segdistill.config import RunConfig
-    from segdistill.training.objective import Term
+    from segdistill.training.term import Term
 
 
 def measure(looked: Looked) -> dict[str, Any] | None:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from segdistill.analysis.compared import TEACHER, Compared
 from segdistill.analysis.passes import as_input, pick_images
+from segdistill.config.ensembles import networks_of
 from segdistill.models.taps import tap_paths
 from segdistill.training.build import build_section, open_split
 from segdistill.training.pick_device import pick_device
@@ -130,7 +131,8 @@ def open_compared(
     teacher = None
     if compared.teacher is not None and compared.teacher.teacher is not None:
         section = compared.teacher.teacher
-        check_from_file(section.network, trust, "analyse")
+        for network in networks_of(section).values():
+            check_from_file(network.network, trust, "analyse")
         names = dataset.classes.names
         teacher = build_section(
             section, len(names), seed=0, purpose=TEACHER, class_names=names

@@ -1,4 +1,4 @@
-"""Analyse: what the papers' figures show, for the runs of one seed, as files for the report."""
+"""Analyse: analyses like the papers' figures for the runs of one seed, as files for the report."""
 
 from __future__ import annotations
 
@@ -30,40 +30,44 @@ def analyse(
     own: Sequence[str] = (),
     tell: Tell = silent,
 ) -> list[Path]:
-    """Look into the networks of finished runs and write what is found as JSON and pictures.
+    """Analyse the networks of finished runs, and write the findings as JSON and pictures.
 
-    There is one file per row of :data:`segdistill.catalogue.analyses.ANALYSES`, each where the
-    runs have what it needs, with pictures beside them. Every file names the runs by config hash
-    and seed.
+    There is one JSON file per row of :data:`segdistill.catalogue.analyses.ANALYSES` whose needs
+    the runs meet. Every file identifies the runs by config hash and seed.
+
+    Example::
+
+        segdistill.analyse("runs/camvid-students", overrides=["data.root=camvid"])
 
     Args:
-        source: a study folder, of which each pair's first seed is taken; the folder of a
-            cohort; a run folder; or several run folders.
-        out: the files go to ``out/analyses``; the source by default, or what holds the first
-            run. Of a study of several pairs the JSON files are in ``analyses/<pair>`` and the
-            pictures in ``analyses/images/<pair>`` and ``analyses/affinity/<pair>``.
-        overrides: ``a.b=value`` words on the configs, such as ``data.root=…``.
+        source: a study folder, of which each pair's first seed is used; the folder of a cohort;
+            a run folder; or several run folders.
+        out: the files are written to ``out/analyses``; by default the source, or the folder that
+            contains the first run. For a study of several pairs, JSON files are in
+            ``analyses/<pair>`` and pictures in ``analyses/images/<pair>`` and
+            ``analyses/affinity/<pair>``.
+        overrides: overrides ``a.b=value`` of the configs, such as ``data.root=…``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        settings: how much is looked at.
-        own: analyses of your own, ``import:package.module:function``: called with
-            :class:`segdistill.analysis.looking.Looked`, it returns what JSON can hold, or None.
-        tell: called with what happens and what is left out.
+        settings: how much to analyse.
+        own: analyses of your own, ``import:package.module:function``; the function is called with
+            :class:`segdistill.analysis.looking.Looked` and returns JSON values or None.
+        tell: called with every event, including what is left out.
 
     Returns:
         The JSON files written.
 
     Raises:
         RunFolderError: there is no finished run.
-        OverwriteError: ``analyses`` holds files that no analysis wrote.
-        ConfigError, DataError, CheckpointError, ValueError, FileNotFoundError: from the
-            overrides, the data and the networks.
+        OverwriteError: ``analyses`` contains files that no analysis wrote.
+        ConfigError, DataError, CheckpointError, ValueError, FileNotFoundError: problems with the
+            overrides, the data or the networks.
     """
     written = []
     functions = {target.rpartition(":")[2]: import_own(target, "analysis") for target in own}
     for name in functions.keys() & ANALYSES.keys():
         raise ConfigError(
-            f"analyse: expected another name than {name}, which is an analysis of ours"
+            f"analyse: expected a name other than {name}, which is a built-in analysis"
         )
     folder = out or (source if isinstance(source, Path) else Path(next(iter(source))).parent)
     root = inside(folder, ANALYSES_FOLDER)
@@ -72,8 +76,8 @@ def analyse(
         opened = open_compared(compared, settings or AnalysisSettings(), folder, trust=trust)
         who = f"analyse {compared.pair}".strip()
         missing = _missing(opened)
-        for said in missing.values():
-            tell(Note(f"{who}: {said}"))
+        for reason in missing.values():
+            tell(Note(f"{who}: {reason}"))
         looked = look(opened, tell)
         for name, row in ANALYSES.items():
             if missing.keys() & row.needs:
@@ -89,7 +93,7 @@ def analyse(
 
 
 def _missing(opened: Opened) -> dict[Need, str]:
-    """Return what the runs lack, with a sentence that says what is left out for it."""
+    """Return the needs that the runs do not meet, with the analyses left out because of them."""
     lacking, tap = opened.lacking_tap(), opened.settings.tap
     known: dict[Need, tuple[bool, str]] = {
         "teacher": (opened.teacher is not None, "no run had a teacher"),
@@ -107,7 +111,7 @@ def _missing(opened: Opened) -> dict[Need, str]:
         ),
     }
     return {
-        need: f"{said}: left out {', '.join(n for n, row in ANALYSES.items() if need in row.needs)}"
-        for need, (there, said) in known.items()
+        need: f"{lack}: left out {', '.join(n for n, row in ANALYSES.items() if need in row.needs)}"
+        for need, (there, lack) in known.items()
         if not there
     }

@@ -1,4 +1,4 @@
-"""Training images for a quantised format: some to calibrate on, others to choose layers with."""
+"""Training images for quantisation: some for calibration, others for choosing layers."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from segdistill.types import SegDataset
 
 @dataclass(frozen=True)
 class Calibration:
-    """What quantisation may look at; nothing of the reported split.
+    """The images that quantisation uses, none of them from the reported split.
 
     Attributes:
-        images: that ranges are measured on, as the file takes them.
-        held: other training images, with masks, that say whether a file will do.
+        images: images for measuring ranges, in the input format of the file.
+        held: other training images, with masks, for testing a file.
     """
 
     images: tuple[np.ndarray, ...]
@@ -35,17 +35,17 @@ def read_calibration(
 
     Args:
         dataset: the training images.
-        count: how many to calibrate on.
-        size: height and width that they are resized to.
-        images: as the file takes them.
-        held: how many others are kept for the choice of layers, fewer where there are fewer.
+        count: number of images for calibration.
+        size: height and width to which they are resized.
+        images: input format of the file.
+        held: number of other images for choosing layers; fewer if there are not enough.
 
     Raises:
-        DataError: there are not two images.
+        DataError: there are fewer than two images.
     """
     if len(dataset) < 2 or count < 1:
         raise DataError(
-            f"export: expected at least 2 training images and 1 to calibrate on, got "
+            f"export: expected at least 2 training images, 1 of them for calibration, got "
             f"{len(dataset)} and {count}"
         )
     count = min(count, len(dataset) - 1)

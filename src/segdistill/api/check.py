@@ -1,4 +1,4 @@
-"""Try a config, or look through its data, before anything is trained."""
+"""Check a config or its data before anything is trained."""
 
 from __future__ import annotations
 
@@ -30,30 +30,34 @@ def check(
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> dict[str, RunConfig]:
-    """Try a config before it is run: keys, data, networks, taps, a training step, a score.
+    """Try out a config: keys, data, networks, taps, a training step and scoring.
 
-    Every image and mask of both splits is read, and one of each size is scored. ``tell`` hears
-    what teacher and students are fed, and how well the teacher knows a few images. Nothing is
-    written.
+    Every image and mask of both splits is read, and one image of each size is scored. ``tell``
+    is called with the inputs of teacher and students and with the teacher's score on a few
+    images. Nothing is written.
+
+    Example::
+
+        segdistill.check("config.yaml", overrides=["data.root=photos"], tell=print)
 
     Args:
         source: config file or name of a recipe.
-        overrides: ``a.b=value`` words.
-        weak_teacher: go on where the teacher is no better than chance.
-        trust: ``import:`` and ``file:`` targets that files may name; see
+        overrides: overrides of the form ``a.b=value``.
+        weak_teacher: continue even if the teacher is no better than chance.
+        trust: ``import:`` and ``file:`` targets that config files may name; see
             :mod:`segdistill.trust`.
-        tell: called with what was found.
+        tell: called with the findings.
 
     Returns:
         The checked configs, by learner.
 
     Raises:
-        ConfigError, DataError, CheckpointError, ValueError: what would have stopped the run.
+        ConfigError, DataError, CheckpointError, ValueError: whatever would have stopped the run.
     """
     loaded = dict(load_config(source, overrides, trust=trust).learners)
     faults = _pack_faults(next(iter(loaded.values())))
     if faults:
-        raise DataError("\n  ".join(["check: expected a sound packed copy, got:", *faults]))
+        raise DataError("\n  ".join(["check: expected an intact packed copy, got:", *faults]))
     try_cohort(loaded, weak_teacher=weak_teacher, tell=tell)
     return loaded
 
@@ -65,9 +69,9 @@ def check_data(
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> DataReport:
-    """Read all images and masks that a config trains on and is scored on, and describe them.
+    """Read all images and masks of a config's splits, and describe them.
 
-    Args and errors as :func:`check`; what is wrong with the data is in the report.
+    Arguments and errors are those of :func:`check`; problems with the data are in the report.
     """
     config = _first(source, overrides, trust)
 
@@ -96,18 +100,18 @@ def draw_sheet(
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
 ) -> None:
-    """Write a picture of training images with their masks.
+    """Draw a contact sheet of training images with their masks.
 
     Args:
         source: config file or name of a recipe.
-        file: PNG or JPEG to write.
-        overrides: ``a.b=value`` words.
-        trust: ``import:`` and ``file:`` targets that files may name; see
+        file: PNG or JPEG file to write.
+        overrides: overrides of the form ``a.b=value``.
+        trust: ``import:`` and ``file:`` targets that config files may name; see
             :mod:`segdistill.trust`.
 
     Raises:
         DataError: no image can be read.
-        OverwriteError: there is a file that check did not draw.
+        OverwriteError: the file exists and was not drawn by check.
     """
     claim("check", [Path(file)])
     data = _first(source, overrides, trust).data
@@ -122,6 +126,6 @@ def _first(
 
 
 def _pack_faults(config: RunConfig) -> list[str]:
-    """Return which files of a packed copy are not what was packed."""
+    """Return the files of a packed copy that have changed since packing."""
     root = config.data.settings().get("root")
     return find_pack_faults(root) if root is not None and is_packed(root) else []

@@ -1,4 +1,4 @@
-"""What finished runs still need: their students' costs, pictures and reports."""
+"""Completing finished runs: their students' costs, pictures and reports."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import nn
 from segdistill.api.load import load
 from segdistill.api.untrained import build_untrained
 from segdistill.config import NetworkConfig, RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.delivery.cost import count
 from segdistill.delivery.latency import Latency, measure_together
 from segdistill.reporting.page import write_report
@@ -23,7 +24,7 @@ from segdistill.training.events import Note, Tell, silent
 from segdistill.training.finished_run import CheckedRun, find_run
 from segdistill.trust import check_from_file
 
-_MOST_SECONDS = 20.0  # of timing, but for five passes of each network
+_MOST_SECONDS = 20.0  # limit for timing, except for five passes of each network
 _TEACHER = "teacher"
 
 
@@ -34,24 +35,24 @@ def complete(
     trust: Collection[str] = (),
     tell: Tell = silent,
 ) -> None:
-    """Do what is missing of finished runs: the students' costs, pictures and reports.
+    """Add what is missing in finished runs: the students' costs, pictures and reports.
 
-    Cost is counted and timed at the size at which the network met the first scored image: once
-    for each distinct network, all of them and their teacher in turns. Each file is written
-    whole, so that what a kill left out is done by the next call.
+    Cost is counted and timed at the size of the first scored image, once for each distinct
+    network; all networks and their teacher are timed in turns. Files are written atomically, so
+    that the next call completes what an interrupted one left out.
 
     Args:
-        runs: the folders.
-        configs: of the runs, where they are at hand; else those in the folders.
-        trust: targets that the person who made the runs named.
-        tell: called when something was written.
+        runs: the run folders.
+        configs: the configs of the runs, if already loaded; by default those in the folders.
+        trust: targets that the user has trusted.
+        tell: called when something has been written.
     """
     counted: set[Path] = set()
     if any(read_result(run).cost is None for run in runs):
         checked = {run: _check(run, configs or {}, trust) for run in runs}
         for alike in _timed_together(checked):
             if any(read_result(run).cost is None for run in alike):
-                # Those that were timed before are timed again, or they could not be compared.
+                # Runs timed earlier are timed again, because times are only comparable in turns.
                 counted |= set(alike)
                 for run, cost in _costs({run: checked[run] for run in alike}, tell).items():
                     write_cost(run, cost)
@@ -71,33 +72,34 @@ def _check(run: Path, configs: Mapping[Path, RunConfig], trust: Collection[str])
 
 
 def _timed_together(checked: Mapping[Path, CheckedRun]) -> list[list[Path]]:
-    """Return the runs that are timed together: of the same data, scored alike, one teacher."""
+    """Group runs that are timed together: equal data, scoring and teacher."""
     alike: dict[str, list[Path]] = {}
-    for run, one in checked.items():
-        data = one.config.data.model_copy(update={"seed": 0})
-        parts = [data, one.config.evaluation, one.config.teacher]
+    for run, entry in checked.items():
+        data = entry.config.data.model_copy(update={"seed": 0})
+        parts = [data, entry.config.evaluation, entry.config.teacher]
         key = "".join("" if part is None else part.model_dump_json() for part in parts)
         alike.setdefault(key, []).append(run)
     return [*alike.values()]
 
 
 def _costs(checked: Mapping[Path, CheckedRun], tell: Tell) -> dict[Path, StudentCost]:
-    """Return the cost of each run; networks of the same settings are one."""
+    """Return the cost of each run; networks with the same settings are measured once."""
     config = next(iter(checked.values())).config
     settings = config.evaluation
     split = open_split(config.data, settings.split)
     image = split[0].image
     scale = settings.scales[0] if len(settings.scales) == 1 else 1.0
     size = round(scale * image.shape[0]), round(scale * image.shape[1])
-    names = {run: _key(one.config.student) for run, one in checked.items()}
+    names = {run: _key(entry.config.student) for run, entry in checked.items()}
     networks: dict[str, nn.Module] = {}
-    for run, one in checked.items():
+    for run, entry in checked.items():
         if names[run] not in networks:
-            networks[names[run]] = load(one).network
+            networks[names[run]] = load(entry).network
     counted = {name: count(network, size) for name, network in networks.items()}
-    teaching = next((run for run, one in checked.items() if one.config.distill), None)
+    teaching = next((run for run, entry in checked.items() if entry.config.distill), None)
     if teaching is not None and config.teacher is not None:
-        check_from_file(config.teacher.network, checked[teaching].trust, teaching)
+        for network in networks_of(config.teacher).values():
+            check_from_file(network.network, checked[teaching].trust, teaching)
         networks[_TEACHER] = build_untrained(config.teacher, len(split.classes))
     tell(Note(f"timing {len(networks)} networks in turns"))
     began = datetime.now(UTC).isoformat(timespec="seconds")

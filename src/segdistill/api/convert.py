@@ -1,4 +1,4 @@
-"""Convert what an annotation tool exported into a plain folder."""
+"""Convert: an annotation tool's export as a plain folder."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _FALLBACK = "masks"
 
 @dataclass(frozen=True)
 class Conversion:
-    """What a conversion did.
+    """The outcome of a conversion.
 
     Attributes:
-        format: a name of ``segdistill.catalogue.conversions.CONVERSIONS``.
-        signs: by what it was recognised; empty where it was named.
-        written: what was written, and what could not be.
+        format: a name in ``segdistill.catalogue.conversions.CONVERSIONS``.
+        signs: how the format was recognised; empty if it was given.
+        written: what was written, and what could not be written.
     """
 
     format: str
@@ -43,24 +43,28 @@ def convert(
     background: str | None = None,
     tell: Tell = silent,
 ) -> Conversion:
-    """Write images, masks of ids and class names from what a tool exported.
+    """Write images, masks of class ids and class names from an annotation tool's export.
 
-    The folder is read by ``data.dataset=folder``. An image that cannot be read, or whose
-    annotation is broken, is in the result's ``broken``; the rest is written.
+    The folder is read with ``data.dataset=folder``. Images that cannot be read or have a broken
+    annotation are listed in the result's ``broken``; all others are written.
+
+    Example::
+
+        segdistill.convert("export", "photos").written.broken
 
     Args:
-        source: folder of the export; an archive has to be unpacked first.
-        out: folder to make; convert may write again what it made.
-        format: a name of ``CONVERSIONS``; recognised by its files if None.
-        background: class of pixels that nobody labelled, made where the export has none;
-            otherwise they are 255, no class.
-        tell: called with the images done.
+        source: folder of the export; archives have to be unpacked first.
+        out: folder to make; files from an earlier conversion may be overwritten.
+        format: a name in ``CONVERSIONS``; recognised by the files if None.
+        background: class for unlabelled pixels, added if the export has none; without it these
+            pixels become 255 (ignored).
+        tell: called with progress.
 
     Raises:
         ConfigError: there is no such format, or its package is not installed.
-        OverwriteError: ``out`` is inside the export or holds files of others.
-        DataError: the format is not recognised, nothing can be converted, or a dataset of its
-            own reads the folder as it is.
+        OverwriteError: ``out`` is inside the export or contains other files.
+        DataError: the format is not recognised, nothing can be converted, or the folder can be
+            read directly as another dataset.
     """
     if format is not None and format not in CONVERSIONS:
         raise ConfigError(f"convert: there is no format '{format}'; {nearest(format, CONVERSIONS)}")

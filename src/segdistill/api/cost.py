@@ -1,4 +1,4 @@
-"""Cost: parameters and arithmetic of a config's networks."""
+"""Cost: parameters and arithmetic operations of a config's networks."""
 
 from __future__ import annotations
 
@@ -24,20 +24,24 @@ def cost(
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
 ) -> dict[str, Cost]:
-    """Count parameters and arithmetic of a config's teacher and students.
+    """Count parameters and arithmetic operations of a config's teacher and students.
+
+    Example::
+
+        segdistill.cost("camvid/students", (360, 480))["teacher"].params
 
     Args:
-        source: config file or recipe; no weights are read, and no data where the dataset's
-            classes are known without.
+        source: config file or recipe; no weights are read, and data only if the classes of the
+            dataset depend on them.
         size: height and width of the image.
         counter: ``torch``, or ``cirkd`` for that paper's way of counting.
         auxiliary: count auxiliary heads too, as some papers do; ``cirkd`` always does.
-        overrides: ``a.b=value`` words.
+        overrides: overrides of the form ``a.b=value``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
 
     Returns:
-        Cost by ``teacher``, and ``student`` or the learners' names where these differ.
+        Cost by ``teacher`` and ``student``, or by the learners' names if these differ.
 
     Raises:
         ConfigError: the config cannot be run, or the counter is unknown.

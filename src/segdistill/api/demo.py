@@ -1,4 +1,4 @@
-"""The demo: the whole way on drawn scenes, and what its differences are worth."""
+"""Demo: the whole workflow on drawn scenes, and how significant its differences are."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from segdistill.training.events import Tell, silent
 
 @dataclass(frozen=True)
 class Demo:
-    """What the demo made: run folders, teacher first, and what the gains are worth."""
+    """The demo's run folders, teacher first, and remarks on the significance of the gains."""
 
     runs: list[Path]
     notes: list[str]
@@ -34,13 +34,17 @@ class Demo:
 def demo(out: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent) -> Demo:
     """Train a teacher and a cohort of three students on drawn scenes, and compare them.
 
+    Example::
+
+        segdistill.demo("demo", overrides=["training.steps=50"], tell=print)
+
     Args:
-        out: folder of the runs and the report; finished parts are not run again.
-        overrides: ``a.b=value`` words for teacher and students, such as ``training.steps=50``.
-        tell: called with what happens.
+        out: folder of the runs and the report; finished parts are not repeated.
+        overrides: overrides ``a.b=value`` for teacher and students, such as ``training.steps=50``.
+        tell: called with every event.
 
     Raises:
-        RunFolderError: the folder holds other files than a demo's.
+        RunFolderError: the folder contains files that are not from a demo.
     """
     out = Path(out)
     slow = [] if computes_bfloat16() else ["training.precision=32-true"]
@@ -57,20 +61,20 @@ def demo(out: str | Path, *, overrides: Sequence[str] = (), tell: Tell = silent)
 
 
 def image_noise(run: Path, baseline: Path) -> str:
-    """Say whether two single runs differ by more than the choice of images explains.
+    """Say whether two single runs differ by more than the sampling of images explains.
 
     Args:
         run: a finished run.
-        baseline: another on the same images.
+        baseline: another run on the same images.
     """
     counts = [_image_counts(folder) for folder in (run, baseline)]
     gain = bootstrap_difference(*counts)
     told = "outside" if gain.excludes_zero() else "inside"
     return (
         f"{run.name} against {baseline.name}: {points(gain.estimate)} mIoU points, "
-        f"{points(gain.low)} to {points(gain.high)} when the {len(counts[0])} images are drawn "
-        f"again: {told} the noise of the images. It is one seed of each, and another seed often "
-        "moves a student by more than distillation does: several paired seeds decide."
+        f"{points(gain.low)} to {points(gain.high)} when the {len(counts[0])} images are "
+        f"resampled: {told} the noise of the images. This is one seed each, and another seed often "
+        "changes a student by more than distillation does, so several paired seeds are needed."
     )
 
 
@@ -78,6 +82,6 @@ def _image_counts(run: Path) -> np.ndarray:
     images = read_image_counts(run)
     if images is None:
         raise RunFolderError(
-            f"{run}: expected the confusion matrix of each image, got none; score fewer images"
+            f"{run}: expected a confusion matrix per image, got none; score fewer images"
         )
     return images.counts

@@ -1,4 +1,4 @@
-"""Distil: a student, or a cohort of students, under a teacher."""
+"""Distill: a student, or a cohort of students, with a teacher."""
 
 from __future__ import annotations
 
@@ -20,9 +20,30 @@ def distill(
     resume: bool = False,
     tell: Tell = silent,
 ) -> list[Path]:
-    """Train a student, or a cohort of students, under a teacher.
+    """Train a student, or a cohort of students, with a teacher.
 
-    Args and errors as :func:`train`; also refuses a config in which nothing is distilled.
+    Example::
+
+        words = ["data.root=camvid", "teacher.weights=runs/teacher/model.safetensors"]
+        segdistill.distill("camvid/students", "runs/students", overrides=words, tell=print)
+
+    Args:
+        source: config file, name of a recipe, or a loaded config.
+        out: folder of the run or the cohort; by default ``runs/<recipe>-N``.
+        overrides: overrides of the form ``a.b=value``.
+        trust: ``import:`` and ``file:`` targets that config files may name; see
+            :mod:`segdistill.trust`.
+        resume: continue where an interrupted run stopped; accept a finished one.
+        tell: called with every event.
+
+    Returns:
+        The run folders, one per learner.
+
+    Raises:
+        ConfigError: the config has no distillation term, or cannot be run.
+        DataError, RunFolderError, TrainingDivergedError, ValueError: see
+            :func:`segdistill.training.run.run_cohort`.
+        OverwriteError: the folder contains a ``report.html`` that no report wrote.
     """
     loaded = load_config(source, overrides, trust=trust)
     if not any(config.distill for config in loaded.learners.values()):

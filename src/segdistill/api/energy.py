@@ -1,4 +1,4 @@
-"""Energy: what finished runs took to train, and their students take per 10 000 images."""
+"""Energy of finished runs: for training, and for predicting 10 000 images."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from segdistill.training.pick_device import pick_device
 from segdistill.training.trained_student import load_student
 
 IMAGES = 10_000
-"""Images that the energy of inference is given for, as in Niemann et al., 2023, Table 8."""
+"""Number of images for the energy of inference, as in Niemann et al., 2023, Table 8."""
 
 _WARM_UP = 3
 
 
 @dataclass(frozen=True)
 class Energy:
-    """The energy of one run, in kWh; None where no counter of the hardware told it.
+    """The energy of one run in kWh; None without a hardware counter.
 
     Attributes:
-        miou: of the run, as a fraction.
-        training_kwh: what its training took by itself, teacher's forward included.
-        inference_kwh: what its student takes for 10 000 images, one at a time, in float32.
-        images: that were measured.
-        source: counter of the inference: ``nvml`` or ``rapl``.
+        miou: mIoU of the run, as a fraction.
+        training_kwh: energy for training it alone, including the teacher's forward.
+        inference_kwh: energy for predicting 10 000 images one at a time in float32.
+        images: number of images measured.
+        source: counter used for inference: ``nvml`` or ``rapl``.
     """
 
     miou: float
@@ -52,29 +52,33 @@ def energy(
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> dict[str, Energy]:
-    """Measure what runs take, with the hardware's own counter and never by an estimate.
+    """Measure the energy of runs with the hardware's counters; nothing is estimated.
 
-    The counter counts everything that runs on the device, so nothing else should.
+    The counters include everything that runs on the device, so nothing else should.
+
+    Example::
+
+        segdistill.energy(["runs/teacher", "runs/student-1"], (1024, 2048))
 
     Args:
-        runs: run folders; a teacher is the run that trained it.
+        runs: run folders; for a teacher, the run that trained it.
         size: height and width of an image.
         device: ``cpu``, ``cuda`` or ``auto``.
-        seconds: how long images are predicted.
-        trust: ``import:`` and ``file:`` targets that files may name; see
+        seconds: duration of the measurement per student.
+        trust: ``import:`` and ``file:`` targets that config files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the runs done.
+        tell: called with progress.
 
     Returns:
-        Energies by folder.
+        Energy by run folder.
 
     Raises:
-        RunFolderError: a folder holds no finished run.
-        ConfigError: no such device.
+        RunFolderError: a folder contains no finished run.
+        ConfigError: there is no such device.
     """
     target = pick_device(device)
     folders = [find_run(run).folder for run in runs]
-    found: dict[str, Energy] = {}
+    energies: dict[str, Energy] = {}
     for done, folder in enumerate(folders, 1):
         result = read_result(folder)
         meter = EnergyMeter(target)
@@ -82,7 +86,7 @@ def energy(
         if meter.source is not None:
             network = load_student(folder, trust=trust).network
             joules, images = _predict(network.to(target), size, meter, seconds)
-        found[str(folder)] = Energy(
+        energies[str(folder)] = Energy(
             miou=result.miou,
             training_kwh=result.energy_kwh,
             inference_kwh=None if joules is None else IMAGES * joules / images / 3.6e6,
@@ -90,14 +94,14 @@ def energy(
             source=meter.source,
         )
         tell(Progress("measuring energy", done, len(folders), {}))
-    return found
+    return energies
 
 
 @torch.inference_mode()
 def _predict(
     network: nn.Module, size: tuple[int, int], meter: EnergyMeter, seconds: float
 ) -> tuple[float | None, int]:
-    """Predict one image again and again; return the joules, and how often."""
+    """Predict one image repeatedly; return the joules and the number of predictions."""
     image = torch.rand(1, 3, *size, device=next(network.parameters()).device)
     with evaluating(network):
         for _ in range(_WARM_UP):

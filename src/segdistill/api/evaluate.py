@@ -29,25 +29,29 @@ def evaluate(
 ) -> Result:
     """Score the student of a run.
 
-    Classes are compared by name: data that have them in another order are scored rightly, and
-    data with a class that the student does not know are refused, unless the override
-    ``student.class_map=[car, null, sky]`` gives the student's class for each of the data's.
+    Classes are matched by name, so their order in the dataset does not matter. A dataset with a
+    class that the student does not know is refused, unless the override
+    ``student.class_map=[car, null, sky]`` gives the student's class for each of its classes.
+
+    Example::
+
+        segdistill.evaluate("runs/student-1", split="test").miou
 
     Args:
-        run: a run folder, a safetensors file in it, such as ``checkpoints/best``'s, or what
-            ``training.finished_run.check_run`` returned.
-        split: of the run's dataset; the run's own by default.
-        scales: averaged; the run's own by default.
-        flip: also average the mirrored image; the run's own by default.
-        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``.
+        run: a run folder, a safetensors file in it, such as that in ``checkpoints/best``, or a
+            result of ``training.finished_run.check_run``.
+        split: split of the run's dataset; by default the one it was scored on.
+        scales: scales to average over; by default the run's own.
+        flip: whether to average with the mirrored image; by default as for the run.
+        overrides: overrides ``a.b=value`` of the run's config, such as ``data.root=…``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the images scored.
+        tell: called with progress.
 
     Raises:
-        RunFolderError: the folder holds no finished run.
-        ConfigError, DataError: from the overrides and the data.
-        CheckpointError: a class of the data is none of the student's.
+        RunFolderError: the folder contains no finished run.
+        ConfigError, DataError: problems with the overrides or the data.
+        CheckpointError: the student does not know a class of the dataset.
     """
     checked = check_run(run, overrides, trust)
     config, settings = checked.config, checked.config.evaluation

@@ -1,4 +1,4 @@
-"""Export: a trained student as a file that other programs run, proven in its own runtime."""
+"""Export: a trained student as a file for other programs, tested in its own runtime."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ _OR_STATIC = "; --static writes a file for one image size, which may work"
 
 @dataclass(frozen=True)
 class Exported:
-    """A file that was written, and what it does in its own runtime.
+    """A file that was written, and how it compares with the network in its own runtime.
 
     Attributes:
-        file: the file; a second one that belongs to it lies beside it.
-        format: a name of ``segdistill.catalogue.formats.FORMATS``.
-        mib: size of all that belongs to it.
-        parity: against the network at the traced size and, unless it is static, three others.
-        score: on the validation images, None where the run's data are not at hand.
-        timings: of ``network`` and ``file``, by the number of threads.
+        file: the file; a companion file is next to it.
+        format: a name in ``segdistill.catalogue.formats.FORMATS``.
+        mib: size of the file and its companion.
+        parity: comparison with the network at the traced size and, unless static, three others.
+        score: score on the validation images; None if the run's data are not available.
+        timings: timings of ``network`` and ``file``, by number of threads.
         floating: layers that a quantised file computes in float32.
-        faults: what it was kept in spite of.
+        faults: failed tests despite which the file was kept.
     """
 
     file: Path
@@ -80,40 +80,44 @@ def export(
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> Exported:
-    """Write the student of a run for other programs, and run the file before it is kept.
+    """Write the student of a run for other programs, and test the file.
 
-    The file is run in its own runtime at four image sizes and on the validation images of the
-    run, beside the network. It is kept where it does what its format promises.
+    The file and the network are run side by side, at four image sizes and on the validation
+    images of the run. The file is kept only if it meets the requirements of its format.
+
+    Example::
+
+        segdistill.export("runs/student-1", "student.onnx").score
 
     Args:
-        run: a run folder, a safetensors file that a run wrote, or what
-            ``training.finished_run.check_run`` returned.
-        out: the file; ``student`` with the format's suffix in the run folder by default.
-        format: a name of ``segdistill.catalogue.formats.FORMATS``.
-        size: height and width that it is traced with; it runs at others too. By default
-            the size that the run's cost was counted at, or 256x256.
-        static: write it for one image of that size only.
-        images: what the file takes: ``float`` in [0, 1], or ``uint8``.
-        output: what it gives: ``logits`` at the image's size, or the ``mask``, uint8.
-        calibration: how many training images a quantised format is calibrated on.
-        scored: how many validation images it is scored on; all by default.
-        force: keep a file that fails at the gate.
-        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``; with
-            ``student.class_map=[car, null, sky]`` the file has the classes of its data.
+        run: a run folder, a safetensors file written by a run, or a result of
+            ``training.finished_run.check_run``.
+        out: file to write; by default ``student`` with the format's suffix in the run folder.
+        format: a name in ``segdistill.catalogue.formats.FORMATS``.
+        size: height and width for tracing; the file works with others too. By default the
+            size for which the run's cost was counted, or 256x256.
+        static: write a file for single images of that size only.
+        images: input of the file: ``float`` in [0, 1], or ``uint8``.
+        output: output of the file: ``logits`` at the image's size, or a uint8 ``mask``.
+        calibration: number of training images for calibrating a quantised format.
+        scored: number of validation images to score; by default all.
+        force: keep a file that fails a test.
+        overrides: overrides ``a.b=value`` of the run's config, such as ``data.root=…``; with
+            ``student.class_map=[car, null, sky]`` the file has the classes of the run's data.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the images scored, and with what could not be done.
+        tell: called with progress, and with what could not be done.
 
     Returns:
-        The file, and what it does beside the network.
+        The file and its comparison with the network.
 
     Raises:
-        ConfigError: there is no such format, it does not do what was asked, or a package that
+        ConfigError: there is no such format, it does not support the request, or a package that
             it needs is not installed.
-        DataError: a quantised format has no training images to be calibrated on.
-        OverwriteError: there is a file that export did not write.
-        RunFolderError: the folder holds no finished run.
-        FileRefusedError: the file does not do what the network does; none is left.
+        DataError: there are no training images for calibrating a quantised format.
+        OverwriteError: the file exists and was not written by export.
+        RunFolderError: the folder contains no finished run.
+        FileRefusedError: the file differs too much from the network; it has been removed.
         ValueError: torch cannot export the network.
     """
     row = find_format("export", format)
@@ -180,7 +184,7 @@ def export(
         if failed and not force:
             answer = _OR_STATIC if any(at.failure for at in parity) and not static else ""
             raise FileRefusedError(
-                f"export: expected a file that does what the network does, got "
+                f"export: expected a file that agrees with the network, got "
                 f"{'; '.join(failed)}{_sensitive(floating)}; nothing was written{answer}"
                 "; --force keeps it"
             )
@@ -206,7 +210,7 @@ def _targets(target: Path, row: Format) -> list[Path]:
 
 @contextmanager
 def _drafts(targets: Sequence[Path]) -> Iterator[list[Path]]:
-    """Yield files to write, which get their names when all went well and are gone otherwise."""
+    """Yield temporary files, which get their final names on success and are removed otherwise."""
     targets[0].parent.mkdir(parents=True, exist_ok=True)
     drafts = [target.with_name(f".unproven.{target.name}") for target in targets]
     try:
@@ -219,14 +223,14 @@ def _drafts(targets: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def open_validation(config: RunConfig | None, scored: int | None, tell: Tell) -> SegDataset | None:
-    """Open the images that the run was scored on; None, and a note, where they are not at hand."""
+    """Open the images on which the run was scored; None, with a note, if not available."""
     if config is None:
-        tell(Note("weights alone, without their run: the file is compared on noise, not scored"))
+        tell(Note("weights without their run: the file is compared on noise instead of scored"))
         return None
     try:
         dataset = open_split(config.data, config.evaluation.split)
     except DataError as error:
-        tell(Note(f"the file is compared on noise, not scored: {error}"))
+        tell(Note(f"the file is compared on noise instead of scored: {error}"))
         return None
     if scored is None or scored >= len(dataset):
         return dataset
@@ -236,14 +240,14 @@ def open_validation(config: RunConfig | None, scored: int | None, tell: Tell) ->
 def _open_training(format: str, config: RunConfig | None) -> SegDataset:
     if config is None:
         raise DataError(
-            f"export: expected a run folder for {format}, whose training images it is calibrated "
-            "on, got weights alone; give the folder"
+            f"export: expected a run folder for {format}, which is calibrated on the run's "
+            "training images, got only weights; give the folder"
         )
     return open_split(config.data, config.data.train_split)
 
 
 def views_of(config: RunConfig | None) -> dict[str, Any]:
-    """Return the scales and the window that the run was scored with."""
+    """Return the scales and the window with which the run was scored."""
     settings = EvaluationConfig() if config is None else config.evaluation
     return {"scales": settings.scales, "window": settings.window}
 
@@ -256,7 +260,7 @@ def _open(draft: Path, format: str, threads: int = 0) -> OpenedFile:
 def _time(
     network: nn.Module, draft: Path, format: str, size: tuple[int, int]
 ) -> dict[int, dict[str, Timing]]:
-    """Time the file beside the network, on one thread and on all."""
+    """Time the file and the network, on one thread and on all."""
     return {
         threads: time_beside(
             {"network": network, "file": _open(draft, format, threads)},
@@ -271,7 +275,7 @@ def _sensitive(floating: Sequence[str]) -> str:
     if not floating:
         return ""
     return (
-        f", with {len(floating)} layers left in float32, those that lose most first: "
+        f", with {len(floating)} layers left in float32, the most sensitive first: "
         f"{', '.join(floating[:3])}"
     )
 
@@ -283,7 +287,7 @@ def cost_size(folder: Path) -> tuple[int, int]:
 
 
 def _provenance(files: RunFiles, config: RunConfig | None) -> dict[str, Any]:
-    """Return where a student comes from, for the file's metadata."""
+    """Return the origin of a student for the file's metadata."""
     made: dict[str, Any] = {"segdistill": version("segdistill"), "run": files.name}
     if config is not None:
         made["dataset"] = config.data.dataset

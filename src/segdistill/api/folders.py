@@ -1,4 +1,4 @@
-"""Where the folder of a new run is; free of torch."""
+"""The folder of a new run; free of torch."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ ROOT = Path("runs")
 
 
 def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: bool) -> Path:
-    """Return where a run goes: what was asked, or ``runs/<recipe>-N``, made for it alone.
+    """Return the folder of a run: the requested one, or a new ``runs/<recipe>-N``.
 
     Args:
         source: config file or name of a recipe.
-        out: what was asked.
-        resume: choose the newest folder that is there, not the first that is free.
+        out: the requested folder.
+        resume: choose the newest existing folder instead of the first free one.
 
     Raises:
         RunFolderError: there is no folder to resume.
@@ -34,19 +34,19 @@ def choose_folder(source: str | Path, out: str | Path | None = None, *, resume: 
         )
     if resume:
         return ROOT / f"{stem}-{newest}"
-    # The other processes of a run are told by the first where it goes.
+    # The first process tells the others of the same run which folder it has chosen.
     return claim_numbered(ROOT, stem) if is_first_process() else ROOT / f"{stem}-{newest + 1}"
 
 
 def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
-    """Refuse a folder that holds anything but runs, folders of runs, and what is made of them.
+    """Refuse a folder that contains anything but runs, folders of runs, and files made from them.
 
     Args:
-        folder: of the cohort.
+        folder: folder of the cohort.
         learners: names of the runs to come.
 
     Raises:
-        RunFolderError: names what else is in it.
+        RunFolderError: it contains something else, which is named.
     """
     made = {*learners, ANALYSES, REPORT}
     foreign = sorted(
@@ -58,6 +58,6 @@ def check_cohort_folder(folder: Path, learners: Collection[str]) -> None:
     )
     if foreign:
         raise RunFolderError(
-            f"{folder}: expected a new folder or one of runs, got {', '.join(foreign[:3])} in it; "
-            "choose another with --out"
+            f"{folder}: expected a new folder or one of runs, got one with "
+            f"{', '.join(foreign[:3])}; choose another with --out"
         )

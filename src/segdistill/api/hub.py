@@ -1,4 +1,4 @@
-"""A folder to hand on: weights, exported files, and a card that says what they are."""
+"""A folder for a model hub: weights, exported files, and a card that describes them."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ _MAKER = "export --hub"
 def write_hub_folder(
     folder: str | Path, run: str | Path, exported: Sequence[Exported] = ()
 ) -> list[Path]:
-    """Write what a model hub takes: ``README.md``, ``config.json`` and ``model.safetensors``.
+    """Write the files for a model hub: ``README.md``, ``config.json`` and ``model.safetensors``.
 
     ``segdistill.load(folder)`` reads it back. Nothing is uploaded.
 
     Args:
-        folder: where to; made where it is missing.
-        run: a run folder, or a safetensors file that a run wrote.
-        exported: files that were made of the run; those in the folder are on its card.
+        folder: folder to write to; made if it does not exist.
+        run: a run folder, or a safetensors file written by a run.
+        exported: exported files of the run; those in the folder are listed on its card.
 
     Returns:
         The files written.
 
     Raises:
-        OverwriteError: there is a file that this did not write.
-        RunFolderError: the folder holds no finished run.
+        OverwriteError: a file exists that was not written by this function.
+        RunFolderError: the folder contains no finished run.
     """
     folder, files = Path(folder), find_run(run)
     student = read_student(files.weights)
     result = read_result(files.folder) if has_result(files.folder) else None
     settings = read_settings(files.folder) if has_settings(files.folder) else {}
-    here = [each for each in exported if each.file.parent == folder]
+    here = [made for made in exported if made.file.parent == folder]
     config = {
         "library_name": "segdistill",
         "segdistill": version("segdistill"),
@@ -74,7 +74,7 @@ def _card(
     settings: dict[str, Any],
     exported: Sequence[Exported],
 ) -> str:
-    """Return the card: metadata as YAML, then what people read."""
+    """Return the card: metadata as YAML, then a description."""
     dataset = settings.get("data", {}).get("dataset")
     metadata: dict[str, Any] = {
         "library_name": "segdistill",
@@ -103,7 +103,7 @@ def _card(
     lines += ["", "## Use", "", "```python", "import segdistill", ""]
     lines += ['segdistill.load("path/to/this/folder").predict("photo.jpg").mask', "```", ""]
     lines += ["Scores hold for images like those it was scored on, at that size. Colours and "]
-    lines[-1] += "network are in `config.json`."
+    lines[-1] += "the network's settings are in `config.json`."
     return f"---\n{yaml.safe_dump(metadata, sort_keys=False)}---\n\n" + "\n".join(lines) + "\n"
 
 

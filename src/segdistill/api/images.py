@@ -1,4 +1,4 @@
-"""Images to predict on: those of a split, named files, and what a search of folders gives."""
+"""Images to predict on: those of a split, named files, and files found in folders."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Input:
     """An image to predict on.
 
     Attributes:
-        name: of its prediction, which may hold folders.
-        files: what it is read from; none where it has no files of its own.
-        read: returns the image.
+        name: name of its prediction, which may include folders.
+        files: files it is read from; empty if it has none of its own.
+        read: function that returns the image.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Input:
 
     @property
     def label(self) -> str:
-        """What messages call it."""
+        """Its name in messages."""
         return str(self.files[0]) if self.files else self.name
 
 
@@ -58,13 +58,13 @@ def _image_of(dataset: SegDataset, index: int) -> np.ndarray:
 
 
 def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixels) -> list[Input]:
-    """Return the images among files and folders, each once.
+    """Return the images among files and folders, without repetition.
 
     Args:
         sources: image files, folders of them, or patterns.
-        recursive: also search the folders inside folders.
+        recursive: also search subfolders.
         tell: called with what is left out of a folder.
-        how: range of high-bit numbers, and which bands are read.
+        how: range of values of more than 8 bits, and the bands to read.
 
     Raises:
         DataError: a source is missing, or there are no images.
@@ -76,20 +76,20 @@ def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixel
         folder = source if source.is_dir() else source.parent
         for file in _search(source, recursive, tell) if source.is_dir() else [source]:
             name = file.relative_to(folder).with_suffix("").as_posix()
-            # The same file, named and in a folder, is one image.
+            # A file that is named and also found in a folder counts once.
             images[name, os.path.abspath(file)] = Input(
                 name, (file,), partial(read_image, file, how)
             )
     if not images:
         raise DataError(
             f"predict: expected images, got none in {', '.join(map(str, sources))}; "
-            "--recursive searches the folders inside"
+            "--recursive searches subfolders too"
         )
     return list(images.values())
 
 
 def _expand(sources: Sequence[Path]) -> Iterator[Path]:
-    """Yield files and folders, in place of patterns those that they fit."""
+    """Yield files and folders, with patterns replaced by their matches."""
     for source in sources:
         fitting = [] if source.exists() else sorted(map(Path, glob(str(source), recursive=True)))
         yield from fitting or [source]
@@ -98,9 +98,9 @@ def _expand(sources: Sequence[Path]) -> Iterator[Path]:
 def _search(
     folder: Path, recursive: bool, tell: Tell, above: frozenset[str] = frozenset()
 ) -> list[Path]:
-    """Return the image files of a folder, and say what is left out."""
+    """Return the image files of a folder, and report what is left out."""
     real = os.path.realpath(folder)
-    if real in above:  # a link to a folder that it is in
+    if real in above:  # a link to a folder that contains it
         return []
     folders, images, others = list[Path](), list[Path](), list[Path]()
     for entry in sorted(folder.iterdir()):
@@ -111,14 +111,12 @@ def _search(
         if not entry.name.startswith("."):
             group.append(entry)
     if others:
-        tell(Note(f"{folder}: files without the suffix of an image are left out: {_some(others)}"))
+        tell(Note(f"{folder}: files without an image suffix are left out: {_some(others)}"))
     if recursive:
         for inner in folders:
             images += _search(inner, recursive, tell, above | {real})
     elif folders:
-        tell(
-            Note(f"{folder}: folders inside are not searched without --recursive: {_some(folders)}")
-        )
+        tell(Note(f"{folder}: subfolders are only searched with --recursive: {_some(folders)}"))
     return images
 
 
@@ -128,15 +126,15 @@ def _some(entries: Sequence[Path]) -> str:
 
 
 def refuse_mixing(out: Path, sources: Collection[Path], recursive: bool) -> None:
-    """Refuse to put predictions among images, where they would be taken for more of them.
+    """Refuse to write predictions among images, where a later call would take them for images.
 
     Args:
         out: folder of the predictions.
         sources: folders of the images.
-        recursive: whether the folders inside these are searched too.
+        recursive: whether their subfolders are searched too.
 
     Raises:
-        OverwriteError: names the folder.
+        OverwriteError: the folder is among the sources; it is named.
     """
     target = out.resolve()
     above = [folder for folder in (target, *target.parents) if folder.exists()]
@@ -144,6 +142,6 @@ def refuse_mixing(out: Path, sources: Collection[Path], recursive: bool) -> None
     for source in sources:
         if any(folder.samefile(source) for folder in searched):
             raise OverwriteError(
-                f"predict: expected a folder for predictions alone, got {out} among the images of "
-                f"{source}; choose another --out"
+                f"predict: expected a separate folder for predictions, got {out} among the images "
+                f"of {source}; choose another --out"
             )

@@ -1,4 +1,4 @@
-"""Look at a folder of images and masks, and write a config for it."""
+"""Init: look at a folder of images and masks, and write a config for it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from segdistill.errors import DataError
 from segdistill.files import claim, write_whole
 
 _LARGEST_CROP = 512
-_STRIDE = 32  # of the networks; a crop is a multiple
+_STRIDE = 32  # of the networks; crops are multiples of it
 _BATCH = 8
 _EPOCHS = 60
 
@@ -28,8 +28,8 @@ class Proposal:
     """A config that was written.
 
     Attributes:
-        files: what was written, the config first.
-        found: what the folder holds, in lines for a person.
+        files: the files written, the config first.
+        found: description of the folder's contents, in lines.
     """
 
     files: tuple[Path, ...]
@@ -39,9 +39,13 @@ class Proposal:
 def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
     """Write a commented config for a folder of images and masks.
 
-    Masks are found by the words in their paths, splits by their folders; where there are none,
+    Masks are recognised by words in their paths and splits by their folders. Without splits,
     blocks of neighbouring images are proposed as val, so that frames of a video do not leak.
-    Nothing in the folder is changed: what the config needs beside it is written beside it.
+    Nothing in the folder is changed; further files that the config needs are written next to it.
+
+    Example::
+
+        print("\\n".join(segdistill.init("photos", "photos.yaml").found))
 
     Args:
         folder: images and masks in one of the usual layouts.
@@ -52,8 +56,8 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
 
     Raises:
         DataError: the folder is an export that has to be converted (the command is named), a
-            public dataset that is read as it is, or holds no images with masks.
-        OverwriteError: there is a file already.
+            public dataset that needs no config of its own, or contains no images with masks.
+        OverwriteError: the file already exists.
     """
     export, config = Export(Path(folder)), Path(out)
     tables = config.with_suffix(".csv"), config.with_suffix(".classes.txt")
@@ -77,14 +81,14 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
     claim("init", beside)
     found = tuple(_describe(seen, plan))
     config.parent.mkdir(parents=True, exist_ok=True)
-    # No mark of ours: they are there to be edited, and nothing may write over them.
+    # They are not marked as ours, because they are to be edited and never overwritten.
     for file, text in {**beside, config: _config(export, seen, plan, found, config)}.items():
         write_whole(file, text)
     return Proposal((config, *beside), found)
 
 
 def _reads_classes(export: Export, seen: Survey) -> bool:
-    """Return whether ``classes.txt`` of the folder can be named in the config as it is."""
+    """Return whether the config can use the folder's ``classes.txt`` unchanged."""
     if seen.class_file != Path("classes.txt"):
         return False
     try:
@@ -99,7 +103,7 @@ def _class_lines(seen: Survey) -> str:
         " ".join(map(str, (row.name.replace(",", " "), *(row.color or ())))) for row in seen.rows
     ]
     return (
-        "# one class a line, in the order of the ids; give each its name\n"
+        "# one class per line, in the order of the ids; replace the values by names\n"
         + "\n".join(lines)
         + "\n"
     )
@@ -114,26 +118,28 @@ def _describe(seen: Survey, plan: Plan) -> list[str]:
         f"images with masks: {len(seen.matches)} ({counts})",
         f"splits: {plan.how}",
         f"sizes: {sizes}{more}",
-        f"classes: {seen.class_file or 'no file names them: called by their values, rename them'}",
+        f"classes: {seen.class_file or 'no file names them, so they are named by their values'}",
     ]
     colored = seen.rows[0].color is not None and any(isinstance(v, tuple) for v in seen.values)
-    for place, row in enumerate(seen.rows):
+    for index, row in enumerate(seen.rows):
         value = row.color if colored and row.color is not None else row.stored
         shown = " ".join(map(str, value)) if isinstance(value, tuple) else str(value)
         share = seen.share(value)
         if isinstance(value, tuple) and len(set(value)) == 1:
             share += seen.share(value[0])  # greys were counted as numbers
-        lines.append(f"  {place} {row.name} (stored as {shown}): {100 * share:.2f} % of pixels")
+        lines.append(f"  {index} {row.name} (stored as {shown}): {100 * share:.2f} % of pixels")
     if not colored and not seen.is_binary:
         lines.append(f"  255, no class: {100 * seen.share(255):.2f} % of pixels")
     if seen.alike is not None:
-        told = "frames of a video, kept in blocks" if seen.is_video else "no video"
-        lines.append(f"neighbouring images differ {seen.alike:.2f} times as distant ones: {told}")
+        kind = "frames of a video, kept in blocks" if seen.is_video else "not a video"
+        lines.append(
+            f"neighbouring images differ {seen.alike:.2f} times as much as distant ones: {kind}"
+        )
     return [*lines, *seen.notes]
 
 
 def _config(export: Export, seen: Survey, plan: Plan, found: Sequence[str], config: Path) -> str:
-    """Return the config's text; every value that was chosen says why."""
+    """Return the config's text, with a reason for every chosen value."""
     height, width = map(int, next(iter(seen.sizes)).split("×"))
     crop = [max(_STRIDE, min(_LARGEST_CROP, side) // _STRIDE * _STRIDE) for side in (height, width)]
     train = plan.counts.get(str(plan.data.get("train_split", "train")), 1)
@@ -152,18 +158,18 @@ def _config(export: Export, seen: Survey, plan: Plan, found: Sequence[str], conf
 #                    student.output_stride=16 --out {teacher}
 # 3. A student:  segdistill distill {name} teacher.weights={teacher}/model.safetensors
 #
-# segdistill recipes copy reference has every key.
+# For all keys: segdistill recipes copy reference
 data:
 {data}  batch_size: {batch}
   crop: {crop} # height and width; most images are {height}×{width}
-  scale: [0.5, 2.0] # drawn anew for each crop
+  scale: [0.5, 2.0] # drawn at random for each crop
   jitter: 0.3
-teacher: # without weights it knows nothing: train it first, as in step 2
+teacher: # needs weights: train it first, as in step 2
   network: deeplabv3
   backbone: resnet18
   output_stride: 16
   weights: null # {teacher}/model.safetensors
-student: # pretrained: true starts from ImageNet, a download of timm's weights
+student: # pretrained: true starts from timm's ImageNet weights, which are downloaded
   network: lraspp
   backbone: mobilenetv2_035
   output_stride: 16
@@ -171,7 +177,7 @@ student: # pretrained: true starts from ImageNet, a download of timm's weights
 distill:
   - {{loss: pixelwise_kl, weight: 1.0}}
 training:
-  steps: {steps} # about {steps * batch / train:.0f} times each training image
+  steps: {steps} # each training image about {steps * batch / train:.0f} times
   lr: 0.05
   warmup_steps: 50
 evaluation:

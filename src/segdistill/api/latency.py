@@ -1,4 +1,4 @@
-"""Latency: milliseconds per image of a run's student or of a config's networks."""
+"""Latency: milliseconds per image for a run's student or a config's networks."""
 
 from __future__ import annotations
 
@@ -32,27 +32,31 @@ def latency(
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> dict[str, list[Latency]]:
-    """Time networks on one image, in turns: plain, channels last, in bfloat16, and compiled.
+    """Time networks on one image in turns: plain, channels last, in bfloat16 and compiled.
+
+    Example::
+
+        segdistill.latency("runs/student-1", (512, 1024), threads=4)
 
     Args:
-        source: a run folder or its weights for the student alone, or a config or recipe for
+        source: a run folder or weights file for the student alone, or a config or recipe for
             teacher and students, untrained.
         size: height and width of the image.
-        threads: of torch, on a CPU.
+        threads: number of torch threads on a CPU.
         device: ``cpu`` or ``cuda``.
         compiled: also try ``torch.compile``.
-        passes: forward passes that count, each way.
-        overrides: ``a.b=value`` words, where ``source`` is a config.
+        passes: number of timed forward passes per variant.
+        overrides: overrides of the form ``a.b=value``, if ``source`` is a config.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the ways measured, and where ``torch.compile`` does not work.
+        tell: called with progress, and if ``torch.compile`` does not work.
 
     Returns:
         Measurements by network.
 
     Raises:
-        ConfigError: no such device, or the config cannot be run.
-        RunFolderError: the folder holds no finished run.
+        ConfigError: there is no such device, or the config cannot be run.
+        RunFolderError: the folder contains no finished run.
     """
     target = pick_device(device)
     saved = not isinstance(source, LoadedConfig) and (
@@ -67,11 +71,13 @@ def latency(
     moved = {name: network.to(target) for name, network in networks.items()}
     for done, (precision, channels_last, compile_it) in enumerate(ways):
         tell(Progress(f"timing {' '.join(networks)}", done, len(ways), {}))
-        # Compiled ones by themselves: where one does not compile, the others still are timed.
-        for some in [{name: one} for name, one in moved.items()] if compile_it else [moved]:
+        # Compiled networks are timed separately, so that one that fails does not stop the others.
+        for group in (
+            [{name: network} for name, network in moved.items()] if compile_it else [moved]
+        ):
             try:
                 timed = measure_together(
-                    some,
+                    group,
                     size,
                     threads=threads,
                     precision=precision,
@@ -85,7 +91,7 @@ def latency(
                 reason = _first_line(error)
                 tell(
                     Note(
-                        f"{' '.join(some)}: torch.compile does not work here: {reason}; on a CPU "
+                        f"{' '.join(group)}: torch.compile does not work here: {reason}; on a CPU "
                         "it needs a C++ compiler (--no-compile leaves it out)"
                     )
                 )

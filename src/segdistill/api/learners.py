@@ -1,4 +1,4 @@
-"""What training and distilling have in common: learners' configs become finished run folders."""
+"""The common part of ``train`` and ``distill``: from learners' configs to finished runs."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from segdistill.trust import own_words
 def run_learners(
     verb: str, loaded: LoadedConfig, out: str | Path | None, *, resume: bool, tell: Tell
 ) -> list[Path]:
-    """Train learners on one stream of batches, complete their folders, and report on a cohort.
+    """Train learners on the same batches, complete their folders, and report on a cohort.
 
     Args:
         verb: ``train`` or ``distill``, for ``args.yaml``.
         loaded: the learners' configs.
         out: folder of the run or the cohort; ``runs/<recipe>-N`` if None.
-        resume: go on where an interrupted run stopped.
-        tell: called with what happens.
+        resume: continue where an interrupted run stopped.
+        tell: called with every event.
 
     Returns:
         The run folders, one per learner.
@@ -43,7 +43,7 @@ def run_learners(
     learners = loaded.learners
     if "" not in learners and has_settings(folder):
         raise RunFolderError(
-            f"{folder}: expected a new folder for {len(learners)} learners, got one that holds a "
+            f"{folder}: expected a new folder for {len(learners)} learners, got the folder of a "
             "run; choose another with --out"
         )
     if "" not in learners:
@@ -55,11 +55,11 @@ def run_learners(
         if is_first_process():
             for name, config in learners.items():
                 _record_args(folder / name, config, verb, loaded)
-            remove_empty(folder)  # claimed for a run that was refused
+            remove_empty(folder)  # made for a run that was refused
     if not is_first_process():
         return runs
     configs = dict(zip(runs, learners.values(), strict=True))
-    words = {word for one in configs.values() for word in own_words(one.tree(), one.trust)}
+    words = {word for config in configs.values() for word in own_words(config.tree(), config.trust)}
     complete(runs, configs, trust=sorted(words), tell=tell)
     if runs != [folder]:
         write_report(runs, folder / REPORT, title=folder.name)
@@ -67,7 +67,7 @@ def run_learners(
 
 
 def _record_args(run: Path, config: RunConfig, verb: str, loaded: LoadedConfig) -> None:
-    """Write ``args.yaml`` into a folder that holds this run and has none yet."""
+    """Write ``args.yaml`` to the folder of this run if it has none yet."""
     if read_args(run) is not None or read_environment(run).config_hash != config.hash():
         return
     source = Path(loaded.source)
@@ -84,5 +84,5 @@ def _record_args(run: Path, config: RunConfig, verb: str, loaded: LoadedConfig) 
 
 
 def _whole_path(path: str | Path) -> str:
-    # A file in an installed package stays named by its package.
+    # A file in an installed package keeps its name with the package.
     return str(path) if str(path).startswith("package:") else str(Path(path).resolve())

@@ -1,4 +1,4 @@
-"""Load: a trained student, read back to be used in Python."""
+"""Load: a trained student for use in Python."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from segdistill.types import Classes
 
 @dataclass(frozen=True)
 class Student:
-    """A trained network in evaluation mode, and what it predicts.
+    """A trained network in evaluation mode, with its classes and settings.
 
     Attributes:
-        network: from RGB images ``(N, 3, H, W)`` in [0, 1] to ``SegOutput``, on the CPU until
-            it is moved: ``student.network.to("cuda")``. That of an exported file computes in
-            the file's own runtime.
+        network: maps RGB images ``(N, 3, H, W)`` in [0, 1] to ``SegOutput``. It is on the CPU
+            until it is moved, as in ``student.network.to("cuda")``; that of an exported file
+            computes in the file's own runtime.
         classes: names and colours, in the order of the ids.
-        config: of its run, with overrides applied; None for weights by themselves.
+        config: config of its run, with overrides applied; None without a run.
     """
 
     network: nn.Module
@@ -41,19 +41,19 @@ class Student:
     def predict(self, image: str | Path | np.ndarray | Tensor | Picture) -> Prediction:
         """Return the class of each pixel of one image, at the image's own size.
 
-        Scales, mirroring and window are those that the run was scored with.
+        Scales, mirroring and window are those with which the run was scored.
 
         Args:
-            image: a file, an array, a Pillow image or a tensor. Numbers are uint8, or
-                floating-point in [0, 1].
+            image: a file, an array, a Pillow image or a tensor; uint8, or floating-point in
+                [0, 1].
 
         Shape:
-            An array is RGB ``(H, W, 3)``, RGBA ``(H, W, 4)``, of which the colours are taken,
-            or grey ``(H, W)``; a tensor is RGB ``(3, H, W)``.
+            An array is RGB ``(H, W, 3)``, RGBA ``(H, W, 4)``, whose alpha is ignored, or grey
+            ``(H, W)``; a tensor is RGB ``(3, H, W)``.
 
         Raises:
             DataError: the file cannot be read.
-            ValueError, TypeError: it is no image; what was expected is said.
+            ValueError, TypeError: it is not an image.
         """
         if isinstance(image, str | Path):
             how = (
@@ -73,22 +73,25 @@ def load(
     trust: Collection[str] = (),
     classes: Classes | None = None,
 ) -> Student:
-    """Read a trained student, and its config where there is one, or an exported file.
+    """Load a trained student, with its config if there is one, or an exported file.
 
-    Example: ``segdistill.load("runs/student-1").predict("photo.jpg").overlay()``
+    Example::
+
+        student = segdistill.load("runs/student-1")
+        student.predict("photo.jpg").overlay()
 
     Args:
-        run: a run folder, a safetensors file that a run wrote, an exported file, or what
-            ``training.finished_run.check_run`` returned.
-        overrides: ``a.b=value`` words on the run's config; the student's settings are fixed, but
-            ``student.class_map`` gives its class for each of the data's.
+        run: a run folder, a safetensors file written by a run, an exported file, or a result of
+            ``training.finished_run.check_run``.
+        overrides: overrides ``a.b=value`` of the run's config; of the student only
+            ``student.class_map``, its class for each class of the dataset.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        classes: of an exported file whose metadata do not say them.
+        classes: classes of an exported file whose metadata do not list them.
 
     Raises:
-        RunFolderError: there is no finished run, or overrides were given for weights by
-            themselves.
+        RunFolderError: there is no finished run, or there are overrides for a separate weights
+            file.
         RuntimeRefusalError: the runtime of an exported file cannot read it.
         ConfigError: an override cannot be applied, or the file names code that is not trusted
             or settings that do not exist.
@@ -112,7 +115,7 @@ def load(
 
 
 def mapped_classes(run: CheckedRun) -> Classes | None:
-    """Return the classes of a run's data where its student's are mapped to them, else None.
+    """Return the classes of a run's data if the student's are mapped to them, else None.
 
     Raises:
         DataError: the data cannot be read.
@@ -125,15 +128,15 @@ def mapped_classes(run: CheckedRun) -> Classes | None:
 def load_exported(
     file: str | Path, *, classes: Classes | None = None, trust: Collection[str] = ()
 ) -> Student | None:
-    """Open an exported file in its own runtime; None where this is none.
+    """Open an exported file in its own runtime; None if it is not one.
 
     Args:
-        file: the file; its format is told by its name.
-        classes: where the file's metadata do not say them.
-        trust: ``file:`` targets that may run code when they are loaded.
+        file: the file, whose name determines its format.
+        classes: classes, if the file's metadata do not list them.
+        trust: ``file:`` targets that may run code while they are loaded.
 
     Raises:
-        ConfigError: a package is missing, the classes are, or the file is a program that is not
+        ConfigError: a package or the classes are missing, or the file is a program that is not
             trusted.
         RunFolderError: the file's metadata are broken.
         RuntimeRefusalError: the runtime cannot read it.

@@ -1,4 +1,4 @@
-"""Pack a dataset so that a crop reads its own rows only."""
+"""Pack: copy a dataset into a format in which a crop reads only its own rows."""
 
 from __future__ import annotations
 
@@ -22,18 +22,22 @@ def pack(
     compress: bool = False,
     tell: Tell = silent,
 ) -> Path:
-    """Write a packed copy of a dataset, to be named as ``data.root`` in place of the original.
+    """Write a packed copy of a dataset, to be used as ``data.root`` instead of the original.
+
+    Example::
+
+        segdistill.pack("cityscapes", "packed/cityscapes", settings=["root=cityscapes"])
 
     Args:
-        dataset: a name of ``segdistill.catalogue.datasets.DATASETS``.
+        dataset: a name in ``segdistill.catalogue.datasets.DATASETS``.
         out: the folder to make.
-        splits: which to pack.
-        settings: ``key=value`` words, as under ``data`` in a config; ``root`` is one.
-        compress: lossless tiles, about half the disk, instead of raw arrays.
-        tell: called with the images done.
+        splits: the splits to pack.
+        settings: settings of the dataset as ``key=value``, such as ``root``.
+        compress: write lossless tiles, which need about half the disk space of raw arrays.
+        tell: called with progress.
 
     Raises:
-        ConfigError: an unknown dataset or setting, one without files, or splits that are joined.
+        ConfigError: the dataset or a setting is unknown, there are no files, or splits are joined.
         OverwriteError: the folder is inside the dataset.
         DataError: the folder exists, or the data are missing or broken.
     """
@@ -42,8 +46,8 @@ def pack(
     for split in splits:
         if len(split_names(split)) > 1:
             raise ConfigError(
-                f"pack: expected splits by themselves, got {split}; pack each, and join them when "
-                "they are trained on"
+                f"pack: expected single splits, got {split}; pack each of them, and join them in "
+                "data.train_split"
             )
     opened = {split: build_dataset(options, split=split) for split in splits}
     if "root" not in options:

@@ -1,4 +1,4 @@
-"""Predict: masks of images, as pictures or for a test server."""
+"""Predict: masks for images, as pictures or for a test server."""
 
 from __future__ import annotations
 
@@ -37,45 +37,49 @@ def predict(
     trust: Sequence[str] = (),
     tell: Tell = silent,
 ) -> list[Path]:
-    """Write what the student of a run predicts, with the scales and window it was scored with.
+    """Write the predictions of a run's student, with the scales and window of its scoring.
 
-    Nothing is written over an input, or over a file that an earlier call did not write.
+    Inputs are never overwritten, nor are files that an earlier call did not write.
+
+    Example::
+
+        segdistill.predict("runs/student-1", "photos", "masks", kind="overlay")
 
     Args:
-        run: a run folder, a safetensors file that a run wrote, an exported file, or what
-            ``training.finished_run.check_run`` returned.
+        run: a run folder, a safetensors file written by a run, an exported file, or a result of
+            ``training.finished_run.check_run``.
         images: image files, folders of them, or patterns such as ``photos/*.jpg``.
-        out: folder to write to; made where it is missing.
-        split: a split of the run's dataset, in place of images.
-        kind: what is written, a key of ``segdistill.catalogue.predictions.FORMATS``.
-        confidence: least probability of a class, in [0, 1); pixels below it have none, 255, which
-            the kinds ``ids`` and ``coco`` alone can say: labels for images without masks.
-        recursive: also search the folders inside folders; their names are kept.
-        classes: of an exported file whose metadata do not say them.
-        overrides: ``a.b=value`` words on the run's config, such as ``data.root=…``; with
-            ``student.class_map=[car, null, sky]`` the classes of its data are predicted.
+        out: folder to write to; made if it does not exist.
+        split: a split of the run's dataset, instead of images.
+        kind: format of the predictions, a key of ``segdistill.catalogue.predictions.FORMATS``.
+        confidence: minimum probability in [0, 1); pixels below it become 255, which only
+            the kinds ``ids`` and ``coco`` can represent, as for labels of images without masks.
+        recursive: also search subfolders; their names are kept.
+        classes: classes of an exported file whose metadata do not list them.
+        overrides: overrides ``a.b=value`` of the run's config, such as ``data.root=…``; with
+            ``student.class_map=[car, null, sky]`` the classes of the run's data are predicted.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        tell: called with the images done, and with what is left out of a folder.
+        tell: called with progress, and with what is left out of a folder.
 
     Returns:
-        The files written, named as the images.
+        The files written, named like the images.
 
     Raises:
-        DataError: there are no images, or two have one name, and nothing is written; or some
+        DataError: there are no images, or two have the same name, and nothing is written; or some
             cannot be read, and the others are written.
         OverwriteError: a file would be lost; nothing is written.
-        ConfigError: images and split were given, or neither; or an unknown format.
-        RunFolderError: the folder holds no finished run.
-        CheckpointError: a test server's format has a class that is none of the student's.
+        ConfigError: images and split were both given, or neither, or the format is unknown.
+        RunFolderError: the folder contains no finished run.
+        CheckpointError: the format of a test server needs a class that the student does not know.
     """
     given = [Path(name) for name in ([images] if isinstance(images, str | Path) else images)]
     out = Path(out)
     if bool(given) == (split is not None):
-        raise ConfigError("predict: expected images or --split, one of them")
+        raise ConfigError("predict: expected either images or --split")
     if kind not in get_args(Format):
         raise ConfigError(
-            f"predict: expected a format out of {', '.join(get_args(Format))}, got '{kind}'"
+            f"predict: expected one of the formats {', '.join(get_args(Format))}, got '{kind}'"
         )
     if not 0 <= confidence < 1 or (confidence and kind not in UNSURE):
         raise ConfigError(
@@ -87,10 +91,10 @@ def predict(
     )
     if exported is not None and (split is not None or overrides):
         raise ConfigError(
-            f"predict: expected images for {run}, which knows no data, got "
+            f"predict: expected images for {run}, which belongs to no dataset, got "
             f"{'--split' if split is not None else ' '.join(overrides)}; name files or folders"
         )
-    # Weights by themselves can predict on images, at their own size, as exported files can.
+    # Like exported files, separate weights can predict on images at their own size.
     checked: CheckedRun | None = None
     if isinstance(run, CheckedRun):
         checked = run
@@ -148,7 +152,7 @@ def predict(
     if unread:
         listed = "".join(f"\n  {error}" for error in unread)
         raise DataError(
-            f"predict: expected images, got {len(unread)} of {len(inputs)} that cannot be read; "
-            f"{len(written)} predictions are written to {out}:{listed}"
+            f"predict: expected readable images, got {len(unread)} of {len(inputs)} that are not; "
+            f"{len(written)} predictions were written to {out}:{listed}"
         )
     return written

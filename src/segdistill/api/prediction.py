@@ -1,4 +1,4 @@
-"""What a network predicts on one image: ids, names, shares and a picture."""
+"""The prediction for one image: ids, names, shares and a picture."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Prediction:
     """The class of each pixel of an image.
 
     Attributes:
-        mask: class ids, ``(H, W)`` of whole numbers, the size of the image.
-        image: what was predicted on, RGB uint8 ``(H, W, 3)``.
+        mask: class ids, an integer array ``(H, W)`` of the image's size.
+        image: the image, RGB uint8 ``(H, W, 3)``.
         classes: names and colours, in the order of the ids.
     """
 
@@ -32,11 +32,11 @@ class Prediction:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the classes; ``names[mask[y, x]]`` is that of a pixel."""
+        """Names of the classes; ``names[mask[y, x]]`` is the class of a pixel."""
         return self.classes.names
 
     def shares(self) -> dict[str, float]:
-        """Return the share of the image's pixels by class name, in [0, 1]; they sum to 1."""
+        """Return the share of the image's pixels by class name, in [0, 1]; they add up to 1."""
         counts = np.bincount(self.mask.ravel(), minlength=len(self.classes))
         shares: list[float] = (counts / self.mask.size).tolist()
         return dict(zip(self.names, shares, strict=True))
@@ -56,13 +56,13 @@ def segment(
     """Return the class ids of an image, at its own size.
 
     Args:
-        network: runs on the device that it is on, in evaluation mode.
+        network: the network in evaluation mode, used on its device.
         image: RGB.
         settings: scales, mirroring and window.
-        confidence: least probability of a class; a pixel whose best class has less becomes 255.
+        confidence: minimum probability; a pixel whose best class has less becomes 255.
 
     Shape:
-        image uint8 ``(H, W, 3)``; result ``(H, W)`` of the smallest type that holds the ids.
+        image uint8 ``(H, W, 3)``; result ``(H, W)`` of the smallest type that can hold the ids.
     """
     tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
     views: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Report: one page that compares runs, or a study."""
+"""Report: one page that compares runs or presents a study."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from segdistill.runs.study import is_study
 
 @dataclass(frozen=True)
 class Report:
-    """What was written.
+    """The files that a report consists of.
 
     Attributes:
-        page: the HTML file, which needs no other and no network.
-        tables: CSV and LaTeX of a study; none of runs.
-        runs: how many are compared; 0 for a study, which counts its own.
-        broken: why, for each run that cannot be read and was left out.
+        page: the HTML file, which needs neither other files nor a network connection.
+        tables: CSV and LaTeX files of a study; empty for runs.
+        runs: number of runs compared; 0 for a study.
+        broken: the reason for each run that cannot be read and was left out.
     """
 
     page: Path
@@ -32,23 +32,27 @@ class Report:
 
 
 def report(source: str | Path | Sequence[str | Path], out: str | Path | None = None) -> Report:
-    """Write one HTML page that compares finished runs, or that says what a study found.
+    """Write one HTML page that compares finished runs or presents the results of a study.
+
+    Example::
+
+        segdistill.report(["runs/plain", "runs/kl"], "report.html").page
 
     Args:
-        source: a study folder, a run folder, a folder of runs, or several of the latter two.
-        out: the page; ``report.html`` in the first folder by default.
+        source: a study folder, or one or more run folders or folders of runs.
+        out: file to write; by default ``report.html`` in the first folder.
 
     Raises:
-        RunFolderError: there is no finished run, or a study among other folders.
-        OverwriteError: there is a file that no report wrote.
+        RunFolderError: there is no finished run, or several folders include a study.
+        OverwriteError: the file exists and was not written by report.
     """
     folders = [Path(name) for name in ([source] if isinstance(source, str | Path) else source)]
     page = None if out is None else Path(out)
     if any(is_study(folder) for folder in folders):
         if len(folders) > 1:
             raise RunFolderError(
-                f"report: expected one study or run folders, got {len(folders)} folders with a "
-                "study among them; report each by itself"
+                f"report: expected one study or several run folders, got {len(folders)} folders "
+                "including a study; report them separately"
             )
         written, *tables = write_study_report(folders[0], out=page)
         return Report(written, tuple(tables))

@@ -1,4 +1,4 @@
-"""Study: from its file to a page that says which methods helped, and how sure that is."""
+"""Study: from its file to a page that says which methods help, and how certain that is."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from segdistill.config.loading import load_study
 from segdistill.files import claim
 from segdistill.reporting.study_page import report_files, write_study_report
 from segdistill.runs.analyses import has_analysis
+from segdistill.runs.plan import read_plan
 from segdistill.runs.result import has_result
-from segdistill.runs.study import find_final_runs, read_plan, write_study_results
+from segdistill.runs.study import find_final_runs, write_study_results
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
 from segdistill.training.events import Tell, silent
@@ -31,21 +32,24 @@ def study(
     resume: bool = False,
     tell: Tell = silent,
 ) -> dict[str, Any]:
-    """Tune every method and the plain student alike, train them over several seeds, compare.
+    """Tune every method and the plain student equally, train them over several seeds, and compare.
+
+    Example::
+
+        results = segdistill.study("studies/scenes", "study", overrides=["seeds=6"])
 
     Args:
-        source: study file, the name of a packaged one, or a study that was checked.
+        source: study file, name of a packaged one, or a checked study.
         out: folder of the study.
-        overrides: ``a.b=value`` words on the study file, such as ``seeds=6``.
+        overrides: overrides ``a.b=value`` of the study file, such as ``seeds=6``.
         trust: ``import:`` and ``file:`` targets that files may name; see
             :mod:`segdistill.trust`.
-        dry_run: stop when ``plan.json`` is written.
-        resume: go on with a study that was interrupted, or extend one by seeds, methods, pairs
-            or trials.
-        tell: called with what happens.
+        dry_run: stop after writing ``plan.json``.
+        resume: continue an interrupted study, or extend one by seeds, methods, pairs or trials.
+        tell: called with every event.
 
     Returns:
-        What was written to ``results.json``, or with ``dry_run`` to ``plan.json``.
+        The contents of ``results.json``, or of ``plan.json`` with ``dry_run``.
 
     Raises:
         ConfigError, RunFolderError, DataError, CheckpointError, TrainingDivergedError,
@@ -66,7 +70,7 @@ def study(
     results = summarize_study(checked, out)
     write_study_results(out, results)
     pairs = dict.fromkeys(run.pair for run in find_final_runs(out) if has_result(run.folder))
-    # The images are what an analysis writes last.
+    # The images are the last files that an analysis writes.
     if not all(has_analysis(out, "images", pair) for pair in (pairs if len(pairs) > 1 else [""])):
         analyse(out, trust=trusted, tell=tell)
     write_study_report(out)

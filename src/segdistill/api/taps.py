@@ -19,20 +19,25 @@ def taps(
 ) -> dict[str, dict[str, TapShape]]:
     """Return every inner map of a config's teacher and students, with width and stride.
 
-    The networks meet one image of the crop's size. Names that the config gives come first,
-    but for those of modules that do not exist or give no map.
+    They are found with one image of the crop's size. Names given in the config come first, except
+    those of modules that do not exist or return no map.
 
-    Args and errors as :func:`segdistill.cost`.
+    Example::
+
+        for path, shape in segdistill.taps("camvid/students")["student"].items():
+            print(path, shape.channels, shape.stride)
+
+    Arguments and errors are those of :func:`segdistill.cost`.
     """
     loaded = load_config(source, overrides, trust=trust).learners
     crop = next(iter(loaded.values())).data.crop
     sections = sections_of(loaded)
     listed = {}
-    # Without the config's names: who mistyped a path comes here to find the right one.
+    # Without the config's names, because users come here to correct a wrong path.
     for name, network in untrained(loaded, taps={}).items():
         shapes = list_taps(network, crop)
         inside = ""
-        if isinstance(network, Adapter):  # its maps are listed by name already
+        if isinstance(network, Adapter):  # its maps are already listed by name
             shapes = {path: tap for path, tap in shapes.items() if not path.startswith("maps.")}
             inside = "network."
         named = {

@@ -21,26 +21,30 @@ def train(
     resume: bool = False,
     tell: Tell = silent,
 ) -> list[Path]:
-    """Train the ``student`` of a config without a teacher: a teacher-to-be, or a baseline.
+    """Train the ``student`` of a config without a teacher: a future teacher or a baseline.
+
+    Example::
+
+        segdistill.train("camvid/teacher", "runs/teacher", overrides=["data.root=camvid"])
 
     Args:
-        source: config file, name of a recipe, or a loaded config; its ``teacher`` and
-            ``distill`` are left out, and learners of a cohort that are the same without them
-            are trained once.
-        out: run folder; ``runs/<recipe>-N`` by default.
-        overrides: ``a.b=value`` words.
-        trust: ``import:`` and ``file:`` targets that files may name; see
+        source: config file, name of a recipe, or a loaded config. Its ``teacher`` and
+            ``distill`` are ignored; learners of a cohort that are equal without them are trained
+            once.
+        out: run folder; by default ``runs/<recipe>-N``.
+        overrides: overrides of the form ``a.b=value``.
+        trust: ``import:`` and ``file:`` targets that config files may name; see
             :mod:`segdistill.trust`.
-        resume: go on where an interrupted run stopped; take a finished one as it is.
-        tell: called with what happens.
+        resume: continue where an interrupted run stopped; accept a finished one.
+        tell: called with every event.
 
     Returns:
-        The run folders, one a learner.
+        The run folders, one per learner.
 
     Raises:
         ConfigError, DataError, RunFolderError, TrainingDivergedError, ValueError: see
             :func:`segdistill.training.run.run_cohort`.
-        OverwriteError: the folder holds a ``report.html`` that no report wrote.
+        OverwriteError: the folder contains a ``report.html`` that no report wrote.
     """
     loaded = load_config(source, overrides, trust=trust)
     plain: dict[str, RunConfig] = {}

@@ -1,4 +1,4 @@
-"""The networks of a config as they are before training, built without weights."""
+"""The untrained networks of a config, built without reading weights."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from torch import nn
 
 from segdistill.catalogue.datasets import DATASETS, label_settings
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.tables import load
 from segdistill.config import DataConfig, NetworkConfig, RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.errors import DataError
 from segdistill.models import build_network
 from segdistill.models.build import class_numbers
@@ -16,14 +18,14 @@ from segdistill.training.build import open_split
 
 
 def untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn.Module]:
-    """Build the teacher and each different student of configs, reading no weights.
+    """Build the teacher and each distinct student of configs without reading weights.
 
     Args:
         loaded: configs by learner.
         change: settings of the networks to replace.
 
     Returns:
-        Networks by ``teacher``, and ``student`` or the learners' names where these differ.
+        Networks by ``teacher`` and ``student``, or by the learners' names if these differ.
     """
     first = next(iter(loaded.values()))
     classes = _count_classes(first.data, first.evaluation.split)
@@ -34,7 +36,7 @@ def untrained(loaded: Mapping[str, RunConfig], **change: object) -> dict[str, nn
 
 
 def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
-    """Return the sections of the teacher and of each different student, by name."""
+    """Return the sections of the teacher and of each distinct student, by name."""
     first = next(iter(loaded.values()))
     sections: dict[str, NetworkConfig] = {}
     if first.teacher is not None:
@@ -47,34 +49,41 @@ def sections_of(loaded: Mapping[str, RunConfig]) -> dict[str, NetworkConfig]:
 
 
 def build_untrained(section: NetworkConfig, classes: int, **change: object) -> nn.Module:
-    """Build a network from its settings alone, reading no weights.
+    """Build a network from its settings without reading weights.
 
     Args:
-        section: of a teacher or a student.
-        classes: how many.
+        section: section of a teacher or a student.
+        classes: number of classes.
         change: settings to replace.
     """
-    changed = {
+    return build_network(_unread(section).model_copy(update=change), classes=classes, seed=0)
+
+
+def _unread(section: NetworkConfig) -> NetworkConfig:
+    """Return a section without weights."""
+    changed: dict[str, object] = {
         "weights": None,
         "backbone_weights": None,
         "class_map": class_numbers(section),
-        **change,
     }
     if "pretrained" in section.setting_names:
         changed["pretrained"] = False
-    return build_network(section.model_copy(update=changed), classes=classes, seed=0)
+    if section.network == ENSEMBLE:
+        members = networks_of(section).values()
+        changed["members"] = tuple(_unread(member).model_dump(mode="json") for member in members)
+    return section.model_copy(update=changed)
 
 
 def _count_classes(data: DataConfig, split: str) -> int:
-    """Return the number of classes, from the data or, where they are not here, the table."""
+    """Return the number of classes from the data, or from the table if the data are missing."""
     try:
         return len(open_split(data, split).classes)
     except DataError:
-        row = DATASETS.get(data.dataset)  # None of own code
+        row = DATASETS.get(data.dataset)  # None for a user's own code
         if row is None:
             raise
         known = row.classes
-        # Labels that are merged or ignored leave fewer classes than the table has.
+        # With merged or ignored labels there are fewer classes than in the table.
         merged = set(label_settings(data.dataset)) - set(data.left_out())
         if not known or merged:
             raise

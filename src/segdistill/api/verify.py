@@ -1,4 +1,4 @@
-"""Verify: does a finished study say what its files say, and was it fair?"""
+"""Verify: do the results of a finished study follow from its files, and was it fair?"""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from segdistill.config import RunConfig
 from segdistill.config.loading import check_tree
 from segdistill.data.inspection import inspect_data
+from segdistill.runs.search import trial_folder
 from segdistill.runs.settings import has_settings, read_settings
-from segdistill.runs.study import find_final_runs, read_study_settings, trial_folder
+from segdistill.runs.study import find_final_runs, read_study_settings
 from segdistill.runs.trials import read_trials
 from segdistill.studies.verify import Fault, verify_study
 from segdistill.training.build import open_split
@@ -18,17 +19,22 @@ from segdistill.training.events import Progress, Tell, silent
 def verify(folder: str | Path, *, data: bool = True, tell: Tell = silent) -> list[Fault]:
     """Check a finished study against its own files and the rules of a fair comparison.
 
-    Every score is computed again from the confusion matrices, every statistic from the scores;
-    hashes, seeds, budgets, choices and environments have to fit; and no image, by content, may
-    be both in what is trained on and in what is scored.
+    Scores are recomputed from the confusion matrices and statistics from the scores. Hashes,
+    seeds, budgets, choices and environments have to agree, and no image may occur, by content,
+    both in the training and in the scored split.
+
+    Example::
+
+        faults = segdistill.verify("study")
+        assert not faults, faults
 
     Args:
-        folder: made by ``segdistill study``.
+        folder: folder written by ``segdistill study``.
         data: also read the images.
         tell: called with progress.
 
     Returns:
-        What does not fit, nothing for a sound study.
+        The contradictions that were found; empty for a sound study.
 
     Raises:
         RunFolderError, ConfigError: a file of the study is missing or broken.
@@ -40,7 +46,7 @@ def verify(folder: str | Path, *, data: bool = True, tell: Tell = silent) -> lis
 
 
 def _shared_images(study: Path, tell: Tell) -> list[Fault]:
-    """Return images that lie both in what was trained on and in what was scored."""
+    """Return images that occur both in the training and in the scored split."""
     finals = [run.folder for run in find_final_runs(study)]
     trials = [
         study / trial_folder(t.pair, t.trial, t.repeat) / t.method for t in read_trials(study)

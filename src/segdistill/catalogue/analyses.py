@@ -1,4 +1,4 @@
-"""The analyses: what ``segdistill analyse`` looks at, one file for the report each."""
+"""The analyses of ``segdistill analyse``; each writes one file for the report."""
 
 from __future__ import annotations
 
@@ -10,18 +10,19 @@ from segdistill.catalogue.settings import Setting
 from segdistill.catalogue.tables import Entry
 
 Need = Literal["plain", "tap", "teacher", "scikit-learn"]
-"""A plain student beside another; the tap in every network; a teacher; the package."""
+"""What an analysis can need: a plain student to compare with, its tap in every network, a teacher,
+or a Python package."""
 
 
 @dataclass(frozen=True)
 class Analysis(Entry):
-    """One row of ``ANALYSES``, whose key is the name of the JSON file.
+    """One row of ``ANALYSES``; the row's name is also that of its JSON file.
 
-    The settings are those of ``AnalysisSettings`` that the row reads.
+    Its settings are the fields of ``AnalysisSettings`` that it reads.
 
     Attributes:
-        needs: without which it is left out.
-        source: the paper's figure or equation that it follows, empty where it is our own.
+        needs: requirements; if one is not met, the analysis is left out.
+        source: figure or equation of the paper that it follows, empty if it is our own.
     """
 
     needs: tuple[Need, ...] = ()
@@ -29,13 +30,17 @@ class Analysis(Entry):
 
 
 _LOOK = {
-    "images": Setting(int, 64, "most images that are looked into", at_least=1, unit="images"),
+    "images": Setting(int, 64, "maximum number of images to analyse", at_least=1, unit="images"),
     "megapixels": Setting(
-        int, 32, "most pixels over these images; large images are fewer", at_least=1, unit="Mpx"
+        int,
+        32,
+        "maximum number of pixels in all; large images are therefore fewer",
+        at_least=1,
+        unit="Mpx",
     ),
 }
-_TAP = Setting(str, "head", "name of the maps that are looked at")
-_SEED = Setting(int, 0, "seed of the pixels and points that are drawn")
+_TAP = Setting(str, "head", "tap whose maps are analysed")
+_SEED = Setting(int, 0, "seed for choosing pixels and points")
 
 ANALYSES: Mapping[str, Analysis] = {
     "entropy": Analysis(
@@ -46,37 +51,43 @@ ANALYSES: Mapping[str, Analysis] = {
             "temperatures": Setting(
                 tuple[float, ...],
                 (1.0, 2.0, 4.0, 8.0, 16.0),
-                "temperatures that the teacher is softened by",
+                "temperatures at which the teacher's softmax is measured",
                 above=0.0,
             ),
-            "bins": Setting(int, 30, "bars of each histogram", at_least=1),
+            "bins": Setting(int, 30, "number of bins per histogram", at_least=1),
         },
         needs=("tap", "teacher"),
         source="Niemann et al. 2023, Sec. 5.3 and Fig. 1",
     ),
     "magnitudes": Analysis(
         target="magnitudes:measure",
-        about="How lengths and directions of student and teacher maps changed in training.",
+        about="How norms and directions of student and teacher maps change during training.",
         needs=("teacher",),
         source="Liu et al., WACV 2024, Fig. 2",
     ),
     "critic": Analysis(
         target="critic:measure",
-        about="How far apart each critic scores teacher and student.",
+        about="How differently each critic scores teacher and student.",
         settings=dict(_LOOK),
         needs=("tap", "teacher"),
         source="Liu et al., CVPR 2019, Sec. 4.2 and Fig. 3a",
     ),
     "embedding": Analysis(
         target="embedding:measure",
-        about="Pixels of every class as each network sees them, in the plane (t-SNE).",
+        about="Features of pixels of every class, projected to two dimensions with t-SNE.",
         settings={
             **_LOOK,
             "pixels": Setting(
-                int, 2000, "most pixels that are drawn, evenly over the classes", at_least=1
+                int,
+                2000,
+                "maximum number of pixels plotted, spread evenly over the classes",
+                at_least=1,
             ),
             "neighbours": Setting(
-                int, 10, "nearest pixels whose classes are compared with a pixel's", at_least=1
+                int,
+                10,
+                "number of nearest neighbours whose classes are compared with a pixel's",
+                at_least=1,
             ),
             "perplexity": Setting(float, 30.0, "perplexity of t-SNE", above=0.0),
             "tap": _TAP,
@@ -87,10 +98,10 @@ ANALYSES: Mapping[str, Analysis] = {
     ),
     "affinity": Analysis(
         target="affinity:measure",
-        about="How similar a point's features are to those of all other positions.",
+        about="Cosine similarity of one position's features to those of all others.",
         settings={
             **_LOOK,
-            "points": Setting(int, 2, "points that are drawn, one per image", at_least=1),
+            "points": Setting(int, 2, "number of points plotted, one per image", at_least=1),
             "tap": _TAP,
             "seed": _SEED,
         },
@@ -99,26 +110,30 @@ ANALYSES: Mapping[str, Analysis] = {
     ),
     "activation": Analysis(
         target="activation:measure",
-        about="Where chosen layers of every network answer most strongly.",
+        about="Where the chosen layers of each network are most strongly activated.",
         settings={
             **_LOOK,
             "layers": Setting(
                 tuple[str, ...],
                 ("backbone",),
-                "taps or module paths whose activations are drawn",
+                "taps or module paths whose activations are plotted",
             ),
             "heatmaps": Setting(
-                int, 2, "images whose activations are drawn", at_least=1, unit="images"
+                int, 2, "number of images whose activations are plotted", at_least=1, unit="images"
             ),
         },
         source="Liu et al., WACV 2024, Fig. 6",
     ),
     "images": Analysis(
         target="images:measure",
-        about="The images on which a method gained and lost most against the plain student.",
+        about="The images on which a method gains or loses most against the plain student.",
         settings={
             "pictures": Setting(
-                int, 3, "worst images of each method, and as many best", at_least=1, unit="images"
+                int,
+                3,
+                "number of worst images shown per method, and of best images",
+                at_least=1,
+                unit="images",
             ),
         },
         needs=("plain",),

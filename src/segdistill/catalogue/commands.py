@@ -1,8 +1,8 @@
 """The commands of ``segdistill``, in the order of the overview.
 
-Each is a file of ``segdistill.cli`` and a function in it, named as the words that one types:
-``bench cost`` is ``bench_cost.py`` with ``bench_cost``. Help, arguments and options are those of
-the function, which imports nothing heavy before it runs.
+Each is a file of ``segdistill.cli`` with a function of the same name, called like the words that
+are typed: ``bench cost`` is ``bench_cost`` in ``bench_cost.py``. Help, arguments and options come
+from the function, whose file imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -39,17 +39,17 @@ COMMANDS: tuple[str, ...] = (
     "recipes copy",
     "recipes schema",
 )
-"""Commands by their words: of two words the first is a group."""
+"""The words of each command; the first of two words is a group."""
 
 GROUPS: dict[str, str] = {
     "bench": "What networks cost.",
     "list": "What a config may name.",
     "recipes": "Run files that ship with segdistill.",
 }
-"""What each group of commands is about."""
+"""Help text of each command group."""
 
 
 def target(words: str) -> str:
-    """Return ``"module:function"`` in ``segdistill.cli`` of a command."""
+    """Return a command's ``"module:function"`` in ``segdistill.cli``."""
     name = words.replace(" ", "_")
     return f"{name}:{name}"

@@ -1,4 +1,4 @@
-"""Control arms of a study: what a gain has to be told from, each one word in the study file."""
+"""Control arms of a study: each rules out another explanation of a gain."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ class Control:
     """One row of ``CONTROLS``.
 
     Attributes:
-        about: what it rules out, for documentation.
-        terms: none, those of the study's first method, or a term of its own.
-        teacher: the pair's, a network like it that knows nothing, or a plain student that the
-            study trains first.
-        settings: values by path that differ from the study's.
-        longer: whether it gets the seconds of the dearest method before it in the file.
+        about: the arm, and the question that it answers.
+        terms: no terms, those of the study's first method, or terms of its own.
+        teacher: the pair's teacher, the same network with random weights, or a plain student that
+            the study trains first.
+        settings: values that differ from the study's, by path.
+        longer: whether it gets as many seconds as the slowest method before it in the file.
     """
 
     about: str
@@ -29,25 +29,25 @@ class Control:
 
 CONTROLS: Mapping[str, Control] = {
     "longer": Control(
-        about="The plain student for as long as the dearest method takes: is it only time?",
+        about="The plain student, trained as long as the slowest method: is it only time?",
         longer=True,
     ),
     "label_smoothing": Control(
-        about="The plain student with labels smoothed by 0.1: is it only softer targets?",
+        about="The plain student with label smoothing of 0.1: is it only softer targets?",
         settings={"training.label_smoothing": 0.1},
     ),
     "random_teacher": Control(
-        about="The first method with a teacher that knows nothing: is it what the teacher knows?",
+        about="The first method with a random teacher: does the teacher's knowledge matter?",
         terms="first",
         teacher="random",
     ),
     "self_distillation": Control(
-        about="The first method with a plain student as teacher: does it take a larger one?",
+        about="The first method with a plain student as teacher: is a larger teacher needed?",
         terms="first",
         teacher="own",
     ),
     "hard_labels": Control(
-        about="The teacher's classes in place of labels: does its softness matter?",
+        about="The teacher's predicted classes as labels: do soft targets matter?",
         terms=({"loss": "hard_labels"},),
         settings={"training.task.weight": 0.0},
     ),

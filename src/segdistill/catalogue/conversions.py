@@ -1,4 +1,4 @@
-"""What annotation tools export and ``segdistill convert`` reads, in the order of detection."""
+"""The exports that ``segdistill convert`` reads, in the order in which they are detected."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ class Conversion(Entry):
     """One row of ``CONVERSIONS``; ``target`` opens an export as a source of records.
 
     Attributes:
-        detect: ``"module:function"`` that says by what an export is recognised, or "".
-        layout: files that make it.
+        detect: ``"module:function"`` that recognises such an export and says by what, or "".
+        layout: the files of such an export.
     """
 
     detect: str = ""
@@ -36,13 +36,13 @@ CONVERSIONS: dict[str, Conversion] = {
     "voc": Conversion(
         target="convert.voc:read",
         detect="convert.voc:detect",
-        about="A tree as Pascal VOC has it, with class names of its own.",
+        about="The folders of Pascal VOC with class names of their own.",
         layout="JPEGImages/ SegmentationClass/ [ImageSets/Segmentation/*.txt] classes.txt",
     ),
     "kaggle": Conversion(
         target="convert.kaggle:read",
         detect="convert.kaggle:detect",
-        about="Kaggle's CamVid and its kind: masks of colours and class_dict.csv.",
+        about="Kaggle's CamVid and similar: colour masks and class_dict.csv.",
         layout="class_dict.csv train/ train_labels/*_L.png",
     ),
     "roboflow": Conversion(
@@ -54,7 +54,7 @@ CONVERSIONS: dict[str, Conversion] = {
     "panoptic": Conversion(
         target="convert.panoptic:read",
         detect="convert.panoptic:detect",
-        about="COCO panoptic: PNG files of segment ids and their JSON.",
+        about="COCO panoptic: PNG files of segment ids with a JSON file.",
         layout="panoptic_train.json panoptic_train/*.png train/*.jpg",
     ),
     "coco": Conversion(
@@ -66,7 +66,7 @@ CONVERSIONS: dict[str, Conversion] = {
     "labelme": Conversion(
         target="convert.labelme:read",
         detect="convert.labelme:detect",
-        about="labelme: polygons and other shapes, a JSON file beside each image.",
+        about="labelme: polygons and other shapes, one JSON file per image.",
         layout="a.jpg a.json [labels.txt]",
     ),
     "label_studio": Conversion(
@@ -84,8 +84,8 @@ CONVERSIONS: dict[str, Conversion] = {
     "masks": Conversion(
         target="convert.masks:read",
         detect="",
-        about="Any images with masks whose names match: values become ids from 0.",
-        layout="images/ masks/, or a.jpg a_mask.png, in any of the usual spellings",
+        about="Any images and masks whose names match; values become ids from 0.",
+        layout="images/ masks/, or a.jpg a_mask.png, with any of the usual names",
     ),
 }
-"""The last row is what is tried where no other recognises the export."""
+"""The last row is tried if no other recognises the export."""

@@ -1,4 +1,4 @@
-"""The datasets: layout, splits, classes, source and licence of each."""
+"""The datasets: layout, splits, classes, source and licence."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ class Dataset(Entry):
     """One row of ``DATASETS``.
 
     Attributes:
-        splits: names of the splits; empty where the user's folders decide.
-        classes: ``"module:attribute"`` of the names and colours, empty where files decide.
-        ignored: which stored values have no class.
+        splits: names of the splits; empty if the user's folders decide.
+        classes: ``"module:attribute"`` of the names and colours; empty if files decide.
+        ignored: the stored values that belong to no class.
         layout: folders below ``root``.
-        source: paper and where it is downloaded.
-        licence: what it may be used for, in short; the data's own page decides.
-        tested: how this project's tests try the reader, for the documentation.
-        later: settings that came after runs had been recorded: at their default they are no
-            part of a run's hash.
+        source: the paper, and where to download the data.
+        licence: permitted use in short; the licence text of the dataset decides.
+        tested: how the reader is tested in this project, for the documentation.
+        later: settings added after runs had been recorded; at their default they are left
+            out of a run's hash.
     """
 
     splits: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ def _root(what: str) -> Setting:
 _CLASSES_FILE = Setting(
     str,
     "classes.txt",
-    "file below root with the classes: one per line, or the export of an annotation tool",
+    "file below root that lists the classes: one per line, or an annotation tool's export",
 )
 _GIVEN = ("split",)
 
@@ -71,7 +71,7 @@ DATASETS: dict[str, Dataset] = {
             "annotation": Setting(
                 Literal["fine", "coarse", "finest"],
                 "fine",
-                "which masks are read: gtFine, gtCoarse, or gtCoarse for train_extra alone",
+                "masks to read: gtFine, gtCoarse, or gtCoarse for train_extra only",
             ),
         },
         given=_GIVEN,
@@ -86,7 +86,7 @@ DATASETS: dict[str, Dataset] = {
     ),
     "ade20k": Dataset(
         target="formats.ade20k:ade20k",
-        about="Scenes indoors and outdoors, 150 classes; 20210, 2000 and 3352 images.",
+        about="Indoor and outdoor scenes, 150 classes; 20210, 2000 and 3352 images.",
         settings={"root": _root("folder ADEChallengeData2016, which holds images/")},
         given=_GIVEN,
         splits=("train", "val", "test"),
@@ -127,7 +127,9 @@ DATASETS: dict[str, Dataset] = {
         settings={
             "root": _root("folder VOCdevkit/VOC2010, with the masks inside"),
             "background": Setting(
-                bool, True, "count the background as class 0 (60 classes); false: ignore it (59)"
+                bool,
+                True,
+                "make the background class 0 (60 classes); false: ignore it (59 classes)",
             ),
         },
         given=_GIVEN,
@@ -162,13 +164,11 @@ DATASETS: dict[str, Dataset] = {
         settings={
             "root": _root("folder that holds the splits"),
             "classes": _CLASSES_FILE,
-            "images": Setting(str, "images", "name of the folders of images"),
-            "masks": Setting(str, "masks", "name of the folders of masks"),
-            "image_suffix": Setting(
-                str, "", "what the names of images end in that is not in those of masks"
-            ),
+            "images": Setting(str, "images", "name of the image folders"),
+            "masks": Setting(str, "masks", "name of the mask folders"),
+            "image_suffix": Setting(str, "", "ending of image names that mask names do not have"),
             "mask_suffix": Setting(
-                str, "", "what the names of masks end in that is not in those of images, as _mask"
+                str, "", "ending of mask names that image names do not have, such as _mask"
             ),
         },
         given=_GIVEN,
@@ -180,8 +180,8 @@ DATASETS: dict[str, Dataset] = {
         target="formats.list:list",
         about="A CSV or JSONL list with columns image, mask and split.",
         settings={
-            "root": _root("folder of the list, and what its paths are relative to"),
-            "file": Setting(str, "data.csv", "the list below root: CSV, or JSON lines (.jsonl)"),
+            "root": _root("folder of the list; relative paths in the list start here"),
+            "file": Setting(str, "data.csv", "list file below root: CSV or JSON Lines (.jsonl)"),
             "classes": _CLASSES_FILE,
         },
         given=_GIVEN,
@@ -190,14 +190,14 @@ DATASETS: dict[str, Dataset] = {
     ),
     "hf": Dataset(
         target="formats.hf:hf",
-        about="A folder of Hugging Face datasets (save_to_disk), images and masks inside.",
+        about="A folder written by Hugging Face datasets (save_to_disk), with images and masks.",
         settings={
             "root": _root("folder that datasets.save_to_disk wrote"),
-            "image_column": Setting(str, "image", "name of the column of images"),
-            "label_column": Setting(str, "label", "name of the column of masks"),
+            "image_column": Setting(str, "image", "name of the image column"),
+            "label_column": Setting(str, "label", "name of the mask column"),
             "classes": _CLASSES_FILE,
             "reduce_labels": Setting(
-                bool, False, "0 in the masks has no class and 1 is the first, as in transformers"
+                bool, False, "mask value 0 is ignored and 1 is the first class, as in transformers"
             ),
         },
         given=_GIVEN,
@@ -209,8 +209,8 @@ DATASETS: dict[str, Dataset] = {
     ),
     "images": Dataset(
         target="formats.images:images",
-        about="A folder of images without masks, to predict on or to distil on without labels.",
-        settings={"root": _root("folder of the images, or of one folder for each split")},
+        about="A folder of images without masks, for prediction or distillation without labels.",
+        settings={"root": _root("folder of the images, or of one subfolder per split")},
         given=_GIVEN,
         ignored="all",
         layout="any",
@@ -229,7 +229,9 @@ DATASETS: dict[str, Dataset] = {
             "val_images": Setting(
                 int, 100, "number of images in the split val", at_least=1, unit="images"
             ),
-            "scene_seed": Setting(int, 0, "seed of all scenes: another seed, another dataset"),
+            "scene_seed": Setting(
+                int, 0, "seed of all scenes; a different seed gives a different dataset"
+            ),
         },
         given=_GIVEN,
         splits=("train", "val"),
@@ -244,37 +246,35 @@ DATASETS: dict[str, Dataset] = {
 
 PIXELS = Entry(
     target="files.pixels:pixels",
-    about="How the stored numbers of images become 8-bit RGB, for every dataset of files.",
+    about="How stored image values become 8-bit RGB, for every dataset that reads files.",
     settings={
         "range": Setting(
             tuple[float, float] | None,
             None,
-            "numbers that are black and white in files of more than 8 bits, such as [0, 4095]; "
-            "null: 16 bits over their whole range, 32 bits refused",
+            "values of black and white in files of more than 8 bits, such as [0, 4095]; null: the "
+            "whole range for 16 bits, and 32 bits are refused",
         ),
         "bands": Setting(
             tuple[int, int, int] | None,
             None,
-            "stored bands that are red, green and blue; null: more than RGB and alpha is refused",
+            "bands that hold red, green and blue; null: files with more than RGBA are refused",
             at_least=0,
         ),
     },
 )
 LABELS = Entry(
     target="files.relabel:relabel",
-    about="What the labels of masks mean, for every dataset with mask files.",
+    about="What the labels in masks mean, for every dataset that reads mask files.",
     settings={
         "labels": Setting(
             dict[int | str, int | str] | None,
             None,
-            "what a stored number or a class is read as, such as {van: car, 255: road, 7: ignore}; "
-            "with classes_of, rest stands for all classes that are not named",
+            "class to use instead of a stored value or class, such as {van: car, 255: road, 7: "
+            "ignore}; with classes_of, rest stands for all classes that are not named",
         ),
-        "ignore": Setting(
-            tuple[int | str, ...], (), "stored numbers, or names of classes, that have no class"
-        ),
+        "ignore": Setting(tuple[int | str, ...], (), "stored values or class names to ignore"),
         "reduce_labels": Setting(
-            bool, False, "0 in the masks has no class and 1 is the first class, as in ADE20K"
+            bool, False, "mask value 0 is ignored and 1 is the first class, as in ADE20K"
         ),
         "binary": Setting(
             bool, False, "masks store 0 for the first class and 255 or 1 for the second"
@@ -282,8 +282,8 @@ LABELS = Entry(
         "classes_of": Setting(
             str | None,
             None,
-            "dataset whose classes, in its order, the masks are read as, such as voc for "
-            "coco_stuff; classes of the same name are kept, labels says what others become",
+            "dataset whose classes, in its order, replace those of the masks, such as voc for "
+            "coco_stuff; classes of the same name are kept, and labels maps the others",
         ),
     },
     given=("classes", "code"),
@@ -291,12 +291,12 @@ LABELS = Entry(
 
 
 def image_settings(name: str) -> dict[str, Setting]:
-    """Return the settings of how stored numbers become RGB that a dataset takes."""
+    """Return the settings of a dataset that turn stored image values into RGB."""
     return {} if name == "scenes" else dict(PIXELS.settings)
 
 
 def label_settings(name: str) -> dict[str, Setting]:
-    """Return the settings of what stored labels mean that a dataset takes beside its own."""
+    """Return the settings of a dataset that give stored labels a meaning."""
     own = DATASETS[name].settings
     if name in ("scenes", "images"):
         return {}
@@ -304,23 +304,23 @@ def label_settings(name: str) -> dict[str, Setting]:
 
 
 def dataset_settings(name: str) -> dict[str, Setting]:
-    """Return all settings of a dataset: its own, then those that many datasets share."""
+    """Return all settings of a dataset: its own, then the shared ones."""
     return {**DATASETS[name].settings, **image_settings(name), **label_settings(name)}
 
 
 def later_settings(name: str) -> tuple[str, ...]:
-    """Return the settings of a dataset that at their default are no part of a run's hash."""
+    """Return the settings of a dataset that are left out of a run's hash at their default."""
     return (*DATASETS[name].later, *image_settings(name), *label_settings(name))
 
 
 OWN = "import:"
-"""What the name of anybody's own dataset begins with."""
+"""Prefix of the name of a user's own dataset."""
 
 OF_ANYBODY = Dataset(
     target="formats.own:from_import",
     about="A dataset of your own: import:package.module:function, called with split and args.",
     settings={
-        "args": Setting(dict[str, object], {}, "what the function is called with beside split"),
+        "args": Setting(dict[str, object], {}, "further arguments of the function, besides split"),
     },
     given=("split", "name"),
 )

@@ -1,4 +1,4 @@
-"""The formats that a student is exported in."""
+"""The formats that a student can be exported to."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Format(Entry):
 
     Attributes:
         opener: ``"module:function"`` in ``segdistill.delivery`` that opens a file in its own
-            runtime: ``opener(path, threads)`` returns what runs it, and its contract's text.
-        suffix: how the file's name ends.
-        companion: how the name of a second file ends that belongs to it.
-        extra: what ``pip install 'segdistill[...]'`` has to name.
-        packages: what writing and running the file imports.
-        code: loading it can run code, so that it has to be trusted.
+            runtime: ``opener(path, threads)`` returns a runner and the contract's text.
+        suffix: ending of the file's name.
+        companion: ending of the name of a second file that belongs to it.
+        extra: name of the pip extra that it needs.
+        packages: packages that writing and running the file import.
+        code: loading the file can run code, so it has to be trusted.
         calibrated: it is quantised with images of the training split.
-        any_size: it can take any image size.
-        agreement: least share of pixels that must have the network's class.
-        largest_difference: of the logits, None where it is not limited.
-        loss_points: of mIoU that it may lose, in points of 100, None where agreement says enough.
+        any_size: the file can accept images of any size.
+        agreement: share of pixels that must at least get the network's class.
+        largest_difference: largest allowed difference of the logits, None for no limit.
+        loss_points: mIoU points (of 100) that it may lose, None if agreement says enough.
         source: where the format is defined.
     """
 
@@ -65,7 +65,7 @@ FORMATS: dict[str, Format] = {
     ),
     "onnx-fp16": Format(
         target="onnx_fp16:write_onnx_fp16",
-        about="ONNX in half precision: half the bytes; faster on devices that compute in it.",
+        about="ONNX in half precision: half the size, faster on devices that support it.",
         given=_GIVEN,
         opener="onnx:open_onnx",
         suffix=".fp16.onnx",
@@ -76,7 +76,7 @@ FORMATS: dict[str, Format] = {
     ),
     "onnx-int8": Format(
         target="onnx_int8:write_onnx_int8",
-        about="ONNX in whole numbers of 8 bits, calibrated on training images.",
+        about="ONNX in 8-bit integers, calibrated on training images.",
         given=_CALIBRATED,
         opener="onnx:open_onnx",
         suffix=".int8.onnx",
@@ -88,7 +88,7 @@ FORMATS: dict[str, Format] = {
     ),
     "openvino": Format(
         target="openvino:write_openvino",
-        about="OpenVINO, for Intel's processors; any image size.",
+        about="OpenVINO, for Intel processors; any image size.",
         given=_GIVEN,
         opener="openvino:open_openvino",
         suffix=".xml",
@@ -101,7 +101,7 @@ FORMATS: dict[str, Format] = {
     ),
     "openvino-int8": Format(
         target="openvino_int8:write_openvino_int8",
-        about="OpenVINO in whole numbers of 8 bits, calibrated on training images by NNCF.",
+        about="OpenVINO in 8-bit integers, calibrated on training images by NNCF.",
         given=_CALIBRATED,
         opener="openvino:open_openvino",
         suffix=".int8.xml",
@@ -127,11 +127,11 @@ FORMATS: dict[str, Format] = {
 
 
 def format_of(path: Path) -> str | None:
-    """Return the format that a file's name tells, None where it tells none that can be run."""
+    """Return the format that a file's name indicates, or None if it cannot be run."""
     fitting = [name for name, row in FORMATS.items() if path.name.endswith(row.suffix)]
     return max(fitting, key=lambda name: len(FORMATS[name].suffix), default=None)
 
 
 def is_exported(path: Path) -> bool:
-    """Return whether a file's name says that export wrote it, in any of its formats."""
+    """Return whether a file's name is that of an exported file of any format."""
     return format_of(path) is not None and not path.is_dir()

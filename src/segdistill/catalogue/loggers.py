@@ -1,4 +1,4 @@
-"""The loggers that get a run's numbers beside its own files."""
+"""The loggers that can receive a run's metrics in addition to its own files."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class LoggerRow:
-    """One row of ``LOGGERS``, whose name is a key of ``training``.
+    """One row of ``LOGGERS``; the row's name is a key of ``training``.
 
     Attributes:
-        target: ``"module:function"`` in :mod:`segdistill.training.loggers`: from the run folder
-            and its settings to a logger of Fabric's kind.
+        target: ``"module:function"`` in :mod:`segdistill.training.loggers`; it makes a Fabric
+            logger from the run folder and its settings.
         about: one sentence.
-        package: what it imports, and what ``pip install 'segdistill[...]'`` has to name.
+        package: the package that it imports, which is also the name of the pip extra.
     """
 
     target: str

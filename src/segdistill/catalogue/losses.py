@@ -23,35 +23,34 @@ class Loss:
         about: one sentence for lists and documentation.
         source: paper.
         tap: the map that the method's authors compare: ``logits``, ``head`` or ``backbone``.
-        weight: the authors' weight on the house convention (a mean).
-        widths: ``"equal"`` where both maps need the same channels, ``"any"`` otherwise.
-        project: how the method's authors bring the student to the teacher's width.
-        align: which map is resized where sizes differ: ``"teacher"``, ``"student"``, or
-            ``"none"`` where the module takes maps of different sizes as they are.
-        uses_batch: the module cannot be called without a batch, whose labels or images it reads;
-            every other takes one all the same, to leave padding out.
+        weight: the authors' weight, translated to the house convention (a mean).
+        widths: ``"equal"`` if both maps need the same number of channels, ``"any"`` otherwise.
+        project: the projector with which the authors bring the student to the teacher's width.
+        align: which map is resized if sizes differ: ``"teacher"``, ``"student"``, or ``"none"``
+            if the module accepts maps of different sizes.
+        uses_batch: the module cannot be called without a batch, because it reads the labels or
+            images; the other modules accept one too, to leave out padding.
         uses_labels: it reads the labels of that batch.
-        whole_batch: its meaning depends on all images of the batch at once, so that the batch
-            cannot be split into parts that are accumulated.
-        mean_over: what the loss is a mean over, by part where it has parts that differ: valid
+        whole_batch: it depends on all images of the batch at once, so that the batch cannot be
+            computed in parts.
+        mean_over: what the loss is a mean over, by part if its parts differ: valid
             ``positions``, ``labelled`` ones, ``images`` with a valid position, images with a
             valid pair of ``neighbours``, or ``all`` images. The parts of an accumulated batch
             are weighted by it.
-        settings: what a config may write beside those keys, in the order of the constructor.
-        given: constructor parameters that the objective fills in, out of
+        settings: further keys of a config, in the order of the constructor.
+        given: constructor parameters that the objective fills in, from among
             ``student_channels``, ``teacher_channels``, ``classes``, ``seed``, ``classifier``.
-        beside: taps of further maps that the method's authors read beside the tap; the module
-            takes them as pairs.
-        parts: names of the parts where the module returns a dict of scalars, each times its
+        beside: taps of the further maps that the method uses; the module takes them as pairs.
+        parts: names of the parts if the module returns a dict of scalars, each multiplied by its
             own weight.
         prepares: the module has a stage before training, ``prepare``.
         prepares_with_labels: that stage reads labels.
         adversarial: the module has an ``adversary``, whose critic has its own optimiser.
-        year: of the paper, or of the code where there is no paper.
-        licence: of the authors' code; ``none`` where it is public without one, empty where no code
-            of theirs is known.
-        gradients: ``"higher"`` where the loss can be differentiated twice.
-        bibtex: entry of its paper, where ``reporting/references.bib`` has none for it.
+        year: year of the paper, or of the code if there is no paper.
+        licence: licence of the authors' code; ``none`` if it is public without one, empty if no
+            code is known.
+        gradients: ``"higher"`` if the loss is twice differentiable.
+        bibtex: BibTeX entry of its paper, if ``reporting/references.bib`` has none.
     """
 
     target: str
@@ -93,7 +92,7 @@ def _weight(default: float, part: str, source: str) -> Setting:
     return Setting(
         float,
         default,
-        f"weight of the part {part}, inside the weight of the whole term",
+        f"weight of the part {part}, multiplied by the weight of the term",
         at_least=0.0,
         source=source,
     )
@@ -109,12 +108,12 @@ _MEMORY = {
     "pixel_weight": _weight(0.1, "pixel", f"{_CIRKD}; 0.01 on Pascal VOC"),
     "region_weight": _weight(0.1, "region", _CIRKD),
     "pixel_queue": Setting(
-        int, 20000, "pixels remembered of each class", at_least=1, unit="pixels", source=_CIRKD
+        int, 20000, "pixels remembered per class", at_least=1, unit="pixels", source=_CIRKD
     ),
     "region_queue": Setting(
         int,
         2000,
-        "class means of single images remembered of each class",
+        "class means of single images remembered per class",
         at_least=1,
         unit="regions",
         source=_CIRKD,
@@ -122,7 +121,7 @@ _MEMORY = {
     "pixels": Setting(
         int,
         16,
-        "most pixels of each class that an image adds to the queue; not more than pixel_queue",
+        "pixels per class that an image adds to the queue; at most pixel_queue",
         at_least=1,
         unit="pixels",
         source=_CIRKD,
@@ -130,7 +129,7 @@ _MEMORY = {
     "pixel_contrasts": Setting(
         int,
         4096,
-        "remembered pixels that a step compares with, evenly over the classes",
+        "remembered pixels used per step, spread evenly over the classes",
         at_least=1,
         unit="pixels",
         source=_CIRKD,
@@ -138,7 +137,7 @@ _MEMORY = {
     "region_contrasts": Setting(
         int,
         1024,
-        "remembered regions that a step compares with, evenly over the classes",
+        "remembered regions used per step, spread evenly over the classes",
         at_least=1,
         unit="regions",
         source=_CIRKD,
@@ -157,7 +156,7 @@ _PSEUDO_LABEL = """@inproceedings{lee2013pseudo,
 LOSSES: dict[str, Loss] = {
     "pixelwise_kl": Loss(
         target="pixelwise_kl:PixelwiseKL",
-        about="Match the class distribution of every pixel (the original distillation).",
+        about="Match the class distribution of every pixel (classic knowledge distillation).",
         source="Hinton et al. 2015, arXiv:1503.02531; Liu et al. 2019, Eq. 1",
         year=2015,
         tap="logits",
@@ -177,7 +176,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "decoupled_kl": Loss(
         target="decoupled_kl:DecoupledKL",
-        about="Match the true class against the rest, and apart the rest among itself (DKD).",
+        about="Match the true class against the rest and, separately, the rest among itself (DKD).",
         source="Zhao et al., CVPR 2022, arXiv:2203.08679",
         year=2022,
         licence="MIT",
@@ -191,14 +190,14 @@ LOSSES: dict[str, Loss] = {
             "alpha": Setting(
                 float,
                 1.0,
-                "weight of the true class against the rest",
+                "weight of the part that compares the true class with the rest",
                 above=0.0,
                 source="Zhao et al., CVPR 2022",
             ),
             "beta": Setting(
                 float,
                 8.0,
-                "weight of the other classes among themselves",
+                "weight of the part that compares the other classes with each other",
                 above=0.0,
                 source="Zhao et al., CVPR 2022",
             ),
@@ -226,7 +225,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "holistic": Loss(
         target="holistic:Holistic",
-        about="Let a critic that sees the image tell student maps from teacher maps (SKD).",
+        about="Fool a critic that tells student maps from teacher maps, given the image (SKD).",
         source="Liu et al., CVPR 2019, Eq. 3",
         year=2019,
         licence="BSD-2-Clause",
@@ -241,22 +240,24 @@ LOSSES: dict[str, Loss] = {
             "width": Setting(
                 int,
                 64,
-                "width of the critic's first layer; the next three double it",
+                "width of the critic's first layer; each of the next three doubles it",
                 at_least=2,
                 unit="channels",
                 source="irfanICMLL/structure_knowledge_distillation",
             ),
-            "bound_last": Setting(bool, False, "bound the slope of the critic's last layer too"),
+            "bound_last": Setting(
+                bool, False, "apply spectral normalisation to the last layer too"
+            ),
             "softmax": Setting(
                 bool,
                 False,
-                "give the critic class probabilities in place of logits",
+                "give the critic class probabilities instead of logits",
                 source='Liu et al., CVPR 2019, Sec. 2: "real valued"',
             ),
             "hinge": Setting(
                 bool,
                 False,
-                "teach the critic by the hinge form, as winycg/CIRKD, without a penalty",
+                "train the critic with the hinge loss and no penalty, as in winycg/CIRKD",
             ),
             "penalty_weight": Setting(
                 float,
@@ -274,7 +275,7 @@ LOSSES: dict[str, Loss] = {
             "optimizer": Setting(
                 Literal["adam", "sgd"],
                 "adam",
-                "optimiser of the critic; sgd in SKD's code",
+                "optimiser of the critic; SKD's code uses sgd",
                 source="YukangWang/IFVD, winycg/CIRKD",
             ),
             "learning_rate": Setting(
@@ -287,7 +288,7 @@ LOSSES: dict[str, Loss] = {
             "betas": Setting(
                 tuple[float, float],
                 (0.9, 0.99),
-                "betas of the critic's adam",
+                "betas of the critic if its optimizer is adam",
                 at_least=0.0,
                 below=1.0,
                 source="YukangWang/IFVD, winycg/CIRKD",
@@ -295,7 +296,7 @@ LOSSES: dict[str, Loss] = {
             "momentum": Setting(
                 float,
                 0.9,
-                "momentum of the critic's sgd",
+                "momentum of the critic if its optimizer is sgd",
                 at_least=0.0,
                 below=1.0,
                 source="SKD's code",
@@ -306,7 +307,7 @@ LOSSES: dict[str, Loss] = {
             "scheduled": Setting(
                 bool,
                 False,
-                "let the critic's rate fall with the student's, as in SKD's and IFVD's code",
+                "use the student's learning-rate schedule for the critic, as SKD and IFVD do",
             ),
         },
     ),
@@ -321,7 +322,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "feature_mse_terms": Loss(
         target="feature_mse_terms:FeatureMSETerms",
-        about="Match every value of the feature map, and log both lengths and their angle.",
+        about="Match every value of the feature map, and log both norms and the inner product.",
         source="Liu et al., WACV 2024, Eq. 3",
         year=2024,
         tap="backbone",
@@ -331,7 +332,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "magnitude": Loss(
         target="magnitude:Magnitude",
-        about="Match the length of the feature map and nothing else (MD, a diagnostic).",
+        about="Match only the norm of the feature map (MD, a diagnostic).",
         source="Liu et al., WACV 2024, Eq. 4",
         year=2024,
         tap="backbone",
@@ -379,7 +380,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "masked_generation": Loss(
         target="masked_generation:MaskedGeneration",
-        about="Generate the teacher's feature map from the student's with holes (MGD).",
+        about="Generate the teacher's feature map from the masked student's (MGD).",
         source="Yang et al., ECCV 2022, arXiv:2205.01529",
         year=2022,
         licence="no LICENSE file found in it",
@@ -390,7 +391,7 @@ LOSSES: dict[str, Loss] = {
             "drop": Setting(
                 float,
                 0.75,
-                "share of the student's positions that are blanked before generation",
+                "share of the student's positions that are masked before generation",
                 at_least=0.0,
                 below=1.0,
                 source="Yang et al., ECCV 2022",
@@ -399,7 +400,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "knowledge_adaptation": Loss(
         target="knowledge_adaptation:KnowledgeAdaptation",
-        about="Match the teacher's features as an autoencoder encodes them (KA).",
+        about="Match the teacher's features as encoded by an autoencoder (KA).",
         source="He et al., CVPR 2019",
         year=2019,
         tap="head",
@@ -429,7 +430,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "affinity": Loss(
         target="affinity:Affinity",
-        about="Match how alike any two positions are, row by row (KA without its autoencoder).",
+        about="Match the similarity of any two positions, row by row (KA without autoencoder).",
         source="He et al., CVPR 2019, Eqs. 3 and 4, and Table 1",
         year=2019,
         tap="head",
@@ -439,7 +440,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "pairwise_similarity": Loss(
         target="pairwise_similarity:PairwiseSimilarity",
-        about="Match how alike any two positions of an image are (SKD).",
+        about="Match the similarity of any two positions of an image (SKD).",
         source="Liu et al., CVPR 2019, Eq. 2",
         year=2019,
         licence="BSD-2-Clause",
@@ -451,8 +452,8 @@ LOSSES: dict[str, Loss] = {
             "pool": Setting(
                 int | tuple[int, int],
                 1,
-                "side, or height and width, of the cells that are max-pooled before positions "
-                "are compared; 1 compares every position",
+                "side, or height and width, of the max-pooling cells before positions are "
+                "compared; 1 compares every position",
                 at_least=1,
                 unit="positions",
             ),
@@ -460,7 +461,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "local_similarity": Loss(
         target="local_similarity:LocalSimilarity",
-        about="Match how alike each position and its eight neighbours are (LOCAL).",
+        about="Match the similarity of each position to its eight neighbours (LOCAL).",
         source="Xie et al., BMVC 2018, arXiv:1810.08476",
         year=2018,
         tap="head",
@@ -470,7 +471,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "intra_class_variation": Loss(
         target="intra_class_variation:IntraClassVariation",
-        about="Match how far each pixel strays from the mean of its class (IFVD).",
+        about="Match the similarity of each pixel to the mean of its class (IFVD).",
         source="Wang et al., ECCV 2020",
         year=2020,
         licence="no LICENSE file found in it",
@@ -484,7 +485,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "batch_relations": Loss(
         target="batch_relations:BatchRelations",
-        about="Match how pixels relate to those of all images of the batch (CIRKD).",
+        about="Match the similarities of pixels across all images of the batch (CIRKD).",
         source="Yang et al., CVPR 2022, Eqs. 3 and 4",
         year=2022,
         licence="none",
@@ -497,7 +498,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "memory_relations": Loss(
         target="memory_relations:MemoryRelations",
-        about="Match how pixels relate to pixels and regions of earlier images (CIRKD).",
+        about="Match the similarities of pixels to pixels and regions of earlier images (CIRKD).",
         source="Yang et al., CVPR 2022, Eqs. 5 to 8",
         year=2022,
         licence="none",
@@ -513,7 +514,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "cross_image_relations": Loss(
         target="cross_image_relations:CrossImageRelations",
-        about="Batch and memory relations of the same embeddings (CIRKD whole).",
+        about="Batch and memory relations of the same embeddings (complete CIRKD).",
         source="Yang et al., CVPR 2022, Eq. 9",
         year=2022,
         licence="none",
@@ -533,25 +534,25 @@ LOSSES: dict[str, Loss] = {
     ),
     "grouped_decoupled_kl": Loss(
         target="grouped_decoupled_kl:GroupedDecoupledKL",
-        about="Match the likeliest classes, the others, and one group against both (GDKD).",
+        about="Match the likeliest classes, the others, and one group against the other (GDKD).",
         source="ZaberKo/seg-gdkd",
         year=2024,
-        licence="of the repository; not looked into",
+        licence="that of the repository; not examined",
         tap="logits",
         weight=1.0,
         settings={
             "top": Setting(
                 int,
                 3,
-                "classes in the group of the teacher's largest logits; 5 in some published runs",
+                "number of top classes in the first group; 5 in some published runs",
                 at_least=1,
                 unit="classes",
                 source="ZaberKo/seg-gdkd",
             ),
             "temperature": _temperature(1.0, "ZaberKo/seg-gdkd"),
-            "between": _positive(1.0, "weight of group against group", "ZaberKo/seg-gdkd"),
-            "inside": _positive(1.0, "weight of the likely among themselves", "ZaberKo/seg-gdkd"),
-            "others": _positive(2.0, "weight of the others among themselves", "ZaberKo/seg-gdkd"),
+            "between": _positive(1.0, "weight of one group against the other", "ZaberKo/seg-gdkd"),
+            "inside": _positive(1.0, "weight within the group of top classes", "ZaberKo/seg-gdkd"),
+            "others": _positive(2.0, "weight within the other group", "ZaberKo/seg-gdkd"),
         },
     ),
     "adaptive_cross_entropy": Loss(
@@ -568,10 +569,10 @@ LOSSES: dict[str, Loss] = {
     ),
     "boundary": Loss(
         target="boundary:Boundary",
-        about="Match the edges of classes apart from their bodies (BPKD).",
+        about="Match the edges and the bodies of classes separately (BPKD).",
         source="Liu et al., WACV 2024, arXiv:2306.08075",
         year=2024,
-        licence="no training code; an evaluation for academic use",
+        licence="no training code; evaluation code for academic use",
         tap="logits",
         weight=1.0,
         uses_batch=True,
@@ -585,7 +586,7 @@ LOSSES: dict[str, Loss] = {
             "window": Setting(
                 int,
                 7,
-                "odd side of the window in which an edge is seen",
+                "side of the window for finding edges; odd",
                 at_least=1,
                 unit="pixels",
                 source="a third party's code",
@@ -594,7 +595,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "mask_tokens": Loss(
         target="mask_tokens:MaskTokens",
-        about="Match logits within masks that learned tokens take from the teacher's (MasKD).",
+        about="Match logits within masks that learned tokens find in the teacher's map (MasKD).",
         source="Huang et al., ICLR 2023",
         year=2023,
         licence="Apache-2.0",
@@ -608,7 +609,7 @@ LOSSES: dict[str, Loss] = {
             "tokens": Setting(
                 int,
                 8,
-                "tokens, each with a mask of its own",
+                "number of learned tokens, each with its own mask",
                 at_least=1,
                 unit="tokens",
                 source="hunto/MasKD",
@@ -617,7 +618,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "double_similarity": Loss(
         target="double_similarity:DoubleSimilarity",
-        about="Match how attention moves between layers and how alike classes are (DSD).",
+        about="Match the change of attention between layers and class similarities (DSD).",
         source="Feng et al., IEEE TIP 2021, arXiv:2107.08591",
         year=2021,
         tap="logits",
@@ -630,16 +631,16 @@ LOSSES: dict[str, Loss] = {
             "category_weight": _weight(1.0, "category", ""),
             "temperature": _temperature(1.0, "", "classes of the part category"),
             "every_pair": Setting(
-                bool, False, "compare every pair of layers, as winycg/CIRKD, not adjacent ones"
+                bool, False, "compare every pair of layers, as in winycg/CIRKD, not only neighbours"
             ),
             "spatial": Setting(
-                bool, False, "compare classes by where they are, as winycg/CIRKD, with pool 2"
+                bool, False, "compare classes by their positions, pooled by 2, as in winycg/CIRKD"
             ),
         },
     ),
     "feature_augmentation": Loss(
         target="feature_augmentation:FeatureAugmentation",
-        about="Match logits as if the student's features varied as their class does (FAKD).",
+        about="Match logits under class-wise augmentation of the student's features (FAKD).",
         source="Yuan et al., WACV 2024, arXiv:2208.14143",
         year=2024,
         tap="logits",
@@ -650,21 +651,23 @@ LOSSES: dict[str, Loss] = {
         whole_batch=True,
         given=("classifier",),
         settings={
-            "strength": _positive(0.5, "strength of the augmentation at its height", ""),
+            "strength": _positive(0.5, "full strength of the augmentation", ""),
             "ramp": Setting(
                 int,
                 0,
-                "steps over which the strength rises from 0; 0 for none",
+                "steps over which the strength rises from 0; 0: full strength at once",
                 at_least=0,
                 unit="steps",
             ),
             "temperature": _temperature(4.0, "Shu et al., ICCV 2021"),
-            "channelwise": Setting(bool, True, "compare by channelwise_kl, else by pixelwise_kl"),
+            "channelwise": Setting(
+                bool, True, "compare with channelwise_kl; false: with pixelwise_kl"
+            ),
         },
     ),
     "inter_class_distance": Loss(
         target="inter_class_distance:InterClassDistance",
-        about="Match how far apart the means of the classes of an image are (IDD).",
+        about="Match the distances between class means within an image (IDD).",
         source="Zhang et al., IJCAI 2022, arXiv:2205.03650",
         year=2022,
         tap="head",
@@ -677,7 +680,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "position_prediction": Loss(
         target="position_prediction:PositionPrediction",
-        about="Match where in the image the features say that a position is (IDD's second term).",
+        about="Match the position that features predict for themselves (second term of IDD).",
         source="Zhang et al., IJCAI 2022, arXiv:2205.03650",
         year=2022,
         gradients="higher",
@@ -688,7 +691,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "perspective": Loss(
         target="perspective:Perspective",
-        about="Match how positions see the class means of the batch (APD).",
+        about="Match the similarities of positions to the class means of the batch (APD).",
         source="Tian et al., IEEE TPAMI 2023",
         year=2023,
         licence="none",
@@ -704,12 +707,12 @@ LOSSES: dict[str, Loss] = {
         settings={
             "map_weight": _weight(0.53, "map", "dvlab-research/APD, 10 over 19 classes"),
             "mean_weight": _weight(0.5, "mean", "dvlab-research/APD"),
-            "scale": _positive(10.0, "what cosines are multiplied with", "dvlab-research/APD"),
+            "scale": _positive(10.0, "factor of the cosines", "dvlab-research/APD"),
         },
     ),
     "channel_spatial_correlation": Loss(
         target="channel_spatial_correlation:ChannelSpatialCorrelation",
-        about="Match how alike any two channels and any two positions are (CSC).",
+        about="Match the similarities of any two channels and any two positions (CSC).",
         source="Park and Heo, Sensors 2020",
         year=2020,
         tap="head",
@@ -723,7 +726,7 @@ LOSSES: dict[str, Loss] = {
             "pool": Setting(
                 int,
                 1,
-                "side of the cells that are max-pooled before positions are compared",
+                "side of the max-pooling cells before positions are compared",
                 at_least=1,
                 unit="positions",
             ),
@@ -731,7 +734,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "texture": Loss(
         target="texture:Texture",
-        about="Match the bands of an early layer and how often it is like its mean (SSTKD).",
+        about="Match the texture of an early layer: pyramid bands and a histogram (SSTKD).",
         source="Ji et al., CVPR 2022, arXiv:2305.03944",
         year=2022,
         tap="backbone",
@@ -740,17 +743,19 @@ LOSSES: dict[str, Loss] = {
         project="linear",
         parts=("structure", "statistics"),
         settings={
-            "structure_weight": _weight(0.9, "structure", "from memory of the paper"),
-            "statistics_weight": _weight(1.15, "statistics", "from memory of the paper"),
-            "levels": Setting(int, 3, "bands of the pyramid", at_least=1, unit="levels"),
+            "structure_weight": _weight(0.9, "structure", "recalled from the paper, not verified"),
+            "statistics_weight": _weight(
+                1.15, "statistics", "recalled from the paper, not verified"
+            ),
+            "levels": Setting(int, 3, "number of pyramid bands", at_least=1, unit="levels"),
             "bins": Setting(
-                int, 8, "levels that cosines are counted at", at_least=2, unit="levels"
+                int, 8, "number of quantisation levels of the cosines", at_least=2, unit="levels"
             ),
         },
     ),
     "channel_relations": Loss(
         target="channel_relations:ChannelRelations",
-        about="Match how channels relate to those of all images of the batch (CIRKDv2).",
+        about="Match the similarities of channels across all images of the batch (CIRKDv2).",
         source="winycg/CIRKD, 2025",
         year=2025,
         licence="none",
@@ -762,7 +767,7 @@ LOSSES: dict[str, Loss] = {
             "pool": Setting(
                 int,
                 4,
-                "side of the cells whose means are compared",
+                "side of the average-pooling cells",
                 at_least=1,
                 unit="positions",
                 source="winycg/CIRKD",
@@ -772,7 +777,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "channel_memory": Loss(
         target="channel_memory:ChannelMemory",
-        about="Match how channels relate to channels of earlier images (CIRKDv2).",
+        about="Match the similarities of channels to channels of earlier images (CIRKDv2).",
         source="winycg/CIRKD, 2025",
         year=2025,
         licence="none",
@@ -786,7 +791,7 @@ LOSSES: dict[str, Loss] = {
             "grid": Setting(
                 tuple[int, int],
                 (16, 32),
-                "rows and columns of cells that a channel is remembered by",
+                "rows and columns to which a channel is pooled before it is remembered",
                 at_least=1,
                 unit="cells",
                 source="512x1024 at stride 8, pooled by 4",
@@ -794,7 +799,7 @@ LOSSES: dict[str, Loss] = {
             "queue": Setting(
                 int,
                 10000,
-                "how many channels are remembered",
+                "number of channels remembered",
                 at_least=1,
                 unit="channels",
                 source="winycg/CIRKD",
@@ -802,7 +807,7 @@ LOSSES: dict[str, Loss] = {
             "pushed": Setting(
                 int,
                 256,
-                "channels of a batch that are remembered; not more than queue",
+                "channels per batch that are added to the queue; at most queue",
                 at_least=1,
                 unit="channels",
                 source="winycg/CIRKD",
@@ -810,7 +815,7 @@ LOSSES: dict[str, Loss] = {
             "contrasts": Setting(
                 int,
                 2048,
-                "remembered channels that a step compares with; not more than queue",
+                "remembered channels used per step; at most queue",
                 at_least=1,
                 unit="channels",
                 source="winycg/CIRKD",
@@ -819,7 +824,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "contrast_groups": Loss(
         target="contrast_groups:ContrastGroups",
-        about="Generate the teacher's map, each group of channels nearest to its own (Af-DCD).",
+        about="Generate the teacher's map, with contrast between groups of channels (Af-DCD).",
         source="Fan et al., NeurIPS 2023",
         year=2023,
         licence="Apache-2.0",
@@ -834,7 +839,7 @@ LOSSES: dict[str, Loss] = {
             "drop": Setting(
                 float,
                 0.75,
-                "share of the student's positions that are blanked before generation",
+                "share of the student's positions that are masked before generation",
                 at_least=0.0,
                 below=1.0,
                 source="OSVAI/Af-DCD",
@@ -842,7 +847,7 @@ LOSSES: dict[str, Loss] = {
             "groups": Setting(
                 int,
                 16,
-                "groups that the teacher's channels divide into",
+                "number of groups; must divide the teacher's channels",
                 at_least=1,
                 unit="groups",
                 source="OSVAI/Af-DCD",
@@ -858,7 +863,7 @@ LOSSES: dict[str, Loss] = {
             "pool": Setting(
                 int,
                 4,
-                "side of the cells that are max-pooled first; 1 on CamVid",
+                "side of the max-pooling cells at the start; 1 on CamVid",
                 at_least=1,
                 unit="positions",
                 source="OSVAI/Af-DCD",
@@ -868,7 +873,7 @@ LOSSES: dict[str, Loss] = {
     ),
     "cross_attention": Loss(
         target="cross_attention:CrossAttention",
-        about="Match the student's map after each position has looked at the teacher's (CanKD).",
+        about="Match the student's map after cross-attention to the teacher's (CanKD).",
         source="CanKD, WACV 2026, arXiv:2511.21503",
         year=2026,
         licence="Apache-2.0",
@@ -879,7 +884,7 @@ LOSSES: dict[str, Loss] = {
             "reduction": Setting(
                 int,
                 2,
-                "by how much the attention's layers are narrower than the teacher",
+                "factor by which the attention layers are narrower than the teacher",
                 at_least=1,
                 source="tori-hotaru/CanKD",
             ),
@@ -888,7 +893,7 @@ LOSSES: dict[str, Loss] = {
 }
 
 OWN = "import:"
-"""What the name of anybody's own loss begins with."""
+"""Prefix of the name of a user's own loss."""
 
 _OF_ANYBODY = Loss(
     target="own:OwnLoss",
@@ -902,17 +907,17 @@ _OF_ANYBODY = Loss(
     whole_batch=True,
     beside=("backbone",),
 )
-# Nothing is known of it before it is imported: what it may ask for is provided, and what it may not
-# bear is refused, a batch in parts and images without labels.
+# Nothing is known about it before it is imported, so everything it may ask for is provided, and
+# what it may not support (a batch in parts, images without labels) is refused.
 
 
 def row_of(name: str) -> Loss:
-    """Return the row of a loss by its name in a config, that of anybody's own where it is one."""
+    """Return the row of a loss by its name in a config, which may be a user's own loss."""
     return _OF_ANYBODY if name.startswith(OWN) else LOSSES[name]
 
 
 def needs(row: Loss) -> list[str]:
-    """Return what a loss needs beside two maps, in words."""
+    """Describe what a loss needs besides two maps."""
     listed = [
         (row.uses_labels or row.prepares_with_labels, "labels"),
         (row.uses_batch and not row.uses_labels, "images"),
@@ -932,12 +937,12 @@ def costs() -> dict[str, dict[str, float]]:
     classes, or features of 512 channels.
     """
     file = files("segdistill") / "catalogue" / "loss_costs.json"
-    found: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    measured: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
+    return measured
 
 
 def cost_in_words(name: str) -> str:
-    """Return what a loss costs at the standard map, empty where that was not measured."""
+    """Describe what a loss costs on the standard maps; empty if it was not measured."""
     cost = costs().get(name)
     if cost is None:
         return ""
@@ -946,7 +951,7 @@ def cost_in_words(name: str) -> str:
 
 
 def licence_in_words(row: Loss) -> str:
-    """Return the licence of the authors' code; nothing of it is copied here."""
+    """Return the licence of the authors' code, none of which is copied here."""
     return {"": "no code of the authors is known", "none": "public without a licence"}.get(
         row.licence, row.licence
     )

@@ -1,11 +1,11 @@
-"""The networks: backbone and head, whole networks, and sources of others."""
+"""The networks: heads on backbones, complete networks, and sources of foreign ones."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from segdistill.catalogue.settings import Setting
+from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
 from segdistill.checks import nearest
 from segdistill.errors import ConfigError
@@ -23,8 +23,8 @@ def _width(default: int | None, what: str, source: str) -> Setting:
 _RATES = Setting(
     tuple[int, ...] | None,
     None,
-    "dilations of the 3x3 branches; null: 6, 12, 18 at output stride 16 and in inverse "
-    "proportion at others (12, 24, 36 at 8); []: no such branch",
+    "dilation rates of the 3x3 branches; null: 6, 12, 18 at output stride 16, scaled inversely at "
+    "others (12, 24, 36 at 8); []: no such branches",
     at_least=1,
     source="Chen et al. 2017, Sec. 3.3",
 )
@@ -39,26 +39,24 @@ HEADS: dict[str, Entry] = {
                 "width of the head's map; null: a quarter of the backbone's last map",
                 "torchvision",
             ),
-            "convolutions": Setting(
-                int, 1, "number of 3x3 convolutions, one after the other", at_least=1
-            ),
+            "convolutions": Setting(int, 1, "number of consecutive 3x3 convolutions", at_least=1),
             "separable": _SEPARABLE,
         },
         given=("features",),
     ),
     "aspp": Entry(
         target="heads.aspp:AtrousPyramid",
-        about="Several dilations and an image feature (DeepLabV3).",
+        about="Parallel dilated convolutions and image pooling (DeepLabV3).",
         settings={
             "width": _width(
-                256, "width of each branch and of the head's map", "Chen et al. 2017, Sec. 3.3"
+                256, "width of each branch and of the head's output", "Chen et al. 2017, Sec. 3.3"
             ),
             "rates": _RATES,
             "separable": _SEPARABLE,
             "refine": Setting(
                 bool,
                 False,
-                "add a 3x3 convolution after the branches, as torchvision and CIRKD do and the "
+                "add a 3x3 convolution after the branches, as torchvision and CIRKD do but the "
                 "paper does not",
             ),
         },
@@ -66,14 +64,14 @@ HEADS: dict[str, Entry] = {
     ),
     "aspp_decoder": Entry(
         target="heads.aspp_decoder:AtrousDecoder",
-        about="The same with a decoder that adds a shallow map (DeepLabV3+).",
+        about="DeepLabV3's head with a decoder that adds a shallow map (DeepLabV3+).",
         settings={
             "width": _width(
-                256, "width of each branch and of the head's map", "Chen et al. 2017, Sec. 3.3"
+                256, "width of each branch and of the head's output", "Chen et al. 2017, Sec. 3.3"
             ),
             "rates": _RATES,
             "shallow_width": _width(
-                48, "width that the shallow map is reduced to", "Chen et al., ECCV 2018, Sec. 4.1"
+                48, "width to which the shallow map is reduced", "Chen et al., ECCV 2018, Sec. 4.1"
             ),
             "separable": _SEPARABLE,
         },
@@ -81,19 +79,19 @@ HEADS: dict[str, Entry] = {
     ),
     "psp": Entry(
         target="heads.psp:PyramidPooling",
-        about="Averages over grids of several coarseness (PSPNet).",
+        about="Pooling over grids of several sizes (PSPNet).",
         settings={
             "width": _width(512, "width of the head's map", "Zhao et al., CVPR 2017"),
             "bins": Setting(
                 tuple[int, ...],
                 (1, 2, 3, 6),
-                "cells per side of each grid that the map is averaged over",
+                "cells per side of each pooling grid",
                 at_least=1,
                 source="Zhao et al., CVPR 2017",
             ),
             "branch_width": _width(
                 None,
-                "width of each grid's branch; null: the last map's divided by the number of grids",
+                "width of each grid's branch; null: the last map's width over the number of grids",
                 "Zhao et al., CVPR 2017",
             ),
             "separable": _SEPARABLE,
@@ -102,8 +100,8 @@ HEADS: dict[str, Entry] = {
     ),
     "lraspp": Entry(
         target="heads.lraspp:LiteAtrousPyramid",
-        about="A gated deep map beside a shallow one (MobileNetV3).",
-        settings={"width": _width(128, "width of the deep part", "Howard et al., ICCV 2019")},
+        about="A gated deep map added to a shallow one (LR-ASPP of MobileNetV3).",
+        settings={"width": _width(128, "width of the deep branch", "Howard et al., ICCV 2019")},
         given=("features",),
     ),
     "fpn": Entry(
@@ -112,13 +110,15 @@ HEADS: dict[str, Entry] = {
         settings={
             "pyramid": _width(256, "width of the pyramid's maps", "Kirillov et al., CVPR 2019"),
             "width": _width(
-                128, "width of the towers and of the head's map", "Kirillov et al., CVPR 2019"
+                128,
+                "width of the upsampling branches and of the head's output",
+                "Kirillov et al., CVPR 2019",
             ),
             "smooth": Setting(
                 bool,
                 True,
-                "filter each map of the pyramid with a 3x3 convolution, as the paper does; "
-                "without them the head is lighter",
+                "filter each map of the pyramid with a 3x3 convolution, as in the paper; false: a "
+                "lighter head without them",
                 source="Lin et al., CVPR 2017",
             ),
             "separable": _SEPARABLE,
@@ -129,11 +129,11 @@ HEADS: dict[str, Entry] = {
         target="heads.uper:UnifiedPerceptual",
         about="Pyramid pooling and a feature pyramid, fused at stride 4 (UPerNet).",
         settings={
-            "width": _width(512, "width of every map of the head", "Xiao et al., ECCV 2018"),
+            "width": _width(512, "width of every map in the head", "Xiao et al., ECCV 2018"),
             "bins": Setting(
                 tuple[int, ...],
                 (1, 2, 3, 6),
-                "cells per side of each grid that the last map is averaged over",
+                "cells per side of each pooling grid on the last map",
                 at_least=1,
                 source="Xiao et al., ECCV 2018",
             ),
@@ -143,9 +143,9 @@ HEADS: dict[str, Entry] = {
     ),
     "segformer_mlp": Entry(
         target="heads.segformer_mlp:AllMlp",
-        about="A linear layer per map, all mixed at stride 4 (SegFormer).",
+        about="One linear layer per map, fused at stride 4 (SegFormer).",
         settings={
-            "width": _width(256, "width of every map of the head", "Xie et al., NeurIPS 2021")
+            "width": _width(256, "width of every map in the head", "Xie et al., NeurIPS 2021")
         },
         given=("features",),
     ),
@@ -154,41 +154,41 @@ HEADS: dict[str, Entry] = {
 _PRETRAINED = Setting(
     bool,
     False,
-    "start the backbone from timm's ImageNet weights (downloaded unless cached); weights takes "
-    "precedence",
+    "initialise the backbone with timm's ImageNet weights (downloaded unless cached); the key "
+    "weights takes precedence",
 )
 
 
 def _on_backbone(
     backbone: str, output_stride: int, head: Mapping[str, Setting], dropout: float = 0.1
 ) -> dict[str, Setting]:
-    """Return the settings of a network that is a head on any backbone."""
+    """Return the settings of a network that puts a head on any backbone."""
     return {
-        "backbone": Setting(
-            str, backbone, "name of the backbone, timm's or ours: segdistill list backbones"
-        ),
+        "backbone": Setting(str, backbone, "backbone, one of segdistill list backbones"),
         "output_stride": Setting(
             Literal[4, 8, 16, 32],
             output_stride,
-            "image pixels per position of the backbone's last map; smaller is finer and slower; 4 "
-            "for families such as MobileNet and EfficientNet alone",
+            "stride of the backbone's last map; smaller is finer and slower; 4 works only for "
+            "families such as MobileNet and EfficientNet",
             unit="px",
         ),
         **head,
         "dropout": Setting(
             float,
             dropout,
-            "share of the values dropped before the classifier in training",
+            "dropout rate before the classifier during training",
             at_least=0.0,
             below=1.0,
         ),
         "auxiliary": Setting(
             bool,
             False,
-            "train a second classifier on the stage before the last; it is not in the result",
+            "train a second classifier on the last stage but one; the saved student lacks it",
         ),
         "auxiliary_width": _width(
-            None, "width of the auxiliary head; null: a quarter of its stage's", "torchvision"
+            None,
+            "width of the auxiliary head; null: a quarter of the width of its stage",
+            "torchvision",
         ),
         "pretrained": _PRETRAINED,
     }
@@ -202,7 +202,7 @@ def _dropout(default: float, source: str = "") -> Setting:
     return Setting(
         float,
         default,
-        "share of the values dropped before the classifier in training",
+        "dropout rate before the classifier during training",
         at_least=0.0,
         below=1.0,
         source=source,
@@ -213,14 +213,14 @@ def _train_only(where: str) -> Setting:
     return Setting(
         bool,
         True,
-        f"train a second classifier on {where}; it is not in the result",
+        f"train a second classifier on {where}; the saved student lacks it",
     )
 
 
 _REPEATS = Setting(
     tuple[int, int],
     (2, 8),
-    "number of ESP modules of the second and of the third level",
+    "number of ESP modules in the second and in the third level",
     at_least=0,
     source="Mehta et al., ECCV 2018",
 )
@@ -229,7 +229,7 @@ _CLASSES = ("classes",)
 NETWORKS: dict[str, Entry] = {
     "deeplabv3": Entry(
         target="networks.deeplabv3:deeplabv3",
-        about="DeepLabV3: several dilations and an image feature on any backbone.",
+        about="DeepLabV3: parallel dilated convolutions and image pooling on any backbone.",
         settings=_on_backbone("resnet101", 16, HEADS["aspp"].settings),
         given=_CLASSES,
     ),
@@ -259,7 +259,7 @@ NETWORKS: dict[str, Entry] = {
     ),
     "pspnet": Entry(
         target="networks.pspnet:pspnet",
-        about="PSPNet: averages over grids of several coarseness on any backbone.",
+        about="PSPNet: pooling over grids of several sizes on any backbone.",
         settings=_on_backbone("resnet101", 8, HEADS["psp"].settings),
         given=_CLASSES,
     ),
@@ -313,9 +313,8 @@ NETWORKS: dict[str, Entry] = {
             "backbone": Setting(
                 str,
                 "mit_b0",
-                "mit_b0 or mit_b1, SegFormer's own, which start from scratch (their published "
-                "weights are NVIDIA's, for non-commercial use); or a name of segdistill list "
-                "backbones",
+                "mit_b0 or mit_b1, SegFormer's own, trained from scratch (the published weights "
+                "are NVIDIA's, for non-commercial use); or one of segdistill list backbones",
                 source="Xie et al., NeurIPS 2021",
             ),
         },
@@ -328,7 +327,7 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["small", "medium"],
                 "small",
-                "from scratch: the files of XuJiacong/PIDNet (MIT licence) have other names",
+                "trained from scratch; XuJiacong/PIDNet (MIT) names its weights differently",
             ),
             "dropout": _dropout(0.0),
             "auxiliary": _train_only("the detail branch"),
@@ -342,7 +341,7 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["23_slim", "23"],
                 "23_slim",
-                "from scratch: the files of ydhongHIT/DDRNet (MIT licence) have other names",
+                "trained from scratch; ydhongHIT/DDRNet (MIT) names its weights differently",
             ),
             "dropout": _dropout(0.0),
             "auxiliary": _train_only("the fine branch"),
@@ -356,10 +355,10 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["stdc1", "stdc2"],
                 "stdc1",
-                "from scratch: the files of MichaelFan01/STDC-Seg (MIT licence) have other names",
+                "trained from scratch; MichaelFan01/STDC-Seg (MIT) names its weights differently",
             ),
             "dropout": _dropout(0.0),
-            "auxiliary": _train_only("the backbone's map of stride 16"),
+            "auxiliary": _train_only("the backbone's map at stride 16"),
         },
         given=_CLASSES,
     ),
@@ -370,10 +369,10 @@ NETWORKS: dict[str, Entry] = {
             "variant": _variant(
                 Literal["tiny", "base"],
                 "tiny",
-                "from scratch: PaddlePaddle/PaddleSeg's files (Apache-2.0) are not torch's",
+                "trained from scratch; PaddlePaddle/PaddleSeg (Apache-2.0) does not use torch",
             ),
             "dropout": _dropout(0.0),
-            "auxiliary": _train_only("the backbone's map of stride 16"),
+            "auxiliary": _train_only("the backbone's map at stride 16"),
         },
         given=_CLASSES,
     ),
@@ -389,16 +388,16 @@ NETWORKS: dict[str, Entry] = {
     ),
     "fast_scnn": Entry(
         target="networks.fast_scnn:fast_scnn",
-        about="Fast-SCNN: one shared beginning, a coarse path and a skip; from scratch.",
+        about="Fast-SCNN: a shared stem, a coarse path and a skip connection; from scratch.",
         settings={
             "dropout": _dropout(0.1),
-            "auxiliary": _train_only("the shared beginning"),
+            "auxiliary": _train_only("the shared stem"),
         },
         given=_CLASSES,
     ),
     "regseg": Entry(
         target="networks.regseg:regseg",
-        about="RegSeg: a thin network of large dilations, logits at stride 4; from scratch.",
+        about="RegSeg: a thin network with large dilations, logits at stride 4; from scratch.",
         settings={"dropout": _dropout(0.0)},
         given=_CLASSES,
     ),
@@ -410,61 +409,60 @@ _ADAPTATION = {
     "output": Setting(
         str | None,
         None,
-        "key, attribute, position or dotted path of the logits in what the network returns; null: "
-        "the only map of that many classes, or the one called logits or out",
+        "key, attribute, index or dotted path of the logits in the network's output; null: the "
+        "only map with the right number of classes, or the one called logits or out",
     ),
     "output_is": Setting(
         Literal["logits", "probabilities", "features"],
         "logits",
-        "what the network returns: probabilities become logits by their logarithm; features: it "
-        "has no classes, and only inner maps are compared",
+        "kind of output: the logarithm turns probabilities into logits; features: the network has "
+        "no classes, and only its inner maps are compared",
     ),
     "mean": Setting(
         _RGB | None,
         None,
-        "mean of red, green and blue, for images in [0, 1] (divide one for images up to 255 by "
-        "255); null: the folder's for hf, ImageNet's for smp and torchvision, and none for import "
-        "and file, whose network normalises",
+        "mean of red, green and blue for images in [0, 1] (divide values for 0 to 255 by 255); "
+        "null: the folder's for hf, ImageNet's for smp and torchvision, and none for import and "
+        "file, whose networks normalise by themselves",
         at_least=0.0,
         at_most=1.0,
     ),
     "std": Setting(
         _RGB | None,
         None,
-        "standard deviation in the same scale; null: as mean",
+        "standard deviation of red, green and blue, on the scale of mean; null: as for mean",
         above=0.0,
         at_most=1.0,
     ),
     "channel_order": Setting(
         Literal["rgb", "bgr"],
         "rgb",
-        "order in which the network gets the normalised colours",
+        "order of the colour channels that the network expects",
     ),
     "divisor": Setting(
         int | None,
         None,
-        "images are padded so that it divides their height and width; null: 32 for smp, what the "
-        "network turns out to need for hf, and 1 otherwise",
+        "pad images until their height and width are multiples of this; null: 32 for smp, found "
+        "by trying for hf, and 1 otherwise",
         at_least=1,
         unit="px",
     ),
     "square": Setting(
-        bool, False, "pad images to squares; a network of hf that takes no others gets them anyway"
+        bool, False, "pad images to squares, as is always done for hf networks that need it"
     ),
     "class_map": Setting(
         tuple[int | tuple[int, ...] | None, ...] | None,
         None,
-        "the network's class for each class of the dataset: a number, several whose "
-        "probabilities are added, or null for one that it lacks; null: they are the same",
+        "the network's class for each class of the dataset: a number, or a name if its file lists "
+        "them, several whose probabilities are added, or null for a class that it lacks; null: "
+        "the same classes",
         at_least=0,
     ),
 }
-"""The settings of :class:`segdistill.models.foreign.adaptation.Adaptation`, for every source."""
+"""The settings of :class:`~segdistill.models.foreign.adaptation.Adaptation`, for every source."""
 
 _ARGS = {
-    "args": Setting(
-        dict[str, object] | None, None, "arguments that the network is built with, by name"
-    )
+    "args": Setting(dict[str, object] | None, None, "keyword arguments for building the network")
 }
 _GIVEN = ("name", "classes", "adaptation")
 
@@ -507,13 +505,13 @@ SOURCES: dict[str, Entry] = {
         about="A Hugging Face folder on this machine: hf:FOLDER.",
         settings={
             **_pretrained(
-                True, "load the folder's weights; false: only its architecture, from scratch"
+                True, "load the folder's weights; false: only the architecture, from scratch"
             ),
             "new_head": Setting(
                 bool,
                 False,
-                "draw anew what of the head the folder lacks, or has for other classes, to "
-                "fine-tune it",
+                "initialise parts of the head at random that the folder lacks or has for other "
+                "classes, for fine-tuning",
             ),
             **_ADAPTATION,
         },
@@ -526,21 +524,41 @@ SOURCES: dict[str, Entry] = {
         given=_GIVEN,
     ),
 }
-"""Networks of others, by what stands before the colon of their name."""
+"""Sources of foreign networks, keyed by the prefix before the colon."""
+
+ENSEMBLE = "ensemble"
+"""Name of a teacher that consists of several networks."""
+
+TEACHERS: dict[str, Entry] = {
+    ENSEMBLE: Entry(
+        target="ensemble:build_ensemble",
+        about="Several teachers: the mean of their probabilities, and the inner maps of each.",
+        settings={
+            "members": Setting(
+                tuple[dict[str, Any], ...],
+                REQUIRED,
+                "the teachers, two or more, each with the keys of a teacher",
+            )
+        },
+        given=("classes", "class_names", "tell"),
+    )
+}
+"""Teachers that are not single networks."""
 
 
 def network_entry(name: str) -> Entry:
-    """Return the row of ``NETWORKS`` or ``SOURCES`` that a config names.
+    """Return the row of ``NETWORKS``, ``SOURCES`` or ``TEACHERS`` that a config names.
 
     Raises:
-        ConfigError: there is none; the message names the nearest.
+        ConfigError: there is no such row; the message names the nearest.
     """
     prefix, colon, _ = name.partition(":")
     if colon and prefix in SOURCES:
         return SOURCES[prefix]
-    if name not in NETWORKS:
-        known = [*NETWORKS, *(f"{source}:" for source in SOURCES)]
+    rows = {**NETWORKS, **TEACHERS}
+    if name not in rows:
+        known = [*rows, *(f"{source}:" for source in SOURCES)]
         raise ConfigError(
             f"network: expected a known network, got '{name}'; {nearest(name, known)}"
         )
-    return NETWORKS[name]
+    return rows[name]

@@ -1,4 +1,4 @@
-"""The formats that a prediction is written in."""
+"""The formats that predictions can be written in."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ UNSURE: tuple[Format, ...] = ("ids", "coco")
 
 FORMATS: dict[Format, str] = {
     "cityscapes": "PNG of label ids, <city>_<sequence>_<frame>.png in one folder",
-    "ade20k": "PNG of 1 to 150, named as the image, in one folder",
-    "voc": "palette PNG of 0 to 20, named as the image, in one folder",
+    "ade20k": "PNG with values 1 to 150, named like the image, in one folder",
+    "voc": "palette PNG with values 0 to 20, named like the image, in one folder",
     "ids": "palette PNG of class ids in the classes' colours; 255 below --confidence",
     "color": "PNG in the classes' colours",
     "overlay": "JPEG of the image with the classes' colours over it",
     "coco": "JSON of COCO, a run-length mask for each class; needs segdistill[convert]",
 }
-"""What a prediction is written as, by the name that a command takes."""
+"""Description of each format, keyed by the name given on the command line."""

@@ -1,4 +1,4 @@
-"""What papers report for plain students, to be set beside one's own plain student."""
+"""Scores that papers report for plain students, for comparison with your own."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class Published:
 
     Attributes:
         dataset: name in the catalogue.
-        split: that was scored.
+        split: split that was scored.
         network: name in the catalogue.
-        backbone: as timm names it.
-        miou: in percent.
+        backbone: timm's name of it.
+        miou: mIoU in percent.
         source: paper and table.
     """
 
@@ -50,12 +50,12 @@ PUBLISHED: tuple[Published, ...] = (
     Published("ade20k", "val", "deeplabv3", "resnet18", 37.19, _ANGULAR),
     Published("ade20k", "val", "deeplabv3", "mobilenetv2_100", 35.14, _ANGULAR),
 )
-"""Plain students whose figures are printed in the papers, all with backbones from ImageNet."""
+"""Published scores of plain students, all with ImageNet backbones."""
 
 
 def published(dataset: str, split: str, network: str, backbone: str) -> list[Published]:
-    """Return what papers report for a plain student, nothing where none does."""
+    """Return the published scores of a plain student, which may be none."""
     wanted = dataset, split, network, backbone
     return [
-        one for one in PUBLISHED if (one.dataset, one.split, one.network, one.backbone) == wanted
+        row for row in PUBLISHED if (row.dataset, row.split, row.network, row.backbone) == wanted
     ]

@@ -1,4 +1,4 @@
-"""The packaged run files and study files."""
+"""The run files and study files that ship with the package."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class Recipe:
     """One packaged file.
 
     Attributes:
-        file: where it is.
-        about: its first line, without the comment sign.
+        file: its location.
+        about: its first line without the comment sign.
         kind: ``run`` for train and distill, ``study`` for study.
     """
 
@@ -36,13 +36,13 @@ def recipes() -> dict[str, Recipe]:
 
 
 def recipe_files() -> dict[str, Traversable]:
-    """Return the packaged files by name, unread."""
-    found: dict[str, Traversable] = {}
+    """Return the packaged files by name, without reading them."""
+    recipes: dict[str, Traversable] = {}
     folders = [("", files("segdistill") / "recipes")]
     for prefix, folder in folders:
         for entry in sorted(folder.iterdir(), key=lambda item: item.name):
             if entry.is_dir() and not entry.name.startswith("__"):
                 folders.append((f"{prefix}{entry.name}/", entry))
             elif entry.name.endswith(".yaml"):
-                found[prefix + entry.name.removesuffix(".yaml")] = entry
-    return found
+                recipes[prefix + entry.name.removesuffix(".yaml")] = entry
+    return recipes

@@ -1,8 +1,8 @@
-"""A setting: what one key of a config takes, what it does, and how that is said in words.
+"""A setting: what one key of a config accepts and does, and how messages describe it.
 
-The tables of this package write a :class:`Setting` for every parameter of what their rows
-name. Checks, messages, the reference files, the documentation and the schema for editors all
-come from it.
+The tables of this package hold a :class:`Setting` for every parameter of the object that a row
+names. Checks, messages, the reference files, the documentation and the schema for editors are
+all derived from it.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 REQUIRED = Parameter.empty
-"""The default of a setting that has none: it must be given."""
+"""Marks a setting that has no default and must be given."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What one key of a config takes and does.
+    """What one key of a config accepts and does.
 
     Attributes:
         type: made of ``bool``, ``int``, ``float``, ``str``, ``Path``, ``Literal``, tuples,
-            string-keyed dicts and ``|``. A ``Literal`` lists the only values that are taken.
-        default: the value where the key is not given, or ``REQUIRED``.
+            string-keyed dicts and ``|``. A ``Literal`` lists the only values that are accepted.
+        default: the value if the key is not given, or ``REQUIRED``.
         help: what the setting does, in a few words.
         above: every number in the value is greater than this.
         at_least: every number in the value is this or greater.
         below: every number in the value is smaller than this.
         at_most: every number in the value is this or smaller.
-        unit: of the value, empty where it has none.
-        source: where the default comes from, empty where it is a choice of this package.
+        unit: unit of the value, empty if it has none.
+        source: where the default comes from, empty if it was chosen for this package.
     """
 
     type: Any
@@ -47,18 +47,18 @@ class Setting:
 
     @property
     def bounds(self) -> dict[str, float]:
-        """The limits that are set, by the name of the attribute."""
+        """The limits that are set, keyed by attribute name."""
         named = {name: getattr(self, name) for name in ("above", "at_least", "below", "at_most")}
         return {name: limit for name, limit in named.items() if limit is not None}
 
     @property
     def accepts(self) -> str:
-        """What may be written, such as ``a number above 0``."""
+        """Description of the accepted values, such as ``a number above 0``."""
         return accepted(self.type, self.bounds)
 
     @property
     def line(self) -> str:
-        """What it does, takes and is by default, as reference files and editors say it."""
+        """The one-line description that reference files and editors show."""
         unit = f" ({self.unit})" if self.unit else ""
         source = f" ({self.source})" if self.source else ""
         default = "" if self.default is REQUIRED else f"; default {as_yaml(self.default)}{source}"
@@ -66,12 +66,12 @@ class Setting:
 
     @property
     def choices(self) -> tuple[Any, ...]:
-        """The values that the type lists, none where any value of a kind is taken."""
+        """The values that the type lists; empty if it does not restrict them."""
         return tuple(_literals(self.type))
 
 
 def as_yaml(value: Any) -> str:
-    """Return a default as a config writes it."""
+    """Return a default as it would be written in a config."""
     if value is None or value is REQUIRED:
         return "null"
     if isinstance(value, bool):
@@ -84,18 +84,18 @@ def as_yaml(value: Any) -> str:
 
 
 def accepted(type_: Any, bounds: Mapping[str, float] | None = None) -> str:
-    """Return the values of a type within bounds, in words that complete "expected ...".
+    """Describe the accepted values of a type, worded to follow "expected ...".
 
     Args:
-        type_: see :class:`Setting`; also a class with ``model_fields``, which is a section.
-        bounds: see :attr:`Setting.bounds`; those of an ``Annotated`` type are added.
+        type_: see :class:`Setting`; a class with ``model_fields`` (a section) is accepted too.
+        bounds: see :attr:`Setting.bounds`; the bounds of an ``Annotated`` type are added.
     """
     bounds = bounds or {}
     origin, parts = get_origin(type_), get_args(type_)
     if origin is Annotated:
-        said = accepted(parts[0], {**bounds, **_limits(type_.__metadata__)})
+        description = accepted(parts[0], {**bounds, **_limits(type_.__metadata__)})
         never_empty = any(getattr(mark, "min_length", None) for mark in type_.__metadata__)
-        return said.replace("a list of ", "one or more ") if never_empty else said
+        return description.replace("a list of ", "one or more ") if never_empty else description
     if origin in (Union, UnionType):
         return " or ".join(accepted(part, bounds) for part in parts)
     if origin is Literal:
@@ -120,6 +120,8 @@ def _plural(type_: Any, bounds: Mapping[str, float]) -> str:
     if get_origin(type_) is Annotated:
         bounds = {**bounds, **_limits(type_.__metadata__)}
         type_ = get_args(type_)[0]
+    if get_origin(type_) is dict:
+        return "sections"
     return _WORDS[type_][1] + _range(bounds) if type_ in _WORDS else "values"
 
 
@@ -133,9 +135,9 @@ def _range(bounds: Mapping[str, float]) -> str:
 
 
 def _limits(metadata: tuple[Any, ...]) -> dict[str, float]:
-    """Return the bounds that annotations such as pydantic's carry."""
+    """Return the bounds held by the metadata of an annotation, such as pydantic's."""
     names = {"gt": "above", "ge": "at_least", "lt": "below", "le": "at_most"}
-    # A field of pydantic's holds what it was given as such annotations.
+    # A pydantic FieldInfo keeps its bounds in a metadata list of its own.
     marks = [inner for mark in metadata for inner in getattr(mark, "metadata", (mark,))]
     return {
         name: getattr(mark, attribute)
@@ -157,7 +159,7 @@ _WORDS: dict[Any, tuple[str, str]] = {
     bool: ("true or false", "values true or false"),
     int: ("a whole number", "whole numbers"),
     float: ("a number", "numbers"),
-    str: ("text", "texts"),
+    str: ("a string", "strings"),
     Path: ("a path", "paths"),
     NoneType: ("null", "nulls"),
     object: ("any value", "values"),

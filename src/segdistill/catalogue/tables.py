@@ -1,4 +1,4 @@
-"""Rows of the tables: the name of a constructor, its settings, and what it is.
+"""Rows of the tables: the name of a constructor, its settings and a description.
 
 A table is one dict literal. Its rows name their target instead of importing it, so that a
 config is checked, and ``--help`` answers, before torch is loaded. A test compares the settings
@@ -23,9 +23,9 @@ class Entry:
         target: ``"module:attribute"``, relative to the package that owns the target.
         about: one sentence for lists and documentation.
         settings: what a config may write, in the order of the target's signature.
-        given: parameters that the program fills in (classes, channel counts), hence no
-            settings of a config.
-        bibtex: entry of its paper, where ``reporting/references.bib`` has none for it.
+        given: parameters that the program fills in (classes, channel counts), which are
+            therefore not settings of a config.
+        bibtex: BibTeX entry of its paper, if ``reporting/references.bib`` has none.
     """
 
     target: str

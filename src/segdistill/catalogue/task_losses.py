@@ -1,4 +1,4 @@
-"""The losses of the task: what a student's logits are held to, against the labels."""
+"""The task losses, which compare a student's logits with the labels."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ class TaskLoss:
         target: ``"module:function"`` in :mod:`segdistill.training.task_losses`.
         about: one sentence.
         source: paper.
-        settings: keys of ``training.task`` that are its own.
+        settings: the keys of ``training.task`` that belong to it.
         resizes: it takes logits at their own stride and resizes them itself.
-        smooths: it takes ``training.label_smoothing``.
-        whole_batch: it looks at all positions of the batch at once, which therefore cannot be
+        smooths: it supports ``training.label_smoothing``.
+        whole_batch: it depends on all positions of the batch at once, so that the batch cannot be
             computed in parts.
     """
 
@@ -39,7 +39,7 @@ TASK_LOSSES: dict[str, TaskLoss] = {
     ),
     "focal": TaskLoss(
         target="focal:focal",
-        about="Cross-entropy that counts a position less the better it is known.",
+        about="Cross-entropy with less weight for positions that are already well classified.",
         source="Lin et al., ICCV 2017, arXiv:1708.02002",
         settings=("gamma",),
     ),

@@ -1,4 +1,4 @@
-"""The command line: words in, one verb called, results on stdout, progress on stderr.
+"""The command line: each command calls one function; results on stdout, progress on stderr.
 
 Only this package prints. No module here imports torch before a command runs.
 """
@@ -15,7 +15,7 @@ from segdistill.cli.failures import Program, guarded
 
 
 def main() -> None:
-    """Run the command line; the exit code is 0 done, 1 failed, 2 wrong use, 130 interrupted."""
+    """Run the command line; exit codes: 0 success, 1 failure, 2 wrong use, 130 interrupted."""
     build_app()()
 
 
@@ -59,4 +59,4 @@ def _root(
         ),
     ] = False,
 ) -> None:
-    """Take the options that belong to no command."""
+    """Handle the options that belong to no command."""

@@ -1,4 +1,4 @@
-"""``segdistill analyse``: look into the networks of finished runs."""
+"""``segdistill analyse``: analyse the networks of finished runs."""
 
 from __future__ import annotations
 
@@ -15,32 +15,34 @@ def analyse(
     folders: Annotated[
         list[str],
         typer.Argument(
-            help="A study, a cohort or run folders; and KEY=VALUE on the runs' configs.",
+            help="A study, a cohort or run folders; then KEY=VALUE to change the runs' configs.",
             metavar="FOLDER",
         ),
     ],
     out: Annotated[
-        Path | None, typer.Option("--out", help="Files go to OUT/analyses; the folder itself.")
+        Path | None, typer.Option("--out", help="Write to OUT/analyses; by default in the folder.")
     ] = None,
     own: Annotated[
         list[str] | None,
         typer.Option(
             "--own",
-            help="An analysis of yours, import:package.module:function; may be repeated.",
+            help="Your own analysis, import:package.module:function; repeatable.",
             metavar="TARGET",
         ),
     ] = None,
     layers: Annotated[
         list[str] | None,
-        typer.Option("--layer", help="Tap or module path whose activations are drawn; backbone."),
+        typer.Option(
+            "--layer", help="Tap or module path to plot activations of; default backbone."
+        ),
     ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Look into teacher and students, as the papers' figures do.
+    """Analyse teacher and students like the papers' figures.
 
-    Entropy of the teacher, embeddings, affinities, activations, critics' scores, images that
-    differ most; of a study those of each pair's first seed. The report draws what is found.
+    Entropy of the teacher, embeddings, affinities, activations, critics' scores, and the images
+    that differ most; for a study, of each pair's first seed. The report shows the results.
 
     Example: segdistill analyse runs/camvid-students-1 --layer backbone --layer head
     """

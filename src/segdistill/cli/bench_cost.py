@@ -1,4 +1,4 @@
-"""``segdistill bench cost``: parameters and arithmetic of networks."""
+"""``segdistill bench cost``: parameters and arithmetic operations of networks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def bench_cost(
     size: Size = "512x1024",
     counter: Annotated[
         Literal["torch", "cirkd"],
-        typer.Option(help="Whose way of counting: PyTorch's, or that of the CIRKD paper."),
+        typer.Option(help="Way of counting: PyTorch's, or that of the CIRKD paper."),
     ] = "torch",
     auxiliary: Annotated[
         bool, typer.Option("--auxiliary", help="Count auxiliary heads too, as some papers do.")

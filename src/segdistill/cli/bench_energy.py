@@ -14,14 +14,14 @@ def bench_energy(
     runs: Annotated[list[Path], typer.Argument(help="Run folders, the teacher's too.")],
     size: Size = "512x1024",
     device: Annotated[
-        Literal["cpu", "cuda", "auto"], typer.Option(help="Where; auto is a GPU if there is one.")
+        Literal["cpu", "cuda", "auto"], typer.Option(help="Device; auto: a GPU if there is one.")
     ] = "auto",
-    seconds: Annotated[float, typer.Option(help="How long each student predicts.", min=0.0)] = 20.0,
+    seconds: Annotated[float, typer.Option(help="Duration per student.", min=0.0)] = 20.0,
     co2: Annotated[
         float,
         typer.Option(
-            help="kg of CO2 per kWh. 0.48: the world's mean of 2023 (Ember, Global Electricity "
-            "Review 2024); 0.354: Germany's in Niemann et al., 2023, Table 8.",
+            help="kg of CO2 per kWh. 0.48: world average of 2023 (Ember, Global Electricity "
+            "Review 2024); 0.354: Germany in Niemann et al., 2023, Table 8.",
             min=0.0,
         ),
     ] = 0.48,
@@ -30,7 +30,7 @@ def bench_energy(
 ) -> None:
     """Measure energy and CO2 of training and of predicting 10 000 images.
 
-    Only what a counter of the hardware says (NVML, RAPL): without one the cell is empty.
+    Energy is read from hardware counters (NVML, RAPL); without one, cells are empty.
 
     Example: segdistill bench energy runs/teacher runs/student-1 --size 1024x2048 --co2 0.354
     """
@@ -43,14 +43,16 @@ def bench_energy(
     from segdistill.cli.tables import print_table
 
     with display() as tell:
-        found = energy(runs, pixels, device=device, seconds=seconds, trust=trust or (), tell=tell)
+        energies = energy(
+            runs, pixels, device=device, seconds=seconds, trust=trust or (), tell=tell
+        )
     if json:
         print(
             dumps(
                 {
                     "co2_kg_per_kwh": co2,
                     "images": IMAGES,
-                    "runs": {run: asdict(one) for run, one in found.items()},
+                    "runs": {run: asdict(used) for run, used in energies.items()},
                 }
             )
         )
@@ -63,9 +65,9 @@ def bench_energy(
     print_table(
         ["", "mIoU", "training kWh", "CO2 kg", "images kWh", "CO2 kg"],
         [
-            [run, f"{100 * one.miou:.2f}", *pair(one.training_kwh), *pair(one.inference_kwh)]
-            for run, one in found.items()
+            [run, f"{100 * used.miou:.2f}", *pair(used.training_kwh), *pair(used.inference_kwh)]
+            for run, used in energies.items()
         ],
     )
-    if any(one.source is None for one in found.values()):
-        print("no energy counter can be read here (NVML or RAPL), so images are not measured")
+    if any(used.source is None for used in energies.values()):
+        print("no energy counter can be read here (NVML or RAPL), so images were not measured")

@@ -24,9 +24,9 @@ def bench_latency(
     size: Size = "512x1024",
     threads: Annotated[int, typer.Option(help="CPU threads.", min=1)] = 1,
     device: Annotated[
-        Literal["cpu", "cuda", "auto"], typer.Option(help="Where; auto is a GPU if there is one.")
+        Literal["cpu", "cuda", "auto"], typer.Option(help="Device; auto: a GPU if there is one.")
     ] = "cpu",
-    passes: Annotated[int, typer.Option(help="Forward passes that are timed.", min=1)] = 20,
+    passes: Annotated[int, typer.Option(help="Number of timed forward passes.", min=1)] = 20,
     compiled: Annotated[
         bool, typer.Option("--compile/--no-compile", help="Also try torch.compile.")
     ] = True,
@@ -35,8 +35,8 @@ def bench_latency(
 ) -> None:
     """Time networks, one image at a time.
 
-    Each is timed in float32, channels last, in bfloat16 and with torch.compile; networks of a
-    config take turns, so that whatever slows the machine down slows all of them.
+    Each is timed in float32, channels last, in bfloat16 and with torch.compile. The networks of a
+    config take turns, so that whatever slows down the machine slows down all of them.
 
     Example: segdistill bench latency runs/student-1 --size 512x1024 --threads 1
     """
@@ -52,7 +52,7 @@ def bench_latency(
 
         find_run(path)
         if overrides:
-            raise ConfigError("bench latency: expected no settings beside a run; leave them out")
+            raise ConfigError("bench latency: expected no settings with a run; leave them out")
     else:
         checked = check_config(source, overrides, trust)
     from segdistill.api.latency import latency
@@ -76,7 +76,7 @@ def bench_latency(
         return
     first = next(iter(measured.values()))[0]
     print(f"{first.device}, {threads} threads, {', '.join(machine.values())}")
-    print(f"one image of {size}, median of {passes} passes and tenth to ninetieth percentile")
+    print(f"one image of {size}, median and 10th to 90th percentile of {passes} passes")
     header = ["", "median ms", "10 to 90 % ms", "images/s"]
     header += [] if first.peak_mib is None else ["peak MiB"]
     rows = [_cells(name, timed) for name, ways in measured.items() for timed in ways]
@@ -84,8 +84,8 @@ def bench_latency(
     shares = [timed.others or 0.0 for ways in measured.values() for timed in ways]
     if max(shares) >= BUSY:
         print(
-            f"the machine was busy: other programs took up to {100 * max(shares):.0f} % of its "
-            "processors, so that times are too long; try again when it is idle"
+            f"the machine was busy: other programs used up to {100 * max(shares):.0f} % of its "
+            "processors, so the times are too long; try again when it is idle"
         )
 
 

@@ -1,4 +1,4 @@
-"""``segdistill check``: try a config, or look through its data, before it is run."""
+"""``segdistill check``: try out a config, or describe its data, before training."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ def check(
     ] = False,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", help="With --data: write a picture of images with their masks."),
+        typer.Option("--sheet", help="With --data: draw images with their masks to this file."),
     ] = None,
     allow_weak_teacher: Annotated[
         bool,
-        typer.Option("--allow-weak-teacher", help="Go on with a teacher no better than chance."),
+        typer.Option("--allow-weak-teacher", help="Accept a teacher no better than chance."),
     ] = False,
     waive: Annotated[
         list[str] | None,
-        typer.Option("--waive", help="With check loss: a check that is not meant to hold."),
+        typer.Option("--waive", help="With check loss: a check that need not hold; repeatable."),
     ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Try a config before training; nothing is trained.
+    """Try out a config before training.
 
-    Every key, every file, the networks, their taps, one step and a score at each image size
-    are tried, and the teacher is scored on a few images. With --data the images and masks are
-    described; the exit code is 1 where training would fail.
+    Every key and file, the networks and their taps, one training step and scoring at each image
+    size are tried, and the teacher is scored on a few images. With --data, the images and masks
+    are described instead. The exit code is 1 if training would fail.
 
-    "check loss NAME" tries the contract of losses on one of your own, FILE.py:NAME or
-    import:package.module:NAME, with its settings as KEY=VALUE; one line a breach.
+    "check loss NAME" tests your own loss against the contract of losses. NAME is FILE.py:NAME or
+    import:package.module:NAME, followed by its settings as KEY=VALUE.
 
     Example: segdistill check camvid/students data.root=camvid --data
     """
@@ -53,9 +53,9 @@ def check(
         check_loss(overrides or (), waive or ())
         return
     if waive:
-        raise ConfigError("check: expected --waive with check loss only; leave it out")
+        raise ConfigError("check: expected --waive only with check loss; leave it out")
     if (sheet is not None or json) and not data:
-        raise ConfigError("check: expected --data beside --sheet and --json; add it")
+        raise ConfigError("check: expected --data together with --sheet or --json; add it")
     checked = check_config(config, overrides, trust)
     from segdistill.api import check as api
     from segdistill.cli.progress import display

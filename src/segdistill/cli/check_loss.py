@@ -1,4 +1,4 @@
-"""``segdistill check loss``: try the contract of distillation losses on one."""
+"""``segdistill check loss``: test a loss against the contract of distillation losses."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from segdistill.errors import ConfigError
 
 
 def check_loss(words: Sequence[str], waive: Sequence[str]) -> None:
-    """Print what each check of the contract came to; the exit code is 1 where one fails.
+    """Print the outcome of each check of the contract; the exit code is 1 if one fails.
 
     Args:
         words: the loss, then its settings as ``key=value``.
-        waive: names of checks that are not meant to hold.
+        waive: names of checks that need not hold.
     """
     if not words or "=" in words[0]:
         raise ConfigError(
             "check loss: expected FILE.py:NAME, import:package.module:NAME or a loss of "
-            "segdistill, got none; as in segdistill check loss my_loss.py:my_loss"
+            "segdistill, got none; for example segdistill check loss my_loss.py:my_loss"
         )
     from segdistill.config import load_yaml
     from segdistill.testing import find_breaches
@@ -34,8 +34,8 @@ def check_loss(words: Sequence[str], waive: Sequence[str]) -> None:
     findings = find_breaches(loss, settings=settings, waive=waive)
     width = max(len(finding.check) for finding in findings)
     for finding in findings:
-        said = finding.fault or (f"left out: {finding.waived}" if finding.waived else "ok")
-        print(f"{finding.check.ljust(width)}  {said}")
+        outcome = finding.fault or (f"left out: {finding.waived}" if finding.waived else "ok")
+        print(f"{finding.check.ljust(width)}  {outcome}")
     failed = sum(bool(finding.fault) for finding in findings)
     if failed:
         print(f"{failed} of {len(findings)} checks failed")

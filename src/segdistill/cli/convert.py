@@ -1,4 +1,4 @@
-"""``segdistill convert``: what an annotation tool exported, as a plain folder."""
+"""``segdistill convert``: an annotation tool's export as a plain folder."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ def convert(
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")],
     kind: Annotated[
         Export | None,
-        typer.Option("--from", help="Its format, recognised by its files if left out."),
+        typer.Option("--from", help="Its format; by default recognised by its files."),
     ] = None,
     background: Annotated[
         str | None,
-        typer.Option("--background", help="Class to make of pixels that nobody labelled."),
+        typer.Option("--background", help="Class for unlabelled pixels; by default 255 (ignored)."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Make a plain folder of what an annotation tool exported.
+    """Convert an annotation tool's export to a plain folder.
 
-    The folder has images, masks and classes.txt. Read are CVAT, labelme, Label Studio, Roboflow,
-    Supervisely, COCO, COCO panoptic, Kaggle's CamVid, trees like Pascal VOC's, Parquet of the
-    Hugging Face hub, and any images with masks. What cannot be read is named at the end, and the
-    exit code is 1.
+    The folder contains images, masks and classes.txt. CVAT, labelme, Label Studio, Roboflow,
+    Supervisely, COCO, COCO panoptic, Kaggle's CamVid, folders like Pascal VOC's, Parquet files of
+    the Hugging Face hub, and any images with masks can be read. Files that cannot be read are
+    listed at the end, and the exit code is 1.
 
     Example: segdistill convert export --out own
     """
@@ -74,10 +74,10 @@ def _print(made: Conversion, out: Path) -> None:
     for what, count in written.counts.items():
         print(f"{count} {what}")
     if written.unused:
-        print(f"never used: {', '.join(written.unused)}; take them out if they are no classes")
+        print(f"never used: {', '.join(written.unused)}; remove them if they are not classes")
     if written.only_class:
         print(
-            f"warning: only {written.only_class} has pixels, and every network predicts it "
+            f"warning: only {written.only_class} has pixels, so that networks will predict it "
             "everywhere; --background NAME makes a class of all other pixels"
         )
     for line in written.broken[:_NAMED]:
@@ -85,7 +85,7 @@ def _print(made: Conversion, out: Path) -> None:
     if len(written.broken) > _NAMED:
         print(f"fault: and {len(written.broken) - _NAMED} more; --json lists all")
     if written.broken:
-        rest = "the rest was written" if written.images else "nothing was written"
+        rest = "everything else was written" if written.images else "nothing was written"
         print(f"{len(written.broken)} faults; {rest}")
     if written.images:
         print(f"next: {shlex.join(['segdistill', 'init', str(out)])}")

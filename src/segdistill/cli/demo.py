@@ -1,4 +1,4 @@
-"""``segdistill demo``: the whole way in a few minutes, on drawn scenes."""
+"""``segdistill demo``: the whole workflow in a few minutes, on drawn scenes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def demo(
     overrides: Overrides = None,
     out: Annotated[Path, typer.Option("--out", help="Folder of the demo's runs.")] = Path("demo"),
 ) -> None:
-    """See the whole way in a few minutes, on drawn scenes.
+    """Show the whole workflow in a few minutes, on drawn scenes.
 
     A teacher and a cohort of three students are trained and compared.
 
@@ -30,7 +30,7 @@ def demo(
         try:
             shown = verb(out, overrides=overrides or (), tell=tell)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt("stopped; the same command goes on from here") from None
+            raise KeyboardInterrupt("stopped; the same command continues from here") from None
     print_runs(shown.runs, as_json=False)
     print()
     for note in shown.notes:

@@ -1,4 +1,4 @@
-"""``segdistill distill``: a student, or a cohort of students, under a teacher."""
+"""``segdistill distill``: a student, or a cohort of students, with a teacher."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def distill(
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Distil a teacher into a student or a cohort of them.
+    """Distil a teacher into a student or a cohort of students.
 
     Example: segdistill distill camvid/students data.root=camvid training.seed=1
     """

@@ -14,10 +14,10 @@ def evaluate(
     run: Run,
     overrides: Overrides = None,
     split: Annotated[
-        str | None, typer.Option(help="Split of the run's dataset; the run's own if left out.")
+        str | None, typer.Option(help="Split of the dataset; by default the run's own.")
     ] = None,
     scales: Annotated[
-        str | None, typer.Option(help="Scales to average over, as in 0.5,1.0,1.5.")
+        str | None, typer.Option(help="Scales to average over, such as 0.5,1.0,1.5.")
     ] = None,
     flip: Annotated[
         bool | None, typer.Option("--flip/--no-flip", help="Also average the mirrored image.")

@@ -1,4 +1,4 @@
-"""``segdistill export``: a student as a file that other programs run."""
+"""``segdistill export``: a student as a file for other programs."""
 
 from __future__ import annotations
 
@@ -32,13 +32,11 @@ def export(
     ] = None,
     kinds: Annotated[
         list[Format] | None,
-        typer.Option(
-            "--format", help="Of the file: segdistill list formats; may be given several times."
-        ),
+        typer.Option("--format", help="File format, see segdistill list formats; repeatable."),
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write; student.* in the run folder by default."),
+        typer.Option("--out", help="File to write; by default student.* in the run folder."),
     ] = None,
     hub: Annotated[
         Path | None,
@@ -48,30 +46,30 @@ def export(
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(help="Size to trace with, as in 512x1024; the file runs at others too."),
+        typer.Option(help="Size for tracing, such as 512x1024; the file works with others too."),
     ] = None,
     static: Annotated[
-        bool, typer.Option("--static", help="One image of that size only, nothing else.")
+        bool, typer.Option("--static", help="A file for single images of that size only.")
     ] = False,
     images: Annotated[
-        Images, typer.Option("--input", help="RGB that the file takes: in [0, 1], or 0 to 255.")
+        Images, typer.Option("--input", help="RGB input of the file: in [0, 1], or 0 to 255.")
     ] = "float",
     output: Annotated[
-        Output, typer.Option("--output", help="What it gives, at the image's size.")
+        Output, typer.Option("--output", help="Output of the file, at the image's size.")
     ] = "logits",
     calibration: Annotated[
-        int, typer.Option(min=1, help="Training images that whole numbers are calibrated on.")
+        int, typer.Option(min=1, help="Number of training images for calibrating INT8 formats.")
     ] = 64,
     scored: Annotated[
-        int | None, typer.Option(min=1, help="Validation images to score it on; all by default.")
+        int | None, typer.Option(min=1, help="Number of validation images to score; default all.")
     ] = None,
     force: Annotated[
-        bool, typer.Option("--force", help="Keep a file that differs from its network.")
+        bool, typer.Option("--force", help="Keep a file that differs from the network.")
     ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Write a student for other programs, and run what was written.
+    """Write a student for other programs, and compare the file with the network.
 
     Example: segdistill export runs/student-1 --format onnx --out student.onnx
 
@@ -89,8 +87,8 @@ def export(
         raise ConfigError("export: expected --out or --hub, got both; leave one out")
     if out is not None and len(chosen) > 1:
         raise ConfigError(
-            f"export: expected --out for one format, got {len(chosen)} formats; leave it out, and "
-            "they are written to the run folder"
+            f"export: expected --out with a single format, got {len(chosen)} formats; leave it out "
+            "to write them to the run folder"
         )
     traced = None if size is None else parse_size(size)
     if find_run(run).has_config or overrides:
@@ -122,7 +120,7 @@ def export(
         except FileRefusedError as error:
             if len(chosen) == 1:
                 raise
-            refused.append(f"\n  {kind}: {error}")  # the other formats are written all the same
+            refused.append(f"\n  {kind}: {error}")  # the other formats are still written
             continue
         made.append(file)
         if not json:
@@ -130,10 +128,10 @@ def export(
     if hub is not None and made:
         write_hub_folder(hub, run, made)
     if json:
-        documents = [_as_json(each) for each in made]
+        documents = [_as_json(exported) for exported in made]
         print(dumps(documents[0] if len(chosen) == 1 else documents))
     elif hub is not None and made:
-        print(f"{hub} holds the weights and a card too\nnext: read {hub / CARD}, then push {hub}")
+        print(f"weights and card are in {hub}\nnext: read {hub / CARD}, then push {hub}")
     elif made:
         first = made[0].file
         words = trust_words([program_name(first)] if FORMATS[made[0].format].code else [])

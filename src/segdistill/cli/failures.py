@@ -1,7 +1,7 @@
-"""What goes wrong, in words: one line and an exit code, never a traceback by accident.
+"""Failures of commands: one line and an exit code instead of a traceback.
 
-What was foreseen says itself what to do. What was not is told with its type, its message and
-the file and line it came from; ``SEGDISTILL_DEBUG=1`` shows the trace.
+Expected errors say what to do. Unexpected ones are shown with their type, message, file and line;
+``SEGDISTILL_DEBUG=1`` shows the traceback.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ WRONG_USE = 2
 INTERRUPTED = 130
 DEBUG = "SEGDISTILL_DEBUG"
 
-# Which class that is depends on the version of typer; the base of this one has always been it.
+# The class depends on the version of typer; in every version it is the base of this one.
 _UsageError: type[Any] = typer.BadParameter.__bases__[0]
 
 _PACKAGE = Path(__file__).parents[1]
 _STANDARD_LIBRARY = Path(sysconfig.get_path("stdlib"))
 
 _IN_ALL_ALIKE = (ConfigError, KeyboardInterrupt, TrainingDivergedError)
-"""What ends every process of a run in the same words, so that the first alone says it."""
+"""Errors that end every process of a run with the same message, shown by the first only."""
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory")
 _TRAINING = "lower data.batch_size or data.crop, or raise training.accumulate"
-_SCORING = "set a sliding window, as in evaluation.window=[512,512]"
+_SCORING = "set a sliding window, such as evaluation.window=[512,512]"
 _SIZE = "give a smaller --size"
 _LESS_MEMORY = {
     "train": _TRAINING,
@@ -64,7 +64,7 @@ _LESS_MEMORY = {
 
 
 class Program(TyperGroup):
-    """The words of the command line; wrong ones are answered in one line."""
+    """The command line; wrong commands and options are answered in one line."""
 
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -83,7 +83,7 @@ def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
     """Return a command whose every failure is a message and an exit code.
 
     Args:
-        words: of the command, as one types them.
+        words: words of the command, as typed.
         function: the command.
     """
 
@@ -92,25 +92,25 @@ def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
         try:
             with interrupted_at_once():
                 function(*args, **kwargs)
-            sys.stdout.flush()  # here, a reader that has gone is answered without a word
+            sys.stdout.flush()  # here, so that a closed pipe is handled silently
         except (typer.Exit, typer.Abort):
             raise
         except KeyboardInterrupt as stopped:
             _stop(f"segdistill: {str(stopped) or 'interrupted'}", INTERRUPTED, stopped)
-        except (Exception, SystemExit) as error:  # own code may end the program, as argparse does
+        except (Exception, SystemExit) as error:  # a user's code may exit, as argparse does
             if isinstance(error, BrokenPipeError) and _was_printing(error):
-                raise  # as in `| head`: typer ends it without a word
+                raise  # as in `| head`; typer exits silently
             _stop(*explain(words, error), error)
 
     return run
 
 
 def explain(words: str, error: Exception | SystemExit) -> tuple[str, int]:
-    """Return what is said of an exception, and the exit code.
+    """Return the message for an exception, and the exit code.
 
     Args:
-        words: of the command that it ended.
-        error: as it was raised.
+        words: words of the command that it ended.
+        error: the exception.
     """
     if isinstance(error, ConfigError | OverwriteError | RunFolderError):
         return f"segdistill: {error}", WRONG_USE
@@ -126,21 +126,21 @@ def explain(words: str, error: Exception | SystemExit) -> tuple[str, int]:
         return (
             f"segdistill {words}: {what}\n"
             f"  {where.filename}:{where.lineno}, in {where.name}: {where.line}\n"
-            f"  this code is not segdistill's; {DEBUG}=1 shows the whole trace"
+            f"  this code is not part of segdistill; {DEBUG}=1 shows the whole traceback"
         ), FAILED
     if isinstance(error, OSError | ImportError) or _is_refusal(error):
         return f"segdistill: {error}", FAILED
     place = "" if where is None else f" ({_short(where.filename)}:{where.lineno})"
     return (
-        f"segdistill {words}: {what}{place}; this is a fault of segdistill: {DEBUG}=1 shows the "
-        "trace, please report it"
+        f"segdistill {words}: {what}{place}; this is a bug in segdistill: please report it with "
+        f"the traceback that {DEBUG}=1 shows"
     ), FAILED
 
 
 def _answer(error: Any) -> NoReturn:
-    """Say what is wrong with the words that were typed, and end."""
+    """Report a mistake in the command line, and exit."""
     if type(error).__name__ == "NoArgsIsHelpError":
-        raise error  # it shows the help
+        raise error  # shows the help
     message = error.format_message().replace("Value error, ", "").rstrip(".")
     choice = re.search(r"'(?P<word>[^']*)' is not one of (?P<known>.*)", message)
     option = re.search(r"--[a-z-]+", message)
@@ -165,7 +165,7 @@ def _stop(message: str, code: int, error: BaseException) -> NoReturn:
 
 
 def _was_printing(error: Exception) -> bool:
-    """Return whether a pipe broke under what we print, and not one to a worker."""
+    """Return whether the pipe that broke was standard output, not one to a worker."""
     file = Path(traceback.extract_tb(error.__traceback__)[-1].filename)
     return file.is_relative_to(_PACKAGE / "cli") or "rich" in file.parts
 
@@ -182,7 +182,7 @@ def _is_refusal(error: BaseException) -> bool:
 
 
 def _first(error: BaseException) -> BaseException:
-    """Return the error that was raised first, where others only said whom it concerns."""
+    """Return the original error, without those that only add whom it concerns."""
     before = error.__cause__ or error.__context__
     while before is not None and str(before) and str(error).endswith(str(before)):
         error, before = before, before.__cause__ or before.__context__
@@ -190,7 +190,7 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _origin(error: BaseException) -> traceback.FrameSummary | None:
-    """Return the innermost frame that is in no library: the line that can be changed."""
+    """Return the innermost frame outside of libraries, which the user can change."""
     frames = reversed(traceback.extract_tb(error.__traceback__))
     return next((frame for frame in frames if not _is_library(frame)), None)
 

@@ -18,8 +18,8 @@ def init(
 ) -> None:
     """Look at a folder of images and masks, and write a config for it.
 
-    Nothing is asked, and nothing in the folder is changed. An export of an annotation tool is
-    refused with the command that converts it.
+    There are no questions, and nothing in the folder is changed. For an annotation tool's export,
+    the command that converts it is shown.
 
     Example: segdistill init photos --out photos.yaml
     """

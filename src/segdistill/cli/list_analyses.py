@@ -1,4 +1,4 @@
-"""``segdistill list analyses``: what ``segdistill analyse`` looks at."""
+"""``segdistill list analyses``: the analyses of ``segdistill analyse``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from segdistill.cli.words import Json
 def list_analyses(
     containing: Containing = "", verbose: Verbose = False, json: Json = False
 ) -> None:
-    """List what segdistill analyse looks at.
+    """List the analyses of segdistill analyse.
 
     Example: segdistill list analyses --verbose
     """

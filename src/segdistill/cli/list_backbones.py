@@ -1,4 +1,4 @@
-"""``segdistill list backbones``: backbones, ours and all of timm's."""
+"""``segdistill list backbones``: segdistill's backbones and all of timm's."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from segdistill.cli.words import Json
 
 
 def list_backbones(containing: Containing = "", json: Json = False) -> None:
-    """List backbones: ours, and all of timm's.
+    """List backbones: segdistill's and all of timm's.
 
     Example: segdistill list backbones mobilenetv2
     """

@@ -1,4 +1,4 @@
-"""``segdistill list datasets``: datasets, and how to lay them out."""
+"""``segdistill list datasets``: datasets and their folder layouts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from segdistill.cli.words import Json
 def list_datasets(
     containing: Containing = "", verbose: Verbose = False, json: Json = False
 ) -> None:
-    """List datasets, and how to lay them out.
+    """List datasets and their folder layouts.
 
     Example: segdistill list datasets camvid --verbose
     """

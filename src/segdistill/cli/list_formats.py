@@ -1,4 +1,4 @@
-"""``segdistill list formats``: what ``segdistill export`` writes."""
+"""``segdistill list formats``: the formats that ``segdistill export`` writes."""
 
 from __future__ import annotations
 

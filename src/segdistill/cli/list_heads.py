@@ -1,4 +1,4 @@
-"""``segdistill list heads``: heads of the networks above a backbone."""
+"""``segdistill list heads``: the heads that networks put on a backbone."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from segdistill.cli.words import Json
 
 
 def list_heads(containing: Containing = "", verbose: Verbose = False, json: Json = False) -> None:
-    """List heads; each network above a backbone has one.
+    """List the heads that networks put on a backbone.
 
     Example: segdistill list heads --verbose
     """

@@ -1,4 +1,4 @@
-"""``segdistill list networks``: networks, ours and anybody's."""
+"""``segdistill list networks``: built-in networks, and sources of others."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from segdistill.cli.words import Json
 def list_networks(
     containing: Containing = "", verbose: Verbose = False, json: Json = False
 ) -> None:
-    """List networks: ours, and how to name anybody's.
+    """List the built-in networks, and how to name others.
 
     Example: segdistill list networks --verbose
     """

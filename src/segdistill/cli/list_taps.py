@@ -10,7 +10,7 @@ def list_taps(
 ) -> None:
     """List the inner maps of a config's networks.
 
-    Each path can be a term's tap, or be given a name under taps in the config.
+    A path can be used as the tap of a term, or be given a name under taps in the config.
 
     Example: segdistill list taps camvid/students data.root=camvid
     """

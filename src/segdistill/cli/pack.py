@@ -1,4 +1,4 @@
-"""``segdistill pack``: a copy of a dataset that crops read fast."""
+"""``segdistill pack``: a copy of a dataset from which crops are read fast."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ def pack(
     dataset: Annotated[str, typer.Argument(help="A dataset: segdistill list datasets.")],
     settings: Annotated[
         list[str] | None,
-        typer.Argument(help="Its settings, as in root=camvid.", metavar="KEY=VALUE"),
+        typer.Argument(help="Its settings, such as root=camvid.", metavar="KEY=VALUE"),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to make.")] = Path("packed"),
-    splits: Annotated[str, typer.Option(help="Splits to pack, with commas between.")] = "train,val",
+    splits: Annotated[str, typer.Option(help="Splits to pack, comma-separated.")] = "train,val",
     compress: Annotated[
-        bool, typer.Option("--compress", help="Lossless tiles: half the disk, slower crops.")
+        bool, typer.Option("--compress", help="Lossless tiles: half the size, slower crops.")
     ] = False,
 ) -> None:
-    """Write a copy of a dataset that crops read fast.
+    """Write a copy of a dataset from which crops are read fast.
 
-    The copy takes 4 bytes per pixel on disk; name it as data.root in place of the original.
+    The copy takes 4 bytes per pixel; use it as data.root instead of the original.
 
     Example: segdistill pack cityscapes root=cityscapes --out packed/cityscapes
     """

@@ -1,4 +1,4 @@
-"""``segdistill predict``: masks for image files, or for a split."""
+"""``segdistill predict``: masks for image files or for a split."""
 
 from __future__ import annotations
 
@@ -15,35 +15,34 @@ def predict(
     run: Model,
     images: Annotated[
         list[str] | None,
-        typer.Argument(help="Image files, folders of them, or KEY=VALUE on the run's config."),
+        typer.Argument(
+            help="Image files, folders of them, or KEY=VALUE to change the run's config."
+        ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("predictions"),
     split: Annotated[
-        str | None, typer.Option(help="A split of the run's dataset, in place of images.")
+        str | None, typer.Option(help="A split of the run's dataset, instead of images.")
     ] = None,
     kind: Annotated[
-        Format, typer.Option("--format", help="Pictures, or what a test server takes.")
+        Format, typer.Option("--format", help="Pictures, or the format of a test server.")
     ] = "color",
     confidence: Annotated[
         float,
         typer.Option(
-            min=0.0,
-            help="Least probability of a class; other pixels become 255 (--format ids, coco).",
+            min=0.0, help="Minimum probability; other pixels become 255 (--format ids or coco)."
         ),
     ] = 0.0,
-    recursive: Annotated[
-        bool, typer.Option("--recursive", help="Also search the folders inside folders.")
-    ] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Also search subfolders.")] = False,
     classes: Annotated[
         Path | None,
-        typer.Option(help="Class file, for an exported file of another tool that says none."),
+        typer.Option(help="Class file, for an exported file of another tool without class names."),
     ] = None,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Write what a student predicts, as pictures or for a server.
+    """Write a student's predictions, as pictures or for a test server.
 
-    Nothing is written over an image that is read, or over a file that predict did not write.
+    Neither the images read nor files that predict did not write are overwritten.
 
     Example: segdistill predict runs/student-1 photos --out predictions --format overlay
 
@@ -65,7 +64,7 @@ def predict(
     if is_exported(run):
         if words or split is not None:
             raise ConfigError(
-                f"predict: expected images for {run}, which knows no data, got "
+                f"predict: expected images for {run}, which belongs to no dataset, got "
                 f"{words[0] if words else '--split'}; name image files or folders"
             )
     elif find_run(run).has_config or words:

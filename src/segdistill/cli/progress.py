@@ -1,4 +1,4 @@
-"""Progress on stderr: bars on a terminal, one plain line an interval elsewhere."""
+"""Progress on stderr: bars on a terminal, otherwise a plain line at intervals."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PLAIN_INTERVAL_S = 10.0
 
 @contextmanager
 def display() -> Iterator[Tell]:
-    """Yield what draws events, and clean up the terminal afterwards."""
+    """Yield a function that shows events, and clean up the terminal afterwards."""
     if not is_first_process():
         yield silent
         return
-    # Fabric announces what the config says already.
+    # Fabric would announce what the config already says.
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -57,7 +57,7 @@ class _TerminalBars:
             self.tasks[event.stage] = self.bars.add_task(
                 event.stage, total=event.total, rate="", losses=""
             )
-        elif event.done < self.done[event.stage]:  # a study comes to the same stage many times
+        elif event.done < self.done[event.stage]:  # a study repeats stages
             self.bars.reset(self.tasks[event.stage])
         self.done[event.stage] = event.done
         self.bars.update(
@@ -78,7 +78,7 @@ class _PlainLines:
         now = time.monotonic()
         if isinstance(event, Progress):
             began, done = self.began.setdefault(event.stage, (now, event.done))
-            if event.done >= event.total:  # a study comes to the same stage many times
+            if event.done >= event.total:  # a study repeats stages
                 del self.began[event.stage]
             if now - self.last < PLAIN_INTERVAL_S and event.done < event.total:
                 return
@@ -96,7 +96,7 @@ class _PlainLines:
 
 
 def describe(event: Note | Evaluated) -> str:
-    """Return an event in words."""
+    """Describe an event."""
     if isinstance(event, Note):
         return event.text
     name = f"{event.learner}: " if event.learner else ""

@@ -1,4 +1,4 @@
-"""``segdistill recipes copy``: a packaged run file, to be edited."""
+"""``segdistill recipes copy``: a packaged run file for editing."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import typer
 
 def recipes_copy(
     name: Annotated[str, typer.Argument(help="A recipe: segdistill recipes list.")],
-    to: Annotated[Path | None, typer.Argument(help="File to write; <name>.yaml here.")] = None,
+    to: Annotated[Path | None, typer.Argument(help="File to write; default <name>.yaml.")] = None,
 ) -> None:
-    """Copy a packaged run file, to be edited.
+    """Copy a packaged run file for editing.
 
     Example: segdistill recipes copy camvid/students run.yaml
     """
@@ -25,7 +25,7 @@ def recipes_copy(
     if name not in files:
         raise ConfigError(f"there is no recipe '{name}'; {nearest(name, files)}")
     file = to or Path(f"{name.rpartition('/')[2]}.yaml")
-    # A copy is there to be edited: it carries no mark that would let it be written over.
+    # A copy is for editing, so it has no mark that would allow it to be overwritten.
     claim("recipes copy", [file])
     write_whole(file, files[name].read_text(encoding="utf-8"))
     following = f"study {file} --dry-run" if name.startswith("studies/") else f"check {file}"

@@ -1,4 +1,4 @@
-"""``segdistill recipes schema``: what an editor checks run files against."""
+"""``segdistill recipes schema``: the JSON schema with which editors check run files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from __future__ import annotations
 def recipes_schema() -> None:
     """Print the JSON schema of run and study files, for editors.
 
-    Name it in the first line of a file, and an editor with yaml-language-server completes and
-    checks what you type: # yaml-language-server: $schema=segdistill.schema.json
+    Editors with yaml-language-server complete and check a file whose first line is
+    # yaml-language-server: $schema=segdistill.schema.json
 
     Example: segdistill recipes schema > segdistill.schema.json
     """

@@ -14,13 +14,13 @@ def report(
     ],
     out: Annotated[
         Path | None,
-        typer.Option("--out", help="File to write; report.html in the folder by default."),
+        typer.Option("--out", help="File to write; by default report.html in the folder."),
     ] = None,
 ) -> None:
-    """Write one HTML page that compares runs, or a study.
+    """Write one HTML page that compares runs or presents a study.
 
-    It needs no network and no other file. A study's results are also written next to it, as
-    results.csv and results.tex.
+    The page needs neither other files nor a network. A study's results are also written next to
+    it, as results.csv and results.tex.
 
     Example: segdistill report runs/camvid-students
     """

@@ -1,4 +1,4 @@
-"""Results of runs as a table for people, or as JSON."""
+"""Results of runs as a table or as JSON."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def print_results(results: Sequence[dict[str, Any]]) -> None:
     print_table(["", *(str(result["name"]) for result in results)], rows)
     absent = sorted({name for result in results for name in result["absent_classes"]})
     if absent:
-        print(f"absent from truth and prediction, left out of mIoU: {', '.join(absent)}")
+        print(f"absent from labels and predictions, left out of mIoU: {', '.join(absent)}")
 
 
 def _as_timed_with_students(
     result: dict[str, Any], results: Sequence[dict[str, Any]]
 ) -> dict[str, Any]:
-    """Give a teacher the time that it took in turns with its students: not its own."""
-    times = [one["teacher_latency_ms"] for one in results if one.get("teacher_latency_ms")]
+    """Give a teacher the latency measured in turns with its students."""
+    times = [row["teacher_latency_ms"] for row in results if row.get("teacher_latency_ms")]
     teacher = result["name"] == "teacher" and bool(times)
     return result | {"latency_ms": times[0]} if teacher else result
 

@@ -1,4 +1,4 @@
-"""Rows of the catalogue, printed: names and what they are, or also settings and sources."""
+"""Printing rows of the catalogue: names and descriptions, or also settings and sources."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from segdistill.catalogue.settings import REQUIRED, Setting, as_yaml
 from segdistill.cli.tables import print_list
 
 Containing = Annotated[str, typer.Argument(help="Only names that contain this.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also settings and sources.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show settings and sources too.")]
 
 Rows = dict[str, dict[str, Any]]
 
 
 def print_rows(rows: Rows, containing: str, *, verbose: bool, as_json: bool) -> None:
-    """Print the rows whose name contains a word, as JSON or for people.
+    """Print the rows whose name contains a word, as JSON or as text.
 
     Args:
-        rows: by name; each has ``about``, and what ``verbose`` adds.
+        rows: rows by name; each has ``about``, and further values for ``verbose``.
         containing: part of a name; "" for all.
         verbose: also print settings, sources and the like.
         as_json: print one JSON object.
@@ -64,14 +64,14 @@ def _in_words(value: Any) -> str:
 
 
 def entries(table: Mapping[str, Any]) -> Rows:
-    """Return what every table of constructors tells of its rows."""
+    """Return the rows of a table of constructors for printing."""
     return {
         name: {"about": row.about, "settings": records(row.settings)} for name, row in table.items()
     }
 
 
 def records(settings: Mapping[str, Setting]) -> dict[str, dict[str, Any]]:
-    """Return settings as JSON holds them."""
+    """Return settings as JSON values."""
     return {
         key: {
             "takes": setting.accepts,

@@ -1,4 +1,4 @@
-"""What ``train`` and ``distill`` have in common: one config becomes finished runs."""
+"""The common part of ``train`` and ``distill``: from a config to finished runs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def run(
     trust: list[str] | None,
     json: bool,
 ) -> None:
-    """Call a verb with progress, then print results and what to type next."""
+    """Train with progress, then print the results and the next commands."""
     checked = check_config(config, overrides, trust)
     from segdistill.api.distill import distill
     from segdistill.api.folders import ROOT, choose_folder
@@ -45,7 +45,7 @@ def run(
                 f"{str(stopped) or 'interrupted'}\nnext: {shlex.join(again)}"
             ) from None
         finally:
-            remove_empty(folder)  # claimed for a run that was refused
+            remove_empty(folder)  # made for a run that was refused
             if folder.parent == ROOT:
                 remove_empty(ROOT)
     if not is_first_process():
@@ -54,7 +54,7 @@ def run(
     if json:
         return
     print(f"\nreport: {folder / REPORT}")
-    # Own code in the student: these commands read its name out of the run's files.
+    # For a student with a user's own code, these commands need it to be trusted again.
     code = dict.fromkeys(named([learner.student.network for learner in checked.learners.values()]))
     trusting = "".join(f" {shlex.quote(word)}" for word in trust_words(code))
     if verb == "train" and len(runs) == 1:
@@ -63,5 +63,5 @@ def run(
             f"distill CONFIG teacher.weights={student_file(runs[0])}{trusting}"
         )
     else:
-        best = max(runs, key=lambda one: read_result(one).miou)
+        best = max(runs, key=lambda run: read_result(run).miou)
         print(f"next: segdistill evaluate {best}{trusting}, or segdistill export {best}{trusting}")

@@ -1,4 +1,4 @@
-"""``segdistill study``: tune, repeat and compare, with the statistics that decide."""
+"""``segdistill study``: tune, repeat and compare methods, with statistics."""
 
 from __future__ import annotations
 
@@ -24,32 +24,32 @@ def study(
         typer.Option("--engine", help="Where cohorts run: this machine, or a Ray cluster."),
     ] = None,
     address: Annotated[
-        str | None, typer.Option("--address", help="Of the Ray cluster; else one is started here.")
+        str | None, typer.Option("--address", help="Ray cluster; by default one is started here.")
     ] = None,
     processes: Annotated[
-        int | None, typer.Option("--processes", help="Cohorts at a time, on this machine.")
+        int | None, typer.Option("--processes", help="Cohorts at the same time on this machine.")
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Write the plan and its cost, and stop.")
+        bool, typer.Option("--dry-run", help="Stop after writing the plan and its cost.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on where the study was interrupted.")
+        bool, typer.Option("--resume", help="Continue an interrupted study, or extend it.")
     ] = False,
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Compare methods with a plain student that is tuned as they are.
+    """Compare methods with a plain student that is tuned in the same way.
 
     Example: segdistill study studies/scenes --out study
     """
-    given = {"name": engine, "address": address, "processes": processes}
+    options = {"name": engine, "address": address, "processes": processes}
     words = [*(overrides or ())]
-    words += [f"engine.{key}={value}" for key, value in given.items() if value is not None]
+    words += [f"engine.{key}={value}" for key, value in options.items() if value is not None]
     from segdistill.config.loading import load_study
     from segdistill.studies.search import check_runs
 
     checked = load_study(file, words, trust=trust or ())
-    check_runs(checked)  # a mistake is answered before torch is loaded
+    check_runs(checked)  # mistakes are reported before torch is loaded
     from segdistill.api.study import study as verb
     from segdistill.cli.progress import display
 
@@ -67,7 +67,7 @@ def study(
 
         print(dumps(results))
     elif dry_run:
-        from segdistill.runs.study import plan_file
+        from segdistill.runs.plan import plan_file
 
         print(f"plan: {plan_file(out)}")
         again = ["segdistill", "study", file, *words, "--out", str(out), *trust_words(trust)]
@@ -82,7 +82,7 @@ def study(
 
 
 def print_pair(pair: dict[str, Any]) -> None:
-    """Print one row per method: scores, difference to plain, p, verdict; and what failed."""
+    """Print one row per method (scores, difference to plain, p, verdict), and failures."""
     methods = pair["methods"]
     print_table(_COLUMNS, [_cells(name, method) for name, method in methods.items()])
     for name, method in methods.items():
@@ -110,14 +110,13 @@ def _cells(name: str, method: dict[str, Any]) -> list[str]:
 
 
 def cost_line(cost: dict[str, float]) -> str:
-    """Return what the cohorts cost against their parts and against separate runs."""
+    """Describe the cost of the cohorts relative to their parts and to separate runs."""
     together = cost["together_seconds"]
     if not together:
-        return "final cohorts: none was trained"
+        return "final cohorts: none were trained"
     return (
-        f"final cohorts: {together:.0f} s of training, {together / cost['parts_seconds']:.2f} of "
-        f"what their parts were measured to take, {together / cost['apart_seconds']:.2f} of "
-        "separate runs"
+        f"final cohorts: {together:.0f} s of training, {together / cost['parts_seconds']:.2f} times"
+        f" their measured parts, {together / cost['apart_seconds']:.2f} times separate runs"
     )
 
 

@@ -1,4 +1,4 @@
-"""Tables on stdout: drawn by rich on a terminal, plain columns elsewhere."""
+"""Tables on stdout: drawn by rich on a terminal, otherwise plain columns."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for index, name in enumerate(header):
         table.add_column(Text(name), justify="right" if index else "left", overflow="fold")
     for cells in rows:
-        table.add_row(*map(Text, cells))  # as they are: [/] in a name is no markup
+        table.add_row(*map(Text, cells))  # as text, so that [/] in a name is not markup
     Console().print(table)
 
 
 def print_list(lines: Mapping[str, str]) -> None:
-    """Print names and what they are, which wraps beside them on a terminal."""
+    """Print names with their descriptions, which are wrapped on a terminal."""
     if not sys.stdout.isatty():
         width = max(map(len, lines))
         for name, about in lines.items():

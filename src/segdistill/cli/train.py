@@ -16,7 +16,7 @@ def train(
 ) -> None:
     """Train a network without a teacher.
 
-    It is the student of the config: a teacher-to-be, or a baseline.
+    It is the student of the config: a future teacher or a baseline.
 
     Example: segdistill train camvid/teacher data.root=camvid --out runs/teacher
     """

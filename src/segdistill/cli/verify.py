@@ -13,15 +13,15 @@ from segdistill.cli.words import Json
 def verify(
     folder: Annotated[Path, typer.Argument(help="A study folder.")],
     data: Annotated[
-        bool, typer.Option("--data/--no-data", help="Read the images and look for shared ones.")
+        bool, typer.Option("--data/--no-data", help="Read the images and look for leaks.")
     ] = True,
     json: Json = False,
 ) -> None:
     """Recompute a study's numbers and check that it was fair.
 
-    Scores come again from the confusion matrices, statistics from the scores. Hashes, seeds,
-    budgets, choices, environments and images are checked. The exit code is 1 if something does
-    not fit.
+    Scores are recomputed from confusion matrices, and statistics from scores. Hashes, seeds,
+    budgets, choices, environments and images are checked. The exit code is 1 if there is a
+    contradiction.
 
     Example: segdistill verify study
     """

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share."""
+"""Arguments and options shared by several commands."""
 
 from __future__ import annotations
 
@@ -14,37 +14,35 @@ if TYPE_CHECKING:
     from segdistill.config.loading import LoadedConfig
 
 Config = Annotated[str, typer.Argument(help="A YAML file, or the name of a recipe.")]
-Run = Annotated[Path, typer.Argument(help="A run folder, or a .safetensors file that a run wrote.")]
+Run = Annotated[Path, typer.Argument(help="A run folder, or a run's .safetensors file.")]
 Model = Annotated[
     Path,
-    typer.Argument(help="A run folder, a .safetensors file that a run wrote, or an exported file."),
+    typer.Argument(help="A run folder, a run's .safetensors file, or an exported file."),
 ]
 Overrides = Annotated[
     list[str] | None,
-    typer.Argument(help="Settings to change, as in training.lr=0.02.", metavar="KEY=VALUE"),
+    typer.Argument(help="Settings to change, such as training.lr=0.02.", metavar="KEY=VALUE"),
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Run folder; runs/<recipe>-N by default.")]
+Out = Annotated[Path | None, typer.Option("--out", help="Run folder; default runs/<recipe>-N.")]
 Resume = Annotated[
     bool,
-    typer.Option(
-        "--resume", help="Go on where a run was interrupted; take a finished one as it is."
-    ),
+    typer.Option("--resume", help="Continue an interrupted run; accept a finished one."),
 ]
 Trust = Annotated[
     list[str] | None,
     typer.Option(
         "--trust",
-        help="Code that a file names and you allow: import:package.module:function or file:PATH; "
-        "may be given several times.",
+        help="Code named in files that you allow to run: import:package.module:function or "
+        "file:PATH; repeatable.",
         metavar="TARGET",
     ),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Size = Annotated[str, typer.Option("--size", help="Height and width of the image, in pixels.")]
 
 
 def trust_words(targets: Iterable[str] | None) -> list[str]:
-    """Return the words that trust these targets, for a command to type next."""
+    """Return the options that trust these targets, for a suggested command."""
     return [word for target in targets or () for word in ("--trust", target)]
 
 
@@ -52,7 +50,7 @@ def parse_size(text: str) -> tuple[int, int]:
     """Parse ``512x1024`` into height and width.
 
     Raises:
-        ConfigError: it is not of that form.
+        ConfigError: it does not have that form.
     """
     height, x, width = text.partition("x")
     if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
@@ -63,7 +61,7 @@ def parse_size(text: str) -> tuple[int, int]:
 def check_config(
     source: str, overrides: list[str] | None, trust: list[str] | None = None
 ) -> LoadedConfig:
-    """Answer a mistake in a config before torch is loaded, and return what was checked.
+    """Check a config before torch is loaded, so that mistakes are reported at once.
 
     Raises:
         ConfigError: the config cannot be run.

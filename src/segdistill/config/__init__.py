@@ -1,7 +1,7 @@
 """Configs: YAML with overrides, checked into frozen records before anything is loaded.
 
 A section that names something from a table (``loss``, ``network``, ``dataset``) takes that
-row's settings beside its own keys.
+row's settings in addition to its own keys.
 """
 
 from segdistill.config.checking import check
@@ -58,7 +58,6 @@ __all__ = [
     "UnlabelledConfig",
     "check",
     "check_name",
-    "check_network",
     "check_study",
     "cohort",
     "load_yaml",

@@ -1,4 +1,4 @@
-"""From a tree to a checked config, or one line that says what is wrong with it."""
+"""From a tree to a checked config, or to one line that says what is wrong."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from segdistill.catalogue.backbones import listed_backbones, unknown_backbone
 from segdistill.catalogue.losses import OWN, row_of
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.task_losses import TASK_LOSSES
 from segdistill.checks import check_normalisation, nearest
 from segdistill.config.mistakes import expected, shown, validate
@@ -33,15 +34,15 @@ NAMED_SECTIONS: dict[str, type[NamedSection]] = {
 Named = TypeVar("Named", bound=NamedSection)
 
 _MOST_NAMES = 30
-"""More names than these are not listed in a message."""
+"""A message lists at most this many names."""
 
 
 def check(tree: Tree) -> RunConfig:
-    """Check a tree and return the config it stands for.
+    """Check a tree and return its config.
 
     Raises:
-        ConfigError: an unknown key (the nearest is named), a missing key, a name that is in
-            no table, or a value that its key does not take; one line.
+        ConfigError: an unknown key (the nearest is named), a missing key, a name that is not
+            in its table, or a value that its key does not accept; one line.
     """
     tree = dict(tree)
     for key, base in NAMED_SECTIONS.items():
@@ -62,7 +63,7 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
 
     Args:
         base: the section.
-        tree: what the file gives for it.
+        tree: the section in the file.
         where: its path, for messages.
 
     Raises:
@@ -86,9 +87,13 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     if isinstance(tree.get("unlabelled"), dict) and issubclass(base, DataConfig):
         below = check_named(UnlabelledConfig, tree["unlabelled"], f"{where}.unlabelled")
         tree = {**tree, "unlabelled": below}
+    if name == ENSEMBLE and isinstance(tree.get("members"), list | tuple):
+        tree = {**tree, "members": _members(tree["members"], f"{where}.members")}
     section: Named = validate(row_model(base, row_name(name)), tree, where)
     if isinstance(section, LossConfig):
         _check_term(section, where)
+    if isinstance(section, NetworkConfig) and name == ENSEMBLE:
+        _check_of_members(section, where)
     settings = section.settings()
     if isinstance(section, NetworkConfig) and "mean" in settings:
         try:
@@ -98,10 +103,38 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     backbone = section.settings().get("backbone")
     if isinstance(backbone, str) and unknown_backbone(backbone):
         raise ConfigError(
-            f"{where}.backbone: expected a backbone of timm or of ours, got '{backbone}'; "
+            f"{where}.backbone: expected a backbone of timm or segdistill, got '{backbone}'; "
             f"{_nearest_backbone(backbone)}"
         )
     return section
+
+
+def _members(members: Any, where: str) -> list[Tree]:
+    """Check the members of an ensemble, and return them with every key."""
+    if len(members) < 2:
+        raise ConfigError(f"{where}: expected two teachers or more, got {len(members)}")
+    checked = []
+    for place, member in enumerate(members):
+        section = check_named(NetworkConfig, member, f"{where}.{place}")
+        if section.network == ENSEMBLE:
+            raise ConfigError(f"{where}.{place}: expected one network, got an ensemble")
+        if section.shard:
+            raise ConfigError(
+                f"{where}.{place}.shard: expected it of the whole teacher, got it of a member; "
+                "set teacher.shard"
+            )
+        checked.append(section.model_dump(mode="json"))
+    return checked
+
+
+def _check_of_members(section: NetworkConfig, where: str) -> None:
+    """Refuse of an ensemble what each of its members has."""
+    for key in ("weights", "backbone_weights", "untrained", "class_map"):
+        if getattr(section, key):
+            raise ConfigError(
+                f"{where}.{key}: expected it of each member of an ensemble, got it of the whole; "
+                f"give {where}.members.0.{key}"
+            )
 
 
 def _of_whole(loss: str) -> str:
@@ -113,13 +146,12 @@ def _of_whole(loss: str) -> str:
 def _check_term(term: LossConfig, where: str) -> None:
     if term.beside and not row_of(term.loss).beside:
         raise ConfigError(
-            f"{where}.beside: expected a loss that reads further maps, got {term.loss}; "
-            "leave it out"
+            f"{where}.beside: expected a loss that uses further maps, got {term.loss}; leave it out"
         )
     if term.standardize and row_of(term.loss).tap != "logits":
         raise ConfigError(
-            f"{where}.standardize: expected it beside a loss of logits, got {term.loss}, which "
-            "compares features; leave it out"
+            f"{where}.standardize: expected a loss of logits, got {term.loss}, which compares "
+            "features; leave it out"
         )
 
 
@@ -130,12 +162,17 @@ def _nearest_backbone(name: str) -> str:
 
 def _check_whole(config: RunConfig) -> None:
     if config.distill and config.teacher is None:
-        raise ConfigError("distill: expected a section 'teacher' beside it, got none")
+        raise ConfigError("distill: expected a section 'teacher' too, got none")
     student = config.student
+    if student.network == ENSEMBLE:
+        raise ConfigError(
+            "student.network: expected one network, got ensemble, which only teaches; distil it "
+            "into one"
+        )
     if student.class_map is not None and "class_map" not in student.setting_names:
         raise ConfigError(
-            f"student.class_map: expected none, since a student {student.network} learns the "
-            f"data's classes, got {list(student.class_map)}; leave it out"
+            f"student.class_map: expected none, because a student {student.network} learns the "
+            f"dataset's classes, got {list(student.class_map)}; leave it out"
         )
     low, high = config.data.scale
     if low > high:
@@ -153,14 +190,14 @@ def _check_whole(config: RunConfig) -> None:
     parts = config.training.accumulate
     if config.data.batch_size % (parts * config.training.devices):
         raise ConfigError(
-            f"training.accumulate: expected batch_size {config.data.batch_size} to divide into "
-            f"{parts} parts on {config.training.devices} devices"
+            f"training.accumulate: expected batch_size {config.data.batch_size} to be divisible "
+            f"into {parts} parts on {config.training.devices} devices"
         )
-    for place, term in enumerate(config.distill):
+    for index, term in enumerate(config.distill):
         if parts > 1 and row_of(term.loss).whole_batch:
             raise ConfigError(
-                f"distill.{place}.loss: expected a loss that a batch in parts has, got "
-                f"{term.loss}, which {_of_whole(term.loss)}; "
+                f"distill.{index}.loss: expected a loss that can be computed in parts of a batch, "
+                f"got {term.loss}, which {_of_whole(term.loss)}; "
                 "set training.accumulate=1, or use more devices"
             )
     _check_training(config.training)
@@ -177,29 +214,30 @@ def _check_training(training: TrainingConfig) -> None:
     row = TASK_LOSSES[task.loss]
     if row.whole_batch and training.accumulate > 1:
         raise ConfigError(
-            f"training.task.loss: expected a loss that a batch in parts has, got {task.loss}, "
-            "which looks at all positions of the batch at once; set training.accumulate=1, or use "
-            "more devices"
+            "training.task.loss: expected a loss that can be computed in parts of a batch, got "
+            f"{task.loss}, which depends on all positions of the batch at once; set "
+            "training.accumulate=1, or use more devices"
         )
     for name, other in TASK_LOSSES.items():
         for key in other.settings:
             default = TaskConfig.model_fields[key].default
             if getattr(task, key) != default and key not in row.settings:
                 raise ConfigError(
-                    f"training.task.{key}: expected it beside loss {name}, got {task.loss}"
+                    f"training.task.{key}: expected loss {name}, got {task.loss}, which does not "
+                    f"use {key}"
                 )
     if training.label_smoothing and not row.smooths:
         raise ConfigError(
-            "training.label_smoothing: expected it beside training.task.loss cross_entropy, got "
-            f"{task.loss}"
+            "training.label_smoothing: expected training.task.loss cross_entropy, got "
+            f"{task.loss}, which does not support it"
         )
 
 
 def check_precision(precision: str) -> None:
-    """Refuse a number format that a CPU has not.
+    """Refuse a precision that a CPU does not support.
 
     Raises:
-        ConfigError: it is 16-mixed, in place of which libraries take bf16 and say nothing.
+        ConfigError: it is 16-mixed, which libraries silently replace with bf16.
     """
     if precision == "16-mixed":
         raise ConfigError(

@@ -1,6 +1,6 @@
-"""Names of networks of other libraries, held against what is installed; free of torch.
+"""Networks of other libraries: are names, folders and files there? Free of torch.
 
-The libraries themselves take seconds to import, so that names are read from their source.
+The libraries take seconds to import, so the names are read from their source files.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from segdistill.files import expand_path
 
 
 def check_foreign(section: NetworkConfig, where: str) -> None:
-    """Refuse a network of another library that is not there, before anything is imported.
+    """Refuse a network of another library that does not exist, before anything is imported.
 
     Args:
-        section: that was validated.
+        section: the validated section.
         where: its path in the config, for messages.
 
     Raises:
@@ -57,7 +57,7 @@ def _check_name(where: str, name: str, known: tuple[str, ...], library: str, sou
 
 @cache
 def smp_names() -> tuple[str, ...]:
-    """Return the architectures of segmentation-models-pytorch, none where it is not installed."""
+    """Return the architectures of segmentation-models-pytorch; none if it is not installed."""
     tree = _parse("segmentation_models_pytorch", "__init__.py")
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     return tuple(
@@ -70,7 +70,7 @@ def smp_names() -> tuple[str, ...]:
 
 @cache
 def torchvision_names() -> tuple[str, ...]:
-    """Return torchvision's networks of segmentation: the functions that it registers."""
+    """Return torchvision's segmentation networks, which are the functions it registers."""
     trees = [
         _parse("torchvision", f"models/segmentation/{name}.py")
         for name in ("fcn", "deeplabv3", "lraspp")
@@ -86,7 +86,7 @@ def torchvision_names() -> tuple[str, ...]:
 
 
 def _parse(package: str, file: str) -> ast.Module:
-    found = find_spec(package)
-    folders = [] if found is None else list(found.submodule_search_locations or ())
+    spec = find_spec(package)
+    folders = [] if spec is None else list(spec.submodule_search_locations or ())
     paths = [path for folder in folders if (path := Path(folder) / file).is_file()]
     return ast.parse(paths[0].read_text(encoding="utf-8") if paths else "")

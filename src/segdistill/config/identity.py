@@ -1,4 +1,4 @@
-"""Identity: the settings that change the weights of a run, and in what two configs differ."""
+"""Identity: the settings that change the weights of a run, and how two configs differ."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any, get_args
 
 from segdistill.catalogue.loggers import LOGGERS
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.config.checking import check_named
+from segdistill.config.ensembles import networks_of
 from segdistill.config.mistakes import validate
 from segdistill.config.sections import (
     DataConfig,
@@ -22,7 +24,7 @@ from segdistill.config.sections import (
 from segdistill.config.studies import StudyConfig
 
 STEPS = "training.steps"
-"""The one setting of an identity that a run may outgrow: with more steps it is extended."""
+"""The one setting of an identity that may change: with more steps a run is extended."""
 
 Settings = Mapping[str, Any]
 """Settings by path, such as ``training.lr``."""
@@ -38,16 +40,16 @@ _TRAINING = {
     *LOGGERS,
 }
 _FILES = {"weights", "backbone_weights"}
-_NETWORK = _FILES | {"untrained", "shard"}  # which allow something and change nothing
-_IN_FILES = ("hf", "file")  # networks whose name is a place
+_NETWORK = _FILES | {"untrained", "shard"}  # permissions that change no weights
+_IN_FILES = ("hf", "file")  # networks whose name is a path
 
 
 def identity_of(config: RunConfig) -> dict[str, Any]:
     """Return the settings, by path, that change the weights of a run.
 
-    Left out are places (of data and of files, whose contents count instead), the machine, how
-    often something is saved, logged or scored, and evaluation. A plain student has no teacher,
-    whichever its config names.
+    Left out are paths of data and files (their contents count instead), the machine, how often
+    something is saved, logged or scored, and evaluation. A plain student has no teacher even if
+    its config names one.
     """
     sections: Tree = {
         "data": _data(config.data),
@@ -63,7 +65,7 @@ def identity_of(config: RunConfig) -> dict[str, Any]:
 def identity_of_study(study: StudyConfig) -> dict[str, Any]:
     """Return the settings, by path, that change the results of a study.
 
-    As :func:`identity_of`, but scores are results here, so evaluation counts.
+    Like :func:`identity_of`, except that evaluation counts, because scores are results.
     """
     tree = study.tree()
     evaluation = _tree(validate(EvaluationConfig, study.evaluation, "evaluation"))
@@ -85,19 +87,19 @@ def identity_of_study(study: StudyConfig) -> dict[str, Any]:
 
 
 def differing(before: Settings, now: Settings) -> dict[str, tuple[Any, Any]]:
-    """Return the paths at which settings differ, with both values; None where one has none."""
+    """Return the paths at which settings differ, with both values; a missing one is None."""
     paths = dict.fromkeys((*before, *now))
     values = {path: (before.get(path), now.get(path)) for path in paths}
     return {path: (old, new) for path, (old, new) in values.items() if old != new}
 
 
 def other_settings(before: RunConfig, now: RunConfig) -> dict[str, tuple[Any, Any]]:
-    """Return what two configs of the same identity differ in all the same."""
+    """Return the remaining differences between two configs of the same identity."""
     return differing(_flat(before.tree()), _flat(now.tree()))
 
 
 def in_words(differences: Mapping[str, tuple[Any, Any]], most: int = 3) -> str:
-    """Return differences as messages have them: ``training.lr 0.02 (now 0.01)``."""
+    """Format differences for messages: ``training.lr 0.02 (now 0.01)``."""
     words = [f"{path} {_word(old)} (now {_word(new)})" for path, (old, new) in differences.items()]
     rest = f" and {len(words) - most} more" if len(words) > most else ""
     return ", ".join(words[:most]) + rest
@@ -105,9 +107,9 @@ def in_words(differences: Mapping[str, tuple[Any, Any]], most: int = 3) -> str:
 
 def _data(data: DataConfig) -> Tree:
     tree = {key: value for key, value in _tree(data).items() if key not in _DATA}
-    tree |= _places(data)
+    tree |= _paths(data)
     if data.unlabelled is not None:
-        tree["unlabelled"] = _tree(data.unlabelled) | _places(data.unlabelled)
+        tree["unlabelled"] = _tree(data.unlabelled) | _paths(data.unlabelled)
     return tree
 
 
@@ -116,6 +118,8 @@ def _network(section: NetworkConfig) -> Tree:
     source, colon, _ = section.network.partition(":")
     if colon and source in _IN_FILES:
         tree["network"] = source + colon
+    if section.network == ENSEMBLE:
+        tree["members"] = [_network(member) for member in networks_of(section).values()]
     return tree
 
 
@@ -123,8 +127,8 @@ def _training(training: TrainingConfig) -> Tree:
     return {key: value for key, value in _tree(training).items() if key not in _TRAINING}
 
 
-def _places(section: NamedSection) -> Tree:
-    """Return the keys of a section that are paths; whether there is one counts, not where."""
+def _paths(section: NamedSection) -> Tree:
+    """Return the path-valued keys of a section; only whether there is a path counts."""
     fields = type(section).model_fields
     return {
         key: None if getattr(section, key) is None else "a path"
@@ -139,7 +143,7 @@ def _tree(section: Section) -> Tree:
 
 
 def _flat(tree: Mapping[str, Any] | list[Any], above: str = "") -> dict[str, Any]:
-    """Return a tree's values by path; lists of sections have their places in it."""
+    """Return a tree's values by path, in which lists of sections are indexed."""
     flat: dict[str, Any] = {}
     entries = tree.items() if isinstance(tree, Mapping) else enumerate(tree)
     for key, value in entries:

@@ -1,17 +1,20 @@
-"""From a YAML file, recipe or study to checked configs; free of torch."""
+"""From a YAML file, recipe or study to checked configs, without importing torch."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from segdistill import config
 from segdistill.catalogue.losses import row_of
+from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
 from segdistill.config import RunConfig, StudyConfig
 from segdistill.config.checking import check_named
+from segdistill.config.ensembles import networks_of
 from segdistill.config.foreign import check_foreign
 from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.runs.student import read_student
@@ -20,13 +23,13 @@ from segdistill.trust import check_from_file, check_programs, check_targets, own
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A config that was read and checked, and where it came from.
+    """A config that was read and checked, with its source.
 
     Attributes:
         source: config file or name of a recipe.
-        overrides: ``a.b=value`` words that were applied.
+        overrides: the ``a.b=value`` overrides that were applied.
         learners: checked configs, one per learner; a single one is named ``""``.
-        trust: ``import:`` and ``file:`` targets that files may name.
+        trust: ``import:`` and ``file:`` targets that config files may name.
     """
 
     source: str
@@ -38,13 +41,13 @@ class LoadedConfig:
 def load_config(
     source: str | Path | LoadedConfig, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
 ) -> LoadedConfig:
-    """Read and check a config, unless that was done; see :func:`load_configs`.
+    """Read and check a config unless that has been done; see :func:`load_configs`.
 
     Args:
-        source: path of a YAML file, the name of a recipe, or what this function returned,
-            which is read again only for the sake of overrides.
-        overrides: ``a.b=value`` words.
-        trust: ``import:`` and ``file:`` targets that files may name; see
+        source: path of a YAML file, the name of a recipe, or a result of this function, which
+            is read again only if there are overrides or targets to trust.
+        overrides: overrides of the form ``a.b=value``.
+        trust: ``import:`` and ``file:`` targets that config files may name; see
             :mod:`segdistill.trust`.
     """
     if not isinstance(source, LoadedConfig):
@@ -59,16 +62,16 @@ def load_config(
 def load_configs(
     source: str | Path, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
 ) -> dict[str, RunConfig]:
-    """Read a config file or packaged recipe into checked configs, one a learner.
+    """Read a config file or packaged recipe into checked configs, one per learner.
 
     Args:
         source: path of a YAML file, or the name of a recipe.
-        overrides: ``a.b=value`` words; those that start with ``cohort.`` change one learner.
-        trust: ``import:`` and ``file:`` targets that files may name; see
+        overrides: overrides ``a.b=value``; those that start with ``cohort.`` change one learner.
+        trust: ``import:`` and ``file:`` targets that config files may name; see
             :mod:`segdistill.trust`.
 
     Returns:
-        Configs by learner; a file without a ``cohort`` section has one, named ``""``.
+        Configs by learner; a file without a ``cohort`` section has one learner, named ``""``.
 
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
@@ -82,9 +85,10 @@ def load_configs(
     for name, tree in trees.items():
         try:
             checked[name] = check_tree(tree)
-            for where in ("teacher", "student"):
-                if (section := getattr(checked[name], where)) is not None:
-                    check_foreign(section, where)
+            for role in ("teacher", "student"):
+                if (section := getattr(checked[name], role)) is not None:
+                    for where, network in networks_of(section, role).items():
+                        check_foreign(network, where)
         except ConfigError as error:
             learner = f" (learner {name})" if name else ""
             raise ConfigError(f"{source}{learner}: {error}") from None
@@ -92,7 +96,7 @@ def load_configs(
 
 
 def check_tree(tree: config.Tree) -> RunConfig:
-    """Check the tree of one run; a teacher that a run wrote may be given by its weights alone.
+    """Check the tree of one run; a teacher from a run may be given by its weights alone.
 
     Raises:
         ConfigError: see :func:`segdistill.config.check`.
@@ -100,12 +104,12 @@ def check_tree(tree: config.Tree) -> RunConfig:
     checked = config.check(with_saved_teacher(tree))
     unlabelled = checked.data.unlabelled
     if unlabelled is not None and unlabelled.labels == "refuse":
-        for place, term in enumerate(checked.distill):
+        for index, term in enumerate(checked.distill):
             if row_of(term.loss).uses_labels:
                 raise ConfigError(
-                    f"distill.{place}: expected losses that need no labels beside data.unlabelled, "
-                    f"got {term.loss}; data.unlabelled.labels=teacher gives it the teacher's "
-                    "prediction there"
+                    f"distill.{index}: expected losses that need no labels, because of "
+                    f"data.unlabelled, got {term.loss}; data.unlabelled.labels=teacher gives it "
+                    "the teacher's prediction on those images"
                 )
     return checked
 
@@ -113,11 +117,11 @@ def check_tree(tree: config.Tree) -> RunConfig:
 def load_study(
     source: str | Path, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
 ) -> StudyConfig:
-    """Read a study file, or the packaged study of that name.
+    """Read a study file, or a packaged study by name.
 
     Args:
         source: path of a YAML file, or the name of a recipe such as ``studies/scenes``.
-        overrides: ``a.b=value`` words.
+        overrides: overrides of the form ``a.b=value``.
         trust: as for :func:`load_configs`.
 
     Raises:
@@ -136,45 +140,60 @@ def load_study(
 
 
 def with_saved_teacher(tree: config.Tree) -> config.Tree:
-    """Fill in a teacher that is given by its weights alone from what was saved with them.
+    """Complete teachers that are given only by their weights with what was saved with them.
 
     Raises:
-        ConfigError: nothing was, or what was names code that the person did not.
+        ConfigError: nothing was saved, or it names code that the user has not trusted.
     """
-    teacher = tree.get("teacher")
-    if not isinstance(teacher, dict) or "network" in teacher or "weights" not in teacher:
+    if tree.get("teacher") is None:
         return tree
+    return {**tree, "teacher": _described(tree["teacher"], "teacher", own_words(tree))}
+
+
+def _described(teacher: Any, where: str, trusted: Collection[str]) -> Any:
+    if not isinstance(teacher, dict):
+        return teacher
+    if isinstance(members := teacher.get("members"), list):
+        described = [
+            _described(member, f"{where}.members.{index}", trusted)
+            for index, member in enumerate(members)
+        ]
+        return {**teacher, "members": described}
+    if "network" in teacher or "weights" not in teacher:
+        return teacher
     try:
         saved = read_student(Path(str(teacher["weights"]))).network
     except (CheckpointError, RunFolderError) as error:
         raise ConfigError(
-            f"teacher.weights: {error}; or name the network beside the weights"
+            f"{where}.weights: {error}; or name the network as well as the weights"
         ) from None
-    check_saved(saved, teacher["weights"], own_words(tree))
-    return {**tree, "teacher": {**saved, **teacher}}
+    check_saved(saved, teacher["weights"], trusted)
+    return {**saved, **teacher}
 
 
 def check_saved(
     saved: object, source: str | Path, trusted: Collection[str]
 ) -> config.NetworkConfig:
-    """Check the description of a network that came inside a file.
+    """Check the description of a network that was stored in a file.
 
     Args:
-        saved: what the file's metadata say.
+        saved: the description in the file's metadata.
         source: the file.
-        trusted: targets that the person named.
+        trusted: targets that the user has trusted.
 
     Raises:
-        ConfigError: it names code that the person did not, a network that does not exist, or
-            settings that this network has not.
+        ConfigError: it names code that the user has not trusted, a network that does not exist,
+            or settings that the network does not have.
     """
     name = saved.get("network") if isinstance(saved, dict) else None
+    if name == ENSEMBLE:
+        raise ConfigError(f"{source}: expected one network in the metadata, got an ensemble")
     check_from_file(name, trusted, source)
     return check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
 
 
 def _trusting(tree: config.Tree, targets: Sequence[str], source: str | Path) -> config.Tree:
-    """Return a person's tree with all that they trust under ``trust``, after checking it."""
+    """Return a user's tree with all trusted targets under ``trust``, after checking it."""
     written = tree.get("trust") or []
     written = [written] if isinstance(written, str) else written
     if not isinstance(written, list):
@@ -186,10 +205,10 @@ def _trusting(tree: config.Tree, targets: Sequence[str], source: str | Path) -> 
 
 
 def read(source: str | Path) -> config.Tree:
-    """Return the tree of a config file, or of the packaged recipe of that name.
+    """Return the tree of a config file, or of a packaged recipe by name.
 
     Raises:
-        ConfigError: there is neither.
+        ConfigError: there is neither such a file nor such a recipe.
     """
     if not isinstance(source, str | Path):
         raise ConfigError(

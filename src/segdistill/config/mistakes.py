@@ -1,7 +1,7 @@
-"""What is wrong with a config, in one line: the key, what was expected, what was given.
+"""What is wrong with a config, in one line: the key, the expected values, the given one.
 
-The words come from the declared type and range of the key, never from pydantic, so that every
-kind of mistake reads alike.
+The wording comes from the declared type and range of the key, never from pydantic, so that all
+mistakes read alike.
 """
 
 from __future__ import annotations
@@ -22,35 +22,34 @@ from segdistill.errors import ConfigError
 _LONGEST = 60
 
 _ELSEWHERE = {
-    "amp": "that is training.precision=bf16-mixed",
-    "batch_size": "that is data.batch_size",
-    "class_weights": "that is training.task.class_weights",
-    "compile": "steps run as they are written here; leave it out",
-    "early_stopping": "the best weights on the way are kept beside the last, with "
-    "training.evaluate_every; leave it out",
-    "epochs": "that is training.steps, of which an epoch has as many as there are images, by "
-    "data.batch_size",
-    "freeze": "that is training.freeze",
-    "gradient_clip": "that is training.clip_norm",
-    "head_lr": "that is training.lr_scale, as in {head: 10}",
-    "ignore_index": "that is data.ignore, of datasets with masks; 255 is ignored always",
-    "mean": "that is student.mean and teacher.mean, of networks that do not know their own",
-    "num_classes": "the data say how many there are; leave it out",
-    "reduce_zero_label": "that is data.reduce_labels, of datasets with masks",
-    "loss": "that is training.task.loss, or distill.0.loss of a distillation term",
-    "task_loss": "that is training.task.loss",
-    "task_weight": "the task's loss counts once; change the weight of each term in distill",
+    "amp": "use training.precision=bf16-mixed",
+    "batch_size": "use data.batch_size",
+    "class_weights": "use training.task.class_weights",
+    "compile": "training steps are not compiled; leave it out",
+    "early_stopping": "with training.evaluate_every the best weights are kept as well as the "
+    "last; leave it out",
+    "epochs": "use training.steps; an epoch is the number of images divided by data.batch_size",
+    "freeze": "use training.freeze",
+    "gradient_clip": "use training.clip_norm",
+    "head_lr": "use training.lr_scale, such as {head: 10}",
+    "ignore_index": "use data.ignore, for datasets with masks; 255 is always ignored",
+    "mean": "use student.mean and teacher.mean, for networks that do not normalise by themselves",
+    "num_classes": "the dataset determines the number of classes; leave it out",
+    "reduce_zero_label": "use data.reduce_labels, for datasets with masks",
+    "loss": "use training.task.loss, or distill.0.loss for a distillation term",
+    "task_loss": "use training.task.loss",
+    "task_weight": "use training.task.weight",
 }
-"""What other trainers call a key, and where it is here."""
+"""Keys of other trainers, and what to use here instead."""
 
 
 def validate(model: type[Section], tree: Any, where: str = "") -> Any:
-    """Return the section that a tree stands for.
+    """Return the checked section of a tree.
 
     Args:
         model: the section.
         tree: what the file gives for it.
-        where: path of the section, which comes before the key in a message.
+        where: path of the section, which precedes the key in a message.
 
     Raises:
         ConfigError: one line about the first mistake.
@@ -62,13 +61,13 @@ def validate(model: type[Section], tree: Any, where: str = "") -> Any:
 
 
 def expected(path: str, accepts: str, value: Any, choices: Sequence[Any] = ()) -> ConfigError:
-    """Return the error about a value that a key does not take.
+    """Return the error about a value that a key does not accept.
 
     Args:
-        path: of the key.
-        accepts: what it takes, in words.
+        path: path of the key.
+        accepts: description of the accepted values.
         value: what was given.
-        choices: the only values that it takes, where it lists them.
+        choices: the only accepted values, if they are listed.
     """
     answer = nearest(value, map(str, choices)) if isinstance(value, str) and choices else ""
     # All choices are in the message already.
@@ -77,7 +76,7 @@ def expected(path: str, accepts: str, value: Any, choices: Sequence[Any] = ()) -
 
 
 def shown(value: Any) -> str:
-    """Return a value as a message quotes it, in YAML's words and not too long."""
+    """Return a value as quoted in a message: as YAML, and shortened."""
     if isinstance(value, str):
         text = f"'{value}'"
     elif isinstance(value, float):
@@ -90,7 +89,7 @@ def shown(value: Any) -> str:
 def _explain(error: ValidationError, model: type[Section], tree: Any, where: str) -> ConfigError:
     first = error.errors(include_url=False)[0]
     loc = first["loc"]
-    # Pydantic's word for what is wrong with a name itself.
+    # Pydantic marks a mistake in a mapping's key itself like this.
     names = loc[-1:] == ("[key]",)
     keys, holder, wanted = _locate(model, loc[:-2] if names else loc)
     path = ".".join([*([where] if where else []), *map(str, keys)])
@@ -98,7 +97,7 @@ def _explain(error: ValidationError, model: type[Section], tree: Any, where: str
         known = first["ctx"]["expected"].replace("'", "")
         return ConfigError(f"{path}: expected names among {known}, got {loc[-2]}")
     if names:
-        return ConfigError(f"{path}: expected names that are text, got {loc[-2]}")
+        return ConfigError(f"{path}: expected names that are strings, got {loc[-2]}")
     whole = len(keys) == len(loc)
     if first["type"] == "extra_forbidden" and whole and holder is not None:
         key = str(keys[-1])
@@ -116,10 +115,10 @@ def _explain(error: ValidationError, model: type[Section], tree: Any, where: str
 def _locate(
     model: type[BaseModel], loc: Sequence[int | str]
 ) -> tuple[list[int | str], type[BaseModel] | None, Setting]:
-    """Follow a path of pydantic's as far as it names keys.
+    """Follow a location that pydantic reports as far as it names keys.
 
     Returns:
-        The keys, the model that holds the last of them, and the setting it is.
+        The keys, the model that holds the last of them, and the setting of the last one.
     """
     keys: list[int | str] = []
     holder: type[BaseModel] | None = None
@@ -141,7 +140,7 @@ def _locate(
 
 
 def _section_inside(annotation: Any) -> Any:
-    """Return the type of a key without the null that it may have instead."""
+    """Return the type of a key without its optional null."""
     if get_origin(annotation) in (Union, UnionType):
         parts = [part for part in get_args(annotation) if part is not NoneType]
         return parts[0] if len(parts) == 1 else annotation

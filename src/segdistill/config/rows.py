@@ -1,4 +1,4 @@
-"""The rows of the catalogue as pydantic models: a section's own keys and those of one row."""
+"""The rows of the catalogue as pydantic models with a section's keys and those of one row."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from segdistill.catalogue.datasets import (
     later_settings,
 )
 from segdistill.catalogue.losses import LOSSES, OWN, Loss, row_of
-from segdistill.catalogue.networks import NETWORKS, SOURCES
+from segdistill.catalogue.networks import NETWORKS, SOURCES, TEACHERS
 from segdistill.catalogue.settings import REQUIRED, Setting
 from segdistill.catalogue.tables import Entry
 from segdistill.config.sections import (
@@ -37,58 +37,64 @@ Row = Entry | Loss | Dataset
 
 TABLES: dict[str, Mapping[str, Row]] = {
     "loss": {**LOSSES, OWN: row_of(OWN)},
-    "network": {**NETWORKS, **{f"{source}:": row for source, row in SOURCES.items()}},
+    "network": {
+        **NETWORKS,
+        **TEACHERS,
+        **{f"{source}:": row for source, row in SOURCES.items()},
+    },
     "dataset": {**DATASETS, OWN: OF_ANYBODY},
 }
-"""Tables by the key that names one of their rows. A name that ends in a colon is a prefix."""
+"""Tables, by the key that names one of their rows. A name that ends in a colon is a prefix."""
 
 
 def row_name(name: str) -> str:
-    """Return the row that a config's name stands for, such as ``smp:`` for ``smp:unet``."""
+    """Return the row for a name in a config, such as ``smp:`` for ``smp:unet``."""
     prefix, colon, _ = name.partition(":")
     return prefix + colon
 
 
 @cache
 def row_model(section: type[NamedSection], row: str) -> type[NamedSection]:
-    """Return the section with the settings of one row beside its own keys.
+    """Return the section with the settings of one row in addition to its own keys.
 
     Args:
         section: such as :class:`LossConfig`.
         row: a name in the table that the section's ``selector`` names.
     """
-    found = TABLES[section.selector][row]
+    entry = TABLES[section.selector][row]
     if section is LossConfig and row == OWN:
         return OwnLossConfig
     fields: dict[str, Any] = {}
-    if isinstance(found, Loss) and issubclass(section, LossConfig):
-        for key in ("tap", "weight", "align", "project", "beside"):  # the paper's, unless given
+    if isinstance(entry, Loss) and issubclass(section, LossConfig):
+        for key in ("tap", "weight", "align", "project", "beside"):  # by default the paper's
             field = copy(section.model_fields[key])
-            field.default = getattr(found, key)
+            field.default = getattr(entry, key)
             fields[key] = (field.annotation, field)
     later: tuple[str, ...] = ()
-    taken = dict(found.settings)
-    if isinstance(found, Dataset) and found is not OF_ANYBODY:
-        # Images alone have no labels that could be given another meaning.
+    settings = dict(entry.settings)
+    if isinstance(entry, Dataset) and entry is not OF_ANYBODY:
+        # Images alone have no labels that could be mapped.
         labels = {} if issubclass(section, UnlabelledConfig) else label_settings(row)
-        taken |= {**image_settings(row), **labels}
-        later = tuple(key for key in later_settings(row) if key in taken)
-    if issubclass(section, NetworkConfig) and "class_map" not in taken:
+        settings |= {**image_settings(row), **labels}
+        later = tuple(key for key in later_settings(row) if key in settings)
+    if issubclass(section, NetworkConfig) and "class_map" not in settings:
         later = ("class_map",)
-    fields |= {key: _as_field(setting) for key, setting in taken.items()}
-    model = create_model(section.__name__, __base__=section, __doc__=found.about, **fields)
-    model.setting_names = tuple(taken)
+    # A class map may be written with names, which the section resolves to the row's numbers.
+    own = {key: setting for key, setting in settings.items() if key != "class_map"}
+    fields |= {key: _as_field(setting) for key, setting in own.items()}
+    model = create_model(section.__name__, __base__=section, __doc__=entry.about, **fields)
+    model.setting_names = tuple(settings)
     model.later_names = later
     return model
 
 
 def section_settings(model: type[Section]) -> dict[str, Setting]:
-    """Return the keys of a section as settings, those of sections inside it left out."""
+    """Return the keys of a section as settings; a section inside it counts as one setting."""
     return {key: as_setting(field) for key, field in model.model_fields.items()}
 
 
 def as_setting(field: FieldInfo) -> Setting:
-    """Return the setting that a field of a model stands for."""
+    """Return a model's field as a setting."""
     extra = field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
     annotation = field.annotation
     if field.metadata:
@@ -113,7 +119,7 @@ def _as_field(setting: Setting) -> tuple[Any, FieldInfo]:
 
 
 def _bounded(type_: Any, bounds: Mapping[str, float]) -> Any:
-    """Return a type whose every number is within the bounds."""
+    """Return the type with its numbers restricted to the bounds."""
     origin, parts = get_origin(type_), get_args(type_)
     if not bounds:
         return type_

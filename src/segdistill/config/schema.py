@@ -30,11 +30,11 @@ _NAMED: dict[str, type[NamedSection]] = {
 }
 _PLAIN: dict[str, type[Section]] = {"training": TrainingConfig, "evaluation": EvaluationConfig}
 _PART = "part of "
-"""Before the name of a section that another part of the file completes."""
+"""Prefix of the name of a section that another part of the file completes."""
 
 
 def file_schema() -> Schema:
-    """Return the schema of a file that train, distill or study takes.
+    """Return the schema of files for train, distill and study.
 
     Each dataset, network and loss has the settings of its own row; the help, type, range and
     default of a key are those of the catalogue.
@@ -47,7 +47,7 @@ def file_schema() -> Schema:
         for name, plain in _PLAIN.items():
             definitions[prefix + name] = _object(plain, definitions, whole=whole)
         definitions[f"{prefix}run"] = _run(whole=whole)
-    # A teacher that a run wrote is described in the file of its weights.
+    # A teacher that comes from a run is described in its weights file.
     definitions["teacher"] = {
         "if": {"required": ["network"]},
         "then": _ref("network"),
@@ -85,14 +85,17 @@ def _run(*, whole: bool) -> Schema:
         "evaluation": _ref(f"{prefix}evaluation"),
     }
     schema: Schema = {"type": "object", "additionalProperties": False}
-    # Keys of the whole file, which are no sections.
+    descriptions = {key: setting.help for key, setting in section_settings(RunConfig).items()}
+    for key, value in properties.items():
+        value["description"] = descriptions[key]
+    # The other keys of the whole file are not sections.
     own = _object(RunConfig, {}, whole=whole)["properties"]
     properties |= {key: value for key, value in own.items() if key not in properties}
     if whole:
         required = [key for key, field in RunConfig.model_fields.items() if field.is_required()]
         return {**schema, "properties": properties, "required": required}
     learners = {"type": "object", "minProperties": 1, "additionalProperties": _ref(f"{_PART}run")}
-    about = "one learner each, by name: what differs from the rest of the file"
+    about = "learners by name, each with what differs from the rest of the file"
     return {**schema, "properties": {**properties, "cohort": {**learners, "description": about}}}
 
 
@@ -118,7 +121,7 @@ def _study(definitions: Schema) -> Schema:
             "type": "array",
             "items": {"enum": list(CONTROLS)},
             "uniqueItems": True,
-            "description": "control arms, one word each: " + ", ".join(CONTROLS),
+            "description": "control arms, by name: " + ", ".join(CONTROLS),
         },
     }
     study["required"] = [key for key in study["required"] if key != "pairs"]
@@ -127,7 +130,7 @@ def _study(definitions: Schema) -> Schema:
 
 
 def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> Schema:
-    """Return a section whose keys depend on the row that it names."""
+    """Return the schema of a section whose keys depend on the row that it names."""
     selector, table = section.selector, TABLES[section.selector]
     rules, keys, anything = [], {selector}, False
     for row in table:
@@ -137,6 +140,8 @@ def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> 
         if "unlabelled" in body["properties"]:
             below = [_ref("unlabelled"), {"type": "null"}]
             body["properties"]["unlabelled"] = {"anyOf": below}
+        if "members" in body["properties"]:
+            body["properties"]["members"] |= {"items": _ref("teacher"), "minItems": 2}
         body["properties"][selector] = name
         named = {"properties": {selector: name}, "required": [selector]}
         anything |= bool(body.get("additionalProperties", True))
@@ -151,7 +156,7 @@ def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> 
         "type": "object",
         "description": section.__doc__,
         "properties": {selector: {"type": "string", "description": about, "anyOf": known}},
-        # Of own code nobody knows the settings.
+        # The settings of a user's own code are unknown.
         **({} if anything else {"propertyNames": {"enum": sorted(keys)}}),
         "allOf": rules,
         **({"required": [selector]} if whole else {}),
@@ -159,12 +164,12 @@ def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> 
 
 
 def _object(section: type[Section], definitions: Schema, *, whole: bool) -> Schema:
-    """Return a section's own schema, with what each key takes said in its description."""
+    """Return a section's own schema, with the accepted values in each key's description."""
     schema = section.model_json_schema()
     for name, inner in schema.pop("$defs", {}).items():
         definitions[name] = inner
     for key, setting in section_settings(section).items():
-        # A reference stands alone.
+        # A section is described where it is defined.
         if "$ref" not in schema["properties"][key]:
             schema["properties"][key]["description"] = setting.line
             schema["properties"][key].pop("title", None)

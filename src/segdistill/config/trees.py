@@ -1,4 +1,4 @@
-"""Configs as YAML gives them: reading, overriding, merging, one tree a learner."""
+"""Configs as trees: reading YAML, overriding, merging, one tree per learner."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def parse_tree(text: str, name: str) -> Tree:
 
     Args:
         text: the YAML.
-        name: what an error calls it.
+        name: its name in error messages.
 
     Raises:
         ConfigError: the text is not a YAML mapping.
@@ -50,20 +50,20 @@ def parse_tree(text: str, name: str) -> Tree:
 
 
 def override(tree: Tree, words: Sequence[str]) -> Tree:
-    """Return the tree with ``a.b=value`` words applied in order; values are YAML.
+    """Return the tree with ``a.b=value`` overrides applied in order; values are YAML.
 
     Raises:
-        ConfigError: a word has no ``=``, or its path leads through something that is no
+        ConfigError: an override has no ``=``, or its path leads through a value that is not a
             section.
     """
     if isinstance(words, str | Mapping):
         raise ConfigError(
-            f"overrides: expected a list of words, as in ['training.lr=0.01'], got {words!r:.80}"
+            f"overrides: expected a list such as ['training.lr=0.01'], got {words!r:.80}"
         )
     for word in words:
         path, equals, text = word.partition("=")
         if not equals or not path:
-            raise ConfigError(f"override '{word}': expected key=value, as in training.lr=0.01")
+            raise ConfigError(f"override '{word}': expected key=value, such as training.lr=0.01")
         try:
             value = load_yaml(text)
         except ValueError as error:
@@ -75,17 +75,17 @@ def override(tree: Tree, words: Sequence[str]) -> Tree:
 
 
 def put(tree: Tree, path: str, value: Any) -> Tree:
-    """Return the tree with the value at ``a.b``, as an override would put it.
+    """Return the tree with a value set at the path ``a.b``, like an override.
 
     Raises:
-        ConfigError: the path leads through something that is no section.
+        ConfigError: the path leads through a value that is not a section.
     """
     changed: Tree = _put(tree, path.split("."), value, f"{path}={value}")
     return changed
 
 
 def merge(tree: Tree, overlay: Mapping[str, Any]) -> Tree:
-    """Return the tree with an overlay's keys on top; lists are replaced, not merged.
+    """Return the tree with the keys of an overlay; lists are replaced, not merged.
 
     Naming another ``network`` or ``loss`` replaces its whole sub-tree. Naming another
     ``dataset`` keeps the keys that all datasets share (crop, batch size, ...).
@@ -105,20 +105,20 @@ def merge(tree: Tree, overlay: Mapping[str, Any]) -> Tree:
 
 
 def cohort(tree: Tree) -> dict[str, Tree]:
-    """Split a tree with a ``cohort`` section into one tree a learner.
+    """Split a tree with a ``cohort`` section into one tree per learner.
 
-    ``cohort`` maps a learner's name to what differs from the rest of the file; a file
-    without it is one learner, named ``""``.
+    ``cohort`` maps a learner's name to what differs from the rest of the file; a file without it
+    has one learner, named ``""``.
 
     Raises:
-        ConfigError: ``cohort`` is no mapping of names to sections.
+        ConfigError: ``cohort`` is not a mapping of names to sections.
     """
     rest = {key: value for key, value in tree.items() if key != "cohort"}
     if "cohort" not in tree:
         return {"": rest}
     overlays = tree["cohort"]
     if not (isinstance(overlays, dict) and overlays):
-        raise ConfigError("cohort: expected names of learners, each with what differs")
+        raise ConfigError("cohort: expected names of learners, each with the sections that differ")
     for name, overlay in overlays.items():
         if not (isinstance(overlay, dict) and isinstance(name, str)):
             raise ConfigError(f"cohort.{name}: expected sections such as distill or student")
@@ -127,15 +127,15 @@ def cohort(tree: Tree) -> dict[str, Tree]:
 
 
 def check_name(name: str, where: str) -> None:
-    """Refuse a name that could not be a folder's.
+    """Refuse a name that cannot be the name of a folder.
 
     Raises:
-        ConfigError: it has other characters than a folder's name, or leads out of its folder.
+        ConfigError: it has unsuitable characters, or would lead out of its folder.
     """
     if not re.fullmatch(r"[\w+-][\w.+-]*", name):
         raise ConfigError(
-            f"{where}.{name}: expected a name of letters, digits and . + - _ alone, since "
-            "a folder bears it"
+            f"{where}.{name}: expected a name of letters, digits and . + - _ only, because it "
+            "becomes the name of a folder"
         )
 
 
@@ -144,17 +144,17 @@ def _put(tree: Any, path: Sequence[str], value: Any, word: str) -> Any:
     if isinstance(tree, list):
         if not head.isdigit() or int(head) >= len(tree):
             raise ConfigError(
-                f"override '{word}': expected a place from 0 to {len(tree) - 1}, got '{head}'"
+                f"override '{word}': expected an index from 0 to {len(tree) - 1}, got '{head}'"
             )
-        place = int(head)
-        below = _put(tree[place], rest, value, word) if rest else value
-        return [*tree[:place], below, *tree[place + 1 :]]
+        index = int(head)
+        below = _put(tree[index], rest, value, word) if rest else value
+        return [*tree[:index], below, *tree[index + 1 :]]
     if tree is None:
         tree = {}
     if not isinstance(tree, dict):
         raise ConfigError(f"override '{word}': expected a section before '.{head}', got {tree!r}")
     if rest:
         return {**tree, head: _put(tree.get(head), rest, value, word)}
-    # A section that names no row yet, such as training, has nothing to switch.
+    # Naming another row switches the section; a section that names none is only extended.
     switches = head in _SELECTORS and head in tree
     return merge(tree, {head: value}) if switches else {**tree, head: value}

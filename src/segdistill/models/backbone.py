@@ -140,7 +140,8 @@ class Backbone(Trunk):
         config = timm.get_pretrained_cfg(variant.base, allow_unregistered=True)
         self.mean = tuple(config.mean) if config else IMAGENET_MEAN
         self.std = tuple(config.std) if config else IMAGENET_STD
-        self.divisor = needed_divisor(self.body) or 1
+        # Where torch's meta device cannot tell, as of a network that reads values, a patch's side.
+        self.divisor = needed_divisor(self.body) or stride
 
     def forward(self, images: Tensor) -> list[Tensor]:
         size = (images.shape[2], images.shape[3])

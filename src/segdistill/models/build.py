@@ -100,7 +100,12 @@ def build_network(
         arguments["class_map"] = numbers
     elif numbers is not None:
         own_classes = len(own_names) or least_classes(numbers)
-    given: dict[str, object] = {"name": name.partition(":")[2], "classes": own_classes}
+    given: dict[str, object] = {
+        "name": name.partition(":")[2],
+        "classes": own_classes,
+        "class_names": class_names,
+        "tell": tell,
+    }
     asked = {"network": name, **_defaults(entry), **arguments}
     if "adaptation" in entry.given:
         given["adaptation"], arguments = take_adaptation(arguments)

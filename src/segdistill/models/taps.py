@@ -37,14 +37,16 @@ def tap_paths(network: nn.Module) -> dict[str, str]:
 
 
 def set_taps(network: nn.Module, taps: Mapping[str, str]) -> None:
-    """Add names for module paths of a network.
+    """Add names for module paths of a network, or for taps that it has.
 
     Raises:
         ValueError: the network has no such module.
     """
-    for path in taps.values():
+    known = tap_paths(network)
+    paths = {name: known.get(path, path) for name, path in taps.items()}
+    for path in paths.values():
         _module(network, path)
-    network.taps = {**tap_paths(network), **taps}  # type: ignore[assignment]
+    network.taps = {**known, **paths}  # type: ignore[assignment]
 
 
 def resolve(network: nn.Module, names: Iterable[str]) -> dict[str, nn.Module]:

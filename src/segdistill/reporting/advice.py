@@ -8,11 +8,11 @@ from statistics import stdev
 
 from segdistill.reporting.groups import Group, baseline_of
 from segdistill.studies.statistics import power, smallest_p
-from segdistill.studies.verdict import points
+from segdistill.studies.verdict import points, sample_of, unit_of
 
 _POWER = 0.8
 _LEVEL = 0.05
-_MOST = 1000  # seeds; more are no advice
+_MOST = 1000  # seeds or searches; more are no advice
 
 
 def advice(groups: Sequence[Group], *, margin: float) -> list[str]:
@@ -25,7 +25,7 @@ def advice(groups: Sequence[Group], *, margin: float) -> list[str]:
     Returns:
         Three sentences, none where nothing was compared.
     """
-    compared = [g for g in groups if g.comparison is not None and g.comparison.seeds > 1]
+    compared = [g for g in groups if len(g.summary.sample) > 1]
     if not compared:
         return _of_one_seed(groups)
     better = [g for g in compared if g.comparison is not None and g.comparison.claims()]
@@ -56,13 +56,13 @@ def _of_one_seed(groups: Sequence[Group]) -> list[str]:
 
 
 def seeds_needed(gain: float, deviation: float, methods: int) -> int | None:
-    """Return the seeds that find a true gain 80 times in 100, None above a thousand.
+    """Return the seeds, or searches, that find a true gain 80 times in 100; None above a thousand.
 
     The level is divided by the number of methods: the joint test needs no more.
 
     Args:
         gain: true mean difference, above 0.
-        deviation: of the differences over seeds.
+        deviation: of the differences over seeds, or over searches.
         methods: compared with one baseline.
     """
     if deviation <= 0:
@@ -88,15 +88,16 @@ def _sure(leader: Group, proven: bool) -> str:
     assert comparison is not None, "the leader was compared"
     interval = comparison.simultaneous
     ends = f"{points(interval.low)} to {points(interval.high)} points"
+    sample = sample_of(comparison)
     if proven:
         return (
             f"How sure: its gain over {leader.baseline} is {points(interval.estimate)}, and with "
-            f"{100 * interval.confidence:g} % confidence {ends} ({comparison.seeds} seeds)."
+            f"{100 * interval.confidence:g} % confidence {ends} ({sample})."
         )
     return (
         f"How sure: the highest mean of the others, that of {leader.label}, differs from "
         f"{leader.baseline} by {points(interval.estimate)}, and with "
-        f"{100 * interval.confidence:g} % confidence {ends} ({comparison.seeds} seeds), which "
+        f"{100 * interval.confidence:g} % confidence {ends} ({sample}), which "
         "contains 0."
     )
 
@@ -104,26 +105,29 @@ def _sure(leader: Group, proven: bool) -> str:
 def _surer(leader: Group, proven: bool, methods: int, seconds: float | None, margin: float) -> str:
     comparison = leader.comparison
     assert comparison is not None, "the leader was compared"
-    deviation = stdev(leader.summary.differences.values())
+    unit = unit_of(comparison)
+    if unit == "searches":
+        seconds = None  # the final runs do not say what a search takes
+    have, deviation = len(leader.summary.sample), stdev(leader.summary.sample)
     if proven:
-        more = 3 * comparison.seeds
+        more = 3 * have
         return (
-            f"What would make it surer: {more} more seeds{_hours(more, seconds)} make the "
+            f"What would make it surer: {more} more {unit}{_hours(more, seconds)} make the "
             "interval half as wide."
         )
     gain = max(abs(comparison.difference.estimate), margin)
     needed = seeds_needed(gain, deviation, methods) if gain else None
-    spread = f"differences scatter by {100 * deviation:.1f} points over seeds"
+    spread = f"differences scatter by {100 * deviation:.1f} points over {unit}"
     if needed is None:
         return f"What would make it surer: no study of a bearable size, since {spread}."
-    more = max(0, needed - comparison.seeds)
+    more = max(0, needed - have)
     if not more:
         return (
-            f"What would make it surer: other seeds; a true gain of {100 * gain:.1f} points would "
+            f"What would make it surer: other {unit}; a true gain of {100 * gain:.1f} points would "
             f"have been found by so many in 80 of 100 studies, since {spread}."
         )
     return (
-        f"What would make it surer: {more} more seeds{_hours(more, seconds)} find a true gain of "
+        f"What would make it surer: {more} more {unit}{_hours(more, seconds)} find a true gain of "
         f"{100 * gain:.1f} points in 80 of 100 studies, since {spread}."
     )
 

@@ -13,16 +13,13 @@ from segdistill.errors import RunFolderError
 from segdistill.reporting.groups import Group, summarize_runs
 from segdistill.reporting.identity import key_of, measured
 from segdistill.reporting.runs import Run, read_runs
+from segdistill.runs.plan import Plan, plan_file, read_plan
 from segdistill.runs.result import find_end, has_result, read_failure
+from segdistill.runs.search import Choice, read_chosen
 from segdistill.runs.student import run_of
 from segdistill.runs.study import (
-    Choice,
     FinalRun,
-    Plan,
     find_final_runs,
-    plan_file,
-    read_chosen,
-    read_plan,
     read_study_results,
     read_study_settings,
     read_study_text,
@@ -115,7 +112,7 @@ def read_study(folder: Path) -> Study:
         said = f", {len(failures)} failed, the first: {failures[0].error}" if failures else ""
         raise RunFolderError(
             f"{folder}: expected a finished final run of the study, got none{said}; "
-            "let the study run, or go on with --resume"
+            "let the study run, or continue with --resume"
         )
     pairs = tuple(dict.fromkeys(one.pair for one in finished))
     students, teachers = {}, {}

@@ -63,6 +63,12 @@ def read_tree(file: Path) -> dict[str, Any]:
     return tree
 
 
+def read_pairs(file: Path, kind: type[Any]) -> Any:
+    """Read a document of values by pair, which format 0 kept at the top level."""
+    tree = read_tree(file)
+    return check_record(file, kind, tree.get("pairs", {}) if check_format(file, tree) else tree)
+
+
 def check_format(file: Path, tree: Mapping[str, Any]) -> int:
     """Return the format of a document, 0 where it has none.
 
@@ -171,7 +177,7 @@ def _text(file: Path) -> str:
     except FileNotFoundError:
         raise RunFolderError(
             f"{file}: expected a file that a run or study writes, got none; check the folder, or "
-            "go on with --resume"
+            "continue with --resume"
         ) from None
     except UnicodeDecodeError as error:
         raise RunFolderError(f"{file}: expected text, got {error}; {_RESTORE}") from None

@@ -93,7 +93,9 @@ def read_trial(
     settings = read_settings(run)
     status = find_end(run)
     if status is None:
-        raise RunFolderError(f"{run}: expected a run that has ended, got none; go on with --resume")
+        raise RunFolderError(
+            f"{run}: expected a run that has ended, got one that has not; continue with --resume"
+        )
     readers: dict[Status, Callable[[Path], Result | Pruned | Failure]] = {
         "done": read_result,
         "pruned": read_pruned,

@@ -58,6 +58,11 @@ class BoundaryIoU:
             self._both += hits
             self._either += self._count(truth[own]) + self._count(ids[theirs]) - hits
 
+    def add(self, other: BoundaryIoU) -> None:
+        """Add the pixels of other images."""
+        self._both += other._both
+        self._either += other._either
+
     def score(self) -> float:
         """Return the mean over the classes that have a boundary; 0 where none has."""
         present = self._either > 0

@@ -46,6 +46,12 @@ class Calibration:
         self._right += torch.bincount(bins[right], minlength=BINS).cpu()
         self._confidence += torch.bincount(bins, weights=sure, minlength=BINS).cpu()
 
+    def add(self, other: Calibration) -> None:
+        """Add the pixels of other images."""
+        self._pixels += other._pixels
+        self._right += other._right
+        self._confidence += other._confidence
+
     def error(self) -> float:
         """Return the expected calibration error, from 0 to 1; nan where no pixel was counted."""
         return float((self._right - self._confidence).abs().sum() / self._pixels.sum())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -43,8 +43,8 @@ class Result:
         seconds: wall-clock time, reading included.
         image_counts: each image's matrix ``(N, K, K)`` in the dataset's order, if kept.
         image_names: the names of those images, if kept.
-        calibration_error: see :mod:`segdistill.scoring.calibration`, if asked for.
-        boundary_iou: see :mod:`segdistill.scoring.boundary`, if asked for.
+        calibration: what :attr:`calibration_error` is computed from, if asked for.
+        boundary: what :attr:`boundary_iou` is computed from, if asked for.
     """
 
     scores: Scores
@@ -55,8 +55,18 @@ class Result:
     seconds: float
     image_counts: Tensor | None = None
     image_names: tuple[str, ...] = ()
-    calibration_error: float | None = None
-    boundary_iou: float | None = None
+    calibration: Calibration | None = None
+    boundary: BoundaryIoU | None = None
+
+    @property
+    def calibration_error(self) -> float | None:
+        """See :mod:`segdistill.scoring.calibration`; None if not asked for."""
+        return None if self.calibration is None else self.calibration.error()
+
+    @property
+    def boundary_iou(self) -> float | None:
+        """See :mod:`segdistill.scoring.boundary`; None if not asked for."""
+        return None if self.boundary is None else self.boundary.score()
 
     def as_dict(self) -> dict[str, Any]:
         """Return scores, sizes, time and class colours as JSON values."""
@@ -155,8 +165,34 @@ def evaluate(
         seconds=time.perf_counter() - started,
         image_counts=matrix.image_counts() if keep_images else None,
         image_names=tuple(names) if keep_images else (),
-        calibration_error=calibration.error() if further else None,
-        boundary_iou=boundary.score() if further else None,
+        calibration=calibration if further else None,
+        boundary=boundary if further else None,
+    )
+
+
+def join(results: Sequence[Result]) -> Result:
+    """Return the joint result of evaluations of different images of one dataset, in its order.
+
+    Args:
+        results: at least one, all with the same things kept; their accumulators are used up.
+    """
+    first = results[0]
+    counts = torch.stack([result.counts for result in results]).sum(dim=0)
+    kept = [result.image_counts for result in results if result.image_counts is not None]
+    for other in results[1:]:
+        if first.calibration is not None and other.calibration is not None:
+            first.calibration.add(other.calibration)
+        if first.boundary is not None and other.boundary is not None:
+            first.boundary.add(other.boundary)
+    return replace(
+        first,
+        scores=score(counts, first.classes.names),
+        counts=counts,
+        images=sum(result.images for result in results),
+        pixels=sum(result.pixels for result in results),
+        seconds=max(result.seconds for result in results),
+        image_counts=torch.cat(kept) if kept else None,
+        image_names=tuple(name for result in results for name in result.image_names),
     )
 
 

@@ -1,1 +1,1 @@
-"""Studies: methods compared, with the statistics that say what may be believed."""
+"""Studies: fair comparisons of methods, and their statistics."""

@@ -1,6 +1,6 @@
-"""Bootstrap over images: how much one trained model's score owes to the images it met.
+"""Bootstrap over images: how much a trained model's score depends on the images.
 
-It says nothing about training again: for that, seeds are compared (``statistics``).
+It does not cover the variation between trainings, for which seeds are compared (``statistics``).
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ def bootstrap_miou(
     """Return the mIoU of one model with a percentile interval over resampled images.
 
     Args:
-        counts: confusion matrix of each image, rows are the truth.
-        resamples: how many times as many images are drawn with replacement.
+        counts: confusion matrix of each image; rows are the labels.
+        resamples: number of resamples, each as many images drawn with replacement.
         confidence: share of the resamples inside the interval, in (0, 1).
         seed: of the draws.
 
@@ -28,7 +28,7 @@ def bootstrap_miou(
         counts ``(N, K, K)``, integers.
 
     Raises:
-        ValueError: the shape is another, no pixel was counted, or a setting is out of range.
+        ValueError: the shape is wrong, no pixel was counted, or a setting is out of range.
     """
     _check("bootstrap_miou", counts, resamples, confidence)
     values = _resampled(len(counts), lambda weights: _miou(weights, counts), resamples, seed)
@@ -47,8 +47,8 @@ def bootstrap_difference(
     """Return the mIoU of one model minus another's, both on the same resampled images.
 
     Args:
-        model: confusion matrix of each image, rows are the truth.
-        baseline: those of the other model on the same images, in the same order.
+        model: confusion matrix of each image; rows are the labels.
+        baseline: confusion matrices of the other model on the same images, in the same order.
         resamples: see :func:`bootstrap_miou`.
         confidence: see :func:`bootstrap_miou`.
         seed: of the draws.
@@ -57,15 +57,14 @@ def bootstrap_difference(
         model, baseline ``(N, K, K)``, integers.
 
     Raises:
-        ValueError: as :func:`bootstrap_miou`, or the two were not counted on the same
-            labels.
+        ValueError: as for :func:`bootstrap_miou`, or the labels of the two differ.
     """
     _check("bootstrap_difference", model, resamples, confidence)
     _check("bootstrap_difference", baseline, resamples, confidence)
     if model.shape != baseline.shape or (model.sum(axis=2) != baseline.sum(axis=2)).any():
         raise ValueError(
             f"bootstrap_difference: expected the same labelled images, got {model.shape} and "
-            f"{baseline.shape} with other truths; evaluate both on one split"
+            f"{baseline.shape} with different labels; evaluate both on the same split"
         )
 
     def difference(weights: np.ndarray) -> np.ndarray:
@@ -80,7 +79,7 @@ def bootstrap_difference(
 def _resampled(
     images: int, statistic: Callable[[np.ndarray], np.ndarray], resamples: int, seed: int
 ) -> np.ndarray:
-    """Return a statistic of how often each image was drawn, for every resample."""
+    """Return a statistic for every resample, from the number of times each image was drawn."""
     random = np.random.default_rng(derive(seed, "bootstrap"))
     draws = random.multinomial(images, np.full(images, 1 / images), size=resamples)
     return statistic(draws.astype(np.float64))
@@ -89,8 +88,8 @@ def _resampled(
 def _miou(weights: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Return the mIoU of weighted images, ``(R,)`` from ``(R, N)`` and ``(N, K, K)``.
 
-    Intersections and unions are all that mIoU needs, so that no matrix is summed whole;
-    in float64 their sums are exact below 2^53.
+    mIoU needs only intersections and unions, so complete matrices are not summed. In float64
+    their sums are exact below 2^53.
     """
     hits = np.diagonal(counts, axis1=1, axis2=2)
     unions = counts.sum(axis=1) + counts.sum(axis=2) - hits
@@ -114,7 +113,7 @@ def _check(caller: str, counts: np.ndarray, resamples: int, confidence: float) -
         )
     if counts.size == 0 or (counts.sum(axis=(1, 2)) == 0).any():
         raise ValueError(
-            f"{caller}: expected a labelled pixel in every image, got an image without; "
+            f"{caller}: expected a labelled pixel in every image, got an image without any; "
             "leave it out of both models"
         )
     if resamples < 1 or not 0 < confidence < 1:

@@ -1,4 +1,4 @@
-"""The Ray engine: cohorts as tasks of a cluster, whose results the driver writes."""
+"""The Ray engine: cohorts are tasks of a cluster, and the driver writes their results."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ from segdistill.training.events import Note, Tell
 def run_ray(
     jobs: Sequence[Job], root: Path, engine: EngineConfig, *, tell: Tell
 ) -> Iterator[tuple[Job, dict[str, str]]]:
-    """Train cohorts as Ray tasks and yield each when its results are written.
+    """Train cohorts as Ray tasks, and yield each when its results are written.
 
-    A task trains in a folder of its own machine and sends back the run folders whole; a cohort
-    whose machine is lost is begun again on another. Data and the teacher's weights have to be at
-    the same paths everywhere.
+    A task trains in a folder on its own machine and returns the complete run folders; a cohort
+    whose machine is lost is started again on another. Data and the teacher's weights must have
+    the same paths on all machines.
 
     Args:
         jobs: the cohorts.
-        root: folder of the study, on the machine of the driver.
-        engine: address, what a cohort needs, and how often it is begun again.
-        tell: called when a cohort is done; a task itself tells nobody.
+        root: folder of the study, on the driver's machine.
+        engine: address of the cluster, resources of a cohort, and number of retries.
+        tell: called when a cohort is done; tasks report nothing themselves.
 
     Returns:
-        Each cohort, and why, by method, for runs that were given up, such as those that were
-        lost with their machine more often than ``retries``.
+        Each cohort, with the reasons, by method, for runs that were given up, such as those lost
+        with their machines more often than ``retries``.
 
     Raises:
         ConfigError: ray is not installed.
         OSError, ConfigError, RunFolderError: see :func:`segdistill.studies.work.work`.
     """
     need_ray()
-    # Read when ray is imported: no statistics leave the machine.
+    # Ray reads this when it is imported, and then sends no usage statistics.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
@@ -79,13 +79,13 @@ def run_ray(
 def train_away(
     job: Job, threads: int | None, retries: int, home: str
 ) -> tuple[str, dict[str, bytes], dict[str, str]]:
-    """Train a cohort in a temporary folder; return the node, the files, and what is left open.
+    """Train a cohort in a temporary folder; return the node, the files, and unfinished runs.
 
     Args:
         job: the cohort.
-        threads: of torch.
-        retries: how often what no method is to blame for is tried again.
-        home: working directory of the driver, which relative paths of the config mean.
+        threads: number of torch threads.
+        retries: how often a failure that is no method's fault is retried.
+        home: working directory of the driver, to which paths in the config are relative.
     """
     import ray
 
@@ -103,7 +103,7 @@ def train_away(
 
 
 def write_files(folder: Path, files: dict[str, bytes]) -> None:
-    """Write files below a folder; what says that a run has ended comes last."""
+    """Write files below a folder; those that mark the end of a run come last."""
     for name in sorted(files, key=lambda name: Path(name).name in ENDS):
         file = inside(folder, name)
         file.parent.mkdir(parents=True, exist_ok=True)

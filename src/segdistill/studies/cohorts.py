@@ -1,4 +1,4 @@
-"""The cohorts of a study: what shares a teacher's forward, and what it is expected to cost."""
+"""The cohorts of a study, whose runs share the teacher's forward, and their expected cost."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ from typing import Any, Literal
 
 from segdistill.config import PLAIN, RunConfig, StudyConfig, Tree
 from segdistill.config.loading import check_tree
-from segdistill.runs.study import CohortCost, seed_folder, trial_folder
+from segdistill.runs.measured import CohortCost
+from segdistill.runs.search import trial_folder
+from segdistill.runs.study import seed_folder
 from segdistill.runs.trials import Trial
 from segdistill.studies.halving import rungs
 from segdistill.studies.runs import base_config, final_config, trial_config
@@ -20,16 +22,16 @@ _FREE_SHARE = 0.8
 
 @dataclass(frozen=True)
 class Job:
-    """A cohort to be trained.
+    """A cohort to train.
 
     Attributes:
-        stage: of the study.
+        stage: stage of the study.
         pair: of teacher and student.
-        number: trial of a search, seed of a final run.
-        configs: checked config of each run, by method.
-        seen: scores of earlier trials by method and rung, where trials may be ended early.
-        factor: of successive halving, 0 without.
-        repeat: of the search, 0 for the first.
+        number: number of the trial, or seed of the final runs.
+        configs: checked configs of the runs, by method.
+        seen: scores of earlier trials by method and rung, if trials may be stopped early.
+        factor: factor of successive halving, 0 without it.
+        repeat: number of the search, 0 for the first.
     """
 
     stage: Literal["search", "final"]
@@ -42,18 +44,18 @@ class Job:
 
     @property
     def folder(self) -> str:
-        """Where its run folders are, relative to that of the study."""
+        """The folder of its run folders, relative to that of the study."""
         if self.stage == "search":
             return trial_folder(self.pair, self.number, self.repeat)
         return seed_folder(self.pair, self.number)
 
     @property
     def name(self) -> str:
-        """What logs call it; other cohorts of the same folder have other methods."""
+        """Its name in logs; other cohorts in the same folder have other methods."""
         return f"{self.folder} ({', '.join(self.configs)})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Travel to other processes as plain values: the records' types are made at run time."""
+        """Pickle as plain values, because the classes of the records are created at run time."""
         trees = {method: config.tree() for method, config in self.configs.items()}
         own = (self.seen, self.factor, self.repeat)
         return _rebuild, (self.stage, self.pair, self.number, trees, *own)
@@ -73,15 +75,15 @@ def split_cohorts(
     memory_mib: float | None,
     at_once: int = 1,
 ) -> list[dict[str, RunConfig]]:
-    """Gather runs into cohorts: those that can share batch and teacher, and fit in memory.
+    """Group runs that can share batch and teacher into cohorts that fit in memory.
 
-    A cohort takes what each learner keeps, and the most that one takes during its step.
+    A cohort needs the memory that all its learners hold, plus the largest peak during a step.
 
     Args:
-        configs: by method.
-        cost: measured for the pair.
-        memory_mib: limit; four fifths of what was free by default.
-        at_once: cohorts that share what was free.
+        configs: configs by method.
+        cost: the measured cost of the pair.
+        memory_mib: limit; by default four fifths of the free memory.
+        at_once: number of cohorts that share the free memory.
     """
     free = None if cost.free_mib is None else _FREE_SHARE * cost.free_mib / at_once
     limit = memory_mib or free
@@ -101,13 +103,13 @@ def _split(
     study: StudyConfig, configs: Mapping[str, RunConfig], cost: CohortCost
 ) -> list[dict[str, RunConfig]]:
     engine = study.engine
-    # GPUs are dealt out among processes, and each that shares one has its part of it.
+    # Processes are assigned to GPUs in turn, and those on the same GPU share its memory.
     sharing = ceil(engine.processes / max(1, cost.devices)) if engine.name == "local" else 1
     return split_cohorts(configs, cost, memory_mib=engine.memory_mib, at_once=sharing)
 
 
 def fits(methods: Sequence[str], cost: CohortCost, limit_mib: float | None) -> bool:
-    """Return whether learners fit in memory together, as far as it could be measured."""
+    """Return whether learners fit in memory together, as far as that could be measured."""
     kept = [cost.learners[method].kept_mib or 0.0 for method in methods]
     peaks = [cost.learners[method].peak_mib or 0.0 for method in methods]
     together = sum(kept) + max(peak - own for peak, own in zip(peaks, kept, strict=True))
@@ -115,10 +117,10 @@ def fits(methods: Sequence[str], cost: CohortCost, limit_mib: float | None) -> b
 
 
 def matched_steps(study: StudyConfig, cost: CohortCost, method: str, steps: int) -> int:
-    """Return how many steps a method gets where the plain student gets ``steps``.
+    """Return the number of steps of a method if the plain student gets ``steps``.
 
-    Budgets that match by seconds give as many as fit into the plain student's time, each
-    method trained alone with its own teacher. Control ``longer`` gets the time of the dearest
+    With budgets matched by seconds, these are as many as fit into the plain student's time if
+    the method is trained alone with its teacher. Control ``longer`` gets the time of the slowest
     method before it in the study.
     """
     if study.methods[method].control == "longer":
@@ -151,11 +153,11 @@ def round_jobs(
     Args:
         study: the study.
         pair: of teacher and student.
-        number: of the trial.
-        params: what each method tries.
-        cost: measured for the pair.
-        trials: earlier generations, which decide whether a trial is ended early.
-        repeat: which search, 0 for the first.
+        number: number of the trial.
+        params: the values that each method tries.
+        cost: the measured cost of the pair.
+        trials: earlier generations, which decide whether a trial is stopped early.
+        repeat: number of the search, 0 for the first.
     """
     pruning, seen = study.search.pruning, dict[str, dict[int, list[float]]]()
     configs = {}
@@ -185,7 +187,7 @@ def seed_jobs(
     params: Mapping[str, Mapping[str, Any]],
     cost: CohortCost,
 ) -> list[Job]:
-    """Return the cohorts of one seed of the comparison; arguments as :func:`round_jobs`."""
+    """Return the cohorts of one seed of the comparison; arguments as for :func:`round_jobs`."""
     configs = {}
     for method, values in params.items():
         base = base_config(study, pair, method).training.steps
@@ -195,12 +197,12 @@ def seed_jobs(
 
 
 def job_seconds(job: Job, cost: CohortCost, *, apart: bool = False) -> float:
-    """Return what a cohort is expected to take, without scoring.
+    """Return the expected seconds of a cohort, without scoring.
 
     Args:
         job: the cohort.
-        cost: measured for the pair.
-        apart: of the same runs one by one, each with its own batches and teacher.
+        cost: the measured cost of the pair.
+        apart: whether to count separate runs, each with its own batches and teacher.
     """
     configs = job.configs
     before = sum(cost.learners[method].prepare_seconds for method in configs)

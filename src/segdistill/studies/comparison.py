@@ -1,7 +1,7 @@
 """A method against a baseline: every statistic of the pair in one record.
 
-Seed by seed, two methods saw the same data in the same order, so their differences are
-compared, not their means.
+With equal seeds, two methods see the same data in the same order, so the differences by seed are
+analysed rather than the means.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ class Comparison:
     """A method against a baseline, paired by seed.
 
     Attributes:
-        seeds: how many pairs.
-        mean: of the method's scores.
+        seeds: number of pairs.
+        mean: mean of the method's scores.
         deviation: standard deviation of the method's scores, nan for one seed.
-        difference: method minus baseline, with the interval of this method by itself; see
+        difference: method minus baseline, with an interval for this method alone; see
             ``statistics.paired_interval``.
-        simultaneous: the same difference with an interval that holds for all methods together;
+        simultaneous: the same difference with an interval that is simultaneous for all methods;
             see ``joint.joint_test``.
-        p: of the sign-flip test of this method by itself; see ``statistics.sign_flip_p``.
-        p_joint: family-wise, of the joint test of all methods; see ``joint.joint_test``.
-        smallest_p: the least that ``p_joint`` could have been with so many seeds.
-        p_holm: ``p`` corrected by ``statistics.holm``, which older releases claimed by.
+        p: p value of the sign-flip test for this method alone; see ``statistics.sign_flip_p``.
+        p_joint: family-wise p value of the joint test of all methods; see ``joint.joint_test``.
+        smallest_p: the smallest possible ``p_joint`` with so many seeds.
+        p_holm: ``p`` corrected by ``statistics.holm``, on which older releases based claims.
         improvement: see ``statistics.probability_of_improvement``.
-        searches: of how many searches the seeds took their values, where there were several: then
-            these are the sample, each with the mean of its seeds, in tests and intervals.
+        searches: number of searches, if there were several: tests and intervals then use them as
+            the sample, each with the mean of its seeds.
     """
 
     seeds: int
@@ -61,15 +61,15 @@ class Comparison:
     def claims(self) -> bool:
         """Return whether a difference may be claimed: the simultaneous interval excludes 0.
 
-        That is where ``p_joint`` is at most 1 minus the confidence of the interval.
+        This is equivalent to ``p_joint`` being at most 1 minus the confidence of the interval.
         """
         return self.simultaneous.excludes_zero()
 
     def equals(self, margin: float) -> bool:
         """Return whether the two may be called equal within a margin.
 
-        The simultaneous interval has to lie inside, and there have to be seeds enough to have
-        claimed a difference.
+        The simultaneous interval has to lie inside the margin, and there have to be enough seeds
+        that a difference could have been claimed.
 
         Args:
             margin: largest difference that does not matter, a fraction; 0 calls nothing equal.
@@ -102,7 +102,7 @@ def compare_all(
         baseline: scores of the baseline under the same seeds, in the same order.
 
     Raises:
-        ValueError: as :func:`compare`.
+        ValueError: as for :func:`compare`.
     """
     seeds = range(len(baseline))
     for scores in methods.values():
@@ -120,16 +120,16 @@ def compare_by_seed(
 ) -> dict[str, Comparison]:
     """Compare several methods with one baseline, each over the seeds that both have.
 
-    So a run that failed takes its seed from its own method alone.
+    A failed run thereby removes its seed from its own method only.
 
     Args:
-        methods: scores by name and seed; one that shares no seed with the baseline is left out.
+        methods: scores by name and seed; methods without a seed of the baseline are left out.
         baseline: scores of the baseline by seed.
-        searches: which search each seed took its values from, None where there was one for all.
-            Seeds of one search share its luck, so that the searches are then the sample.
+        searches: the search whose values each seed uses, None if there was only one. Seeds of one
+            search are not independent, so that the searches are then the sample.
 
     Returns:
-        Comparisons tested jointly over the methods that could be compared.
+        Comparisons, tested jointly over the methods that could be compared.
 
     Raises:
         ValueError: a score is not finite.
@@ -168,7 +168,7 @@ def compare_by_seed(
 def by_search(
     differences: Mapping[S, float], searches: Mapping[S, int] | None
 ) -> Mapping[S, float] | Mapping[int, float]:
-    """Return the mean difference of each search, or the differences where there was one search."""
+    """Return the mean difference of each search, or the differences if there was only one."""
     if searches is None:
         return differences
     gathered: dict[int, list[float]] = {}
@@ -180,7 +180,7 @@ def by_search(
 def _check_pairs(method: Sequence[float], baseline: Sequence[float]) -> None:
     if len(method) != len(baseline):
         raise ValueError(
-            f"compare: expected one baseline score a seed, got {len(method)} scores and "
+            f"compare: expected one baseline score per seed, got {len(method)} scores and "
             f"{len(baseline)} of the baseline; keep the seeds that both have"
         )
     if not method:

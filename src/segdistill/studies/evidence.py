@@ -1,4 +1,4 @@
-"""What a finished study left behind, read once, for the checks of ``verify``."""
+"""The files of a finished study, read once for the checks of ``verify``."""
 
 from __future__ import annotations
 
@@ -14,14 +14,9 @@ from segdistill.config.loading import check_tree
 from segdistill.config.studies import searches_of
 from segdistill.errors import ConfigError
 from segdistill.runs.result import Result, has_result, read_result
+from segdistill.runs.search import Choice, trial_folder
 from segdistill.runs.settings import has_settings, read_settings
-from segdistill.runs.study import (
-    Choice,
-    FinalRun,
-    find_final_runs,
-    read_study_settings,
-    trial_folder,
-)
+from segdistill.runs.study import FinalRun, find_final_runs, read_study_settings
 from segdistill.runs.trials import Trial, read_trials
 
 _ROUNDING = 1e-9
@@ -40,23 +35,23 @@ class Evidence:
 
     @cached_property
     def finals(self) -> list[FinalRun]:
-        """Every final run that is there."""
+        """Every existing final run."""
         return list(find_final_runs(self.folder))
 
     @cached_property
     def results(self) -> dict[Path, Result]:
-        """The results of the final runs that finished, by folder."""
+        """The results of the finished final runs, by folder."""
         return {r.folder: read_result(r.folder) for r in self.finals if has_result(r.folder)}
 
     @cached_property
     def settings(self) -> dict[Path, RunConfig | str]:
-        """The checked settings of final and search runs, or why they cannot be read."""
+        """The checked settings of final and search runs, or the reason why they cannot be read."""
         runs = [run.folder for run in self.finals] + self.searched
         return {run: _config(run) for run in runs if has_settings(run)}
 
     @cached_property
     def searched(self) -> list[Path]:
-        """The folders of the trials that are there."""
+        """The folders of all existing trials."""
         folders = [
             self.folder / trial_folder(t.pair, t.trial, t.repeat) / t.method for t in self.trials
         ]
@@ -69,11 +64,11 @@ class Evidence:
 
     @cached_property
     def searches(self) -> dict[int, int]:
-        """Which search each final seed takes its values from."""
+        """The search whose values each final seed uses."""
         return searches_of(self.study.seeds, self.study.search.repeats)
 
     def name(self, run: Path) -> str:
-        """Return a run's folder from that of the study."""
+        """Return a run's folder relative to the study's."""
         return run.relative_to(self.folder).as_posix()
 
 
@@ -85,16 +80,16 @@ def _config(run: Path) -> RunConfig | str:
 
 
 def choice_of(choice: Choice, repeat: int) -> Choice:
-    """Return what a search chose, the first where that one is missing, which ``choices`` says."""
+    """Return a search's choice, or the first one if it is missing, which ``choices`` reports."""
     return choice.of(repeat) if repeat < len(choice.searches) else choice
 
 
 Check = Callable[[Evidence], Iterator[str]]
-"""Yields a sentence for everything that does not fit."""
+"""A check, which yields a sentence for every contradiction."""
 
 
 def is_close(value: Any, expected: Any) -> bool:
-    """Return whether a value, or every value of a mapping, is the expected one up to rounding."""
+    """Return whether a value, or every value of a mapping, is as expected up to rounding."""
     if isinstance(value, Mapping) and isinstance(expected, Mapping):
         same = value.keys() == expected.keys()
         return same and all(is_close(value[key], expected[key]) for key in expected)
@@ -104,7 +99,7 @@ def is_close(value: Any, expected: Any) -> bool:
 
 
 def changed_paths(expected: Any, given: Any, path: str = "") -> Iterator[str]:
-    """Yield the path of every value that is another one."""
+    """Yield the path of every value that differs."""
     if isinstance(expected, Mapping) and isinstance(given, Mapping):
         for key in expected.keys() & given.keys():
             yield from changed_paths(expected[key], given[key], f"{path}.{key}".lstrip("."))
@@ -121,5 +116,5 @@ def changed_paths(expected: Any, given: Any, path: str = "") -> Iterator[str]:
 
 
 def brief(value: Any) -> str:
-    """Return a value as sentences show it."""
+    """Return a value formatted for a sentence."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)

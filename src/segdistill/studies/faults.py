@@ -1,4 +1,4 @@
-"""Whose fault an error is: a method's counts against it, the world's is tried again."""
+"""Blame: a method's errors count against it, the environment's are retried."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from segdistill.errors import (
 
 
 class Fault(Enum):
-    """Whose fault an error is."""
+    """Where an error comes from."""
 
-    METHOD = "recorded in failed.json: it would come again wherever the run is trained"
-    WORLD = "tried again, and in the end left open for --resume"
-    SETUP = "stops the study: no other run would fare better"
+    METHOD = "recorded in failed.json: it would occur again wherever the run is trained"
+    WORLD = "retried, and finally left for --resume"
+    SETUP = "stops the study, because every other run would fail too"
 
 
 @dataclass(frozen=True)
 class Row:
-    """Errors of some kind whose message holds a pattern, or whose number is one of some."""
+    """Errors of a type, optionally with a pattern in the message or certain error numbers."""
 
     kind: type[BaseException]
     fault: Fault
@@ -36,7 +36,7 @@ class Row:
     numbers: frozenset[int] = frozenset()
 
     def fits(self, error: BaseException) -> bool:
-        """Return whether an error is one of these."""
+        """Return whether an error matches the row."""
         return (
             isinstance(error, self.kind)
             and re.search(self.says, str(error), re.IGNORECASE) is not None
@@ -61,10 +61,10 @@ _TRANSIENT = frozenset(
 )
 
 FAULTS: tuple[Row, ...] = (
-    # What the numbers of a method lead to.
+    # Caused by the values of a method.
     Row(TrainingDivergedError, Fault.METHOD),
-    Row(RuntimeError, Fault.METHOD, says=r"^linalg\."),  # a decomposition of maps that ran away
-    # What cannot be trained here, whatever the method.
+    Row(RuntimeError, Fault.METHOD, says=r"^linalg\."),  # a decomposition of diverged maps
+    # Nothing can be trained here, whatever the method.
     Row(ConfigError, Fault.SETUP),
     Row(RunFolderError, Fault.SETUP),
     Row(DataError, Fault.SETUP),
@@ -73,7 +73,7 @@ FAULTS: tuple[Row, ...] = (
     Row(MemoryError, Fault.WORLD),
     Row(torch.OutOfMemoryError, Fault.WORLD),
     Row(OSError, Fault.WORLD, numbers=_TRANSIENT),
-    Row(OSError, Fault.SETUP),  # a file that is not there, a folder that may not be written
+    Row(OSError, Fault.SETUP),  # a missing file, a folder that is not writable
     Row(RuntimeError, Fault.WORLD, says=r"DataLoader worker .*(killed|exited|timed out)"),
     Row(RuntimeError, Fault.WORLD, says=r"can.t allocate memory|not enough memory|out of memory"),
     Row(RuntimeError, Fault.WORLD, says=r"no space left on device|too many open files|ancdata"),
@@ -82,15 +82,15 @@ FAULTS: tuple[Row, ...] = (
         Fault.WORLD,
         says=r"\b(CUDA|cuDNN|cuBLAS|NCCL|gloo)\b|connection (closed|reset)",
     ),
-    Row(UnicodeError, Fault.SETUP),  # of a file: a ValueError in Python
-    # What networks and losses refuse of their settings.
+    Row(UnicodeError, Fault.SETUP),  # in a file; a subclass of ValueError
+    # Networks and losses that refuse their settings.
     Row(ValueError, Fault.METHOD),
-    # What is not known to be a method's is not counted against it.
+    # Unknown errors are not counted against the method.
     Row(Exception, Fault.WORLD),
 )
-"""The first row that fits an error says whose fault it is."""
+"""The first row that matches an error decides."""
 
 
 def judge(error: Exception) -> Fault:
-    """Return whose fault an error is, by :data:`FAULTS`."""
+    """Return where an error comes from according to :data:`FAULTS`."""
     return next(row.fault for row in FAULTS if row.fits(error))

@@ -1,6 +1,6 @@
-"""A study that grows: what may be added to one that has begun, and what that means for its test.
+"""Extending a study that has started: what may be added, and what that means for its tests.
 
-What is trained depends on each run's own identity, so that everything that is there stays.
+A run is trained again only if its own identity changes, so that existing runs are kept.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from segdistill.runs.extensions import Extension
 
 
 def find_extension(before: StudyConfig, now: StudyConfig, *, seen: bool) -> Extension | None:
-    """Return what a study adds to what it was, None where it changes or takes away anything.
+    """Return what a study adds to its earlier form, or None if it changes or removes anything.
 
     Seeds, methods, pairs and trials of every search may be added.
 
     Args:
-        before: the study as its folder holds it.
-        now: as it is asked for.
-        seen: whether a final run had ended.
+        before: the study as stored in its folder.
+        now: the study as requested.
+        seen: whether a final run had ended by then.
     """
     changed = differing(identity_of_study(before), identity_of_study(now))
     added = Extension(
@@ -46,10 +46,10 @@ def find_extension(before: StudyConfig, now: StudyConfig, *, seen: bool) -> Exte
 
 
 def in_order_of(before: StudyConfig, now: StudyConfig) -> StudyConfig:
-    """Return a study with what it had before in its old order, and what is new at the end.
+    """Return a study with its old entries in their old order and new ones at the end.
 
-    What a trial tries depends on a method's place, and which search a seed belongs to on the
-    seed's.
+    The order matters: the values of a trial depend on the position of its method, and the search
+    of a seed on the position of the seed.
     """
     seeds = dict.fromkeys([*(seed for seed in before.seeds if seed in now.seeds), *now.seeds])
     methods = dict.fromkeys([*(m for m in before.methods if m in now.methods), *now.methods])
@@ -64,7 +64,7 @@ def in_order_of(before: StudyConfig, now: StudyConfig) -> StudyConfig:
 
 
 def in_words(extension: Extension) -> str:
-    """Return what was added, as ``seeds 8, 9 and method cwd``."""
+    """Describe an extension, such as ``seeds 8, 9 and method cwd``."""
     parts = [
         f"{kind}{'s' * (len(names) > 1)} {', '.join(map(str, names))}"
         for kind, names in (
@@ -80,11 +80,11 @@ def in_words(extension: Extension) -> str:
 
 
 def tell_extensions(extensions: Sequence[Extension], *, replaced: int = 0) -> list[str]:
-    """Return what the reader of a study has to know of its growth, in sentences.
+    """Return sentences about a study's extensions for its readers.
 
     Args:
-        extensions: of the study, in their order.
-        replaced: final runs that were trained again since a longer search chose other values.
+        extensions: the study's extensions, in order.
+        replaced: number of final runs trained again because a longer search chose other values.
     """
     said = []
     for extension in extensions:
@@ -93,19 +93,19 @@ def tell_extensions(extensions: Sequence[Extension], *, replaced: int = 0) -> li
     if replaced:
         said.append(
             f"The longer search chose other values, so {replaced} final "
-            f"run{'s were' if replaced > 1 else ' was'} trained again; what they replaced is in "
+            f"run{'s were' if replaced > 1 else ' was'} trained again; the old runs are in "
             "superseded/."
         )
     return said
 
 
 def tell_looks(extensions: Sequence[Extension]) -> list[str]:
-    """Return what looking at results before a study was extended does to its p values, if any."""
-    looks = 1 + sum(one.seen and bool(one.seeds or one.trials) for one in extensions)
+    """Return a warning about p values if a study was extended after its results could be seen."""
+    looks = 1 + sum(added.seen and bool(added.seeds or added.trials) for added in extensions)
     if looks == 1:
         return []
     return [
         f"The study was extended after its results could be seen, and neither p nor intervals "
-        f"account for that: each of {looks} looks had its own chance of 5 % of a wrong claim, so a "
-        "study that is extended until it claims something errs more often than that."
+        f"account for that: each of {looks} looks had a 5 % chance of a wrong claim, so a study "
+        "that is extended until it claims something is wrong more often than that."
     ]

@@ -1,4 +1,4 @@
-"""Successive halving: a trial that falls behind earlier ones of its method ends early."""
+"""Successive halving: a trial that falls behind earlier ones of its method stops early."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ from segdistill.errors import ConfigError
 
 
 def rungs(steps: int, pruning: PruningConfig) -> list[int]:
-    """Return the steps at which a trial may be ended.
+    """Return the steps at which a trial may be stopped.
 
     .. math:: s / \\eta^{k}, \\; s / \\eta^{k - 1}, \\; \\dots, \\; s / \\eta
 
     Args:
-        steps: :math:`s`, of a whole trial.
+        steps: :math:`s`, the steps of a whole trial.
         pruning: number of rungs :math:`k` and factor :math:`\\eta`.
 
     Raises:
-        ConfigError: the steps do not divide so often.
+        ConfigError: the factor does not divide the steps so often.
     """
     smallest, rest = divmod(steps, pruning.factor**pruning.rungs)
     if rest or not smallest:
         raise ConfigError(
-            f"search.pruning: expected steps of a trial that {pruning.factor} divides "
-            f"{pruning.rungs} times, got {steps}; change search.steps"
+            f"search.pruning: expected steps of a trial divisible {pruning.rungs} times by "
+            f"{pruning.factor}, got {steps}; change search.steps"
         )
     return [smallest * pruning.factor**k for k in range(pruning.rungs)]
 
 
 def falls_behind(score: float, others: Sequence[float], factor: int) -> bool:
-    """Return whether a score is outside the best share of what was seen at its rung.
+    """Return whether a score is outside the best share of the scores at its rung.
 
     Args:
-        score: of the trial at the rung.
-        others: of earlier trials of the same method at the same rung.
-        factor: one in ``factor`` goes on, counting this trial, and at least one.
+        score: score of the trial at the rung.
+        others: scores of earlier trials of the same method at the same rung.
+        factor: one trial in ``factor`` continues, counting this one, and at least one.
 
     Source:
         Li et al., "A System for Massively Parallel Hyperparameter Tuning", MLSys 2020 (ASHA,

@@ -1,7 +1,7 @@
 """One test for all methods of a study: sign flips of whole seeds, step-down max-T.
 
-The methods of a seed share its plain run, so a flip turns the differences of all of them. The
-test so knows how they are correlated, which a correction of separate p values does not.
+The methods of a seed share its plain run, so a flip changes the sign of all their differences.
+The test thereby accounts for their correlation, unlike a correction of separate p values.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from segdistill.studies.statistics import Interval
 S = TypeVar("S", bound=Hashable)
 
 EXACT_SEEDS = 16
-"""With more seeds, flips are sampled."""
+"""The largest number of seeds for which all flips are counted; beyond it they are sampled."""
 
 _PATTERNS = 2 ** (EXACT_SEEDS - 1)
-_ROUNDING = 1e-12  # of a statistic in [0, 1], so that equal sums in another order are equal
+_ROUNDING = 1e-12  # tolerance of a statistic in [0, 1] for sums in another order
 
 
 @dataclass(frozen=True)
 class Joint:
-    """What the joint test says of one method.
+    """The result of the joint test for one method.
 
     Attributes:
-        p: family-wise: the chance of so large a difference in any method where none differs.
-        smallest_p: the least that ``p`` could have been with the method's seeds.
-        interval: simultaneous; it excludes 0 where, and only where, ``p`` is at most 1 minus its
+        p: family-wise p value: the chance of so large a difference in any method if none differs.
+        smallest_p: the smallest possible ``p`` with the method's seeds.
+        interval: simultaneous interval; it excludes 0 if and only if ``p`` is at most 1 minus its
             confidence.
         exact: whether all flips were counted; otherwise they were sampled.
     """
@@ -47,38 +47,39 @@ class Joint:
 def joint_test(
     differences: Mapping[str, Mapping[S, float]], *, confidence: float = 0.95, seed: int = 0
 ) -> dict[str, Joint]:
-    r"""Test all methods together, and give each an interval that agrees with its p.
+    r"""Test all methods together, and give each an interval that agrees with its p value.
 
     A method :math:`j` has differences :math:`d_{js}` over its :math:`n_j` seeds and the statistic
 
     .. math:: t_j = \sqrt{n_j} \, \bar{d}_j / s_j, \qquad u_j = 2 \, \Pr(T_{n_j - 1} \ge |t_j|),
 
-    where :math:`u` puts methods that lost a seed on one scale with the others; among methods of
-    equally many seeds it orders as :math:`|t|` does. If no method differs, each seed could as
-    well have had the other sign, in all methods at once. With the methods ordered by :math:`u`,
+    where :math:`u` makes methods with different numbers of seeds comparable; among methods with
+    equally many seeds it gives the same order as :math:`|t|`. If no method differs, each seed
+    could as well have the opposite sign, in all methods at once. With the methods ordered by
+    :math:`u`,
 
     .. math:: p_{(i)} = \max_{k \le i} 2^{-n} \, \bigl|\{\varepsilon \in \{-1, 1\}^n :
         \min_{l \ge k} u_{(l)}(\varepsilon) \le u_{(k)}\}\bigr|.
 
-    The chance of any wrong claim is at most the level, whichever methods truly differ. The least
-    p is :math:`2 / 2^n`, however many methods there are.
+    The chance of any wrong claim is at most the level, whichever methods truly differ. The
+    smallest p is :math:`2 / 2^n`, regardless of the number of methods.
 
-    Intervals are :math:`\bar{d}_j \pm c_j s_j / \sqrt{n_j}`, where :math:`c` is what the same
-    statistic reaches under the flips of the residuals :math:`d_{js} - \bar{d}_j` in any method,
-    from the quantile of a single t interval to Šidák's for all of them; below six seeds, where
-    flips cannot resolve 95 %, it is Šidák's. (Flips of the differences themselves would make
-    intervals too short where every method gains.) Two rules make interval and p agree: the
-    interval of a method that is claimed ends at 0, which it does not contain, where it would
-    pass it; that of a method that is not claimed reaches 0. So the interval of a method that
-    does not differ misses 0 only where the test errs.
+    Intervals are :math:`\bar{d}_j \pm c_j s_j / \sqrt{n_j}`, where :math:`c` is the quantile of
+    the largest statistic under flips of the residuals :math:`d_{js} - \bar{d}_j`, bounded by the
+    quantile of a single t interval and by Šidák's for all methods; below six seeds, where flips
+    cannot resolve 95 %, it is Šidák's. (Flips of the differences themselves would make intervals
+    too short if every method gains.) Two rules make interval and p agree: the interval of a
+    claimed method ends at 0, exclusively, if it would cross 0, and that of a method that is not
+    claimed is extended to 0. The interval of a method that does not differ therefore misses 0
+    only if the test errs.
 
     Args:
-        differences: method minus baseline, by method and seed; methods may lack seeds.
-        confidence: of all intervals together, in (0, 1).
-        seed: of the flips, where there are too many seeds to count all.
+        differences: method minus baseline, by method and seed; seeds may be missing.
+        confidence: simultaneous confidence of all intervals, in (0, 1).
+        seed: seed of the flips if there are too many seeds to count all.
 
     Returns:
-        By method; a method of one seed has p = 1 and an interval without end.
+        The result by method; a method with one seed has p = 1 and an infinite interval.
 
     Raises:
         ValueError: a method has no difference, one is not finite, or the confidence is out of
@@ -94,8 +95,8 @@ def joint_test(
     if not differences:
         return {}
     seeds = list(dict.fromkeys(seed for own in differences.values() for seed in own))
-    places = {seed: place for place, seed in enumerate(seeds)}
-    table = np.zeros((len(differences), len(seeds)))  # a seed that is missing adds nothing
+    columns = {seed: column for column, seed in enumerate(seeds)}
+    table = np.zeros((len(differences), len(seeds)))  # missing seeds add nothing
     present = np.zeros(table.shape, dtype=bool)
     for row, (name, own) in enumerate(differences.items()):
         if not own or not np.isfinite(list(own.values())).all():
@@ -103,8 +104,8 @@ def joint_test(
                 f"joint_test: expected finite differences of {name}, got {list(own.values())}; "
                 "leave out failed seeds"
             )
-        table[row, [places[seed] for seed in own]] = list(own.values())
-        present[row, [places[seed] for seed in own]] = True
+        table[row, [columns[seed] for seed in own]] = list(own.values())
+        present[row, [columns[seed] for seed in own]] = True
     flips, exact = _flips(len(seeds), seed)
     p = _step_down(table, present.sum(axis=1), flips)
     critical = _critical_tail(table, present, flips, 1 - confidence)
@@ -118,7 +119,7 @@ def joint_test(
 
 
 def _flips(seeds: int, seed: int) -> tuple[np.ndarray, bool]:
-    """Return patterns of signs, the observed first; of a pattern and its mirror image one."""
+    """Return patterns of signs, the observed first; mirror images are represented once."""
     if seeds <= EXACT_SEEDS:
         numbers = np.arange(2 ** (seeds - 1))
         bits = (numbers[:, None] >> np.arange(seeds)) & 1
@@ -131,7 +132,7 @@ def _flips(seeds: int, seed: int) -> tuple[np.ndarray, bool]:
 
 def _ratios(differences: np.ndarray, count: int, flips: np.ndarray) -> np.ndarray:
     """Return |t| by pattern on a scale from 0 to 1: |sum| / sqrt(n sum of squares)."""
-    # Scaled first: squares of tiny differences would be 0.
+    # Scaled first, because squares of tiny differences would underflow to 0.
     scaled = differences / (np.abs(differences).max() or 1.0)
     squares = count * (scaled**2).sum()
     if squares == 0:
@@ -143,26 +144,26 @@ def _ratios(differences: np.ndarray, count: int, flips: np.ndarray) -> np.ndarra
 def _tails(ratios: np.ndarray, count: int) -> np.ndarray:
     """Return the two-sided tail of the t distribution with ``count - 1`` degrees of freedom.
 
-    With r = |t| / sqrt(t² + n - 1), as :func:`_ratios` has it, that is a regularised beta function
-    of 1 - r².
+    With r = |t| / sqrt(t² + n - 1) from :func:`_ratios`, this is a regularised incomplete beta
+    function of 1 - r².
     """
     if count == 1:
         return np.ones_like(ratios)
-    # By difference of squares, exact near 1.
+    # As a difference of squares, which is exact near 1.
     beyond = (1 - ratios) * (1 + ratios)
     tails: np.ndarray = special.betainc((count - 1) / 2, 0.5, np.clip(beyond, 0.0, 1.0))
     return tails
 
 
 def _step_down(table: np.ndarray, counts: np.ndarray, flips: np.ndarray) -> np.ndarray:
-    """Return the family-wise p of every row."""
+    """Return the family-wise p value of every row."""
     ratios = [_ratios(row, n, flips[:1])[0] for row, n in zip(table, counts, strict=True)]
     observed = [
         float(_tails(np.maximum(ratio - _ROUNDING, 0.0), n))
         for ratio, n in zip(ratios, counts, strict=True)
     ]
     order = np.argsort(observed, kind="stable")
-    smallest = np.ones(len(flips))  # tail of the most extreme of the methods that are left
+    smallest = np.ones(len(flips))  # tail of the most extreme of the remaining methods
     raw = np.ones(len(table))
     for row in order[::-1]:
         own = _tails(_ratios(table[row], counts[row], flips), counts[row])
@@ -176,7 +177,7 @@ def _step_down(table: np.ndarray, counts: np.ndarray, flips: np.ndarray) -> np.n
 def _critical_tail(
     table: np.ndarray, present: np.ndarray, flips: np.ndarray, level: float
 ) -> float:
-    """Return the tail that residuals pass in any row in a share ``level`` of the flips."""
+    """Return the tail that residuals of any row reach in a share ``level`` of the flips."""
     counts = present.sum(axis=1)
     several = counts > 1
     sidak = -math.expm1(math.log1p(-level) / max(1, int(several.sum())))

@@ -1,4 +1,4 @@
-"""The local engine: cohorts one after the other here, or several at once in processes."""
+"""The local engine: cohorts one after the other, or several at once in processes."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ def run_local(
 ) -> Iterator[tuple[Job, dict[str, str]]]:
     """Train cohorts on this machine and yield each when it is done.
 
-    With several processes, GPUs are dealt out among them in turn. Where one is killed, such as
-    by a system that is out of memory, the cohorts that had not ended go on in new ones.
+    Several processes are assigned to GPUs in turn. If a process is killed, such as by a system
+    that is out of memory, unfinished cohorts continue in new processes.
 
     Args:
         jobs: the cohorts.
         root: folder of the study.
-        engine: how many processes and threads, and how often a cohort is tried again.
-        tell: called with what happens, where it happens in this process.
+        engine: number of processes and threads, and of retries of a cohort.
+        tell: called with the events of this process.
 
     Returns:
-        Each cohort, and why, by method, for runs that were given up.
+        Each cohort, with the reasons, by method, for runs that were given up.
 
     Raises:
         KeyboardInterrupt, OSError, ConfigError, RunFolderError: see
-            :func:`segdistill.studies.work.work`; no other cohort is begun.
+            :func:`segdistill.studies.work.work`; no other cohort is started.
     """
     if engine.processes == 1:
         for job in jobs:
@@ -53,7 +53,7 @@ def run_local(
                 waiting.remove(job)
                 yield job, left
         except BrokenProcessPool:
-            tell(Note(f"a process of the study was killed; {len(waiting)} cohorts go on in others"))
+            tell(Note(f"a process was killed; {len(waiting)} cohorts continue in new ones"))
             time.sleep(PAUSE_SECONDS * 2**attempt)
         if not waiting:
             return
@@ -64,11 +64,11 @@ def run_local(
 def _run_pool(
     jobs: list[Job], root: Path, engine: EngineConfig
 ) -> Iterator[tuple[Job, dict[str, str]]]:
-    """Train cohorts in new processes; raises BrokenProcessPool where one is killed."""
+    """Train cohorts in new processes; raises BrokenProcessPool if one is killed."""
     count = min(engine.processes, len(jobs))
     if not count:
         return
-    # A forked child could not use a GPU, nor torch's threads.
+    # A forked child can use neither a GPU nor torch's threads.
     context = multiprocessing.get_context("spawn")
     places = context.Queue()
     for place in range(count):
@@ -85,7 +85,7 @@ def _run_pool(
             for done in as_completed(running):
                 yield running[done], done.result()
         except KeyboardInterrupt:
-            for process in multiprocessing.active_children():  # they write checkpoints and end
+            for process in multiprocessing.active_children():  # they write checkpoints and exit
                 process.terminate()
             raise
         finally:
@@ -93,9 +93,9 @@ def _run_pool(
 
 
 def threads_of(engine: EngineConfig, at_once: int) -> int | None:
-    """Return the threads of torch for each of some cohorts that are trained at once here.
+    """Return the number of torch threads per cohort for cohorts trained at the same time here.
 
-    None leaves them as they are.
+    None means leaving it unchanged.
     """
     if engine.threads is not None or at_once == 1:
         return engine.threads
@@ -103,7 +103,7 @@ def threads_of(engine: EngineConfig, at_once: int) -> int | None:
 
 
 def _begin(places: Queue[int], gpus: int) -> None:
-    """Give a new process its GPU, before it has looked for one; it prints nothing."""
+    """Assign a GPU to a new process before it looks for one; the process prints nothing."""
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     place = places.get()
     if gpus:

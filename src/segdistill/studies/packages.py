@@ -1,4 +1,4 @@
-"""Packages that only some studies need, asked for before anything is run."""
+"""Packages that only some studies need, checked before anything is run."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from segdistill.errors import ConfigError
 
 
 def check_packages(study: StudyConfig) -> None:
-    """Refuse a study that asks for a package which is not installed.
+    """Refuse a study that needs a package which is not installed.
 
     Raises:
-        ConfigError: names what would stop the study later.
+        ConfigError: a package is missing that would stop the study later.
     """
     if study.search.trials and study.search.sampler != "grid":
         need_optuna()
@@ -21,7 +21,7 @@ def check_packages(study: StudyConfig) -> None:
 
 
 def need_optuna() -> None:
-    """Refuse to suggest without optuna; raises as :func:`check_packages`."""
+    """Check that optuna is installed; raises like :func:`check_packages`."""
     if find_spec("optuna") is None:
         raise ConfigError(
             "search: expected the package optuna, got none; pip install 'segdistill[study]', or "
@@ -30,7 +30,7 @@ def need_optuna() -> None:
 
 
 def need_ray() -> None:
-    """Refuse the engine ray without ray; raises as :func:`check_packages`."""
+    """Check that ray is installed; raises like :func:`check_packages`."""
     if find_spec("ray") is None:
         raise ConfigError(
             "engine: expected the package ray, got none; pip install 'segdistill[ray]', or choose "

@@ -1,4 +1,4 @@
-"""The plan of a study: every run that it will make, and what that is expected to cost."""
+"""The plan of a study: all its runs and their expected cost."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from itertools import product
 from typing import Any
 
 from segdistill.config import StudyConfig
-from segdistill.runs.study import CohortCost, Estimate, Plan, PlannedCohort, PlannedRun
+from segdistill.runs.measured import CohortCost
+from segdistill.runs.plan import Estimate, Plan, PlannedCohort, PlannedRun
 from segdistill.studies.cohorts import Job, job_seconds, round_jobs, seed_jobs
 from segdistill.studies.search import suggest_round
 
 
 def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> Plan:
-    """Return the plan: every cohort with its runs, their hashes where known, and its cost.
+    """Return the plan: every cohort with its runs, their hashes if known, and its cost.
 
-    The hash of a run whose settings depend on results is null.
+    The hash of a run is null if its settings depend on results.
     """
     cohorts: list[PlannedCohort] = []
     together, apart = {"search": 0.0, "final": 0.0}, 0.0
@@ -62,21 +63,21 @@ def describe(study: StudyConfig, costs: Mapping[str, CohortCost]) -> Plan:
         search_seconds=together["search"],
         final_seconds=together["final"],
         apart_seconds=apart,
-        counts="reading, teacher and students' steps; no scoring, no stage before training",
+        counts="reading, teacher and students' steps, without scoring and stages before training",
     )
     return Plan(hash=study.hash(), jobs=tuple(cohorts), estimate=estimate)
 
 
 def summarize(plan: Plan) -> str:
-    """Return a plan in one sentence."""
+    """Summarise a plan in one sentence."""
     runs = sum(len(job.learners) for job in plan.jobs)
     text = f"plan: {runs} runs in {len(plan.jobs)} cohorts"
     if plan.estimate is None:
         return text
     search, final = plan.estimate.search_seconds, plan.estimate.final_seconds
     return (
-        f"{text}, about {_hours(search + final)} of training ({_hours(search)} of it search); one "
-        f"by one they would take {_hours(plan.estimate.apart_seconds)}"
+        f"{text}, about {_hours(search + final)} of training ({_hours(search)} of it search); "
+        f"separately they would take {_hours(plan.estimate.apart_seconds)}"
     )
 
 

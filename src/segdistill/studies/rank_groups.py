@@ -1,4 +1,4 @@
-"""Groups of methods that a study cannot tell apart, as letters: a compact letter display."""
+"""Groups of methods that a study cannot tell apart: a compact letter display."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def rank_groups(
     claimed: Set[str],
     searches: Mapping[S, int] | None = None,
 ) -> dict[str, str]:
-    """Return letters by method: two methods that share one were not told apart.
+    """Return letters by method; two methods that share a letter were not told apart.
 
-    Against the baseline that is what the study claims. The other pairs are a family of their own,
-    in one joint test over all of them, so that one wrong letter in the table stays rare.
+    For the baseline this is what the study claims. The other pairs are a separate family, tested
+    jointly, so that the chance of any wrong letter in the table is limited.
 
     Args:
-        scores: by method and seed; a method without a score gets no letter.
+        scores: scores by method and seed; a method without a score gets no letter.
         baseline: the method that the others are compared with.
         claimed: the methods that are claimed to differ from it.
         searches: see ``comparison.compare_by_seed``.
@@ -37,12 +37,12 @@ def rank_groups(
     order = sorted(ranked, key=lambda name: -fmean(ranked[name].values()))
     apart = {frozenset((name, baseline)) for name in claimed}
     differences: dict[str, Mapping[Any, float]] = {}
-    for one, other in combinations([name for name in order if name != baseline], 2):
-        shared = [seed for seed in ranked[one] if seed in ranked[other]]
+    for first, second in combinations([name for name in order if name != baseline], 2):
+        shared = [seed for seed in ranked[first] if seed in ranked[second]]
         if shared:
-            changes = {seed: ranked[one][seed] - ranked[other][seed] for seed in shared}
-            # No name has a line break.
-            differences[f"{one}\n{other}"] = by_search(changes, searches)
+            changes = {seed: ranked[first][seed] - ranked[second][seed] for seed in shared}
+            # No name contains a line break.
+            differences[f"{first}\n{second}"] = by_search(changes, searches)
     for pair, test in joint_test(differences).items():
         if test.interval.excludes_zero():
             apart.add(frozenset(pair.split("\n")))
@@ -50,11 +50,11 @@ def rank_groups(
 
 
 def letters(names: Sequence[str], apart: Set[Pair]) -> dict[str, str]:
-    """Return the compact letter display: names share a letter unless they were told apart.
+    """Return the compact letter display, in which names share a letter unless told apart.
 
     Args:
-        names: from the best to the worst.
-        apart: pairs that were told apart.
+        names: names from the best to the worst.
+        apart: the pairs that were told apart.
 
     Source:
         Piepho, "An Algorithm for a Letter-Based Representation of All-Pairwise Comparisons",
@@ -70,12 +70,12 @@ def letters(names: Sequence[str], apart: Set[Pair]) -> dict[str, str]:
         columns = [own for own in unique if not any(own < larger for larger in unique)]
     columns.sort(key=lambda column: sorted(map(names.index, column)))
     return {
-        name: "".join(_letter(place) for place, own in enumerate(columns) if name in own)
+        name: "".join(_letter(index) for index, own in enumerate(columns) if name in own)
         for name in names
     }
 
 
-def _letter(place: int) -> str:
+def _letter(index: int) -> str:
     """Return a, b, ... z, a′, b′, ..."""
-    rounds, letter = divmod(place, len(ascii_lowercase))
+    rounds, letter = divmod(index, len(ascii_lowercase))
     return ascii_lowercase[letter] + "′" * rounds

@@ -1,4 +1,4 @@
-"""What the search was worth: the best trial against the median, and ranges that were too short."""
+"""The worth of a search: the best trial against the median, and ranges that were too short."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from segdistill.studies.trials import best_trial
 
 End = Literal["low", "high"]
 
-_NEAR = 0.05  # of a range: where the winner may have wanted to lie beyond it
+_NEAR = 0.05  # share of a range near its ends, where the optimum may lie beyond it
 
 
 @dataclass(frozen=True)
 class Regret:
-    """What a method would have missed without its search.
+    """What a method gained by its search.
 
     Attributes:
         gain: held-out mIoU of the best trial minus that of the median trial, a fraction.
-        ends: settings whose best value lies at an end of what was searched, and at which one.
+        ends: settings whose best value lies at an end of the range, and at which one.
     """
 
     gain: float
@@ -31,11 +31,11 @@ class Regret:
 
 
 def regret(trials: Sequence[Trial], space: Space) -> Regret | None:
-    """Return what the search of one method was worth, None where no trial was trained to its end.
+    """Return the worth of the search of one method, None if no trial was trained to the end.
 
     Args:
-        trials: of the method.
-        space: what was searched for it.
+        trials: the trials of the method.
+        space: its search space.
     """
     best = best_trial(trials)
     if best is None or best.miou is None:
@@ -50,7 +50,7 @@ def regret(trials: Sequence[Trial], space: Space) -> Regret | None:
 
 
 def _end(values: Range | Sequence[Any], value: Any) -> End | None:
-    """Return the end of a range, or of at least three numbers, that a value lies at."""
+    """Return the end of a range, or of at least three numbers, near which a value lies."""
     if isinstance(values, Range):
         low, high, own = values.low, values.high, float(value)
         if values.log:

@@ -1,4 +1,4 @@
-"""What a study found: every method against the tuned plain student, seed by seed."""
+"""The results of a study: every method against the tuned plain student, seed by seed."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from segdistill.config import PLAIN, StudyConfig
 from segdistill.config.studies import searches_of
 from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.extensions import find_superseded, read_extensions
+from segdistill.runs.measured import read_measured
 from segdistill.runs.result import Failure, Result, find_end, read_failure, read_result
+from segdistill.runs.search import Choice, read_chosen
 from segdistill.runs.shifts import read_shifts
-from segdistill.runs.study import Choice, final_folder, read_chosen, read_measured
+from segdistill.runs.study import final_folder
 from segdistill.runs.trials import Trial, read_trials
 from segdistill.studies.comparison import Comparison, compare_by_seed
 from segdistill.studies.regret import regret
@@ -29,18 +31,18 @@ _COSTS = ("seconds", "own_seconds", "peak_memory_mib", "energy_kwh")
 
 
 def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
-    """Return everything that a finished study says in numbers.
+    """Return all numerical results of a finished study.
 
-    A method is compared with plain over the seeds that both finished; the methods of a pair are
-    tested jointly, and so are the classes within a method.
+    A method is compared with plain over the seeds for which both have finished; the methods of a
+    pair are tested jointly, and so are the classes within a method.
 
     Args:
-        study: the study file.
+        study: the study.
         out: folder of the study.
 
     Returns:
-        By pair and method: tuned values, scores by seed, comparison, cost and failures; and what
-        the cohorts cost against separate runs.
+        By pair and method: tuned values, scores by seed, comparison, cost and failures; and the
+        cost of the cohorts compared with separate runs.
     """
     chosen, trials = read_chosen(out), read_trials(out)
     runs = {pair: _read_finals(study, out, pair) for pair in study.pairs}
@@ -62,7 +64,7 @@ def summarize_study(study: StudyConfig, out: Path) -> dict[str, Any]:
 
 
 Ended = Mapping[str, Mapping[int, Result | Failure]]
-"""Final runs of a pair by method and seed; those that have not ended are left out."""
+"""Final runs of a pair by method and seed, without those that have not ended."""
 
 
 def _read_finals(study: StudyConfig, out: Path, pair: str) -> Ended:
@@ -148,13 +150,14 @@ def _pair(
 def _further(
     out: Path, pair: str, finished: Mapping[str, Mapping[int, list[Result]]]
 ) -> dict[str, dict[str, dict[int, float]]]:
-    """Return scores beside mIoU, and mIoU under shifts: by column, method and seed."""
+    """Return further scores, and mIoU under shifts, by column, method and seed."""
     columns: dict[str, dict[str, dict[int, float]]] = {}
     for method, seeds in finished.items():
         for seed, (result,) in seeds.items():
             values = {"boundary IoU": result.boundary_iou, "ECE": result.calibration_error}
             shifts = read_shifts(final_folder(out, pair, seed, method))
-            for column, value in {**values, **{n: one.miou for n, one in shifts.items()}}.items():
+            shifted = {name: score.miou for name, score in shifts.items()}
+            for column, value in {**values, **shifted}.items():
                 if value is not None:
                     columns.setdefault(column, {}).setdefault(method, {})[seed] = value
     return columns
@@ -163,7 +166,7 @@ def _further(
 def _chance(
     out: Path, pair: str, method: str, summary: Summary, searches: Mapping[int, int] | None
 ) -> dict[str, Any] | None:
-    """Return where the chance of a difference to plain lies, None where nothing was compared."""
+    """Return the variance components of the difference to plain, None without a comparison."""
     if not summary.differences:
         return None
     search, seed = nested(summary.differences, searches)
@@ -183,7 +186,7 @@ def _chance(
 
 
 def _cost(out: Path, runs: Mapping[str, Ended]) -> dict[str, float]:
-    """Return what the final cohorts took, what their parts cost, and what separate runs would."""
+    """Return the cost of the final cohorts, of their parts, and of separate runs."""
     measured = read_measured(out)
     costs = []
     for pair, methods in runs.items():
@@ -201,7 +204,7 @@ def _cost(out: Path, runs: Mapping[str, Ended]) -> dict[str, float]:
 
 
 def _as_json(comparison: Comparison, margin: float) -> dict[str, Any]:
-    """Return a comparison as JSON takes it: a number that is not finite becomes null."""
+    """Return a comparison for JSON; a number that is not finite becomes null."""
     said = {"claimed": comparison.claims(), "verdict": word(comparison, margin=margin)}
     values = asdict(comparison) | said
     for name in ("difference", "simultaneous"):

@@ -1,4 +1,4 @@
-"""The configs of a study's runs: what is compared, and what is tried before."""
+"""The configs of a study's final runs and trials."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segdistill.studies.halving import rungs
 
 
 def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
-    """Return the tree of a final run of seed 0 with nothing tuned."""
+    """Return the tree of a final run with seed 0 and untuned settings."""
     networks, own = study.pairs[pair], study.methods[method]
     tree: Tree = {
         "data": study.data,
@@ -31,7 +31,7 @@ def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
         return tree
     control = CONTROLS[own.control]
     if control.teacher == "random":
-        tree["teacher"] = _unread(with_saved_teacher(tree)["teacher"]) | {"untrained": True}
+        tree["teacher"] = _untrained(with_saved_teacher(tree)["teacher"])
     elif control.teacher == "own":
         weights = networks.self_weights
         known = {"untrained": True} if weights is None else {"weights": weights}
@@ -39,16 +39,22 @@ def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
     return _with(tree, control.settings)
 
 
+def _untrained(teacher: Tree) -> Tree:
+    if "members" in teacher:
+        return {**teacher, "members": [_untrained(member) for member in teacher["members"]]}
+    return _unread(teacher) | {"untrained": True}
+
+
 def _unread(network: Tree) -> Tree:
-    """Return the section of a network that takes its weights from no file and no hub."""
+    """Return a network's section without any weights from files or a hub."""
     section = {k: v for k, v in network.items() if k not in ("weights", "backbone_weights")}
     return section | ({"pretrained": False} if "pretrained" in section else {})
 
 
 def own_teacher_config(study: StudyConfig, pair: str) -> RunConfig:
-    """Return the config of the plain student that control ``self_distillation`` learns from.
+    """Return the config of the plain student from which control ``self_distillation`` learns.
 
-    It has the file's settings and a seed that neither search nor comparison uses.
+    It has the settings of the study file and a seed that neither search nor comparison uses.
     """
     seed = derive(study.search.seed, "own teacher") % 2**31
     while seed in study.seeds:
@@ -78,7 +84,7 @@ def final_config(
     *,
     steps: int | None = None,
 ) -> RunConfig:
-    """Return the config of a run that is compared: all training images, the reported split."""
+    """Return the config of a final run: all training images, scored on the reported split."""
     tree = _with(base_tree(study, pair, method), params)
     tree = _with(tree, {"data.seed": seed, "training.seed": seed})
     return check_run(tree if steps is None else put(tree, "training.steps", steps), pair, method)
@@ -94,10 +100,10 @@ def trial_config(
     repeat: int = 0,
     steps: int | None = None,
 ) -> RunConfig:
-    """Return the config of a trial: scored on training images that are held out."""
+    """Return the config of a trial, which is scored on held-out training images."""
     search = study.search
     seed = derive(search_seed(study, repeat), "trial", number) % 2**31
-    while seed in study.seeds:  # what the comparison is to show was never searched on
+    while seed in study.seeds:  # the seeds of the comparison must not be used by the search
         seed = (seed + 1) % 2**31
     base = base_config(study, pair, method)
     steps = steps or search.steps or base.training.steps
@@ -113,7 +119,7 @@ def trial_config(
     }
     if search.pruning is not None:
         measured = study.match == "seconds" or study.methods[method].control == "longer"
-        if measured:  # as many as were measured, less what the rungs do not divide
+        if measured:  # rounded down to a number that the rungs divide
             steps -= steps % search.pruning.factor**search.pruning.rungs
             fixed["training.steps"] = steps
         fixed["training.evaluate_every"] = rungs(steps, search.pruning)[0]
@@ -121,7 +127,7 @@ def trial_config(
 
 
 def search_seed(study: StudyConfig, repeat: int) -> int:
-    """Return the seed of one of the searches, the first being number 0."""
+    """Return the seed of one of the searches, which are counted from 0."""
     return derive(study.search.seed, "repeat", repeat) if repeat else study.search.seed
 
 
@@ -145,5 +151,5 @@ def check_run(tree: Tree, pair: str, method: str) -> RunConfig:
 
 @lru_cache(maxsize=1024)
 def _check(tree: str) -> RunConfig:
-    """Check a tree, once: planning asks for the same runs again and again."""
+    """Check a tree; cached, because planning asks for the same runs again and again."""
     return check_tree(json.loads(tree))

@@ -1,4 +1,4 @@
-"""The search: the same number of trials for every method, the plain student included."""
+"""The search: the same number of trials for every method, including the plain student."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from segdistill.training.sharing import shared
 
 
 def check_runs(study: StudyConfig) -> None:
-    """Check everything in a study file that can be known before anything is run.
+    """Check everything in a study file that can be checked before anything is run.
 
     Raises:
-        ConfigError: a run of the study cannot be made as configured.
+        ConfigError: a run of the study is not possible as configured.
     """
     check_packages(study)
     for pair in study.pairs:
@@ -28,13 +28,13 @@ def check_runs(study: StudyConfig) -> None:
             if config.training.devices != 1:
                 raise ConfigError(
                     f"training.devices: expected 1, got {config.training.devices}; a study gives "
-                    "each cohort one device, engine says how many run at once"
+                    "each cohort one device, and engine sets how many run at once"
                 )
             for path, values in space.items():
                 if path.partition(".")[0] == "student" or path == "training.seed":
                     raise ConfigError(
-                        f"{path}: expected a setting of distill or of training to search, got one "
-                        "that makes it another student or repeats it; name pairs, or seeds"
+                        f"{path}: expected a setting of distill or training to search, got one "
+                        "that changes the student or the seed; use pairs or seeds for that"
                     )
                 for value in _ends(path, values):
                     changed = check_run(
@@ -43,15 +43,15 @@ def check_runs(study: StudyConfig) -> None:
                     if shared(changed) != shared(config):
                         raise ConfigError(
                             f"{path}: expected a setting of distill or of a learner's own training "
-                            "to search, got one that changes the batches of all; make it another "
-                            "study"
+                            "to search, got one that changes the batches of all learners; make a "
+                            "separate study"
                         )
             cells = len(grid_cells(space)) if study.search.sampler == "grid" else None
             if study.search.trials and cells not in (None, study.search.trials):
                 raise ConfigError(
-                    f"search.trials: expected as many trials as the grid of {method} has cells, "
-                    f"{cells}, got {study.search.trials}; a fair grid has equally many for every "
-                    "method, so add or remove values in methods." + method + ".space"
+                    f"search.trials: expected as many trials as the grid of {method} has cells "
+                    f"({cells}), got {study.search.trials}; a fair search has equal numbers for "
+                    f"all methods, so add or remove values in methods.{method}.space"
                 )
     if study.search.pruning is not None and study.search.trials:
         for pair in study.pairs:
@@ -60,7 +60,7 @@ def check_runs(study: StudyConfig) -> None:
 
 
 def _ends(path: str, values: Range | Sequence[Any]) -> Sequence[Any]:
-    """Return the values of a setting that have to be possible."""
+    """Return the values of a setting that must be valid."""
     if not isinstance(values, Range):
         if not values:
             raise ConfigError(f"{path}: expected values to search, got none")
@@ -74,7 +74,7 @@ def _ends(path: str, values: Range | Sequence[Any]) -> Sequence[Any]:
 
 
 def all_spaces(study: StudyConfig, pair: str) -> dict[str, Space]:
-    """Return what is searched for each method of a pair; nothing where no trials are asked."""
+    """Return the search space of each method of a pair; empty without trials."""
     if not study.search.trials:
         return {method: {} for method in study.methods}
     found = {}
@@ -100,18 +100,18 @@ def all_spaces(study: StudyConfig, pair: str) -> dict[str, Space]:
 def suggest_round(
     study: StudyConfig, pair: str, number: int, trials: Sequence[Trial], *, repeat: int = 0
 ) -> dict[str, dict[str, Any]]:
-    """Return what trial ``number`` of each method tries.
+    """Return the values that trial ``number`` of each method tries.
 
-    Trial 0 tries what the study file says, where its space has that, so that tuning starts from
-    the published values; a grid begins with its first cell.
+    Trial 0 tries the values of the study file if they are in the search space, so that tuning
+    starts from the published values; a grid starts with its first cell.
 
     Args:
         study: the study.
-        pair: of teacher and student.
-        number: of the trial.
-        trials: all known; only those of earlier generations are used, so that it does not
-            matter which of a generation ended first.
-        repeat: which search, 0 for the first; it learns from its own trials alone.
+        pair: name of the pair.
+        number: number of the trial.
+        trials: all known trials; only those of earlier generations are used, so that the order
+            in which the trials of one generation end does not matter.
+        repeat: number of the search, 0 for the first; a search learns only from its own trials.
     """
     search = study.search
     known = number - number % search.parallel
@@ -127,7 +127,7 @@ def suggest_round(
 
 
 def _published(space: Space, tree: Tree) -> Tree:
-    """Return the values that a config has itself, of those that its space allows."""
+    """Return a config's own values for the settings of its search space, if they are in it."""
     found = {}
     for path, values in space.items():
         value: Any = tree

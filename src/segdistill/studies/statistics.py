@@ -1,6 +1,6 @@
 """Statistics over seeds: paired intervals, exact tests, corrections, ranks.
 
-Scores are fractions (a mIoU of 0.4), one a seed.
+Scores are fractions (such as an mIoU of 0.4), one per seed.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Interval:
         low: lower end.
         estimate: the value.
         high: upper end.
-        confidence: share of such intervals that hold the truth.
+        confidence: share of such intervals that contain the true value.
     """
 
     low: float
@@ -32,7 +32,7 @@ class Interval:
     confidence: float = 0.95
 
     def excludes_zero(self) -> bool:
-        """Return whether 0 lies outside."""
+        """Return whether the interval does not contain 0."""
         return self.low > 0 or self.high < 0
 
 
@@ -41,14 +41,14 @@ def paired_interval(differences: Sequence[float], *, confidence: float = 0.95) -
 
     .. math:: \bar{d} \pm t_{n - 1} \, s / \sqrt{n}
 
-    A bootstrap of a handful of seeds is too short (83 % where 95 % is said, for 5 seeds).
+    A bootstrap of a handful of seeds is too short (83 % instead of 95 % for 5 seeds).
 
     Args:
-        differences: method minus baseline, one a seed.
-        confidence: share of such intervals that hold the truth, in (0, 1).
+        differences: method minus baseline, one per seed.
+        confidence: share of such intervals that contain the true value, in (0, 1).
 
     Returns:
-        The interval; without end for one seed.
+        The interval; infinite for one seed.
 
     Raises:
         ValueError: there are no differences, or a value is out of range.
@@ -65,15 +65,15 @@ def paired_interval(differences: Sequence[float], *, confidence: float = 0.95) -
 
 
 def sign_flip_p(differences: Sequence[float]) -> float:
-    r"""Return the exact two-sided p that the differences are symmetric about 0.
+    r"""Return the exact two-sided p value for differences symmetric about 0.
 
-    If the two methods were the same, each difference could as well have had the other sign:
+    If the two methods were equal, each difference could as well have the opposite sign:
 
     .. math:: p = 2^{-n} \, \bigl|\{\varepsilon \in \{-1, 1\}^n :
         |\textstyle\sum_i \varepsilon_i d_i| \ge |\sum_i d_i|\}\bigr|
 
     Args:
-        differences: method minus baseline, one a seed, at most 40.
+        differences: method minus baseline, one per seed, at most 40.
 
     Returns:
         A value from :func:`smallest_p` to 1.
@@ -88,13 +88,13 @@ def sign_flip_p(differences: Sequence[float]) -> float:
     if len(values) > MOST_SEEDS:
         raise ValueError(
             f"sign_flip_p: expected at most {MOST_SEEDS} seeds, got {len(values)}; "
-            "with so many, read the interval"
+            "with so many, use the interval"
         )
-    # Each pattern is one of the first half and one of the second. With the second in order, a
-    # search finds how many of it carry a sum of the first to the observed one, or beyond.
+    # Each pattern combines one of the first half with one of the second. With the sums of the
+    # second half sorted, a binary search counts those that reach the observed sum.
     first, second = (_signed_sums(half) for half in np.array_split(values, 2))
     second.sort()
-    # The observed sum, added up in another order, may differ from its own pattern by rounding.
+    # The observed sum may differ by rounding from that of its pattern, summed in another order.
     observed = abs(values.sum()) - 1e-12 * np.abs(values).sum()
     if observed <= 0:
         return 1.0
@@ -104,7 +104,7 @@ def sign_flip_p(differences: Sequence[float]) -> float:
 
 
 def _signed_sums(values: np.ndarray) -> np.ndarray:
-    """Return the sum of values under every pattern of signs."""
+    """Return the sum of the values for every pattern of signs."""
     sums = np.zeros(1)
     for value in values:
         sums = np.concatenate([sums + value, sums - value])
@@ -112,7 +112,7 @@ def _signed_sums(values: np.ndarray) -> np.ndarray:
 
 
 def smallest_p(seeds: int) -> float:
-    """Return the least p that :func:`sign_flip_p` can give: both extreme patterns of 2^n.
+    """Return the smallest p that :func:`sign_flip_p` can give: two patterns out of 2^n.
 
     Raises:
         ValueError: there is no seed.
@@ -123,45 +123,45 @@ def smallest_p(seeds: int) -> float:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    r"""Correct p values of several comparisons so that one wrong claim in all stays rare.
+    r"""Correct the p values of several comparisons for the family-wise error (Holm).
 
     .. math:: \tilde{p}_{(i)} = \max_{j \le i} \min(1, (m - j + 1) \, p_{(j)})
 
     Args:
-        p_values: one a comparison, in any order.
+        p_values: one per comparison, in any order.
 
     Returns:
-        The corrected values, in the order given.
+        The corrected values, in the same order.
 
     Source:
         Holm, "A Simple Sequentially Rejective Multiple Test Procedure", 1979.
     """
     corrected, largest = [0.0] * len(p_values), 0.0
-    for place, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[index]))
+    for rank, index in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
         corrected[index] = largest
     return corrected
 
 
 def ranks(scores: Mapping[str, Sequence[float]]) -> dict[str, float]:
-    """Return each method's rank, 1 the best, mean over seeds; ties share the mean rank.
+    """Return each method's mean rank over seeds, 1 being the best; ties share the mean rank.
 
     Args:
-        scores: by method, one a seed, in the same order.
+        scores: scores by method, one per seed, in the same order.
 
     Raises:
         ValueError: there are none, or their lengths differ.
     """
     if not scores or len({len(values) for values in scores.values()}) != 1:
         lengths = {name: len(values) for name, values in scores.items()}
-        raise ValueError(f"ranks: expected as many scores for every method, got {lengths}")
+        raise ValueError(f"ranks: expected equally many scores for every method, got {lengths}")
     table = np.array([_finite("ranks", values) for values in scores.values()])
     means = stats.rankdata(-table, axis=0).mean(axis=1)
     return dict(zip(scores, map(float, means), strict=True))
 
 
 def probability_of_improvement(method: Sequence[float], baseline: Sequence[float]) -> float:
-    r"""Return the chance that a run of the method scores above a run of the baseline.
+    r"""Return the probability that a run of the method scores above a run of the baseline.
 
     .. math:: \frac{1}{n m} \sum_{i, j} [x_i > y_j] + \tfrac{1}{2} [x_i = y_j]
 
@@ -185,7 +185,7 @@ def probability_of_improvement(method: Sequence[float], baseline: Sequence[float
 
 
 def power(gain: float, deviation: float, seeds: int, *, level: float = 0.05) -> float:
-    r"""Return the chance that the interval of a study of so many seeds excludes 0.
+    r"""Return the probability that the interval of a study with so many seeds excludes 0.
 
     The t statistic of normal differences is a non-central t with
     :math:`\sqrt{n} \, \text{gain} / \text{deviation}`.
@@ -193,7 +193,7 @@ def power(gain: float, deviation: float, seeds: int, *, level: float = 0.05) -> 
     Args:
         gain: true mean difference.
         deviation: standard deviation of the difference over seeds, above 0.
-        seeds: how many.
+        seeds: number of seeds.
         level: 1 minus the confidence of the interval.
 
     Returns:

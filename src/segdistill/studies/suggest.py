@@ -1,7 +1,7 @@
-"""What a trial tries: a pure function of the space, the seed and the trials before it.
+"""The values of a trial: a pure function of the space, the seed and the trials before it.
 
-Optuna suggests and nothing else: it keeps no database and hands out no work. So a study that
-was interrupted suggests the same again, and so does one that runs on many machines.
+Optuna only suggests values; it keeps no database and distributes no work. A study therefore gets
+the same suggestions after an interruption, and on any number of machines.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ def suggest(
     Args:
         space: values or range of each setting.
         before: trials of the same space whose results may be used.
-        number: of the trial, from 0.
-        sampler: ``grid`` gives cell ``number``, ``random`` draws, and ``tpe`` draws near good
-            trials, after ten that are drawn at random.
-        seed: of this space.
+        number: number of the trial, from 0.
+        sampler: ``grid`` returns cell ``number``, ``random`` draws at random, and ``tpe`` draws
+            near good trials after ten random ones.
+        seed: seed of this space.
 
     Returns:
         A value for each path of the space.
@@ -69,18 +69,18 @@ def suggest(
             optuna.trial.create_trial(
                 params={path: _coded(space[path], trial.params[path]) for path in space},
                 distributions=distributions,
-                value=trial.miou or 0.0,  # what diverged is as bad as can be
+                value=trial.miou or 0.0,  # a diverged trial gets the worst score
             )
         )
-    found = memory.ask(distributions).params
-    return {path: _decoded(space[path], found[path]) for path in space}
+    suggested = memory.ask(distributions).params
+    return {path: _decoded(space[path], suggested[path]) for path in space}
 
 
 def grid_cells(space: Space) -> list[dict[str, Any]]:
-    """Return every combination of values, each once, the last setting changing fastest.
+    """Return every combination of values once, with the last setting changing fastest.
 
     Raises:
-        ConfigError: a setting has a range and no values.
+        ConfigError: a setting has a range instead of values.
     """
     for path, values in space.items():
         if isinstance(values, Range):
@@ -101,12 +101,12 @@ def _distribution(values: Range | Sequence[Any]) -> optuna.distributions.BaseDis
 
 
 def _coded(values: Range | Sequence[Any], value: Any) -> Any:
-    """Return a value as optuna knows it: listed ones by place, since 1, 1.0 and True are equal."""
+    """Return a value for optuna; listed ones by index, because 1, 1.0 and True are equal."""
     return value if isinstance(values, Range) else list(values).index(value)
 
 
 def _decoded(values: Range | Sequence[Any], value: Any) -> Any:
     if not isinstance(values, Range):
         return values[value]
-    # Four digits are as good as sixteen, and can be read and typed.
+    # Four digits are precise enough, and can be read and typed.
     return min(max(float(f"{value:.4g}"), values.low), values.high)

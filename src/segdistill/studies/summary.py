@@ -1,4 +1,4 @@
-"""What finished runs say in numbers, computed in one place.
+"""Summary statistics of finished runs, computed in one place.
 
 ``results.json``, the report, its CSV and LaTeX tables and the terminal all read these records.
 """
@@ -11,9 +11,9 @@ from math import fsum
 from statistics import fmean, stdev
 from typing import Any, TypeVar
 
+from segdistill.runs.measured import CohortCost as MeasuredCost
 from segdistill.runs.result import Result
-from segdistill.runs.study import CohortCost as MeasuredCost
-from segdistill.studies.comparison import Comparison, compare_by_seed
+from segdistill.studies.comparison import Comparison, by_search, compare_by_seed
 from segdistill.studies.rank_groups import rank_groups
 from segdistill.studies.statistics import ranks
 
@@ -25,17 +25,18 @@ class Summary:
     """The finished runs of one method.
 
     Attributes:
-        results: of every run, in the order given.
-        scores: mIoU by seed; a seed that was run several times counts once, with the mean of
-            its runs.
-        mean: of the scores, None where no run finished.
-        deviation: standard deviation of the scores over seeds, None below two seeds.
-        rank: mean rank over the seeds that all ranked methods have, 1 the best; None where there
-            is no such seed.
-        letters: of the groups it belongs to, ``a`` the best; see ``rank_groups.rank_groups``;
-            empty where methods are not compared.
-        comparison: with the baseline, None for the baseline itself and where no seed is shared.
-        differences: score minus the baseline's, for every seed that is compared.
+        results: results of all runs, in the given order.
+        scores: mIoU by seed; repeated runs of a seed count once, with their mean.
+        mean: mean of the scores, None if no run finished.
+        deviation: standard deviation of the scores over seeds, None for fewer than two.
+        rank: mean rank over the seeds that all ranked methods have, 1 being the best; None if
+            there is no such seed.
+        letters: letters of its groups, ``a`` being the best; see ``rank_groups.rank_groups``;
+            empty if methods are not compared.
+        comparison: comparison with the baseline; None for the baseline and without shared seeds.
+        differences: score minus the baseline's, for every compared seed.
+        sample: the differences that are tested: those of the seeds or, if the settings come from
+            several searches, the mean difference of each search's seeds.
         classes: IoU by class minus the baseline's, for every class that all compared runs have.
         class_differences: the differences behind ``classes``, one per compared seed.
     """
@@ -48,20 +49,21 @@ class Summary:
     letters: str
     comparison: Comparison | None
     differences: Mapping[Any, float]
+    sample: tuple[float, ...]
     classes: Mapping[str, Comparison]
     class_differences: Mapping[str, Sequence[float]]
 
     @property
     def best_mean(self) -> float | None:
-        """Mean of the best mIoU during training, None unless every run was scored on the way."""
-        return _mean(None if one.best is None else one.best.miou for one in self.results)
+        """Mean of the best mIoU during training; None if a run was not scored during training."""
+        return _mean(None if run.best is None else run.best.miou for run in self.results)
 
     def mean_of(self, key: str) -> float | None:
-        """Return the mean of a number of ``result.json``, None unless every run has it."""
+        """Return the mean of a field of ``result.json``; None unless every run has it."""
         return _mean(result.as_dict().get(key) for result in self.results)
 
     def iou(self, name: str) -> float | None:
-        """Return a class's IoU, the mean over the runs that have one."""
+        """Return a class's mean IoU over the runs that have one."""
         known = [iou for result in self.results if (iou := result.iou.get(name)) is not None]
         return fmean(known) if known else None
 
@@ -76,10 +78,10 @@ def summarize(
     The methods are tested jointly, and so are the classes within a method.
 
     Args:
-        methods: results by method and seed; a method may have none. Several results of one seed
-            are repeats of one run.
+        methods: results by method and seed, possibly none. Several results of one seed are
+            repeats of the same run.
         baseline: the method that the others are compared with, None to compare nothing.
-        searches: which search each seed took its values from, None where there was one for all.
+        searches: the search whose values each seed uses, None if there was only one.
 
     Raises:
         ValueError: a score is not finite.
@@ -103,6 +105,7 @@ def summarize(
         if name in compared and baseline is not None:
             changes = _class_changes(seeds, methods[baseline])
         paired = [seed for seed in against if seed in scores[name] and name in compared]
+        differences = {seed: scores[name][seed] - against[seed] for seed in paired}
         found[name] = Summary(
             results=tuple(run for runs in seeds.values() for run in runs),
             scores=scores[name],
@@ -111,23 +114,24 @@ def summarize(
             rank=placed.get(name),
             letters=grouped.get(name, ""),
             comparison=compared.get(name),
-            differences={seed: scores[name][seed] - against[seed] for seed in paired},
+            differences=differences,
+            sample=tuple(by_search(differences, searches).values()),
             classes=compare_by_seed(changes, dict.fromkeys(paired, 0.0), searches),
-            class_differences={one: list(values.values()) for one, values in changes.items()},
+            class_differences={label: list(values.values()) for label, values in changes.items()},
         )
     return found
 
 
 @dataclass(frozen=True)
 class Sharing:
-    """Seconds of training of runs that shared their batches and their teacher.
+    """Training seconds of runs that shared their batches and their teacher.
 
     Attributes:
-        runs: how many.
-        together: what they took, with the shared part counted once per cohort.
-        apart: what they would have taken one by one.
-        parts: what reading, teacher and every student's steps take, as measured one by one
-            before a study begins; None where they were not measured.
+        runs: number of runs.
+        together: actual seconds, with the shared part counted once per cohort.
+        apart: seconds that separate runs would have taken.
+        parts: seconds of reading, teacher and every student's steps according to measurements
+            before the study; None without them.
     """
 
     runs: int
@@ -137,13 +141,13 @@ class Sharing:
 
 
 def share(folders: Iterable[Mapping[str, Result]], measured: MeasuredCost | None = None) -> Sharing:
-    """Return what cohorts took together, apart and, where measured, in parts.
+    """Return the seconds of cohorts together, apart and, if measured, in parts.
 
-    Runs of one folder that waited for the same batches and the same teacher, to the last digit
-    of the clock, were one cohort. A run whose parts were not written down is left out.
+    Runs in one folder with exactly equal waiting times for batches and teacher were one cohort.
+    Runs without recorded parts are left out.
 
     Args:
-        folders: results by method of the runs that lie side by side.
+        folders: results by method of the runs in each folder.
         measured: seconds per step of reading, of the teacher and of each method's student.
     """
     runs, together, apart, parts = 0, 0.0, 0.0, 0.0
@@ -163,20 +167,20 @@ def share(folders: Iterable[Mapping[str, Result]], measured: MeasuredCost | None
                 parts += steps * per_step
             for method, run in results.items():
                 parts += run.steps * measured.learners[method].seconds
-                # What comes before training is no step, and costs the same in a cohort.
+                # The stage before training costs the same in a cohort.
                 parts += run.prepare_seconds or 0.0
     return Sharing(runs, together, apart, None if measured is None else parts)
 
 
 def _ranks(scores: Mapping[str, Mapping[S, float]]) -> dict[str, float]:
-    """Return mean ranks over the seeds that every method with a score has."""
+    """Return mean ranks over the seeds that every method with scores has."""
     ranked = {name: own for name, own in scores.items() if own}
     shared = common_seeds(scores)
     return ranks({n: [own[s] for s in shared] for n, own in ranked.items()}) if shared else {}
 
 
 def common_seeds(scores: Mapping[str, Mapping[S, float]]) -> list[S]:
-    """Return the seeds that every method with a score has, in the order of the first method."""
+    """Return the seeds that every method with scores has, in the order of the first method."""
     ranked = [own for own in scores.values() if own]
     return [seed for seed in ranked[0] if all(seed in own for own in ranked)] if ranked else []
 
@@ -184,7 +188,7 @@ def common_seeds(scores: Mapping[str, Mapping[S, float]]) -> list[S]:
 def _class_changes(
     method: Mapping[S, Sequence[Result]], baseline: Mapping[S, Sequence[Result]]
 ) -> dict[str, dict[S, float]]:
-    """Return IoU minus the baseline's by class and seed, of classes that every run has."""
+    """Return IoU minus the baseline's by class and seed, for classes that every run has."""
     seeds = [seed for seed in baseline if seed in method]
     changes = {}
     for name in baseline[seeds[0]][0].iou:
@@ -200,7 +204,7 @@ def _iou(runs: Sequence[Result], name: str) -> float | None:
 
 
 def _mean(values: Iterable[float | None]) -> float | None:
-    """Return the mean, None where a value is missing: of some runs it would not be the method's."""
+    """Return the mean, or None if a value is missing."""
     listed = list(values)
     known = [value for value in listed if value is not None]
     return fmean(known) if known and len(known) == len(listed) else None

@@ -1,4 +1,4 @@
-"""Which trial of a method is its best."""
+"""The best trial of a method."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from segdistill.runs.trials import Trial
 
 
 def best_trial(trials: Sequence[Trial]) -> Trial | None:
-    """Return the trial that was trained to the end with the highest score, the first of equals."""
+    """Return the best of the trials that were trained to the end, the first of equals."""
     done = [trial for trial in trials if trial.status == "done" and trial.miou is not None]
     return max(done, key=lambda trial: (trial.miou or 0.0, -trial.trial), default=None)

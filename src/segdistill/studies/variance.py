@@ -1,4 +1,4 @@
-"""Where the chance of a difference lies: in the search, in the seed, or in the images."""
+"""Variance components of a difference: search, seed and images."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ S = TypeVar("S", bound=Hashable)
 
 @dataclass(frozen=True)
 class Variance:
-    """Variances of a method's difference to the baseline on one seed, as fractions squared.
+    """Variance components of a method's difference to the baseline on one seed (fractions²).
 
     Attributes:
-        search: of what another search would have chosen; None where there was one search.
-        seed: of another seed of the same search; None below two seeds in every search.
-        images: of other images of the same kind; None where they are not known.
+        search: variance between searches; None if there was only one.
+        seed: variance between seeds of the same search; None if no search has two.
+        images: variance between samples of images; None if unknown.
     """
 
     search: float | None
@@ -29,7 +29,7 @@ class Variance:
     images: float | None
 
     def shares(self) -> dict[str, float]:
-        """Return the share of each that is known in their sum; none where that is 0."""
+        """Return the share of each known component in their sum; empty if that is 0."""
         parts = {"search": self.search, "seed": self.seed, "images": self.images}
         known = {name: value for name, value in parts.items() if value is not None}
         total = sum(known.values())
@@ -39,9 +39,9 @@ class Variance:
 def nested(
     differences: Mapping[S, float], searches: Mapping[S, int] | None
 ) -> tuple[float | None, float | None]:
-    r"""Return the variances of search and seed of a difference, by a nested analysis of variance.
+    r"""Return the variances between searches and seeds of a difference by nested ANOVA.
 
-    With :math:`n_r` seeds of search :math:`r`, :math:`N` in all of :math:`R` searches,
+    With :math:`n_r` seeds of search :math:`r` and :math:`N` in all :math:`R` searches,
 
     .. math:: \hat\sigma^2_{seed} = MS_w, \qquad
         \hat\sigma^2_{search} = \max\Bigl(0, \frac{MS_b - MS_w}{n_0}\Bigr), \qquad
@@ -49,10 +49,10 @@ def nested(
 
     Args:
         differences: method minus baseline by seed.
-        searches: which search each seed took its values from, None where there was one for all.
+        searches: the search whose values each seed uses, None if there was only one.
 
     Returns:
-        Search and seed; None what cannot be told from the other, or from nothing.
+        Variances of search and seed; None if one cannot be estimated.
 
     Source:
         Searle, Casella and McCulloch, "Variance Components", 1992, section 3.6.
@@ -74,7 +74,7 @@ def nested(
 
 
 def image_variance(model: np.ndarray, baseline: np.ndarray | None = None) -> float:
-    r"""Return the variance of a mIoU, or of a difference of two, over samples of images.
+    r"""Return the variance of an mIoU, or of a difference of two, over samples of images.
 
     By the infinitesimal jackknife, with :math:`h_{ik}` and :math:`u_{ik}` intersection and union
     of class :math:`k` in image :math:`i`, and sums :math:`H_k, U_k` over :math:`N` images,
@@ -85,23 +85,23 @@ def image_variance(model: np.ndarray, baseline: np.ndarray | None = None) -> flo
     which a bootstrap of the images approaches.
 
     Args:
-        model: confusion matrix of each image, rows are the truth.
-        baseline: those of another model on the same images, to be subtracted.
+        model: confusion matrix of each image; rows are the labels.
+        baseline: confusion matrices of another model on the same images, to be subtracted.
 
     Shape:
         both ``(N, K, K)``, integers.
 
     Raises:
-        ValueError: there are fewer than two images, or the two have other ones.
+        ValueError: there are fewer than two images, or the two models have different ones.
 
     Source:
         Efron, "The Jackknife, the Bootstrap and Other Resampling Plans", 1982, chapter 6.
     """
     if len(model) < 2 or (baseline is not None and baseline.shape != model.shape):
-        given = model.shape if baseline is None else (model.shape, baseline.shape)
+        shapes = model.shape if baseline is None else (model.shape, baseline.shape)
         raise ValueError(
-            f"image_variance: expected at least two images, the same of both models, got {given}; "
-            "evaluate both on one split"
+            f"image_variance: expected at least two images, the same for both models, "
+            f"got {shapes}; evaluate both on the same split"
         )
     influence = _influence(model) - (0.0 if baseline is None else _influence(baseline))
     return float((influence**2).sum() * len(model) / (len(model) - 1))
@@ -118,7 +118,7 @@ def _influence(counts: np.ndarray) -> np.ndarray:
 
 
 def median_of_searches(scores: Mapping[S, float], searches: Mapping[S, int]) -> float:
-    """Return the median over searches of what each search's choice scored, mean over its seeds.
+    """Return the median over searches of the mean score of each search's choice over its seeds.
 
     Source:
         Dahl et al., "Benchmarking Neural Network Training Algorithms", 2023, arXiv:2306.07179,

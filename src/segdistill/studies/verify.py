@@ -1,7 +1,6 @@
-"""A finished study against its own files: every number again, and every rule of the protocol.
+"""Verifies a finished study: every number is recomputed and every rule of the protocol checked.
 
-Each check reads what the runs left behind and yields a sentence for everything that does not fit.
-``CHECKS`` is the table of them.
+Each check in ``CHECKS`` reads the files of the runs and yields a sentence for every contradiction.
 """
 
 from __future__ import annotations
@@ -10,9 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from segdistill.runs.study import (
-    read_study_results,
-)
+from segdistill.runs.study import read_study_results
 from segdistill.studies.evidence import Check, Evidence, changed_paths
 from segdistill.studies.results import summarize_study
 from segdistill.studies.verify_protocol import (
@@ -39,11 +36,11 @@ from segdistill.studies.verify_scores import (
 
 @dataclass(frozen=True)
 class Fault:
-    """Something in a study that does not fit.
+    """A contradiction in a study.
 
     Attributes:
-        check: its name in :data:`CHECKS`.
-        said: where it is, what was expected and what is there.
+        check: name of the check in :data:`CHECKS`.
+        said: where it is, what was expected and what was found.
     """
 
     check: str
@@ -51,10 +48,10 @@ class Fault:
 
 
 def verify_study(folder: Path) -> list[Fault]:
-    """Return everything in a finished study that contradicts its own files or the protocol.
+    """Return everything in a finished study that contradicts its files or the protocol.
 
     Args:
-        folder: made by ``segdistill study``.
+        folder: folder written by ``segdistill study``.
 
     Raises:
         RunFolderError, ConfigError: a file is missing or broken, so that nothing can be checked.
@@ -64,13 +61,13 @@ def verify_study(folder: Path) -> list[Fault]:
 
 
 def _check_results(evidence: Evidence) -> Iterator[str]:
-    """``results.json`` says what the runs say."""
-    given = read_study_results(evidence.folder)
-    if not given:
-        yield "results.json: expected the results of a study that has ended, got none"
+    """``results.json`` agrees with the runs."""
+    stored = read_study_results(evidence.folder)
+    if not stored:
+        yield "results.json: expected the results of a finished study, got none"
         return
     again = summarize_study(evidence.study, evidence.folder)
-    for path in changed_paths(again, given):
+    for path in changed_paths(again, stored):
         yield f"results.json: expected another value of {path}, recomputed from the runs"
 
 
@@ -91,4 +88,4 @@ CHECKS: Mapping[str, Check] = {
     "environment": check_environment,
     "results": _check_results,
 }
-"""What is checked, by the name that a fault carries."""
+"""The checks, by the name in :attr:`Fault.check`."""

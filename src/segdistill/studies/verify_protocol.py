@@ -1,4 +1,4 @@
-"""Checks of a finished study: equal budgets, own seeds, and no choice on the reported split."""
+"""Checks of a finished study: equal budgets, separate seeds, no choice on the reported split."""
 
 from __future__ import annotations
 
@@ -8,18 +8,14 @@ from itertools import product
 
 from segdistill.config import RunConfig, StudyConfig
 from segdistill.runs.result import has_result, read_result
-from segdistill.runs.study import (
-    Choice,
-    own_teacher_folder,
-    read_chosen,
-    trial_folder,
-)
+from segdistill.runs.search import Choice, read_chosen, trial_folder
+from segdistill.runs.study import own_teacher_folder
 from segdistill.studies.evidence import Evidence, is_close
 from segdistill.studies.trials import best_trial
 
 
 def check_seeds(evidence: Evidence) -> Iterator[str]:
-    """Seeds are those of the folder; none of the search or of an own teacher is compared."""
+    """Seeds match the folders, and no seed of the search or of an own teacher is compared."""
     for pair in evidence.study.pairs:
         teacher = own_teacher_folder(evidence.folder, pair)
         if has_result(teacher) and read_result(teacher).seed in evidence.study.seeds:
@@ -72,8 +68,8 @@ def check_budgets(evidence: Evidence) -> Iterator[str]:
     for run, result in evidence.results.items():
         if result.step != result.steps:
             yield (
-                f"{evidence.name(run)}: expected {result.steps} steps, got {result.step}: the "
-                "weights of the last step are the result"
+                f"{evidence.name(run)}: expected {result.steps} steps, got {result.step}; the "
+                "result must be the weights of the last step"
             )
     if study.match == "steps":
         alike = {
@@ -87,16 +83,16 @@ def check_budgets(evidence: Evidence) -> Iterator[str]:
                 yield f"{evidence.name(run)}: expected {common[0][0]} steps, got {result.steps}"
     lengths = {t.steps for t in evidence.trials if not _is_longer(study, t.method)}
     if study.match == "steps" and len(lengths) > 1:
-        yield f"trials.jsonl: expected trials of equal steps, got {sorted(lengths)}"
+        yield f"trials.jsonl: expected trials with equal steps, got {sorted(lengths)}"
 
 
 def _is_longer(study: StudyConfig, method: str) -> bool:
-    """Return whether a method is the control that is trained longer, which ``settings`` checks."""
+    """Return whether a method is the control ``longer``, whose steps ``settings`` checks."""
     return method in study.methods and study.methods[method].control == "longer"
 
 
 def check_choices(evidence: Evidence) -> Iterator[str]:
-    """The best trial on the held-out images was chosen, and what was scored is on file."""
+    """The best trial on the held-out images was chosen, and its scores are recorded."""
     chosen = read_chosen(evidence.folder)
     repeats = range(evidence.study.search.repeats)
     for pair, method in product(evidence.study.pairs, evidence.study.methods):
@@ -106,7 +102,7 @@ def check_choices(evidence: Evidence) -> Iterator[str]:
             continue
         if len(choices.searches) != len(repeats):
             yield (
-                f"chosen.json: expected a choice of each of {len(repeats)} searches for {method}, "
+                f"chosen.json: expected a choice for each of {len(repeats)} searches for {method}, "
                 f"got {len(choices.searches)}"
             )
             continue
@@ -136,19 +132,19 @@ def _check_choice(
 
 
 def check_split(evidence: Evidence) -> Iterator[str]:
-    """Nothing was chosen on the reported split, and nothing reported on training images."""
+    """No choice uses the reported split, and no reported score uses training images."""
     reported = {result.split for result in evidence.results.values()}
     if len(reported) > 1:
         yield f"final: expected one reported split, got {', '.join(sorted(reported))}"
     for run, result in evidence.results.items():
         if result.split in ("train", "holdout"):
-            yield f"{evidence.name(run)}: expected a score on other images, got {result.split}"
+            yield f"{evidence.name(run)}: expected the reported split, got {result.split}"
     for run in evidence.searched:
         config = evidence.settings.get(run)
         if isinstance(config, RunConfig) and (
             config.evaluation.split != "holdout" or not config.data.holdout
         ):
             yield (
-                f"{evidence.name(run)}: expected a trial that is scored on held-out images, got "
+                f"{evidence.name(run)}: expected a trial scored on held-out images, got "
                 f"{config.evaluation.split}"
             )

@@ -1,4 +1,4 @@
-"""Checks of a finished study: its runs are the planned ones, made as its files say."""
+"""Checks of a finished study: its runs are the planned ones, with the recorded settings."""
 
 from __future__ import annotations
 
@@ -10,14 +10,12 @@ from segdistill.config import RunConfig
 from segdistill.runs.environment import read_environment
 from segdistill.runs.extensions import find_superseded, read_extensions
 from segdistill.runs.layout import ENVIRONMENT, FAILED, RESULT
+from segdistill.runs.measured import read_measured
+from segdistill.runs.plan import read_plan
 from segdistill.runs.result import find_end, has_result, read_result
+from segdistill.runs.search import read_chosen
 from segdistill.runs.student import read_student, student_file
-from segdistill.runs.study import (
-    final_folder,
-    read_chosen,
-    read_measured,
-    read_plan,
-)
+from segdistill.runs.study import final_folder
 from segdistill.studies.cohorts import matched_steps
 from segdistill.studies.evidence import Evidence, changed_paths, choice_of
 from segdistill.studies.runs import base_config, final_config
@@ -26,7 +24,7 @@ _MACHINE = ("python", "platform", "processor", "gpu", "threads", "packages")
 
 
 def check_runs(evidence: Evidence) -> Iterator[str]:
-    """Every planned final run has ended, and no other is there."""
+    """Every planned final run has ended, and there are no others."""
     study = evidence.study
     planned = {(p, s, m) for p in study.pairs for s in study.seeds for m in study.methods}
     chosen = read_chosen(evidence.folder)
@@ -42,7 +40,7 @@ def check_runs(evidence: Evidence) -> Iterator[str]:
         yield f"{evidence.name(known[key])}: expected the runs of the study file, got one more"
     for run in known.values():
         if has_result(run) and (run / FAILED).exists():
-            yield f"{evidence.name(run)}: expected one end, got a result and a failure"
+            yield f"{evidence.name(run)}: expected either a result or a failure, got both"
 
 
 def check_hashes(evidence: Evidence) -> Iterator[str]:
@@ -50,7 +48,7 @@ def check_hashes(evidence: Evidence) -> Iterator[str]:
     for run, config in evidence.settings.items():
         name = evidence.name(run)
         if isinstance(config, str):
-            yield f"{name}: expected settings that can be run, got: {config}"
+            yield f"{name}: expected valid settings, got: {config}"
             continue
         own = config.hash()
         hashes = {ENVIRONMENT: read_environment(run).config_hash}
@@ -58,9 +56,9 @@ def check_hashes(evidence: Evidence) -> Iterator[str]:
             hashes[RESULT] = read_result(run).config_hash
         if student_file(run).exists():
             hashes["the student"] = read_student(student_file(run)).config_hash
-        for file, given in hashes.items():
-            if given not in (None, own):
-                yield f"{name}: expected the config hash {own} in {file}, got {given}"
+        for file, stored in hashes.items():
+            if stored not in (None, own):
+                yield f"{name}: expected the config hash {own} in {file}, got {stored}"
     plan, study = read_plan(evidence.folder).hash, evidence.study.hash()
     if plan != study:
         yield f"plan.json: expected the hash {study} of study.yaml, got {plan}"
@@ -88,7 +86,7 @@ def check_settings(evidence: Evidence) -> Iterator[str]:
 
 
 def check_growth(evidence: Evidence) -> Iterator[str]:
-    """What was added to the study after it had begun is what its file has more, and is younger."""
+    """Recorded extensions agree with the study file and are older than the runs they added."""
     study, seeds = evidence.study, None
     extensions = read_extensions(evidence.folder)
     for number, extension in enumerate(extensions, 1):
@@ -111,15 +109,15 @@ def check_growth(evidence: Evidence) -> Iterator[str]:
             )
             if new and has_result(run.folder) and _began(run.folder) < extension.time:
                 yield (
-                    f"{evidence.name(run.folder)}: expected a run that began after the study was "
-                    f"extended by it, {extension.time}, got {_began(run.folder)}"
+                    f"{evidence.name(run.folder)}: expected a run that started after the extension "
+                    f"at {extension.time}, got {_began(run.folder)}"
                 )
     if seeds is not None and seeds != len(study.seeds):
         yield f"extensions.jsonl: expected the {len(study.seeds)} seeds of the study, got {seeds}"
     if sum(extension.trials for extension in extensions) >= max(1, study.search.trials):
-        yield "extensions.jsonl: expected fewer trials than the study has, got as many or more"
+        yield "extensions.jsonl: expected fewer trials than in the study, got as many or more"
     if find_superseded(evidence.folder) and not any(extension.trials for extension in extensions):
-        yield "superseded: expected runs that a longer search replaced, got no longer search"
+        yield "superseded: expected such runs only after a longer search, got no longer search"
 
 
 def _began(run: Path) -> str:
@@ -127,14 +125,14 @@ def _began(run: Path) -> str:
 
 
 def check_environment(evidence: Evidence) -> Iterator[str]:
-    """All runs were made on one kind of machine with the same packages."""
+    """All runs were made on the same kind of machine with the same packages."""
     runs = [*evidence.results, *(run for run in evidence.searched if has_result(run))]
     machines = {run: read_environment(run).as_dict() for run in runs}
     for key in _MACHINE:
-        common = Counter(str(found[key]) for found in machines.values()).most_common(1)
-        for run, found in machines.items():
-            if str(found[key]) != common[0][0]:
+        common = Counter(str(machine[key]) for machine in machines.values()).most_common(1)
+        for run, machine in machines.items():
+            if str(machine[key]) != common[0][0]:
                 yield (
                     f"{evidence.name(run)}: expected {key} {common[0][0]} as in most runs, got "
-                    f"{found[key]}"
+                    f"{machine[key]}"
                 )

@@ -1,4 +1,4 @@
-"""Checks of a finished study: scores, images and shifts say what their matrices and logs say."""
+"""Checks of a finished study: scores, images and shifts agree with matrices and logs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from segdistill.studies.evidence import Evidence, brief, is_close
 
 
 def check_scores(evidence: Evidence) -> Iterator[str]:
-    """Scores are those of the confusion matrices."""
+    """Scores agree with the confusion matrices."""
     for run, result in evidence.results.items():
         confusion = read_confusion(run)
         if confusion is None:
@@ -35,12 +35,12 @@ def check_scores(evidence: Evidence) -> Iterator[str]:
 
 
 def check_images(evidence: Evidence) -> Iterator[str]:
-    """The matrices of the images add up to that of the split, image for image the same truth."""
+    """The images' matrices add up to that of the split, with the same labels in every run."""
     first: dict[str, np.ndarray] = {}
     for run, result in evidence.results.items():
         name, confusion, images = evidence.name(run), read_confusion(run), read_image_counts(run)
         if images is None:
-            yield f"{name}: expected a confusion matrix of each image, got none"
+            yield f"{name}: expected a confusion matrix per image, got none"
             continue
         if len(set(images.names)) < len(images.names):
             yield f"{name}: expected each image once, got one twice"
@@ -53,9 +53,9 @@ def check_images(evidence: Evidence) -> Iterator[str]:
         truth = dict(zip(images.names, images.counts.sum(axis=2), strict=True))
         first = first or truth
         if truth.keys() != first.keys():
-            yield f"{name}: expected the images that the other runs were scored on, got others"
+            yield f"{name}: expected the same images as in the other runs, got others"
         elif any(not np.array_equal(truth[image], first[image]) for image in first):
-            yield f"{name}: expected the labels that the other runs were scored on, got others"
+            yield f"{name}: expected the same labels as in the other runs, got others"
 
 
 def check_copies(evidence: Evidence) -> Iterator[str]:
@@ -73,7 +73,7 @@ def check_copies(evidence: Evidence) -> Iterator[str]:
 
 
 def check_best(evidence: Evidence) -> Iterator[str]:
-    """The best score on the way is one that was logged."""
+    """The best score during training was logged."""
     for run, result in evidence.results.items():
         logged = {line.step: line.miou for line in evaluation_lines(read_metrics(run))}
         if result.best is not None and logged:
@@ -90,16 +90,16 @@ def check_best(evidence: Evidence) -> Iterator[str]:
 
 
 def check_shifts(evidence: Evidence) -> Iterator[str]:
-    """Every shift of the study was scored in every run, on the same labels, as its matrix says."""
+    """Every shift was scored in every run, on the same labels, and agrees with its matrix."""
     asked = validate(EvaluationConfig, evidence.study.evaluation, "evaluation").shifts
-    wanted = {name_of_shift(name, one) for name, own in asked.items() for one in own}
+    wanted = {name_of_shift(name, level) for name, levels in asked.items() for level in levels}
     for run in evidence.results:
-        found, confusion = read_shifts(run), read_confusion(run)
-        if found.keys() != wanted:
+        scored, confusion = read_shifts(run), read_confusion(run)
+        if scored.keys() != wanted:
             yield (
-                f"{evidence.name(run)}: expected the shifts {sorted(wanted)}, got {sorted(found)}"
+                f"{evidence.name(run)}: expected the shifts {sorted(wanted)}, got {sorted(scored)}"
             )
-        for name, score in found.items():
+        for name, score in scored.items():
             counts = np.array(score.counts, dtype=np.int64)
             again = _scores(counts, range(len(counts)))["miou"]
             if not is_close(score.miou, again):
@@ -114,7 +114,7 @@ def check_shifts(evidence: Evidence) -> Iterator[str]:
 
 
 def _scores(counts: np.ndarray, classes: Sequence[Any]) -> dict[str, Any]:
-    """Return the scores of a confusion matrix, by the names that a result has for them."""
+    """Return the scores of a confusion matrix, by their names in a result."""
     hits, truth = np.diagonal(counts).astype(float), counts.sum(axis=1)
     unions = truth + counts.sum(axis=0) - np.diagonal(counts)
     iou = [hit / union if union else None for hit, union in zip(hits, unions, strict=True)]

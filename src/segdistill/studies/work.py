@@ -1,4 +1,4 @@
-"""One cohort of a study, trained wherever it was sent."""
+"""Training one cohort of a study, on whichever machine it was sent to."""
 
 from __future__ import annotations
 
@@ -23,37 +23,37 @@ from segdistill.training.interrupts import interrupted_at_once
 from segdistill.training.resume import make_folder
 from segdistill.training.run import run_cohort
 
-PAUSE_SECONDS = 1.0  # before what failed is tried again; then twice as long, and so on
+PAUSE_SECONDS = 1.0  # before the first retry; doubled for each further one
 
 
 def work(
     job: Job, root: Path, *, threads: int | None = None, retries: int = 0, tell: Tell = silent
 ) -> dict[str, str]:
-    """Train a cohort in the folder of its study; one that was interrupted goes on.
+    """Train a cohort in the folder of its study, or continue an interrupted one.
 
-    Where something stops the whole cohort, each of its runs is tried by itself, so that one
-    that fails takes no other with it. What a method is to blame for is written into its
-    ``failed.json``, and the study goes on without; see :mod:`segdistill.studies.faults`.
+    If an error stops the whole cohort, its runs are tried one by one, so that a failing run does
+    not stop the others. Failures of a method are written to its ``failed.json``, and the study
+    continues without it; see :mod:`segdistill.studies.faults`.
 
     Args:
         job: the cohort.
         root: folder of the study.
-        threads: of torch, while it is trained.
-        retries: how often what no method is to blame for is tried again.
-        tell: called with what happens.
+        threads: number of torch threads during training.
+        retries: how often a failure that is no method's fault is retried.
+        tell: called with every event.
 
     Returns:
-        Why, for each method whose run was given up without a result; it can be resumed.
+        The reason for each method whose run was given up without a result and can be resumed.
 
     Raises:
         KeyboardInterrupt: interrupted; checkpoints were written.
-        OSError, ConfigError, RunFolderError, DataError, CheckpointError: nothing can be trained
-            here, whatever the method; the study can be resumed when that is repaired.
+        OSError, ConfigError, RunFolderError, DataError, CheckpointError: no method can be trained
+            here; the study can be resumed after the repair.
     """
     folder = inside(root, job.folder)
     folder.mkdir(parents=True, exist_ok=True)
     with ExitStack() as held:
-        for method in sorted(job.configs):  # in one order, so that no two wait for each other
+        for method in sorted(job.configs):  # a fixed order, so that no two cohorts deadlock
             held.enter_context(_alone(folder / f".{method}.lock"))
         held.enter_context(limit_threads(threads))
         held.enter_context(interrupted_at_once())
@@ -68,7 +68,7 @@ def work(
 def _train(
     configs: Mapping[str, RunConfig], folder: Path, prune: Prune, retries: int, tell: Tell
 ) -> dict[str, str]:
-    """Train runs together, then one by one; return why, for each that was left open."""
+    """Train runs together, then one by one; return the reason for each unfinished run."""
     error = _attempt(configs, folder, prune, retries, tell)
     if error is None:
         return {}
@@ -76,23 +76,23 @@ def _train(
     if len(left) > 1:
         tell(Note(f"{folder} failed: {error}; its {len(left)} runs are tried one by one"))
         alone = [_train({name: left[name]}, folder, prune, retries, tell) for name in left]
-        return {name: why for one in alone for name, why in one.items()}
-    said = f"{type(error).__name__}: {error}"
+        return {name: why for reasons in alone for name, why in reasons.items()}
+    reason = f"{type(error).__name__}: {error}"
     for name, config in left.items():
         if judge(error) is Fault.WORLD:
-            tell(Note(f"{folder / name} is left open: {said}; --resume trains it"))
-            return {name: said}
+            tell(Note(f"{folder / name} is left unfinished: {reason}; --resume trains it"))
+            return {name: reason}
         tell(Note(f"{folder / name} failed: {error}"))
         make_folder(folder / name, config)
         step = error.step if isinstance(error, TrainingDivergedError) else None
-        write_failure(folder / name, Failure(error=said, step=step, config_hash=config.hash()))
+        write_failure(folder / name, Failure(error=reason, step=step, config_hash=config.hash()))
     return {}
 
 
 def _attempt(
     configs: Mapping[str, RunConfig], folder: Path, prune: Prune, retries: int, tell: Tell
 ) -> Exception | None:
-    """Train runs together; return what stopped them, None where nothing did."""
+    """Train runs together; return the error that stopped them, or None."""
     for attempt in range(1 + retries):
         try:
             run_cohort(configs, folder, resume=True, tell=tell, keep_going=True, prune=prune)
@@ -100,7 +100,7 @@ def _attempt(
             fault = judge(error)
             if fault is Fault.SETUP:
                 raise
-            # Without its frames, which hold the memory that the next attempt needs.
+            # Its frames hold memory that the next attempt needs.
             stopped = error.with_traceback(None)
             stopped.__context__ = None
         else:
@@ -117,13 +117,13 @@ def _attempt(
 
 @contextmanager
 def _alone(file: Path) -> Iterator[None]:
-    """Wait until no other process, such as an orphan of a killed study, has locked the file.
+    """Wait until no other process, such as an orphan of a killed study, holds the lock.
 
-    Each run has its own: another cohort of the folder, with other methods, may be trained.
+    Each run has its own lock, so that other methods of the folder can be trained meanwhile.
     """
     try:
         import fcntl
-    except ImportError:  # not on this system
+    except ImportError:  # not available on this system
         yield
         return
     with file.open("w") as lock:
@@ -133,7 +133,7 @@ def _alone(file: Path) -> Iterator[None]:
 
 @contextmanager
 def limit_threads(count: int | None) -> Iterator[None]:
-    """Let torch use so many threads in the block, as many as before where there is no number."""
+    """Set the number of torch threads inside the block, or leave it if ``count`` is None."""
     before = torch.get_num_threads()
     torch.set_num_threads(count or before)
     try:

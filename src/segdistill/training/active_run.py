@@ -1,4 +1,4 @@
-"""A run that is being trained: its learner, its folder, and what it has cost so far."""
+"""A run in training: its learner, its folder, and its cost so far."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from segdistill.training.runlog import RunLog
 
 @dataclass
 class Spent:
-    """What a learner has cost so far.
+    """The cost of a learner so far.
 
     Attributes:
-        own_seconds: its own steps, and its stage before training.
-        batch_seconds: waiting for batches, once for the cohort.
-        teacher_seconds: the teacher's forward, once for the cohort.
-        prepare_seconds: of ``own_seconds``, the stage before training.
-        joules: of the device while it would have trained alone; None without a meter.
+        own_seconds: time of its own steps and its stage before training.
+        batch_seconds: time waiting for batches, spent once for the cohort.
+        teacher_seconds: time of the teacher's forward, spent once for the cohort.
+        prepare_seconds: the part of ``own_seconds`` that the stage before training took.
+        joules: energy that the device would have used to train it alone; None without a meter.
     """
 
     own_seconds: float = 0.0
@@ -42,13 +42,13 @@ class ActiveRun:
     """One learner in training, and its folder.
 
     Attributes:
-        config: of the run.
+        config: the run's config.
         folder: its run folder.
-        learner: what is trained.
-        log: its metrics.
-        spent: what it has cost so far.
-        sums: of each part of the loss, since the last line of the log.
-        steps_since, seconds_since: of the cohort, since that line.
+        learner: the learner.
+        log: the log of its metrics.
+        spent: its cost so far.
+        sums: sum of each part of the loss since the last line of the log.
+        steps_since, seconds_since: the cohort's steps and seconds since that line.
     """
 
     config: RunConfig
@@ -62,12 +62,12 @@ class ActiveRun:
 
     @property
     def name(self) -> str:
-        """What messages and results call it."""
+        """Its name in messages and results."""
         return self.learner.name or self.folder.name
 
     @property
     def best(self) -> Best | None:
-        """The best score on the way, the first of equals; None where nothing was scored."""
+        """The best score during training, the first of equals; None if nothing was scored."""
         scores = self.log.evaluations
         if not scores:
             return None
@@ -76,23 +76,23 @@ class ActiveRun:
 
     @property
     def seconds(self) -> float:
-        """What training took, or would have taken without the rest of the cohort.
+        """The time that training took, or would have taken without the rest of the cohort.
 
-        A student that learns nothing from the teacher is not charged for it.
+        A plain student is not charged for the teacher.
         """
         spent = self.spent
         teacher = spent.teacher_seconds if self.config.distill else 0.0
         return spent.own_seconds + spent.batch_seconds + teacher
 
     def cost(self) -> TrainingCost:
-        """Return what training took, the energy in the unit that is paid for."""
+        """Return the cost of training, with the energy in kWh."""
         spent = asdict(self.spent)
         joules = spent.pop("joules")
         kwh = None if joules is None else joules / 3.6e6
         return TrainingCost(seconds=self.seconds, **spent, energy_kwh=kwh)
 
     def state(self) -> dict[str, Any]:
-        """Return what a checkpoint holds of the run."""
+        """Return the part of a checkpoint that describes the run."""
         return {
             "learner": self.learner.state(),
             "spent": asdict(self.spent),
@@ -104,7 +104,7 @@ class ActiveRun:
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         self.learner.restore(state["learner"])
         self.spent = Spent(**state["spent"])
         if since := state.get("since"):  # older checkpoints have none

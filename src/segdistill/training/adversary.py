@@ -1,4 +1,4 @@
-"""Critics of adversarial losses: each stepped by an optimiser of its own."""
+"""Critics of adversarial losses, each with its own optimiser."""
 
 from __future__ import annotations
 
@@ -12,17 +12,19 @@ from torch.nn import Parameter
 from torch.optim import SGD, Adam, Optimizer
 
 from segdistill.losses.holistic import Adversary
-from segdistill.training.objective import Objective, Term
+from segdistill.training.objective import Objective
+from segdistill.training.optim import fuse, restore_optimizer, step_unless
+from segdistill.training.term import Term
 
 
 class Adversaries:
-    """The critics of an objective, taught after the student in every step.
+    """The critics of an objective, trained after the student in every step.
 
-    A critic computes in full precision and outside the student's forward, so its gradient
-    is averaged over the processes here.
+    A critic computes in full precision and outside the student's forward, so its gradients are
+    averaged over the processes here.
 
     Args:
-        objective: its adversarial terms are found by their ``adversary``.
+        objective: the objective; terms whose loss has an ``adversary`` are adversarial.
     """
 
     def __init__(self, objective: Objective) -> None:
@@ -33,42 +35,54 @@ class Adversaries:
         }
 
     def begin_part(self, *, first: bool) -> None:
-        """Get ready for the forward of one of several parts of the batch.
+        """Prepare for the forward of one part of the batch.
 
-        Every part starts from the buffers that the step started from: spectral norm sharpens
-        its estimate with each forward, and a step in parts has more of them.
+        Every part starts with the buffers from the start of the step, because spectral norm
+        refines its estimate with each forward and a step in parts has more of them.
         """
         for critic in self._critics.values():
             critic.begin_part(first=first)
 
     def backward(self, fabric: Fabric, *, share: float, first: bool, last: bool) -> None:
-        """Add the gradient of one part of the batch, from the maps that the student just met.
+        """Add the gradients of one part of the batch, from the maps just compared.
 
         Args:
             fabric: processes.
-            share: of the batch's images that is in the part.
-            first: it is the step's first part.
-            last: it is the step's last part.
+            share: share of the batch's images that is in this part.
+            first: whether it is the first part of the step.
+            last: whether it is the last part of the step.
         """
         for critic in self._critics.values():
             critic.backward(fabric, share=share, first=first, last=last)
 
-    def update(self, rate: float = 1.0) -> dict[str, float]:
-        """Step every critic and return its loss over the whole batch, ``<term>.critic``.
+    def losses(self) -> dict[str, Tensor]:
+        """Return the loss of every critic over this process's batch, as ``<term>.critic``."""
+        return {f"{name}.critic": critic.value for name, critic in self._critics.items()}
+
+    def update(self, rate: float, *, lost: Tensor) -> None:
+        """Step every critic.
 
         Args:
-            rate: the student's learning rate in units of its first, for critics that follow.
+            rate: the student's learning rate relative to its initial value, for critics with
+                the same schedule.
+            lost: whether the learner diverged; its critics are not stepped then.
         """
-        return {f"{name}.critic": critic.update(rate) for name, critic in self._critics.items()}
+        for critic in self._critics.values():
+            critic.update(rate, lost)
+
+    def fuse(self) -> None:
+        """Let every optimiser check on the device whether to step."""
+        for critic in self._critics.values():
+            fuse(critic.optimizer)
 
     def state(self) -> dict[str, Any]:
-        """Return the optimisers' states; the critics' weights are the objective's."""
+        """Return the optimisers' states; the critics' weights belong to the objective."""
         return {name: critic.optimizer.state_dict() for name, critic in self._critics.items()}
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         for name, critic in self._critics.items():
-            critic.optimizer.load_state_dict(state[name])
+            restore_optimizer(critic.optimizer, state[name])
 
 
 class _Critic:
@@ -82,7 +96,7 @@ class _Critic:
         self.optimizer = _optimizer(adversary, self.parameters)
         self.first_rate = adversary.learning_rate
         self.scheduled = adversary.scheduled
-        self.value = 0.0
+        self.value = torch.zeros((), dtype=torch.float64)
 
     def begin_part(self, *, first: bool) -> None:
         if first:
@@ -94,7 +108,7 @@ class _Critic:
     def backward(self, fabric: Fabric, *, share: float, first: bool, last: bool) -> None:
         if first:
             self.optimizer.zero_grad()
-            self.value = 0.0
+            self.value = torch.zeros_like(self.value)
         for parameter in self.parameters:
             parameter.requires_grad_(True)
         loss = self.loss(*self.term.compared()) * share
@@ -103,15 +117,13 @@ class _Critic:
             parameter.requires_grad_(False)
             if fabric.world_size > 1 and last and parameter.grad is not None:
                 parameter.grad = fabric.all_reduce(parameter.grad)
-        value = loss.detach()
-        self.value += float(fabric.all_reduce(value) if fabric.world_size > 1 else value)
+        self.value = self.value.to(loss.device) + loss.detach()
 
-    def update(self, rate: float) -> float:
+    def update(self, rate: float, lost: Tensor) -> None:
         if self.scheduled:
             for group in self.optimizer.param_groups:
                 group["lr"] = self.first_rate * rate
-        self.optimizer.step()
-        return self.value
+        step_unless(lost, self.optimizer)
 
 
 def _optimizer(adversary: Adversary, parameters: list[Parameter]) -> Optimizer:

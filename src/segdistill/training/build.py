@@ -1,4 +1,4 @@
-"""From a checked config to datasets, stream, networks, teacher and learner."""
+"""From a checked config to datasets, stream, networks, teacher and learners."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import numpy as np
 from torch import nn
 
 from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.data import Recipe, Stream, build_dataset
 from segdistill.data.carving import HOLDOUT, carve
 from segdistill.data.files.dataset import FileDataset
@@ -31,7 +32,7 @@ from segdistill.types import Classes, SegDataset
 
 @dataclass(frozen=True)
 class Data:
-    """What a cohort trains on and is scored on."""
+    """The data that a cohort trains on and is scored on."""
 
     stream: Stream
     train: SegDataset
@@ -62,21 +63,22 @@ def build_data(config: RunConfig) -> Data:
 
 
 def _check_labels(split: str, dataset: SegDataset) -> None:
-    """Refuse a split that nothing can be learnt from and nothing scored on."""
+    """Refuse a split without classes or masks."""
     if not len(dataset.classes):
         raise DataError(
-            f"data: expected a dataset with classes, got {split} without; images alone can be "
-            "data.unlabelled, or predicted on"
+            f"data: expected a dataset with classes, got {split} without any; use images without "
+            "masks as data.unlabelled, or for prediction"
         )
     files = [part for part in whole_splits(dataset) if isinstance(part, FileDataset)]
     if any(all(pair.mask is None for pair in part.pairs) for part in files):
         raise DataError(
-            f"data: expected masks, got none in {split}; images alone can be data.unlabelled"
+            f"data: expected masks, got none in {split}; "
+            "use images without masks as data.unlabelled"
         )
 
 
 def open_split(config: DataConfig | UnlabelledConfig, split: str) -> SegDataset:
-    """Open one split of a dataset, ``holdout`` included; raises as :func:`build_data`."""
+    """Open one split of a dataset, which may be ``holdout``; raises like :func:`build_data`."""
     if not isinstance(config, DataConfig):
         return build_dataset(config, split=split)
     train = split in (HOLDOUT, config.train_split)
@@ -87,7 +89,7 @@ def open_split(config: DataConfig | UnlabelledConfig, split: str) -> SegDataset:
 
 
 def build_recipe(config: DataConfig) -> Recipe:
-    """Return how a training crop is drawn and changed."""
+    """Return how training crops are drawn and augmented."""
     return Recipe(
         crop=config.crop,
         scale=config.scale,
@@ -112,20 +114,20 @@ def build_section(
     class_names: Sequence[str] = (),
     tell: Tell = silent,
 ) -> nn.Module:
-    """Build the network of a config's section; equal seeds give equal initial weights.
+    """Build the network of a section; equal seeds give equal initial weights.
 
     Args:
-        section: of the config.
+        section: the section of the config.
         classes: number of classes.
-        seed: of the initial weights.
-        purpose: ``student``, whose weights may be of other classes, or ``teacher``.
-        class_names: of the data; see :func:`segdistill.models.build_network`.
-        tell: hears what of a weight file was stripped, skipped and left out.
+        seed: seed of the initial weights.
+        purpose: ``student``, whose weights may be for other classes, or ``teacher``.
+        class_names: the dataset's classes; see :func:`segdistill.models.build_network`.
+        tell: called with what was stripped, skipped or missing in a weights file.
 
     Raises:
         ValueError: the network cannot be built as configured.
-        CheckpointError: its weight file does not fit.
-        FileNotFoundError: it is not there.
+        CheckpointError: its weights file does not fit.
+        FileNotFoundError: the weights file does not exist.
     """
     try:
         return build_network(
@@ -143,11 +145,11 @@ def build_section(
 def counted_weights(
     dataset: SegDataset, how: Literal["balanced", "logarithmic"], *, skip_broken: bool
 ) -> list[float]:
-    r"""Return a weight for each class from its positions in a dataset.
+    r"""Return a weight for each class from its number of positions in a dataset.
 
-    ``balanced`` gives all classes the same share: the labelled positions divided by the classes
-    times the class's own; 1 for a class that has none. ``logarithmic`` is :math:`1 / \ln(1.1 +
-    p)` for the class's share :math:`p` of the labelled positions, from 1.35 to 10.5.
+    ``balanced`` gives all classes the same share: :math:`n / (K n_k)` with :math:`n` labelled
+    positions, :math:`n_k` of them of the class, and :math:`K` classes; 1 for a class without
+    positions. ``logarithmic`` is :math:`1 / \ln(1.1 + n_k / n)`, from 1.35 to 10.5.
 
     Source:
         Logarithmic: Paszke et al., "ENet", 2016, arXiv:1606.02147, Sec. 5.2, with the 1.1 of
@@ -170,19 +172,19 @@ def build_cohort(
     """Build the learners of a cohort and the teacher that they share.
 
     Args:
-        configs: by learner; teacher and data are those of the first.
-        classes: of the dataset.
-        tell: hears what of weight files was stripped, skipped and left out.
-        train: the training images, over which class weights are counted.
+        configs: configs by learner; teacher and data are those of the first.
+        classes: the dataset's classes.
+        tell: called with what was stripped, skipped or missing in weights files.
+        train: the training images, from which class weights are computed.
 
     Returns:
-        The teacher with every tap that a learner asks for (None where none does), and the
+        The teacher with every tap that a learner needs (None if none does), and the
         learners in the order of the configs.
 
     Raises:
-        ConfigError: the teacher knows nothing, or is a student's word.
+        ConfigError: the teacher has no weights, or a student has a key for teachers only.
         ValueError: a network cannot be built, a tap does not exist, or the crop is too small.
-        CheckpointError: a weight file does not fit.
+        CheckpointError: a weights file does not fit.
     """
     first = next(iter(configs.values()))
     terms = [term for config in configs.values() for term in config.distill]
@@ -191,12 +193,13 @@ def build_cohort(
         taps = list(dict.fromkeys([*taps, "logits"]))
     teacher, teacher_channels = None, dict[str, int]()
     if first.student.untrained:
-        raise ConfigError("student.untrained: expected it of a teacher only; leave it out")
+        raise ConfigError("student.untrained: expected it for a teacher only; leave it out")
     if first.student.shard:
-        raise ConfigError("student.shard: expected it of a teacher only; leave it out")
+        raise ConfigError("student.shard: expected it for a teacher only; leave it out")
     if taps and first.teacher is not None:
-        check_knows(first.teacher, taps)
-        # A teacher without weights is drawn too, always the same: its seed is no setting.
+        for where, section in networks_of(first.teacher, "teacher").items():
+            check_knows(section, taps, where)
+        # A teacher without weights is always initialised with the same seed.
         network = build_section(
             first.teacher,
             len(classes),
@@ -215,13 +218,13 @@ def build_cohort(
 
 
 def save_student(file: Path, network: nn.Module, config: RunConfig, classes: Classes) -> None:
-    """Write a student alone, with all that is needed to build it again in the metadata."""
+    """Write a student, with everything needed to rebuild it in the metadata."""
     section = config.tree()["student"] | {"weights": None, "backbone_weights": None}
     if "pretrained" in section:
         section["pretrained"] = False
     if section["class_map"] is None:
         del section["class_map"]
-    elif isinstance(network, Adapter):  # by number: the file's classes are the data's now
+    elif isinstance(network, Adapter):  # by number, since the file's classes are the dataset's
         section["class_map"] = network.adaptation.class_map
     student = Student(section, classes.names, classes.colors, config.hash())
     write_student(file, network, student)
@@ -262,7 +265,7 @@ def _build_learner(
 
 
 def classifier_of(student: nn.Module) -> nn.Module:
-    """Return the layer that makes a network's logits: the last of the module behind the tap."""
+    """Return the layer that computes a network's logits: the last of the module at that tap."""
     (module,) = (
         resolve(student, ["logits"]).values() if "logits" in tap_paths(student) else [student]
     )
@@ -277,14 +280,14 @@ def _class_weights(config: RunConfig, train: SegDataset | None) -> Sequence[floa
         return weights
     if train is None:
         raise ValueError(
-            f"training.task.class_weights: expected the training images for {weights} weights, "
+            f"training.task.class_weights: expected training images to compute {weights} weights, "
             "got none; pass train= to build_cohort"
         )
     return counted_weights(train, weights, skip_broken=config.data.on_error == "skip")
 
 
 def _teacher_labels(config: RunConfig) -> bool:
-    """Return whether losses that need labels get the teacher's where an image has none."""
+    """Return whether losses that need labels get the teacher's for unlabelled images."""
     unlabelled = config.data.unlabelled
     return unlabelled is not None and unlabelled.labels == "teacher"
 

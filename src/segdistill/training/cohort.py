@@ -1,10 +1,9 @@
-"""The training loop: one batch, one teacher forward, then every learner's step."""
+"""The training loop: one batch, one teacher forward, then one step of every learner."""
 
 from __future__ import annotations
 
-import time
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -15,7 +14,10 @@ from segdistill.data.stream import Stream
 from segdistill.errors import TrainingDivergedError
 from segdistill.losses.maths.part import Part, computing
 from segdistill.models.frozen import FrozenTeacher
-from segdistill.training.learner import Learner
+from segdistill.training.clock import Clock, Mark
+from segdistill.training.learner import Learner, StepLosses
+from segdistill.training.objective import is_critic
+from segdistill.training.sending import Send, sender
 from segdistill.types import Batch, TapMaps
 
 
@@ -24,11 +26,13 @@ class Step:
     """What one step of a cohort did.
 
     Attributes:
-        done: steps finished, this one included.
+        done: number of steps finished, including this one.
         losses: weighted loss by learner and part.
-        seconds: of this step, waiting for the batch included.
-        teacher_seconds: of it, the teacher's forward.
-        learner_seconds: of it, by learner; the rest is the batch.
+        seconds: duration of this step, including the wait for the batch.
+        teacher_seconds: the part of it that the teacher's forward took.
+        learner_seconds: the parts that the learners took; the rest is the wait.
+        latest: whether the learners are in the state after this step. Of several steps that are
+            read at once, only the last is.
     """
 
     done: int
@@ -36,14 +40,20 @@ class Step:
     seconds: float
     teacher_seconds: float
     learner_seconds: Mapping[str, float]
+    latest: bool = True
 
 
 Diverged = Callable[[Learner, TrainingDivergedError], None]
 
 
 def stop(learner: Learner, error: TrainingDivergedError) -> None:
-    """End the whole cohort where a learner diverges."""
+    """End the whole cohort when a learner diverges."""
     raise error
+
+
+def every_step(done: int) -> bool:
+    """Read the losses after each step."""
+    return True
 
 
 def fit(
@@ -56,57 +66,69 @@ def fit(
     start: int = 0,
     workers: int = 0,
     accumulate: int = 1,
+    reads: Callable[[int], bool] = every_step,
     after: Callable[[Step], bool] = lambda step: True,
     diverged: Diverged = stop,
 ) -> int:
-    """Train a cohort and return the steps finished.
+    """Train a cohort and return the number of steps finished.
 
-    Every learner sees the same batches and the same teacher maps; adding one costs its own
-    step only, and neither that nor one that leaves changes a bit of the others.
+    Every learner sees the same batches and the same teacher maps. Adding a learner costs only its
+    own step, and no learner that joins or leaves changes a bit of the others.
 
     Args:
-        teacher: gives the maps that all learners ask for, or None for plain training.
-        learners: on the fabric's device already; changed in place. One that ``after`` takes
-            out of the list, or that diverges, has left; training ends when none is left.
+        teacher: provides the maps that the learners need, or None for plain training.
+        learners: on the fabric's device already; changed in place. A learner leaves by diverging
+            or when ``after`` removes it from the list; training ends when none is left.
         stream: batches by number; batch k feeds step k.
         fabric: device, precision and processes.
-        steps: where to end.
-        start: steps finished before, when a run resumes.
-        workers: loader processes.
-        accumulate: parts that each batch is computed in to save memory. Losses and gradients
-            are those of the global batch; batch norm sees one part at a time.
-        after: called after each step; training ends early where it returns False.
-        diverged: called when a loss of a learner is not finite, before it leaves; the learner
-            was not updated in that step. Raises to end the training of all.
+        steps: number of the step at which to end.
+        start: number of steps finished before, when a run resumes.
+        workers: number of loader processes.
+        accumulate: number of parts in which each batch is computed to save memory. Losses and
+            gradients are those of the global batch; batch norm sees one part at a time.
+        reads: whether to read the losses from the device after a step, by steps finished. Each
+            reading waits for a GPU to finish; the last step is always read.
+        after: called for each step when its losses have been read; training ends early if it
+            returns False.
+        diverged: called when a loss of a learner is not finite, before the learner leaves. Its
+            weights have not been updated since that step, however late the loss is read. It may
+            raise to end the training of all.
 
     Raises:
-        TrainingDivergedError: from ``diverged``; no learner was updated in that step.
+        TrainingDivergedError: from ``diverged``.
     """
     batches = stream.loader(
         start, steps, workers=workers, rank=fabric.global_rank, world=fabric.world_size
     )
-    places = _places(stream, fabric)
-    began = time.perf_counter()
+    parts = cut(_places(stream, fabric), accumulate)
+    send = sender(fabric.device)
+    unread = list[Unread]()
+    began = Mark(fabric.device)
     for step, batch in zip(range(start, steps), batches, strict=True):
-        clock = Clock({learner.name: 0.0 for learner in learners})
+        clock = Clock(fabric.device)
         losses = train_step(
             teacher,
             learners,
             batch,
             step,
-            parts=cut(places, accumulate),
+            parts=parts,
             images=stream.batch_size,
             fabric=fabric,
             clock=clock,
-            diverged=diverged,
+            send=send,
         )
-        seconds = time.perf_counter() - began
-        if not learners:
-            return step
-        done = Step(step + 1, losses, seconds, clock.teacher, clock.learners)
-        if not after(done) or not learners:
-            return step + 1
-        began = time.perf_counter()  # scores and checkpoints are no part of the next batch
+        ended = Mark(fabric.device)
+        unread.append(Unread(step + 1, losses, clock, began, ended))
+        if not reads(step + 1) and step + 1 < steps:
+            began = ended
+            continue
+        for done in read_losses(unread, learners, diverged):
+            if not learners:
+                return done.done - 1
+            if not after(done) or not learners:
+                return done.done
+        unread.clear()
+        began = Mark(fabric.device)  # scores and checkpoints do not count for the next batch
     return steps
 
 
@@ -120,24 +142,25 @@ def train_step(
     images: int,
     fabric: Fabric,
     clock: Clock,
-    diverged: Diverged,
-) -> dict[str, dict[str, float]]:
-    """Take one step with every learner, and return the weighted losses by learner and part.
+    send: Send,
+) -> dict[str, StepLosses]:
+    """Take one step with every learner, and return its losses, which are still on the device.
 
     Args:
-        teacher: as for :func:`fit`, as are ``learners``, ``fabric`` and ``diverged``.
+        teacher: as for :func:`fit`, as are ``learners`` and ``fabric``.
         batch: this process's share of the global batch.
         step: the step, from 0.
-        parts: that it is computed in, one after the other.
-        images: in the global batch.
-        clock: charged with the seconds of teacher and learners.
+        parts: the parts in which it is computed, in order.
+        images: number of images in the global batch.
+        clock: counts the seconds of teacher and learners.
+        send: moves a batch to the device.
     """
     for learner in learners:
-        with clock.of(learner):
+        with clock.of(learner.name):
             learner.begin(step)  # training mode, the step's learning rate, no gradients
 
     # The batch: images, labels and valid, the same for all learners.
-    batch = Batch(*(fabric.to_device(tensor) for tensor in batch))
+    batch = send(batch)
     whole = batch if len(parts) > 1 else None
 
     for number, cut in enumerate(parts):
@@ -145,15 +168,12 @@ def train_step(
         part = batch if whole is None else Batch(*(tensor[cut.rows] for tensor in batch))
         inputs = to_float(part.images)
 
-        # The teacher's forward: once, up to the deepest map that a learner asks for.
-        with clock.of_teacher():
+        # The teacher's forward: once, up to the deepest map that a learner needs.
+        with clock.of(None):
             teacher_maps = teach(teacher, inputs, fabric)
-            if teacher_maps and fabric.device.type == "cuda":
-                # Else the first learner would wait for the teacher and be charged for it.
-                torch.cuda.synchronize(fabric.device)
 
-        for learner in tuple(learners):
-            with clock.of(learner), computing(Part(cut.places, images, last)):
+        for learner in learners:
+            with clock.of(learner.name), computing(Part(cut.places, images, last)):
                 learner.seed(step, number, fabric)  # dropout is a function of seed and step
                 if whole is not None:
                     learner.adversaries.begin_part(first=number == 0)
@@ -162,27 +182,93 @@ def train_step(
                     # of the loss of the global batch.
                     losses = learner.forward(inputs, part, teacher_maps, whole)
                     fabric.backward(torch.stack(list(losses.values())).sum())
-                try:
-                    learner.add_losses(losses, step=step, fabric=fabric)
-                except TrainingDivergedError as error:
-                    diverged(learner, error)
-                    learners.remove(learner)
-                    continue
+                learner.add_losses(losses)
 
-                # The critics' gradients, from the maps that the student just met.
+                # The critics' gradients, from the maps just compared.
                 share = len(part.images) / len(batch.images)
                 learner.adversaries.backward(fabric, share=share, first=number == 0, last=last)
-                del losses  # this learner's graph, before the next makes its own
+                del losses  # frees this learner's graph before the next one is made
 
-    # The updates: each student, then its critics and its averaged weights.
-    updated = {}
+    # The updates: each student, then its critics and its averaged weights. None happens once a
+    # loss has not been finite.
+    taken = {}
     for learner in learners:
-        with clock.of(learner):
+        with clock.of(learner.name):
+            learner.add_losses(learner.adversaries.losses())
             learner.update(fabric)
             learner.update_critics()
             learner.update_average()
-            updated[learner.name] = learner.losses
-    return updated
+            taken[learner.name] = learner.losses
+    return taken
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A step whose losses have not been read; a GPU may still be computing it.
+
+    Attributes:
+        done: number of steps finished, including this one.
+        losses: losses by learner.
+        clock: the seconds of teacher and learners.
+        began, ended: start and end of the step.
+    """
+
+    done: int
+    losses: Mapping[str, StepLosses]
+    clock: Clock
+    began: Mark
+    ended: Mark
+
+
+def read_losses(
+    unread: Sequence[Unread], learners: list[Learner], diverged: Diverged
+) -> Iterator[Step]:
+    """Yield steps with their losses as numbers, in order, waiting for a GPU once.
+
+    Args:
+        unread: the steps.
+        learners: a learner with a loss that is not finite is removed, after a call of
+            ``diverged``.
+        diverged: see :func:`fit`.
+    """
+    tensors = [losses.values for taken in unread for losses in taken.losses.values()]
+    numbers = iter(torch.cat(tensors).tolist())
+    found = [
+        {
+            learner: dict(zip(losses.names, numbers, strict=False))
+            for learner, losses in taken.losses.items()
+        }
+        for taken in unread
+    ]
+    for taken, losses in zip(unread, found, strict=True):
+        for learner in tuple(learners):
+            error = _not_finite(learner, losses[learner.name], taken.done - 1)
+            if error is not None:
+                diverged(learner, error)
+                learners.remove(learner)
+        yield Step(
+            taken.done,
+            {learner.name: losses[learner.name] for learner in learners},
+            taken.began.until(taken.ended),
+            taken.clock.seconds(None),
+            {learner: taken.clock.seconds(learner) for learner in losses},
+            latest=taken is unread[-1],
+        )
+
+
+def _not_finite(
+    learner: Learner, losses: Mapping[str, float], step: int
+) -> TrainingDivergedError | None:
+    """Return the error about the first loss that is not finite, if there is one."""
+    for part, value in losses.items():
+        if not math.isfinite(value):
+            other = " or the critic's rate" if is_critic(part) else ", or set training.clip_norm"
+            return TrainingDivergedError(
+                f"learner {learner.name or 'student'}: expected a finite loss, got {part} = "
+                f"{value} at step {step}; lower training.lr{other}",
+                step=step,
+            )
+    return None
 
 
 def to_float(images: Tensor) -> Tensor:
@@ -191,7 +277,7 @@ def to_float(images: Tensor) -> Tensor:
 
 
 def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapMaps:
-    """Return the teacher's maps of images, none without a teacher."""
+    """Return the teacher's maps of the images; none without a teacher."""
     if teacher is None:
         return {}
     with fabric.autocast():
@@ -201,11 +287,11 @@ def teach(teacher: FrozenTeacher | None, images: Tensor, fabric: Fabric) -> TapM
 
 @dataclass(frozen=True)
 class Cut:
-    """Which images of a process's batch make a part of it.
+    """The images of a process's batch that make up one part of it.
 
     Attributes:
-        rows: of the process's batch.
-        places: of the same images in the global batch.
+        rows: their indices in the process's batch.
+        places: their indices in the global batch.
     """
 
     rows: Tensor
@@ -214,12 +300,12 @@ class Cut:
 
 @dataclass(frozen=True)
 class Places:
-    """Where the images of a process's batch are in the global batch.
+    """The indices in the global batch of the images of a process's batch.
 
     Attributes:
-        labelled: places of the labelled ones.
-        unlabelled: of those without labels.
-        without_from: the place of the first without, those of all processes counted.
+        labelled: indices of the labelled images.
+        unlabelled: indices of the images without labels.
+        without_from: index of the first image without labels in the global batch.
     """
 
     labelled: Tensor
@@ -228,7 +314,7 @@ class Places:
 
 
 def _places(stream: Stream, fabric: Fabric) -> Places:
-    """Return the places of a process's images: first the labelled ones, then those without."""
+    """Return the indices of a process's images: the labelled ones, then the others."""
     without = 0 if stream.unlabelled is None else stream.unlabelled.batch_size
     everywhere = torch.arange(stream.batch_size, device=fabric.device)
     labelled, unlabelled = everywhere.tensor_split([stream.batch_size - without])
@@ -240,10 +326,10 @@ def _places(stream: Stream, fabric: Fabric) -> Places:
 def cut(places: Places, parts: int) -> list[Cut]:
     """Cut a batch so that each part has its share of the labelled and of the other images.
 
-    Part j has the images whose place among those of their kind leaves the remainder j: the same
-    of the global batch for any number of processes, so that batch norm over all of them sees the
-    same. What does not divide goes to the first parts of the one and to the last of the other,
-    so that all parts are of one size where the batch divides.
+    Part j gets the images whose index among their kind is j modulo the number of parts. For any
+    number of processes these are the same images of the global batch, so that batch norm over all
+    processes sees the same. Left-over labelled images go to the first parts and left-over
+    unlabelled ones to the last, so that all parts have equal sizes if the batch is divisible.
     """
     both = torch.cat([places.labelled, places.unlabelled])
     turns = torch.cat(
@@ -251,27 +337,3 @@ def cut(places: Places, parts: int) -> list[Cut]:
     )
     rows = torch.arange(len(both), device=both.device)
     return [Cut(rows[turns == turn], both[turns == turn]) for turn in range(parts)]
-
-
-@dataclass
-class Clock:
-    """Seconds of one step: the teacher's, and each learner's by name."""
-
-    learners: dict[str, float]
-    teacher: float = 0.0
-
-    @contextmanager
-    def of_teacher(self) -> Iterator[None]:
-        """Charge the teacher for a block."""
-        began = time.perf_counter()
-        yield
-        self.teacher += time.perf_counter() - began
-
-    @contextmanager
-    def of(self, learner: Learner) -> Iterator[None]:
-        """Charge a learner for a block."""
-        began = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.learners[learner.name] += time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Contents of what a config names by its place: files are known by their SHA-256."""
+"""The contents of the files that a config names, identified by their SHA-256."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from segdistill.config import NetworkConfig, RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.data.parts import file_names
 from segdistill.files import check_ends
 from segdistill.models.checkpoints.locating import weight_file
@@ -23,19 +24,18 @@ def contents_of(config: RunConfig) -> dict[str, str]:
     """Return the SHA-256 of every file that a run's weights depend on, by the key that names it.
 
     These are weights, folders of networks, compiled programs, and the source file of the module
-    that an ``import:`` network, loss or dataset names; modules that this one imports are not
-    followed. The teacher's count where something is distilled. A file is read once for all runs of
-    a process.
+    of an ``import:`` network, loss or dataset; the modules that it imports are not followed. The
+    teacher's files count if something is distilled. A process reads each file only once.
 
     Raises:
-        FileNotFoundError, CheckpointError: a file of weights is not there.
+        FileNotFoundError, CheckpointError: a weights file does not exist.
     """
     teacher = config.teacher if config.distill else None
     contents: dict[str, str] = {}
     for role, section in (("teacher", teacher), ("student", config.student)):
-        if section is not None:
-            contents |= {f"{role}.{key}": digest for key, digest in _of_network(section).items()}
-    own = {f"distill.{place}.loss": term.loss for place, term in enumerate(config.distill)}
+        for where, network in (networks_of(section, role) if section else {}).items():
+            contents |= {f"{where}.{key}": digest for key, digest in _of_network(network).items()}
+    own = {f"distill.{index}.loss": term.loss for index, term in enumerate(config.distill)}
     own["data.dataset"] = config.data.dataset
     for key, name in own.items():
         files = _files_of_name(name) if name.startswith(CODE) else []
@@ -45,7 +45,7 @@ def contents_of(config: RunConfig) -> dict[str, str]:
 
 
 def names_of_images(dataset: SegDataset) -> dict[str, str]:
-    """Return the SHA-256 of the names of the training images, where files have them."""
+    """Return the SHA-256 of the names of the training images, if they are files."""
     names = file_names(dataset)
     if names is None:
         return {}
@@ -65,7 +65,7 @@ def _of_network(section: NetworkConfig) -> dict[str, str]:
 
 
 def _files_of_name(network: str) -> list[Path]:
-    """Return the files behind a network that is named by a place."""
+    """Return the files of a network that is named by a path."""
     if network.startswith(_FOLDER):
         folder = Path(network.removeprefix(_FOLDER))
         return [file for pattern in _OF_FOLDER for file in sorted(folder.glob(pattern))]
@@ -77,7 +77,7 @@ def _files_of_name(network: str) -> list[Path]:
 
 
 def _source(module: str) -> list[Path]:
-    """Return the file of a module; building the network tells what is wrong with one."""
+    """Return the file of a module; problems with it are reported when the network is built."""
     try:
         spec = find_spec(module)
     except (ImportError, ValueError):

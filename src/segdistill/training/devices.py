@@ -1,4 +1,4 @@
-"""Devices and processes that a run uses, and the machine that it is on."""
+"""The devices and processes of a run, and the machine that it is on."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from segdistill.runs.environment import Environment
 from segdistill.threads import choose_threads
 
 EMULATED = (
-    "this processor has no bfloat16 arithmetic and emulates it: training.precision=32-true is "
+    "this processor has no bfloat16 arithmetic and emulates it; training.precision=32-true is "
     "several times faster"
 )
 
@@ -45,9 +45,9 @@ def build_fabric(config: RunConfig) -> Fabric:
     """Return the fabric that a config asks for, launched.
 
     Raises:
-        ConfigError: a GPU was asked for and there is none, a number format that only a GPU has,
-            a launcher began more or fewer processes than the config asks for, or processes are
-            asked for where none can be begun.
+        ConfigError: there is no GPU although one was requested, the precision needs a GPU, a
+            launcher started another number of processes than configured, or processes cannot be
+            started here.
     """
     training = config.training
     _check_launched(training.devices)
@@ -64,7 +64,7 @@ def build_fabric(config: RunConfig) -> Fabric:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     machines = _machines()
-    # Networks of others have layers that no loss reaches, of which nobody warns here.
+    # Foreign networks have layers that no loss reaches; that is no reason to warn.
     warnings.filterwarnings("ignore", message="find_unused_parameters=True was specified")
     fabric = Fabric(
         accelerator="cuda" if cuda else "cpu",
@@ -78,7 +78,7 @@ def build_fabric(config: RunConfig) -> Fabric:
 
 
 def _machines() -> int:
-    """Return over how many machines ``torchrun`` began the processes, 1 where it did not."""
+    """Return the number of machines on which ``torchrun`` started processes, 1 without it."""
     begun, here = (os.environ.get(name, "1") for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"))
     if "LOCAL_WORLD_SIZE" not in os.environ or not (begun.isdigit() and here.isdigit()):
         return 1
@@ -86,17 +86,18 @@ def _machines() -> int:
 
 
 def _check_launched(devices: int) -> None:
-    """Refuse a number of processes by which each would train a run of its own, or wait forever."""
+    """Refuse a number of processes with which each would train a separate run or wait forever."""
     begun = os.environ.get("WORLD_SIZE", "")
     if begun.isdigit() and int(begun) != devices:
         raise ConfigError(
-            f"training.devices: expected {begun}, as many as WORLD_SIZE says that the launcher "
-            f"began, got {devices}; set training.devices={begun}, or begin one process by itself"
+            f"training.devices: expected {begun}, the number of processes that the launcher "
+            f"started (WORLD_SIZE), got {devices}; set training.devices={begun}, or start a single "
+            "process without a launcher"
         )
 
 
 def _check_can_begin(devices: int, workers: int) -> None:
-    """Refuse processes that would wait forever, or begin this program again and again."""
+    """Refuse processes that would wait forever, or start this program over and over."""
     main = sys.modules["__main__"]
     file = getattr(main, "__file__", None)
     if devices > 1 and "LOCAL_RANK" not in os.environ:
@@ -104,20 +105,20 @@ def _check_can_begin(devices: int, workers: int) -> None:
         if interactive or file is None or not Path(file).is_file():
             raise ConfigError(
                 f"training.devices: expected a script or the command line for {devices} processes, "
-                "got a program that cannot be begun again (a notebook, python -c or standard "
-                f"input); type segdistill train CONFIG training.devices={devices}"
+                "got a program that other processes cannot start (a notebook, python -c or "
+                f"standard input); use segdistill train CONFIG training.devices={devices}"
             )
     method = multiprocessing.get_start_method()
     if workers and method != "fork" and file is not None and not _is_guarded(Path(file)):
         raise ConfigError(
-            f"data.workers: expected a script with its calls under if __name__ == '__main__':, "
-            f"since processes begin by {method} here and read it again, got none in {file}; "
-            "put them there, or set data.workers=0"
+            "data.workers: expected a script with its calls under if __name__ == '__main__':, "
+            f"because processes are started by {method} here and import the script again, got none "
+            f"in {file}; put them there, or set data.workers=0"
         )
 
 
 def _is_guarded(file: Path) -> bool:
-    """Return whether a program tells being run from being read; True where nobody can see."""
+    """Return whether a script guards its calls by ``__name__``; True if that is unknown."""
     if file.suffix != ".py" or not file.is_file():
         return True
     return (
@@ -126,7 +127,7 @@ def _is_guarded(file: Path) -> bool:
 
 
 def describe_machine(config_hash: str | None = None) -> Environment:
-    """Describe the machine and the libraries that a result, of a run of this hash, comes from."""
+    """Describe the machine and libraries that produce a result, with the run's config hash."""
     packages = ("segdistill", "torch", "torchvision", "timm", "lightning-fabric", "numpy")
     return Environment(
         config_hash=config_hash,

@@ -1,4 +1,4 @@
-"""A dry run: everything that a real run does once, nothing kept."""
+"""A dry run: everything that a real run does is done once, and nothing is written."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from segdistill.data.data_report import refuse_faults
 from segdistill.data.inspection import inspect_splits
 from segdistill.errors import ConfigError
 from segdistill.models import FrozenTeacher
+from segdistill.models.ensemble import Ensemble
 from segdistill.models.feed import describe_feed
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.taps import tap_paths
@@ -33,16 +34,16 @@ _MOST_SIZES = 16
 def try_cohort(
     configs: Mapping[str, RunConfig], *, weak_teacher: bool = False, tell: Tell = silent
 ) -> None:
-    """Read every file, score the teacher, take one step of every stage, score; write nothing.
+    """Read every file, score the teacher, take one step of each stage, score; write nothing.
 
     Args:
         configs: by learner, as for :func:`segdistill.training.run.run_cohort`.
-        weak_teacher: go on where the teacher is no better than chance.
-        tell: called with what was found.
+        weak_teacher: continue even if the teacher is no better than chance.
+        tell: called with the findings.
 
     Raises:
-        ConfigError, DataError, CheckpointError, TrainingDivergedError, ValueError: what would
-            have stopped the run, or a teacher near chance.
+        ConfigError, DataError, CheckpointError, TrainingDivergedError, ValueError: whatever
+            would have stopped the run, or a teacher near chance.
     """
     first = next(iter(configs.values()))
     check_loggers(first.training)
@@ -60,7 +61,12 @@ def try_cohort(
 
     images = to_float(fabric.to_device(data.stream.batch(0).images))
     if teacher is not None:
-        tell(Note(f"teacher {describe_feed(teacher.network, images)}"))
+        parts = {"teacher": teacher.network}
+        if isinstance(teacher.network, Ensemble):
+            members = enumerate(teacher.network.members)
+            parts = {f"teacher.members.{place}": member for place, member in members}
+        for where, network in parts.items():
+            tell(Note(f"{where} {describe_feed(network, images)}"))
         _judge(teacher, first, data, fabric, weak_teacher, tell)
     for learner in learners:
         tell(Note(f"{learner.name or 'student'} {describe_feed(learner.network, images)}"))
@@ -69,15 +75,15 @@ def try_cohort(
         who = learner.name or "student"
 
         def note_stage(done: int, steps: int, loss: float, seconds: float, who: str = who) -> None:
-            tell(Note(f"{who}: first loss of the stage before training {loss:.4g}"))
+            tell(Note(f"{who}: first loss of the stage before training: {loss:.4g}"))
 
         prepare(learner, teacher, data.stream, fabric=fabric, after=note_stage, most_steps=1)
 
     def note(step: Step) -> bool:
         for name, parts in step.losses.items():
             shown = ", ".join(f"{part} {value:.4g}" for part, value in parts.items())
-            tell(Note(f"{name or 'student'}: first losses {shown}"))
-        tell(Note(f"one step took {step.seconds:.2f} s, warming up included"))
+            tell(Note(f"{name or 'student'}: first losses: {shown}"))
+        tell(Note(f"one step took {step.seconds:.2f} s, including warm-up"))
         return True
 
     fit(
@@ -94,13 +100,13 @@ def try_cohort(
             shown = f"{', '.join(unused[:5])}{', ...' if len(unused) > 5 else ''}"
             tell(
                 Note(
-                    f"{learner.name or 'student'}: no loss reaches {len(unused)} of its tensors, "
-                    f"which stay as they are: {shown}"
+                    f"{learner.name or 'student'}: {len(unused)} of its tensors get no gradient "
+                    f"and stay as they are: {shown}"
                 )
             )
         if isinstance(learner.network, Adapter) and learner.network.auxiliary_outputs:
             names = ", ".join(learner.network.auxiliary_outputs)
-            tell(Note(f"{learner.name or 'student'}: auxiliary outputs that train too: {names}"))
+            tell(Note(f"{learner.name or 'student'}: auxiliary outputs are trained too: {names}"))
     _score_each_size(learners, configs, data, fabric, tell)
 
 
@@ -112,7 +118,7 @@ def _judge(
     weak_teacher: bool,
     tell: Tell,
 ) -> None:
-    """Score the teacher on a few images, and stop where it knows no more than chance."""
+    """Score the teacher on a few images, and stop if it is no better than chance."""
     if config.teacher is None or "logits" not in tap_paths(teacher.network):
         return
     knowledge = examine(
@@ -121,15 +127,15 @@ def _judge(
         device=fabric.device,
         precision=config.training.precision,
     )
-    said = (
+    score = (
         f"mIoU {100 * knowledge.miou:.1f} % on {knowledge.images} images of "
         f"{config.evaluation.split}, where guessing gets {100 * knowledge.chance:.1f} %"
     )
-    tell(Note(f"teacher: {said}"))
+    tell(Note(f"teacher: {score}"))
     if knowledge.near_chance and knows_classes(config.teacher) and not weak_teacher:
         raise ConfigError(
-            f"teacher: expected one that knows the data, got {said}; compare what it is fed and "
-            "its classes with how it was trained (mean, std, channel_order, class_map), or go on "
+            f"teacher: expected one that knows the dataset, got {score}; compare its inputs and "
+            "classes with how it was trained (mean, std, channel_order, class_map), or continue "
             "with --allow-weak-teacher"
         )
 
@@ -141,7 +147,7 @@ def _score_each_size(
     fabric: Fabric,
     tell: Tell,
 ) -> None:
-    """Score one image of each size, since a network may not take every size it is scored on."""
+    """Score one image of each size, because a network may not accept every size."""
     chosen = _one_of_each_size(data.evaluation)
     for learner, config in zip(learners, configs.values(), strict=True):
         evaluate(
@@ -158,7 +164,7 @@ def _score_each_size(
 
 
 def _one_of_each_size(dataset: SegDataset) -> dict[tuple[int, int], int]:
-    """Return an image of each size, of the 16 smallest and largest where there are more."""
+    """Return one image of each size, limited to the 16 smallest and largest sizes."""
     first: dict[tuple[int, int], int] = {}
     for index in range(len(dataset)):
         height, width = dataset[index].image.shape[:2]

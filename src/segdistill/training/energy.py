@@ -1,4 +1,4 @@
-"""Energy meters: what the hardware counts, or nothing; never an estimate."""
+"""Energy meters that read hardware counters; energy is never estimated."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _RAPL = Path("/sys/class/powercap")
 
 
 class EnergyMeter:
-    """Energy used since the last reading, from a counter of the hardware.
+    """Energy used since the last reading, from a hardware counter.
 
-    On an NVIDIA GPU it is the driver's counter of that card (Volta and later, with the package
-    nvidia-ml-py); on a CPU that of its packages (RAPL, where Linux lets it be read). Both count
-    everything that runs there, other programs included.
+    On an NVIDIA GPU this is the driver's counter for that card (Volta and later, with the package
+    nvidia-ml-py), on a CPU the counter of its packages (RAPL, if Linux permits reading it). Both
+    count everything that runs there, including other programs.
 
     Args:
-        device: what is measured.
+        device: the device to measure.
         rapl: folder of Linux's power capping interface.
 
     Attributes:
-        source: which counter, or None where there is none.
+        source: name of the counter, or None if there is none.
     """
 
     def __init__(self, device: torch.device, *, rapl: Path = _RAPL) -> None:
@@ -35,9 +35,9 @@ class EnergyMeter:
             self._last = read()
 
     def joules(self) -> float | None:
-        """Return the energy since the last call or since the meter was made, None without one.
+        """Return the energy since the last call or the meter's creation; None without a counter.
 
-        A counter that has gone round in between, or was set back, counts as no energy.
+        A counter that has overflowed or was reset in between counts as no energy.
         """
         if self._read is None:
             return None
@@ -62,7 +62,7 @@ def _nvml(device: torch.device) -> Callable[[], float] | None:
 
 
 def _packages(rapl: Path) -> Callable[[], float] | None:
-    # intel-rapl:0 is a whole package (AMD's too), intel-rapl:0:0 a part of it.
+    # intel-rapl:0 is a whole package (on AMD too), intel-rapl:0:0 a part of it.
     names = (path for path in rapl.glob("intel-rapl:*") if path.name.count(":") == 1)
     counters = [path / "energy_uj" for path in names]
     try:

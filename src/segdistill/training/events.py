@@ -1,4 +1,4 @@
-"""What a run tells while it works; the command line draws it, Python may ignore it."""
+"""Events that a run reports while it works; the command line prints them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ class Note:
 
 @dataclass(frozen=True)
 class Progress:
-    """Where a long piece of work stands.
+    """The progress of a long piece of work.
 
     Attributes:
-        stage: what is being done, such as ``"training teacher"``.
-        done: units finished.
-        total: units in all.
-        losses: latest total loss by learner, where the stage has any.
-        images_per_second: measured since the last of these, or None.
+        stage: the work, such as ``"training teacher"``.
+        done: number of units finished.
+        total: number of units in total.
+        losses: latest total loss by learner, if the stage has any.
+        images_per_second: throughput since the last such event, or None.
     """
 
     stage: str
@@ -47,4 +47,4 @@ Tell = Callable[[Event], None]
 
 
 def silent(event: Event) -> None:
-    """Tell nobody."""
+    """Ignore the event."""

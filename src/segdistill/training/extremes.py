@@ -1,4 +1,4 @@
-"""The worst and the best images of a pass over a split, kept while it goes on."""
+"""The worst and the best images of a split, collected during one pass over it."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from segdistill.image_scores import image_miou
 from segdistill.types import Sample
 
 Seen = tuple[Sample, np.ndarray]
-"""An image and what was predicted for it."""
+"""An image and its prediction."""
+
+_Scored = tuple[float, Seen]
 
 
 class Extremes:
-    """Keeps the images of lowest and of highest mIoU, few at a time.
+    """Keeps the images with the lowest and the highest mIoU.
 
     Args:
-        count: images kept of either end.
-        classes: how many.
+        count: number of images kept at either end.
+        classes: number of classes.
     """
 
     def __init__(self, count: int, classes: int) -> None:
         self.count = count
         self.classes = classes
-        self._worst: list[tuple[float, Seen]] = []
-        self._best: list[tuple[float, Seen]] = []
+        self._worst: list[_Scored] = []
+        self._best: list[_Scored] = []
 
     @property
     def kept(self) -> list[Seen]:
-        """The worst images, worst first, and the best, best first; none twice in a long split."""
+        """The worst images, worst first, then the best, best first."""
         return [seen for _, seen in [*self._worst, *self._best]]
 
     def see(self, sample: Sample, prediction: np.ndarray) -> None:
-        """Look at one image; without a labelled pixel it is neither good nor bad.
+        """Consider one image; an image without labelled pixels is skipped.
 
         Args:
             sample: image and mask.
@@ -47,6 +49,13 @@ class Extremes:
         counts = np.bincount(pairs, minlength=self.classes**2).astype(np.int64)
         score = float(image_miou(counts.reshape(1, self.classes, self.classes))[0])
         if not np.isnan(score):
-            seen = score, (sample, prediction.copy())  # else its whole batch would stay
-            self._worst = sorted([*self._worst, seen], key=lambda one: one[0])[: self.count]
-            self._best = sorted([*self._best, seen], key=lambda one: -one[0])[: self.count]
+            seen = score, (sample, prediction.copy())  # a view would keep its whole batch alive
+            self._keep([seen], [seen])
+
+    def add(self, other: Extremes) -> None:
+        """Consider the images that another object has seen, which come after this one's."""
+        self._keep(other._worst, other._best)
+
+    def _keep(self, low: list[_Scored], high: list[_Scored]) -> None:
+        self._worst = sorted([*self._worst, *low], key=lambda entry: entry[0])[: self.count]
+        self._best = sorted([*self._best, *high], key=lambda entry: -entry[0])[: self.count]

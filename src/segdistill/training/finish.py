@@ -1,12 +1,12 @@
 """The end of a run: weights first, then scores and pictures, and ``result.json`` last.
 
-A run that is killed here, or cannot be scored, has its student already, and goes on from its
-last checkpoint: every file is written whole, and each is written again with the same contents.
+A run that is killed here or cannot be scored has already saved its student and continues from its
+last checkpoint. Files are written atomically, and again with the same contents.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -25,32 +25,38 @@ from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data, save_student
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Tell
-from segdistill.training.extremes import Extremes
+from segdistill.training.extremes import Extremes, Seen
 from segdistill.training.score import record_score, score_run
+from segdistill.training.score_together import gather
 from segdistill.types import Classes, Sample, SegDataset
 
-MOST_COUNTS_MIB = 64  # 101 images of 11 classes take 0.1, 2000 of 150 would take 343
+MOST_COUNTS_MIB = 64  # 101 images with 11 classes take 0.1, 2000 with 150 would take 343
 
 
 def save_weights(run: ActiveRun, data: Data) -> None:
-    """Write the student: from here on it can be scored, used and delivered."""
+    """Write the student, which from then on can be scored and exported."""
     save_student(student_file(run.folder), run.learner.result, run.config, data.train.classes)
 
 
 def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
-    """Score a trained learner, once, and write pictures, counts and the result."""
+    """Score a trained learner, all processes together; the first writes what there is to keep."""
     wanted = run.config.evaluation.pictures
-    shown = _spread(len(data.evaluation), wanted)
+    spread = _spread(len(data.evaluation), wanted)
+    shown: list[Seen] = []
     extremes = Extremes(wanted // 3, len(data.train.classes))
 
     def keep(index: int, sample: Sample, prediction: np.ndarray) -> None:
-        if index in shown:
-            _write_pictures(run, sample, prediction, data.train.classes)
+        if index in spread:
+            shown.append((sample, prediction.copy()))
         extremes.see(sample, prediction)
 
     keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
     scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images, further=True)
-    for sample, prediction in extremes.kept:
+    pictures = _pictures(gather((shown, extremes), fabric))
+    shifts = _score_shifts(run, data, fabric)
+    if not fabric.is_global_zero:
+        return
+    for sample, prediction in pictures:
         _write_pictures(run, sample, prediction, data.train.classes)
     record_score(run, data, run.config.training.steps, scored, tell, log=_scored_on_the_way(run))
     if scored.image_counts is not None:
@@ -58,25 +64,34 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
         write_image_counts(run.folder, counts)
     rows = tuple(tuple(row) for row in scored.counts.tolist())
     write_confusion(run.folder, Confusion(scored.classes.names, rows))
-    if run.config.evaluation.shifts:
-        write_shifts(run.folder, _score_shifts(run, data, fabric))
+    if shifts:
+        write_shifts(run.folder, shifts)
     write_result(run.folder, _result(run, data, fabric, scored))
     run.log.close()
 
 
+def _pictures(kept: Sequence[tuple[list[Seen], Extremes]]) -> list[Seen]:
+    """Return the pictures to write, of what every process has kept."""
+    (shown, extremes), *others = kept
+    for more, others_extremes in others:
+        shown = [*shown, *more]
+        extremes.add(others_extremes)
+    return [*shown, *extremes.kept]
+
+
 def _score_shifts(run: ActiveRun, data: Data, fabric: Fabric) -> dict[str, ShiftScore]:
-    """Return the scores on the same images under every corruption that the config names."""
-    found = {}
+    """Return the scores on the same images under every corruption in the config."""
+    scores = {}
     for name, severities in run.config.evaluation.shifts.items():
         for severity in severities:
             scored = score_run(run, data, fabric, further=True, shift=(name, severity))
-            found[name_of_shift(name, severity)] = ShiftScore(
+            scores[name_of_shift(name, severity)] = ShiftScore(
                 miou=scored.scores.miou,
                 calibration_error=scored.calibration_error or 0.0,
                 boundary_iou=scored.boundary_iou or 0.0,
                 counts=tuple(tuple(row) for row in scored.counts.tolist()),
             )
-    return found
+    return scores
 
 
 def _write_pictures(
@@ -122,7 +137,7 @@ def _result(run: ActiveRun, data: Data, fabric: Fabric, scored: Evaluation) -> R
 
 
 def _counts_mib(dataset: SegDataset) -> float:
-    """Return what the confusion matrices of all images take."""
+    """Return the size of the confusion matrices of all images in MiB."""
     return len(dataset) * len(dataset.classes) ** 2 * 8 / 2**20
 
 
@@ -135,4 +150,4 @@ def _skipped(stream: Stream) -> Iterator[str]:
 def _spread(count: int, wanted: int) -> set[int]:
     """Return indices spread evenly over a dataset."""
     wanted = min(count, wanted)
-    return {(2 * place + 1) * count // (2 * wanted) for place in range(wanted)}
+    return {(2 * index + 1) * count // (2 * wanted) for index in range(wanted)}

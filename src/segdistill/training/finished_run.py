@@ -1,4 +1,4 @@
-"""A finished run: its files, its config with overrides applied; free of torch."""
+"""A finished run: its files, and its config with overrides; free of torch."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _CLASS_MAP = "student.class_map="
 
 @dataclass(frozen=True)
 class RunFiles:
-    """A run folder and which weights of it are meant.
+    """A run folder and one of its weights files.
 
     Attributes:
-        folder: the folder; that of the weights where these are a file by themselves.
+        folder: the run folder, or the folder of a separate weights file.
         weights: safetensors file of the student.
     """
 
@@ -32,46 +32,45 @@ class RunFiles:
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Its name in tables."""
         return self.folder.name
 
     @property
     def has_config(self) -> bool:
-        """Whether it is a run, and not weights by themselves."""
+        """Whether it is a run rather than a separate weights file."""
         return has_settings(self.folder)
 
     def config(self, overrides: Sequence[str] = ()) -> RunConfig:
-        """Return the run's config with ``a.b=value`` words applied.
+        """Return the run's config with ``a.b=value`` overrides applied.
 
         Raises:
-            RunFolderError: these are weights by themselves.
+            RunFolderError: it is a separate weights file.
             ConfigError: an override cannot be applied, or changes the student.
         """
         if not self.has_config:
             raise RunFolderError(
-                f"{self.folder}: expected the folder of a finished run, got none with a "
-                f"{SETTINGS} in it"
+                f"{self.folder}: expected the folder of a finished run, got one without {SETTINGS}"
             )
         tree = read_settings(self.folder)
         tree.pop("trust", None)  # a file cannot vouch for itself
         changed = configs.override(tree, overrides)
         if changed["student"] != tree["student"]:
             raise ConfigError(
-                f"{self.folder}: expected settings of data, evaluation or training, got one of "
-                "the student, which is trained already; leave it out"
+                f"{self.folder}: expected overrides of data, evaluation or training, got one of "
+                "the student, which is already trained; leave it out"
             )
         return configs.check(changed)
 
 
 @dataclass(frozen=True)
 class CheckedRun:
-    """The files of a run, its config with overrides applied, and what its files may name.
+    """The files of a run, its config with overrides applied, and the trusted targets.
 
     Attributes:
-        files: of the run.
-        config: with overrides applied.
+        files: the run's files.
+        config: the config with overrides applied.
         trust: ``import:`` and ``file:`` targets that the files may name.
-        class_map: the student's class for each of the data's, where the words state it.
+        class_map: the student's class for each class of the dataset, if an override gives it.
     """
 
     files: RunFiles
@@ -83,11 +82,11 @@ class CheckedRun:
 def check_run(
     run: str | Path | CheckedRun, overrides: Sequence[str] = (), trust: Collection[str] = ()
 ) -> CheckedRun:
-    """Find a run and check its config, unless that was done.
+    """Find a run and check its config, unless that has been done.
 
     Args:
-        run: a run folder, a file of weights in it, or what an earlier call returned.
-        overrides: ``a.b=value`` words on the run's config; of the student, ``class_map`` alone.
+        run: a run folder, a weights file in it, or the result of an earlier call.
+        overrides: ``a.b=value`` overrides of the run's config; of the student only ``class_map``.
         trust: ``import:`` and ``file:`` targets that the files may name.
 
     Raises:
@@ -106,7 +105,7 @@ def check_run(
 
 
 def _class_map(words: Sequence[str]) -> NamedClassMap | None:
-    """Return the class map that words on a run's config state: of its student, not its training."""
+    """Return the class map of the student that the overrides give, or None."""
     if not words:
         return None
     entries = configs.override({"student": {}}, words)["student"]["class_map"]
@@ -117,8 +116,9 @@ def _class_map(words: Sequence[str]) -> NamedClassMap | None:
     ]
     if not all(part is None or isinstance(part, int | str) for part in parts):
         raise ConfigError(
-            f"{words[-1]}: expected the student's class for each of the data's, by name or number, "
-            f"several that are added, or null, got {entries}; write {_CLASS_MAP}[car, null, sky]"
+            f"{words[-1]}: expected the student's class for each class of the dataset: a name or "
+            "number, several whose probabilities are added, or null, got "
+            f"{entries}; write {_CLASS_MAP}[car, null, sky]"
         )
     return list(entries)
 
@@ -142,7 +142,7 @@ def find_run(run: str | Path) -> RunFiles:
     if inside:
         hint = f"; did you mean {path / inside[0]}?"
     elif has_settings(path):
-        hint = ", got one that is not finished; go on with --resume"
+        hint = ", got one that is not finished; continue with --resume"
     else:
         hint = ", got none"
     raise RunFolderError(f"{path}: expected the folder of a finished run{hint}")

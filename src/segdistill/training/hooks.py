@@ -1,8 +1,7 @@
-"""What happens between the steps of a cohort: log, checkpoint, score, leave, stop."""
+"""What happens between the steps of a cohort: log, checkpoint, score, prune, stop."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -24,15 +23,14 @@ from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
 from segdistill.training.prepare import prepare
 from segdistill.training.replay import write_replay
-from segdistill.training.score import record_score
-from segdistill.training.score_together import score_together
+from segdistill.training.score import record_score, score_run
 
 Prune = Callable[[str, int, float], bool]
-"""Whether a learner shall leave its cohort: its name, steps finished, mIoU on the split."""
+"""Decides from a learner's name, its steps and its mIoU whether it leaves the cohort."""
 
 
 def never(name: str, step: int, miou: float) -> bool:
-    """Keep every learner to the end."""
+    """Prune no learner."""
     return False
 
 
@@ -40,13 +38,13 @@ class Hooks:
     """What happens around the steps of a cohort.
 
     Args:
-        runs: the cohort; one that leaves is taken out of the list.
-        data: what it is trained on and scored on.
+        runs: the cohort; a run that leaves is removed from the list.
+        data: the data it is trained and scored on.
         fabric: device and processes.
-        tell: called with what happens.
-        interrupted: signals that this process received; training stops when there is one.
-        prune: asked after each score on the way.
-        keep_going: a learner that diverges leaves, and does not end the cohort.
+        tell: called with every event.
+        interrupted: signals that this process received; training stops if there are any.
+        prune: called after each score during training.
+        keep_going: let a learner that diverges leave instead of ending the cohort.
     """
 
     def __init__(
@@ -69,64 +67,70 @@ class Hooks:
         self._stage = f"training {' '.join(run.name for run in runs)}"
 
     def before_training(self, start: int) -> None:
-        """Score what a run that was killed after a checkpoint has not scored yet."""
+        """Score a checkpoint that a killed run had not scored yet."""
         if start and self._is_scored(start):
             self._score(start)
 
-    def after_step(self, step: Step) -> bool:
-        """Do what is due after a step, and return whether training goes on.
+    def reads(self, done: int) -> bool:
+        """Return whether to read the losses after a step: on a GPU, only if something is due.
 
-        Weights are saved before anything is scored, so that no score that fails loses them.
-        The last step is scored by :func:`segdistill.training.finish.finish`, once.
+        On a CPU reading them costs nothing, so a divergence is reported at once.
         """
-        last = step.done == self.training.steps
+        ahead = all(learner.runs_ahead for learner in self.learners)
+        return not ahead or self._is_logged(done) or self._is_saved(done) or self.is_stopping()
+
+    def after_step(self, step: Step) -> bool:
+        """Do what is due after a step, and return whether training continues.
+
+        Weights are saved before scoring, so that they are not lost if it fails. After the last
+        step :func:`segdistill.training.finish.finish` scores instead.
+        """
         self._charge(step)
-        self._check_critics(step)
-        if step.done % self.training.log_every == 0 or last:
+        if not step.latest:
+            return True
+        if self._is_logged(step.done):
             self._log(step)
-        scored = self._is_scored(step.done)
-        due = step.done % self.training.checkpoint_every == 0 or last or scored
         stopping = self.is_stopping()
-        if due or stopping:
+        if self._is_saved(step.done) or stopping:
             self._checkpoint(step.done)
-        if scored:
+        if self._is_scored(step.done):
             self._score(step.done)
-        self._meter.joules()  # what scores and checkpoints took is no part of the next step
-        return not stopping  # a signal that came since is met after the next step
+        self._meter.joules()  # energy for scores and checkpoints does not count for the next step
+        return not stopping  # a signal that arrived meanwhile is handled after the next step
 
     def is_stopping(self) -> bool:
-        """Return whether any process was told to stop; all of them ask at the same time."""
+        """Return whether any process received a stop signal; all processes call this together."""
         told = bool(self.interrupted)
         if self.fabric.world_size > 1:
-            # One that left by itself would let the others wait for it forever.
+            # If one process left alone, the others would wait for it forever.
             flags = self.fabric.all_reduce(torch.tensor(float(told)), reduce_op="max")
             told = bool(flags > 0)
         return told
 
     def diverged(self, learner: Learner, error: TrainingDivergedError) -> None:
-        """Let a learner that diverged leave, or end the whole cohort; its step is kept."""
+        """Save the step of a diverged learner, which leaves or ends the whole cohort."""
         if self.keep_going:
             self.after_divergence(learner, error)
         else:
             self.stop_at_divergence(learner, error)
 
     def stop_at_divergence(self, learner: Learner, error: TrainingDivergedError) -> None:
-        """Keep the step of a learner that diverged, and end the whole cohort."""
+        """Save the step of a diverged learner, and end the whole cohort."""
         run = next(run for run in self.runs if run.learner is learner)
         raise TrainingDivergedError(f"{error}{self._keep_step(run, error)}", step=error.step)
 
     def after_divergence(self, learner: Learner, error: TrainingDivergedError) -> None:
-        """Keep the step of a learner that diverged and leaves the cohort."""
+        """Save the step of a diverged learner, which leaves the cohort."""
         run = next(run for run in self.runs if run.learner is learner)
         self._keep_step(run, error)
-        self.tell(Note(f"{error}; the others go on"))
+        self.tell(Note(f"{error}; the others continue"))
         failure = Failure(error=str(error), step=error.step, **self._identity(run))
         if self.fabric.is_global_zero:
             write_failure(run.folder, failure)
         self._leave(run)
 
     def prepare(self, teacher: FrozenTeacher) -> None:
-        """Run the stage before training of every learner that has one, resumable as well."""
+        """Run the stage before training of every learner that has one; it is resumable too."""
         for run in self.runs:
 
             def after(
@@ -144,31 +148,24 @@ class Hooks:
                 self._meter.joules()
                 self.tell(Progress(f"preparing {run.name}", done, steps, {run.name: loss}))
                 if stop:
-                    raise KeyboardInterrupt("stopped while preparing; go on with --resume")
+                    raise KeyboardInterrupt("stopped while preparing; continue with --resume")
 
             prepare(run.learner, teacher, self.data.stream, fabric=self.fabric, after=after)
 
-    def _check_critics(self, step: Step) -> None:
-        """Treat a critic that ran away as its learner's divergence, before anything is saved."""
-        for learner in tuple(self.learners):
-            for part, loss in step.losses[learner.name].items():
-                if not math.isfinite(loss):
-                    error = TrainingDivergedError(
-                        f"learner {learner.name or 'student'}: expected a finite loss, got {part} "
-                        f"= {loss} at step {step.done - 1}; lower training.lr or the critic's",
-                        step=step.done - 1,
-                    )
-                    self.diverged(learner, error)
-                    self.learners.remove(learner)
-                    break
+    def _is_logged(self, step: int) -> bool:
+        return step % self.training.log_every == 0 or step == self.training.steps
+
+    def _is_saved(self, step: int) -> bool:
+        due = step % self.training.checkpoint_every == 0 or step == self.training.steps
+        return due or self._is_scored(step)
 
     def _is_scored(self, step: int) -> bool:
-        """Return whether a score on the way is due after a step."""
+        """Return whether a score is due after a step."""
         every = self.training.evaluate_every
         return every is not None and step % every == 0 and step < self.training.steps
 
     def _charge(self, step: Step) -> None:
-        """Charge each run for a step, and add up its losses."""
+        """Charge each run for a step, and sum up its losses."""
         joules = self._meter.joules()
         batch = step.seconds - step.teacher_seconds - sum(step.learner_seconds.values())
         for run in self.runs:
@@ -215,10 +212,10 @@ class Hooks:
         self.fabric.barrier()
 
     def _score(self, step: int) -> None:
-        """Score every run that has no score of this step, and let go what falls behind."""
+        """Score every run without a score at this step, and prune those that fall behind."""
         for run in tuple(self.runs):
             if self.fabric.broadcast(step not in run.log.evaluations):
-                scored = score_together(run, self.data, self.fabric)
+                scored = score_run(run, self.data, self.fabric)
                 if self.fabric.is_global_zero:
                     record_score(run, self.data, step, scored, self.tell)
             miou: float = self.fabric.broadcast(run.log.evaluations.get(step, 0.0))
@@ -229,17 +226,17 @@ class Hooks:
                 self.learners.remove(run.learner)
 
     def _keep_step(self, run: ActiveRun, error: TrainingDivergedError) -> str:
-        """Write the replay file, and return what to type."""
+        """Write the replay file, and return a hint at how to use it."""
         if error.step is None or not self.fabric.is_global_zero:
             return ""
         if write_replay(run, self.data, error.step) is None:
             return ""
-        return f"; look at the step with: python -m segdistill.training.replay {run.folder}"
+        return f"; examine the step with: python -m segdistill.training.replay {run.folder}"
 
     def _leave(self, run: ActiveRun) -> None:
         run.log.close()
         self.runs.remove(run)
 
     def _identity(self, run: ActiveRun) -> dict[str, Any]:
-        """Return what every end of a run says of it."""
+        """Return the facts about a run that every way of ending it records."""
         return {**asdict(run.cost()), "config_hash": run.config.hash()}

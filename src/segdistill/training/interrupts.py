@@ -1,7 +1,7 @@
-"""Signals that stop: noted, so that a run ends its step and writes a checkpoint.
+"""Signals that stop a run: recorded, so that it can finish its step and write a checkpoint.
 
-Ctrl-C, SIGTERM as schedulers send it to every process of a job, and SIGUSR1, which they send
-ahead of a time limit where asked to.
+These are Ctrl-C, SIGTERM, which schedulers send to every process of a job, and SIGUSR1, which
+they can send ahead of a time limit.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM) + (
 
 @contextmanager
 def interruptible() -> Iterator[list[int]]:
-    """Turn signals that stop into entries of a list; a second Ctrl-C interrupts at once.
+    """Yield a list that collects stop signals; a second Ctrl-C interrupts at once.
 
-    Launchers and schedulers send SIGTERM several times, which says nothing new.
+    Repeated SIGTERM is ignored, because launchers and schedulers send it several times.
     """
     received: list[int] = []
 
@@ -35,7 +35,7 @@ def interruptible() -> Iterator[list[int]]:
 
 @contextmanager
 def interrupted_at_once() -> Iterator[None]:
-    """Raise KeyboardInterrupt at the first signal that stops, so that every block is left."""
+    """Raise KeyboardInterrupt at the first stop signal, so that every block is left cleanly."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt(f"stopped by {signal.Signals(number).name}")
@@ -48,7 +48,7 @@ def interrupted_at_once() -> Iterator[None]:
 def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
     try:
         before = {number: signal.signal(number, handler) for number in SIGNALS}
-    except ValueError:  # not in the main thread: whoever owns that one handles signals
+    except ValueError:  # only the main thread may handle signals
         yield
         return
     try:

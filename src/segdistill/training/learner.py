@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from lightning_fabric import Fabric
@@ -15,34 +14,56 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
-from segdistill.errors import TrainingDivergedError
+from segdistill.losses.maths.gather import processes, sum_over_processes
 from segdistill.models.layer_decay import layer_scales
 from segdistill.models.sync_norms import synchronise_norms
 from segdistill.models.taps import record, tap_paths
 from segdistill.seeding import derive
 from segdistill.training.adversary import Adversaries
 from segdistill.training.objective import Objective
-from segdistill.training.optim import build_optimizer, learning_rate, set_learning_rate
+from segdistill.training.optim import (
+    build_optimizer,
+    fuse,
+    learning_rate,
+    restore_optimizer,
+    set_learning_rate,
+    step_unless,
+)
 from segdistill.training.quantizer import Quantizer
 from segdistill.training.shared_draws import shared_draws
 from segdistill.types import Batch, SegOutput, TapMaps
 
 
-class Learner:
-    """One student on its way: what a checkpoint holds and a cohort steps.
+class StepLosses(NamedTuple):
+    """Weighted losses of a step over the global batch, on the device.
 
-    :func:`segdistill.training.cohort.train_step` takes its steps. All randomness of a step
-    (dropout) is a function of the learner's seed and the step, so a learner goes the same way
-    alone, in a cohort, and after a resume.
+    Attributes:
+        names: parts of the objective, followed by those of the critics.
+        values: one float64 for each name.
+    """
+
+    names: tuple[str, ...]
+    values: Tensor
+
+
+class Learner:
+    """One student in training, with everything that a checkpoint holds.
+
+    :func:`segdistill.training.cohort.train_step` runs its steps. All randomness of a step
+    (dropout) is a function of the learner's seed and the step, so that a learner trains in the
+    same way alone, in a cohort, and after a resume.
 
     Args:
-        name: what logs and errors call it.
+        name: its name in logs and errors.
         network: the student.
-        objective: what it minimises; its projectors are trained with the student.
+        objective: the objective; its projectors are trained with the student.
         config: optimiser, schedule, seed.
 
     Attributes:
-        losses: of the step, weighted, by part of the objective; the critics' own at its end.
+        losses: weighted losses of the step by part of the objective, followed by those of the
+            critics; on the device.
+        lost: whether a loss has not been finite so far, a bool on the device; nothing is updated
+            from then on.
     """
 
     def __init__(
@@ -58,6 +79,12 @@ class Learner:
         self._frozen = [network.get_submodule(paths[name]) for name in config.freeze]
         for part in self._frozen:
             part.requires_grad_(False)
+        if not any(parameter.requires_grad for parameter in network.parameters()):
+            frozen = ", ".join(config.freeze) or "by its own code, or without parameters"
+            raise ValueError(
+                f"student: expected a part that trains, got all of it frozen ({frozen}); leave a "
+                "part out of training.freeze"
+            )
         self._quantizer = Quantizer(network) if config.quantize is not None else None
         self._forward: nn.Module = _Forward(network, objective, self._quantizer)
         scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
@@ -68,20 +95,34 @@ class Learner:
         self._optimizer: Any = build_optimizer(self._forward, config, scales, layers)
         self._rate = config.lr
         self._drawing = 0
-        self.losses: dict[str, float] = {}
+        self.losses = StepLosses((), torch.empty(0, dtype=torch.float64))
+        self.lost = torch.zeros((), dtype=torch.bool)
+        self.runs_ahead = False
 
     def to_device(self, fabric: Fabric) -> None:
         """Move to the fabric's device; call once, before the first step."""
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         if fabric.world_size > 1 and self.config.sync_batchnorm:
-            # Same parameters, which the optimiser has already.
+            # The parameters are the same objects, so the optimiser still has them.
             synchronise_norms(self._forward, fabric.device)
         self._forward, self._optimizer = fabric.setup(self._forward, self._optimizer)
         if self.averaged is not None:
             self.averaged.to(fabric.device)
+            # The counter stays on the host, because every update reads it.
+            self.averaged.n_averaged = self.averaged.n_averaged.cpu()
+        self.lost = self.lost.to(fabric.device)
+        # The gradient scaler of 16-mixed reads from the device in every step anyway.
+        if fabric.device.type == "cuda" and self.config.precision != "16-mixed":
+            self.run_ahead()
+
+    def run_ahead(self) -> None:
+        """Let the optimisers check on the device, not on the host, whether a loss is finite."""
+        self.runs_ahead = True
+        fuse(self._optimizer)
+        self.adversaries.fuse()
 
     def begin(self, step: int) -> None:
-        """Get ready for a step: training mode, its learning rate, no gradients."""
+        """Prepare for a step: training mode, the step's learning rate, no gradients."""
         self.network.train()
         self.objective.train()
         for part in self._frozen:
@@ -89,15 +130,15 @@ class Learner:
         self._rate = learning_rate(step, self.config)
         set_learning_rate(self._optimizer, self._rate)
         self._optimizer.zero_grad()
-        self.losses = {}
+        self.losses = StepLosses((), torch.empty(0, dtype=torch.float64, device=self.lost.device))
 
     def seed(self, step: int, part: int, fabric: Fabric) -> None:
-        """Seed what is drawn in one part of a step, such as dropout."""
+        """Seed the random draws in one part of a step, such as dropout."""
         torch.manual_seed(derive(self.config.seed, "step", step, part, fabric.global_rank))
         self._drawing = derive(self.config.seed, "step", step, 0, 0)
 
     def without_sync(self, fabric: Fabric, *, enabled: bool) -> AbstractContextManager[None]:
-        """Keep gradients from being averaged over the processes before the batch's last part."""
+        """Delay averaging gradients over the processes until the last part of the batch."""
         block: AbstractContextManager[None] = fabric.no_backward_sync(
             self._forward, enabled=enabled
         )
@@ -110,34 +151,33 @@ class Learner:
 
         Args:
             images: float RGB in [0, 1] ``(N, 3, H, W)``, channels last.
-            batch: the same part as uint8 images, labels and valid.
+            batch: the same images as uint8, with labels and valid.
             teacher: the teacher's maps of these images.
-            whole: this process's whole batch, or None where ``batch`` is all of it.
+            whole: this process's whole batch, or None if ``batch`` is all of it.
         """
         with shared_draws(self._drawing):
             losses: dict[str, Tensor] = self._forward(images, batch, teacher, whole)
         return losses
 
-    def add_losses(self, losses: Mapping[str, Tensor], *, step: int, fabric: Fabric) -> None:
-        """Add one part's share, of all processes, to the losses of the step.
+    def add_losses(self, losses: Mapping[str, Tensor]) -> None:
+        """Add the share of one part of the batch, over all processes, to the losses of the step.
 
-        Raises:
-            TrainingDivergedError: a loss is not finite; in every process alike.
+        Args:
+            losses: this process's losses by name; new names are appended.
         """
+        if not losses:
+            return
         values = torch.stack([loss.detach().double() for loss in losses.values()])
-        if fabric.world_size > 1:
-            values = fabric.all_reduce(values, reduce_op="mean")
-        for name, value in zip(losses, values.tolist(), strict=True):
-            if not math.isfinite(value):
-                raise TrainingDivergedError(
-                    f"learner {self.name or 'student'}: expected a finite loss, got {name} = "
-                    f"{value} at step {step}; lower training.lr, or set training.clip_norm",
-                    step=step,
-                )
-            self.losses[name] = self.losses.get(name, 0.0) + value
+        values = sum_over_processes(values) / processes()[1]
+        names, before = self.losses
+        if names == tuple(losses):
+            self.losses = StepLosses(names, before + values)
+        else:
+            self.losses = StepLosses((*names, *losses), torch.cat([before, values]))
+        self.lost = self.lost | ~values.isfinite().all()
 
     def update(self, fabric: Fabric) -> None:
-        """Step the student's optimiser, after clipping where the config says so."""
+        """Step the student's optimiser, after clipping gradients if configured."""
         if self.config.clip_norm is not None:
             fabric.clip_gradients(
                 self._forward,
@@ -145,7 +185,7 @@ class Learner:
                 max_norm=self.config.clip_norm,
                 error_if_nonfinite=False,
             )
-        self._optimizer.step()
+        step_unless(self.lost, self._optimizer)
 
     def unused(self) -> list[str]:
         """Return the student's parameters that the last backward pass did not reach."""
@@ -156,17 +196,17 @@ class Learner:
         ]
 
     def update_critics(self) -> None:
-        """Step the critics of adversarial losses, and add their losses to those of the step."""
-        self.losses |= self.adversaries.update(self._rate / self.config.lr)
+        """Step the critics of adversarial losses."""
+        self.adversaries.update(self._rate / self.config.lr, lost=self.lost)
 
     def update_average(self) -> None:
-        """Follow the student with the averaged weights, where there are any."""
+        """Update the averaged weights, if there are any."""
         if self.averaged is not None:
             self.averaged.update_parameters(self.network)
 
     @property
     def result(self) -> nn.Module:
-        """The network that is scored and exported: the averaged one where there is one."""
+        """The network to score and export: the averaged one if there is one."""
         return self.network if self.averaged is None else self.averaged.module
 
     def state(self) -> dict[str, Any]:
@@ -184,10 +224,10 @@ class Learner:
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
-        """Take over what :meth:`state` returned."""
+        """Restore what :meth:`state` returned."""
         self.network.load_state_dict(state["network"])
         self.objective.load_state_dict(state["objective"])
-        self._optimizer.load_state_dict(state["optimizer"])
+        restore_optimizer(self._optimizer, state["optimizer"])
         self.adversaries.restore(state["adversaries"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
@@ -204,7 +244,7 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
     """Return the module paths of parts of a network, given as taps or module paths.
 
     Raises:
-        ValueError: the network has no such part, or it has no parameters.
+        ValueError: the network has no such part, or the part has no parameters.
     """
     taps = tap_paths(network)
     paths = {name: taps.get(name, name) for name in names}
@@ -220,7 +260,7 @@ def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
 
 
 class _Forward(nn.Module):
-    """Network and objective as one module, so that precision and processes see one forward."""
+    """Network and objective as one module, so that Fabric wraps a single forward."""
 
     def __init__(
         self, network: nn.Module, objective: Objective, quantizer: Quantizer | None

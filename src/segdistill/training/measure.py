@@ -1,4 +1,4 @@
-"""What the learners of a cohort cost, measured on a few steps before a long run."""
+"""The cost of the learners of a cohort, measured over a few steps before a long run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from segdistill.config import RunConfig
 from segdistill.errors import TrainingDivergedError
 from segdistill.memory import Peak, free_memory, peak_memory
-from segdistill.runs.study import CohortCost, LearnerCost
+from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.training.build import build_data
 from segdistill.training.cohort import Step, fit
 from segdistill.training.devices import build_fabric
@@ -25,21 +25,21 @@ _WARM_UP = 2
 
 
 def measure_cohort(configs: Mapping[str, RunConfig], *, steps: int = 4) -> CohortCost:
-    """Take a few steps of each learner by itself and write nothing.
+    """Run a few steps of each learner separately and write nothing.
 
     Args:
-        configs: by learner; data, teacher and device are those of the first.
-        steps: that count, after two that warm up; all do in a run that is shorter.
+        configs: configs by learner; data, teacher and device are those of the first.
+        steps: number of measured steps, after two for warm-up; shorter runs are measured whole.
 
     Raises:
-        ConfigError, DataError, CheckpointError, TrainingDivergedError, ValueError: what would
-            stop the run as well.
+        ConfigError, DataError, CheckpointError, TrainingDivergedError, ValueError: whatever
+            would stop the run as well.
     """
     first = next(iter(configs.values()))
     fabric, data = build_fabric(first), build_data(first)
     teacher, learners = prepare_cohort(configs, data, fabric, silent)
     free = free_memory(fabric.device)
-    batches, teaching, found = list[float](), list[float](), dict[str, LearnerCost]()
+    batches, teaching, costs = list[float](), list[float](), dict[str, LearnerCost]()
     for learner in learners:
         taken: list[Step] = []
 
@@ -83,20 +83,20 @@ def measure_cohort(configs: Mapping[str, RunConfig], *, steps: int = 4) -> Cohor
         ]
         teaching += [step.teacher_seconds for step in counted if distils]
         whole_stage = before[-1] * steps_before(data.stream) if before else 0.0
-        found[learner.name] = _cost(learner, median(own), peak, whole_stage)
+        costs[learner.name] = _cost(learner, median(own), peak, whole_stage)
     teacher_seconds = median(teaching) if teaching else 0.0
     devices = torch.cuda.device_count() if fabric.device.type == "cuda" else 1
-    return CohortCost(median(batches), teacher_seconds, found, free, devices)
+    return CohortCost(median(batches), teacher_seconds, costs, free, devices)
 
 
 def _forgive(learner: Learner, error: TrainingDivergedError) -> None:
-    """Let a learner diverge: its search may hold better values than the study file."""
+    """Ignore divergence, because the search may find better values than the study file's."""
 
 
 def _cost(learner: Learner, seconds: float, peak: Peak, prepare_seconds: float) -> LearnerCost:
-    """Return what was measured, and at least what a learner is known to hold.
+    """Return the measured cost, with at least the memory that the learner is known to hold.
 
-    A process that has freed memory takes it again unseen.
+    The measurement misses memory that the process had freed and takes again.
     """
     gradients = sum(p.numel() * p.element_size() for p in learner.network.parameters())
     held = (_bytes(learner.state()) + gradients) / 2**20

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from segdistill.config import TrainingConfig
@@ -18,17 +18,17 @@ def build_optimizer(
     scales: Mapping[str, float] | None = None,
     layers: Mapping[str, float] | None = None,
 ) -> Optimizer:
-    """Return the optimiser of all parameters that require a gradient.
+    """Return an optimiser of all parameters that require a gradient.
 
-    With ``decay_norms_and_biases: false`` parameters of one dimension (normalisation and
+    With ``decay_norms_and_biases: false``, one-dimensional parameters (normalisation layers and
     biases) are not decayed.
 
     Args:
-        module: what is trained; its order of parameters is the optimiser's.
+        module: the module to train; the optimiser keeps its order of parameters.
         config: names the optimiser and its settings.
-        scales: factors of the learning rate by path in the module; 1 where none fits, and the
-            longest where several do.
-        layers: more factors, by the parameter's name.
+        scales: factors of the learning rate by path in the module; the longest path that fits
+            a parameter counts, and the factor is 1 if none fits.
+        layers: further factors, by parameter name.
     """
     groups = _parameter_groups(module, config, scales or {}, layers or {})
     if config.optimizer == "sgd":
@@ -60,9 +60,38 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
 
 
 def set_learning_rate(optimizer: Optimizer, rate: float) -> None:
-    """Give every parameter group the rate, times its own factor where it has one."""
+    """Set the rate of every parameter group, multiplied by its factor if it has one."""
     for group in optimizer.param_groups:
         group["lr"] = rate * group.get("scale", 1.0)
+
+
+def fuse(optimizer: Any) -> None:
+    """Make an optimiser update its parameters in fused kernels; see :func:`step_unless`."""
+    for group in optimizer.param_groups:
+        group["fused"] = True
+
+
+def step_unless(lost: Tensor, optimizer: Any) -> None:
+    """Step an optimiser unless its learner diverged; a fused one checks that on the device.
+
+    Args:
+        lost: whether the learner diverged, a bool on the device.
+        optimizer: the optimiser, or Fabric's wrapper of it.
+    """
+    if optimizer.param_groups[0].get("fused"):
+        getattr(optimizer, "optimizer", optimizer).found_inf = lost.float()
+        optimizer.step()
+    elif not lost:
+        optimizer.step()
+
+
+def restore_optimizer(optimizer: Any, state: Mapping[str, Any]) -> None:
+    """Restore the state of an optimiser, possibly from another device; it stays fused or not."""
+    groups = [
+        {**saved, "fused": group.get("fused")}
+        for saved, group in zip(state["param_groups"], optimizer.param_groups, strict=True)
+    ]
+    optimizer.load_state_dict({**state, "param_groups": groups})
 
 
 def _parameter_groups(

@@ -1,4 +1,4 @@
-"""Devices by the words that configs and commands use for them."""
+"""Devices by their names in configs and commands."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from segdistill.errors import ConfigError
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device of a config's or command's word.
+    """Return a device by its name in configs and commands.
 
     Args:
-        name: ``cpu``, ``cuda``, or ``auto`` for a GPU where there is one.
+        name: ``cpu``, ``cuda``, or ``auto`` for a GPU if there is one.
 
     Raises:
-        ConfigError: a GPU was asked for and there is none, or the word is another.
+        ConfigError: there is no GPU although one was requested, or the name is unknown.
     """
     if name not in ("auto", "cpu", "cuda"):
         raise ConfigError(f"device: expected auto, cpu or cuda, got '{name}'")

@@ -1,4 +1,4 @@
-"""The stage before training that some losses have: the autoencoder of knowledge adaptation."""
+"""The stage before training of some losses, such as knowledge adaptation's autoencoder."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from segdistill.losses.maths.positions import valid_labels
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.cohort import teach, to_float
 from segdistill.training.learner import Learner
-from segdistill.training.objective import Term
+from segdistill.training.term import Term
 from segdistill.types import Batch
 
 After = Callable[[int, int, float, float], None]
-"""Called with steps done, steps in all, the loss, and the seconds since the step before."""
+"""Called with steps done, total steps, the loss, and the seconds since the previous step."""
 
 
 def steps_before(stream: Stream) -> int:
-    """Return the steps of the stage before training: one epoch, as the paper has it."""
+    """Return the steps of the stage before training: one epoch, as in the paper."""
     return math.ceil(stream.steps_per_epoch)
 
 
@@ -36,19 +36,19 @@ def prepare(
     after: After,
     most_steps: int | None = None,
 ) -> None:
-    """Run the first stage of every loss of a learner that has one, for one epoch.
+    """Run the stage before training of every loss of a learner that has one, for one epoch.
 
-    Every path that trains comes through here. Every process sees the whole batch, so all end
-    with the same weights. A stage that was interrupted goes on where the learner's state says.
+    Every process sees the whole batch, so that all end with the same weights. An interrupted
+    stage continues from the learner's state.
 
     Args:
-        learner: its losses are changed in place.
-        teacher: gives the features; None where no learner asks for any.
+        learner: the learner, whose losses are changed in place.
+        teacher: provides the features; None if no learner needs any.
         stream: batches by number, from 0.
         fabric: device and precision.
-        after: called after each step with steps done, steps in all, the loss and the seconds
-            since the step before.
-        most_steps: ends the stage sooner, where a step is only tried or measured.
+        after: called after each step with steps done, total steps, the loss and the seconds
+            since the previous step.
+        most_steps: maximum number of steps, for trying out or measuring.
     """
     steps = steps_before(stream)
     if most_steps is not None:
@@ -77,7 +77,7 @@ def _prepare_term(
         nonlocal began
         now = time.perf_counter()
         after(done, steps, float(loss), now - began)
-        began = time.perf_counter()  # a checkpoint is no part of the next step
+        began = time.perf_counter()  # a checkpoint does not count for the next step
 
     def labels(step: int) -> Tensor:
         return valid_labels(batch(step))

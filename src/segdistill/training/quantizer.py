@@ -1,4 +1,4 @@
-"""Training through the quantiser: a student sees its own rounding to 8 bits while it learns."""
+"""Quantisation-aware training: the student is rounded to 8 bits while it learns."""
 
 from __future__ import annotations
 
@@ -16,29 +16,27 @@ _SMALLEST = torch.finfo(torch.float32).eps
 
 
 class Quantizer(nn.Module):
-    r"""Fake quantisation of the weighed layers of a network, in training alone.
+    r"""Fake quantisation of a network's layers with weights, during training only.
 
-    A value is rounded to the grid that a file of whole numbers has, and the gradient passes as
-    if it had not been, where the value lies inside the range (Jacob et al., CVPR 2018,
-    arXiv:1712.05877):
+    A value is rounded to the grid of an INT8 file, and inside the range its gradient passes
+    unchanged (Jacob et al., CVPR 2018, arXiv:1712.05877):
 
     .. math:: \hat x = s \left( \mathrm{clip}(\lfloor x / s \rceil + z, q_-, q_+) - z \right).
 
     Weights have a scale per output channel, symmetric, signed: :math:`s = \max |w| / 127`. A
-    batch norm behind the layer multiplies channel by channel, so rounding before or after it
-    is folded is the same. A layer's input has one range, unsigned, that moves towards each
-    batch's smallest and largest value. The first layer takes images, whose range is known and
-    whose 256 values are whole numbers already: its input is left alone.
+    batch norm after the layer multiplies each channel by a factor, so it makes no difference
+    whether rounding takes place before or after folding. A layer's input has a single unsigned
+    range that moves towards each batch's minimum and maximum. The first layer's input is not
+    rounded, because images already have 256 known integer values.
 
-    The network's own weights stay in float32 and hold no trace of it: what they need to survive
-    the rounding is in their values. ``segdistill export --format onnx-int8`` measures the
-    ranges again, on training images.
+    The network's own weights stay in float32; training only makes them robust to rounding.
+    ``segdistill export --format onnx-int8`` measures the ranges again, on training images.
 
     Args:
-        network: whose layers are meant, by name; it is not changed.
+        network: the network, whose layers are kept by name; it is not changed.
 
     Attributes:
-        ranges: smallest and largest input of each layer, ``(layers, 2)``; nan before the first
+        ranges: minimum and maximum of each layer's input, ``(layers, 2)``; nan before the first
             batch.
     """
 
@@ -55,26 +53,26 @@ class Quantizer(nn.Module):
     def rounding(self, network: nn.Module) -> Iterator[dict[str, Tensor]]:
         """Round the inputs of the layers inside the block, and yield their rounded weights.
 
-        The weights are by name, for :func:`torch.func.functional_call`.
+        The weights are keyed by name, for :func:`torch.func.functional_call`.
         """
         weights = {
             f"{name}.weight": round_weight(network.get_submodule(name)) for name in self.layers
         }
         seen: set[int] = set()
 
-        def round_input(place: int) -> Hook:
+        def round_input(index: int) -> Hook:
             def hook(_module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...] | None:
                 first = not seen
-                seen.add(place)
+                seen.add(index)
                 if first:
                     return None
-                return (self._round(place, inputs[0]), *inputs[1:])
+                return (self._round(index, inputs[0]), *inputs[1:])
 
             return hook
 
         handles = [
-            network.get_submodule(name).register_forward_pre_hook(round_input(place))
-            for place, name in enumerate(self.layers)
+            network.get_submodule(name).register_forward_pre_hook(round_input(index))
+            for index, name in enumerate(self.layers)
         ]
         try:
             yield weights
@@ -82,20 +80,20 @@ class Quantizer(nn.Module):
             for handle in handles:
                 handle.remove()
 
-    def _round(self, place: int, values: Tensor) -> Tensor:
+    def _round(self, index: int, values: Tensor) -> Tensor:
         with torch.no_grad():
             low, high = torch.aminmax(values.detach().float())
-            # 0 is in every range: padding and rectified values must be exact.
+            # 0 must be in every range, so that padding and rectified values are exact.
             batch = torch.stack([low.clamp(max=0), high.clamp(min=0)])
             if distributed.is_available() and distributed.is_initialized():
-                # The global batch's range; the smallest is the largest of the negated.
+                # The global batch's range; the minimum is the maximum of the negated values.
                 sign = batch.new_tensor([-1, 1])
                 batch = batch * sign
                 distributed.all_reduce(batch, distributed.ReduceOp.MAX)
                 batch = batch * sign
-            before = self.ranges[place]
+            before = self.ranges[index]
             moved = torch.where(before.isnan(), batch, before.lerp(batch, _MOMENTUM))
-            self.ranges[place] = moved
+            self.ranges[index] = moved
             scale = ((moved[1] - moved[0]) / 255).clamp(min=_SMALLEST)
             zero = (-moved[0] / scale).round().clamp(0, 255)
         return _round_to(values, scale, zero, 0, 255)

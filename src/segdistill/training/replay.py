@@ -1,7 +1,7 @@
-"""A step that diverged, kept small enough to be sent: its batch and the learner before it.
+"""The step at which a run diverged: its batch and the learner's state, small enough to share.
 
-``python -m segdistill.training.replay RUN`` takes the step again and says where numbers first
-cease to be finite.
+``python -m segdistill.training.replay RUN`` repeats the step and reports where values first stop
+being finite.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ from segdistill.training.devices import build_fabric
 from segdistill.training.events import silent
 from segdistill.types import Batch
 
-MOST_MIB = 512  # a student of 60 million parameters, and a batch
+MOST_MIB = 512  # enough for a student of 60 million parameters and a batch
 
 
 @dataclass(frozen=True)
 class Replayed:
-    """What came of taking the step again.
+    """The outcome of repeating the step.
 
     Attributes:
         step: steps finished before.
-        error: what was said; empty where the losses are finite this time.
-        first: the modules and maps whose numbers are not finite, in the order of the pass.
+        error: the error message; empty if the losses are finite this time.
+        first: modules and maps with values that are not finite, in the order of the forward.
     """
 
     step: int
@@ -50,12 +50,12 @@ class Replayed:
 
 
 def write_replay(run: ActiveRun, data: Data, step: int) -> Path | None:
-    """Write ``replay.pt``; return it, or None where it would be too large.
+    """Write ``replay.pt``; return its path, or None if it would be too large.
 
     Args:
-        run: whose learner diverged, and was not updated since.
-        data: whose batch it met.
-        step: steps finished before.
+        run: the run whose learner diverged and has not been updated since.
+        data: the data that the batch comes from.
+        step: number of steps finished before.
     """
     batch = data.stream.batch(step)
     learner = run.learner
@@ -72,16 +72,16 @@ def write_replay(run: ActiveRun, data: Data, step: int) -> Path | None:
 
 
 def replay(run: Path) -> Replayed:
-    """Take the step of ``replay.pt`` again, on this machine.
+    """Repeat the step of ``replay.pt`` on this machine.
 
-    Code that the run's config names runs, as it does with ``--resume``.
+    Code named by the run's config is run, as with ``--resume``.
 
     Args:
         run: the folder of a run that diverged.
 
     Raises:
-        RunFolderError: the run left no such file.
-        ConfigError, ValueError: teacher or student cannot be built here.
+        RunFolderError: the run has no such file.
+        ConfigError, ValueError: teacher or student cannot be built on this machine.
     """
     from segdistill.training.run import prepare_cohort
 
@@ -137,7 +137,7 @@ def replay(run: Path) -> Replayed:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What :func:`fit` asks of a stream, with one batch as it was."""
+    """A stand-in for a stream, with the methods :func:`fit` needs and one stored batch."""
 
     stream: Stream
     batch: Batch
@@ -169,7 +169,7 @@ def _is_broken(value: object) -> bool:
 
 @contextmanager
 def _watched(network: nn.Module, first: list[str]) -> Iterator[None]:
-    """Note the layers whose outputs are not finite, in the order of the pass."""
+    """Record the layers whose outputs are not finite, in the order of the forward."""
     handles = []
     for name, module in network.named_modules():
         if next(module.children(), None) is not None:
@@ -188,7 +188,7 @@ def _watched(network: nn.Module, first: list[str]) -> Iterator[None]:
 
 
 def main() -> None:
-    """Replay the run that the command line names, and say what came of it."""
+    """Replay the run named on the command line and print the outcome."""
     if len(sys.argv) != 2:
         sys.exit("usage: python -m segdistill.training.replay RUN")
     try:

@@ -1,4 +1,4 @@
-"""Run folders: whose they are, and the step from which an interrupted run goes on."""
+"""Resuming: which run a folder belongs to, and the step from which it continues."""
 
 from __future__ import annotations
 
@@ -26,24 +26,23 @@ from segdistill.types import SegDataset
 def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = silent) -> bool:
     """Refuse a folder that holds anything but this run, interrupted or finished.
 
-    A run is the same where its identity is (:func:`segdistill.config.identity.identity_of`) and
-    the contents of its files are: data that moved, another device or another evaluation are no
-    other run. One of fewer steps is extended by ``resume``.
+    Runs are the same if their identity (:func:`segdistill.config.identity.identity_of`) and the
+    contents of their files are equal; moved data, another device or another evaluation do not
+    make another run. A run of fewer steps is extended by ``resume``.
 
     Args:
         run: the folder.
-        config: what is to be trained in it.
-        resume: go on with an interrupted run, or with a finished one that gets more steps; take
-            a finished one as it is.
-        tell: hears what changed all the same.
+        config: the run that is to be trained in it.
+        resume: continue an interrupted run, or a finished one that gets more steps; accept a
+            finished one.
+        tell: called with other changes.
 
     Returns:
-        Whether there is something to train: False for a finished run.
+        Whether there is something to train; False for a finished run.
 
     Raises:
-        RunFolderError: it holds other files, another run (its keys and values are named), one
-            whose files were replaced since, or this run, begun or finished, that was not to be
-            resumed.
+        RunFolderError: it holds other files, another run (the differing keys are named), a run
+            whose files have been replaced, or this run without ``resume``.
     """
     if not run.exists():
         return True
@@ -54,13 +53,13 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = sil
     changed = differing(identity_of(before), identity_of(config))
     steps = changed.pop(STEPS, None)
     raised = steps is not None and steps[1] > steps[0]
-    more = raised and end in (None, "done")  # one that failed or was pruned is not tried again
+    more = raised and end in (None, "done")  # failed and pruned runs are not tried again
     if steps is not None and not raised:
         changed[STEPS] = steps
     if changed:
         raise RunFolderError(
-            f"{run}: expected the run of the same settings, got one of other: "
-            f"{in_words(changed)}; set them back, or choose another folder with --out"
+            f"{run}: expected a run with the same settings, got different ones: "
+            f"{in_words(changed)}; restore them, or choose another folder with --out"
         )
     known = read_identity(run)
     if known is not None:
@@ -72,14 +71,14 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = sil
             "with --out"
         )
     if not resume:
-        found, advice = (
-            ("an unfinished run", "go on with --resume")
+        contents, advice = (
+            ("an unfinished run", "continue with --resume")
             if end is None
-            else ("this run, finished", "take its results with --resume")
+            else ("this run, finished", "accept its results with --resume")
         )
         raise RunFolderError(
-            f"{run}: expected a new folder, got {found}; {advice}, or choose another folder with "
-            "--out"
+            f"{run}: expected a new folder, got {contents}; {advice}, or choose another folder "
+            "with --out"
         )
     if end is not None and not more:
         _tell_unused(run, before, config, tell)
@@ -87,8 +86,8 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = sil
     if known is None:
         tell(
             Note(
-                f"{run}: begun by an older segdistill, which kept no hashes of files; weights "
-                "and code are taken to be those that it began with"
+                f"{run}: started by an older segdistill, which recorded no hashes of files; "
+                "weights and code are assumed to be unchanged"
             )
         )
     others = {
@@ -104,10 +103,10 @@ def check_folder(run: Path, config: RunConfig, *, resume: bool, tell: Tell = sil
 
 
 def check_data(run: Path, train: SegDataset) -> None:
-    """Refuse data whose classes or training images are not those that a run began with.
+    """Refuse data whose classes or training images have changed since a run started.
 
     Raises:
-        RunFolderError: they are others; both are named.
+        RunFolderError: they have changed; both are named.
     """
     known = read_identity(run)
     if known is None or known.classes is None:
@@ -115,28 +114,29 @@ def check_data(run: Path, train: SegDataset) -> None:
     names = tuple(train.classes.names)
     if known.classes != names:
         raise RunFolderError(
-            f"{run}: expected the classes that the run began with ({', '.join(known.classes)}), "
-            f"got {', '.join(names)}; restore their order, or choose another folder with --out"
+            f"{run}: expected the classes with which the run started "
+            f"({', '.join(known.classes)}), got {', '.join(names)}; restore their order, or choose "
+            "another folder with --out"
         )
     check_contents(run, known.contents, names_of_images(train))
 
 
 def check_contents(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """Refuse files that were replaced since a run or study began.
+    """Refuse files that have been replaced since a run or study started.
 
     Args:
-        folder: of the run or study.
-        before: SHA-256 by key, as they were.
-        now: as they are; keys that were not known before are not compared.
+        folder: folder of the run or study.
+        before: earlier SHA-256 by key.
+        now: present SHA-256 by key; keys that were not recorded before are not compared.
 
     Raises:
-        RunFolderError: names the keys, and both hashes.
+        RunFolderError: contents differ; names the keys and both hashes.
     """
     replaced = [key for key, digest in now.items() if before.get(key, digest) != digest]
     if replaced:
         words = [f"{key} {before[key][:12]} (now {now[key][:12]})" for key in replaced]
         raise RunFolderError(
-            f"{folder}: expected the contents that it began with, got others, by SHA-256: "
+            f"{folder}: expected files with their original contents, got others (SHA-256): "
             f"{', '.join(words)}; restore them, or choose another folder with --out"
         )
 
@@ -145,9 +145,9 @@ def make_folder(run: Path, config: RunConfig, train: SegDataset | None = None) -
     """Make the folder with the resolved config, its hash, its identity and the machine.
 
     Args:
-        run: the folder; one that is extended loses its result, which comes again at the end.
-        config: of the run.
-        train: what it is trained on, where that was opened.
+        run: the folder; the result of a run that is extended is removed until the new end.
+        config: the run's config.
+        train: its training data, if already opened.
     """
     inside(run, CHECKPOINTS).mkdir(parents=True, exist_ok=True)
     known = read_identity(run) or Identity()
@@ -168,7 +168,7 @@ def make_folder(run: Path, config: RunConfig, train: SegDataset | None = None) -
 
 
 def find_start(runs: list[Path], tell: Tell) -> tuple[int, list[dict[str, Any]]]:
-    """Return the newest step at which every learner has a whole checkpoint, and the states."""
+    """Return the latest step at which every learner has an intact checkpoint, and the states."""
     if not any(has_settings(run) for run in runs):
         return 0, []
     common = set.intersection(*(set(find_checkpoints(run)) for run in runs))
@@ -176,39 +176,39 @@ def find_start(runs: list[Path], tell: Tell) -> tuple[int, list[dict[str, Any]]]
         try:
             states = [load_checkpoint(checkpoint_file(run, step)) for run in runs]
         except CheckpointError as error:
-            tell(Note(f"{error}; trying the one before"))
+            tell(Note(f"{error}; trying the previous one"))
             continue
         tell(Note(f"resuming after step {step}"))
         return step, states
-    tell(Note("no whole checkpoint to resume from; starting at step 0"))
+    tell(Note("no intact checkpoint to resume from; starting at step 0"))
     return 0, []
 
 
 def _check_unbegun(run: Path) -> None:
-    # A run killed while it made its folder leaves these, and files half written.
+    # A run that was killed while making its folder leaves these and partly written files.
     begun = {CHECKPOINTS, ENVIRONMENT, IDENTITY, LOCK}
     entries = {entry.name for entry in run.iterdir() if not entry.name.endswith(".tmp")}
     names = sorted(entries - begun)
     if names:
         raise RunFolderError(
-            f"{run}: expected a new or empty folder, got {', '.join(names[:3])} in it; "
+            f"{run}: expected a new or empty folder, got one with {', '.join(names[:3])}; "
             "choose another with --out"
         )
 
 
 def _read_config(run: Path) -> RunConfig:
-    """Return the config of a run folder; one of an older release has today's defaults."""
+    """Return the config of a run folder; keys missing in older releases get today's defaults."""
     try:
         return check(read_settings(run))
     except ConfigError as error:
         raise RunFolderError(
-            f"{run}: expected a {SETTINGS} that this release reads, got one of another: {error}; "
+            f"{run}: expected a {SETTINGS} that this release can read, got another: {error}; "
             "choose another folder with --out"
         ) from None
 
 
 def _tell_unused(run: Path, before: RunConfig, config: RunConfig, tell: Tell) -> None:
-    """Say which changed settings a finished run has no use for."""
+    """Report changed settings that have no effect on a finished run."""
     scored = {
         path: values
         for path, values in other_settings(before, config).items()
@@ -217,8 +217,8 @@ def _tell_unused(run: Path, before: RunConfig, config: RunConfig, tell: Tell) ->
     if scored:
         tell(
             Note(
-                f"{run}: finished and scored with another {in_words(scored)}; score it again with "
-                "segdistill evaluate"
+                f"{run}: already finished and scored with another {in_words(scored)}; score it "
+                "again with segdistill evaluate"
             )
         )
 
@@ -228,7 +228,7 @@ def _extension(run: Path, before: RunConfig, config: RunConfig) -> str:
     step = max(find_checkpoints(run), default=0)
     rates = [learning_rate(min(step, c.training.steps), c.training) for c in (before, config)]
     return (
-        f"{run}: extended from {old} to {new} steps; from step {step} on the learning rate is that "
-        f"of a run of {new} (there {rates[1]:.3g}, before {rates[0]:.3g}), so it ends elsewhere "
-        f"than a run that had {new} from the start"
+        f"{run}: extended from {old} to {new} steps; from step {step} the learning rate is that of "
+        f"a run of {new} steps ({rates[1]:.3g} instead of {rates[0]:.3g}), so the result differs "
+        f"from that of a run with {new} steps from the start"
     )

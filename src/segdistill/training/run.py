@@ -1,4 +1,4 @@
-"""A run: from checked configs to run folders, resumable at any moment."""
+"""A run: from checked configs to run folders, resumable at any time."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 from lightning_fabric import Fabric
 
 from segdistill.config import RunConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.config.splits import shared_splits
 from segdistill.data.data_report import refuse_faults
 from segdistill.data.inspection import inspect_splits
@@ -32,8 +33,9 @@ from segdistill.training.loggers.build import build_loggers, check_loggers
 from segdistill.training.resume import check_data, check_folder, find_start, make_folder
 from segdistill.training.runlog import RunLog
 from segdistill.training.sharing import shared
+from segdistill.trust import CODE
 
-_SAMPLE = 16  # images of each split: a second or two of a large dataset
+_SAMPLE = 16  # images per split; reading them takes a second or two on a large dataset
 
 
 def run_cohort(
@@ -48,29 +50,29 @@ def run_cohort(
     """Train the learners of a cohort, each into its own run folder.
 
     Args:
-        configs: by learner. They share data, teacher and all of ``training`` that shapes the
-            batch or the machine; a single learner may be named ``""``.
-        out: folder of the cohort; a learner's run is ``out/<name>``, or ``out`` itself where
-            the name is ``""``.
-        resume: go on where an interrupted run of the same configs stopped.
-        tell: called with what happens.
-        keep_going: a learner that diverges leaves the cohort, with ``failed.json`` in its
-            folder, and the others go on.
-        prune: asked after each score on the way whether the learner shall leave, with
-            ``pruned.json`` in its folder.
+        configs: configs by learner. They share data, teacher and the part of ``training`` that
+            determines the batch or the machine; a single learner may be named ``""``.
+        out: folder of the cohort; a learner's run is ``out/<name>``, or ``out`` itself if the
+            name is ``""``.
+        resume: continue where an interrupted run of the same configs stopped.
+        tell: called with every event.
+        keep_going: let a learner that diverges leave the cohort, with ``failed.json`` in its
+            folder, while the others continue.
+        prune: called after each score during training; if it returns True, the learner leaves,
+            with ``pruned.json`` in its folder.
 
     Returns:
         The run folders, in the order of the configs.
 
     Raises:
         ConfigError: the configs do not share what a cohort shares.
-        RunFolderError: a folder holds another run, or a run and ``resume`` was not asked, or
-            another process writes into it.
+        RunFolderError: a folder holds another run, or this run without ``resume``, or another
+            process writes to it.
         KeyboardInterrupt: interrupted; a checkpoint was written.
-        TrainingDivergedError: a loss is not finite, and ``keep_going`` was not asked; the
-            last checkpoint stays.
-        DataError, ValueError, CheckpointError: from data and networks, before any folder is
-            made.
+        TrainingDivergedError: a loss is not finite, without ``keep_going``; the last checkpoint
+            is kept.
+        DataError, ValueError, CheckpointError: problems with data or networks, before any folder
+            is made.
     """
     first = _shared(configs)
     check_loggers(first.training)
@@ -100,7 +102,7 @@ def _run_cohort(
         tell(Note(f"{out}: this run is finished; nothing to do"))
         return list(folders.values())
 
-    # What can be refused is refused here, before anything is written.
+    # Everything that can be refused is refused here, before anything is written.
     fabric = build_fabric(first)
     out = Path(fabric.broadcast(str(out)))  # where the first process claimed a number
     folders = _folders(folders, out)
@@ -116,7 +118,7 @@ def _run_cohort(
     if resume:
         if fabric.is_global_zero:
             start, states = find_start([folders[name] for name in configs], tell)
-        # The others may be on machines that have no such folder.
+        # The other processes may be on machines that have no such folder.
         start, states = fabric.broadcast((start, states))
     runs = []
     for learner, config in zip(learners, configs.values(), strict=True):
@@ -140,22 +142,22 @@ def _run_cohort(
             start=start,
             workers=first.data.workers,
             accumulate=first.training.accumulate,
+            reads=hooks.reads,
             after=hooks.after_step,
             diverged=hooks.diverged,
         )
 
         stopped = hooks.is_stopping()
 
-    # Every student is saved before the first is scored, which may fail.
+    # Every student is saved before any is scored, because scoring may fail.
     if fabric.is_global_zero and done == first.training.steps:
         for run in runs:
             save_weights(run, data)
-    # Also after the last step, or with no learner left: what calls may have other cohorts to train.
+    # Also after the last step or without learners: the caller may have other cohorts to train.
     if stopped or (runs and done < first.training.steps):
-        raise KeyboardInterrupt(f"stopped after step {done}; go on with --resume")
+        raise KeyboardInterrupt(f"stopped after step {done}; continue with --resume")
     for run in runs:
-        if fabric.is_global_zero:
-            finish(run, data, fabric, tell)
+        finish(run, data, fabric, tell)
     fabric.barrier()
     return list(folders.values())
 
@@ -166,7 +168,7 @@ def _folders(names: Iterable[str], out: Path) -> dict[str, Path]:
 
 
 def check_sample(config: RunConfig, data: Data) -> None:
-    """Look at a sample of the data, so that what the end needs is known at the start.
+    """Inspect a sample of the data, so that faults are found before training.
 
     Raises:
         DataError: a fault that would stop the run or spoil its result; see
@@ -193,10 +195,10 @@ def _open_run(
 def _restore(
     run: ActiveRun, state: Mapping[str, Any], step: int, data: Data, fabric: Fabric
 ) -> None:
-    """Take over what a checkpoint holds.
+    """Restore a run from a checkpoint.
 
     Raises:
-        CheckpointError: it is whole, but not of this run.
+        CheckpointError: it is intact, but belongs to another run.
     """
     try:
         run.restore(state)
@@ -206,8 +208,8 @@ def _restore(
         reason = next(iter(str(error).splitlines()), "")
         raise CheckpointError(
             f"{checkpoint_file(run.folder, step)}: expected the state of this run, got another "
-            f"({type(error).__name__}: {reason[:200]}); delete the file, and go on from the one "
-            "before with --resume"
+            f"({type(error).__name__}: {reason[:200]}); delete the file, and continue from the "
+            "previous one with --resume"
         ) from error
 
 
@@ -216,20 +218,21 @@ def prepare_cohort(
 ) -> tuple[FrozenTeacher | None, list[Learner]]:
     """Build teacher and learners on the fabric's device, ready to run.
 
-    ``tell`` hears what was inserted, and what of the teacher was left as it is.
+    ``tell`` is called with what was inserted and which parts of the teacher were not rewritten.
     """
     teacher, learners = build_cohort(configs, data.train.classes, tell, train=data.train)
     first = next(iter(configs.values()))
     both = shared_splits(first.data.train_split, first.evaluation.split)
     if both:
         tell(
-            Note(f"evaluation.split: {' and '.join(both)} is trained on, so its score is too high")
+            Note(f"evaluation.split: {' and '.join(both)} is trained on, so the score is too high")
         )
     section = first.teacher
-    if teacher and section and section.untrained:
-        tell(Note("teacher: untrained, as asked: it knows nothing"))
-    elif teacher and section and section.weights is None and section.network.startswith("import:"):
-        tell(Note("teacher: no weights were given, so it knows what your own code loads"))
+    for where, network in networks_of(section, "teacher").items() if teacher and section else ():
+        if network.untrained:
+            tell(Note(f"{where}: untrained, as requested"))
+        elif network.weights is None and network.network.startswith(CODE):
+            tell(Note(f"{where}: no weights were given; it has those that your own code loads"))
     for learner in learners:
         for name, term in learner.objective.terms.items():
             if term.inserted:
@@ -237,7 +240,7 @@ def prepare_cohort(
         learner.to_device(fabric)
     if teacher is None or section is None:
         return None, learners
-    # Batch 0 also where a run resumes, so that the teacher ends up the same.
+    # Batch 0 even when a run resumes, so that the teacher ends up the same.
     images = to_float(data.stream.batch(0).images[:1])
     divided = section.shard and fabric.world_size > 1
     if not divided:
@@ -247,7 +250,7 @@ def prepare_cohort(
         tell(Note(sentence))
     if divided:
         teacher.shard(images, fabric.device)
-        tell(Note(f"teacher: its weights are shared out over {fabric.world_size} processes"))
+        tell(Note(f"teacher: its weights are sharded over {fabric.world_size} processes"))
     return teacher, learners
 
 
@@ -259,7 +262,7 @@ def _shared(configs: Mapping[str, RunConfig]) -> RunConfig:
     for name, config in configs.items():
         if shared(config) != shared(first):
             raise ConfigError(
-                f"cohort.{name}: expected data, teacher, evaluation and the shared part of "
-                f"training as in '{first_name}', got others; run it by itself"
+                f"cohort.{name}: expected the same data, teacher, evaluation and shared part of "
+                f"training as '{first_name}', got others; run it separately"
             )
     return first

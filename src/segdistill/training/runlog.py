@@ -1,4 +1,4 @@
-"""What a run writes while it trains: ``metrics.jsonl``, a table, and what loggers keep."""
+"""What a run logs while it trains: ``metrics.jsonl``, a table, and external loggers."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class RunLog:
 
     Args:
         folder: the run folder.
-        start: steps finished before; lines of later steps, which a killed run left, go.
+        start: steps finished before; lines of later steps, left by a killed run, are removed.
         loggers: Fabric loggers that get the same numbers.
-        writes: whether this process is the one that writes; the others read and write nothing.
+        writes: whether this process writes; the others neither read nor write.
 
     Attributes:
-        evaluations: mIoU by step, those before ``start`` included.
+        evaluations: mIoU by step, including those before ``start``.
     """
 
     def __init__(
@@ -56,12 +56,12 @@ class RunLog:
         self._prepared = max((line.step for line in prepare_lines(read_metrics(folder))), default=0)
 
     def prepare(self, step: int, loss: float, *, seconds: float) -> None:
-        """Write the loss of the stage before training, unless a run that was killed has.
+        """Write a loss of the stage before training, unless a killed run has written it.
 
         Args:
-            step: steps of the stage finished.
-            loss: of the last of them.
-            seconds: that the stage took so far.
+            step: number of steps of the stage finished.
+            loss: loss of the last of them.
+            seconds: duration of the stage so far.
         """
         if step <= self._prepared:
             return
@@ -80,10 +80,10 @@ class RunLog:
         """Write the losses of a step.
 
         Args:
-            step: steps finished.
-            parts: weighted loss by part, a mean over the steps since the last line.
+            step: number of steps finished.
+            parts: weighted loss by part, averaged over the steps since the last line.
             lr: learning rate of the step.
-            images_per_second: since the last line.
+            images_per_second: throughput since the last line.
             seconds: training time so far.
         """
         loss = minimised(parts)
@@ -100,7 +100,7 @@ class RunLog:
             logger.log_metrics(flat(line), step)
 
     def evaluation(self, step: int, split: str, *, miou: float, pixel_accuracy: float) -> None:
-        """Write the scores after a step, unless a run that was killed has written them."""
+        """Write the scores after a step, unless a killed run has written them."""
         if step in self.evaluations:
             return
         self.evaluations[step] = miou
@@ -110,7 +110,7 @@ class RunLog:
             logger.log_metrics(flat(line), step)
 
     def write_table(self) -> None:
-        """Write ``logs/metrics.csv`` with the lines so far."""
+        """Write ``logs/metrics.csv`` with all lines so far."""
         write_metrics_table(self._folder)
 
     def close(self) -> None:

@@ -1,89 +1,79 @@
-"""Scoring shared out over the processes: each image is counted once, by one of them."""
+"""Scoring distributed over the processes, each image in one of them."""
 
 from __future__ import annotations
 
 import pickle
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
 
-import torch
 from lightning_fabric import Fabric
-from torch import distributed
+from torch import distributed, nn
 
-from segdistill.data.carving import Subset
-from segdistill.scoring.evaluator import Result
-from segdistill.scoring.scores import score
-from segdistill.training.active_run import ActiveRun
-from segdistill.training.build import Data
-from segdistill.training.score import score_run
+from segdistill.scoring.evaluator import Result, join
+
+T = TypeVar("T")
 
 
 @dataclass
 class _Share:
-    """What one process found of its images, or what stopped it."""
+    """The result of one process for its images, or its error."""
 
     result: Result | None = None
     error: Exception | None = None
 
 
-def score_together(run: ActiveRun, data: Data, fabric: Fabric) -> Result:
-    """Score a learner on the way, each process on a share of the images; all call it.
+def score_together(
+    score: Callable[[range], Result], network: nn.Module, images: int, fabric: Fabric
+) -> Result:
+    """Score a network; all processes call it, each scores a share of the images.
 
     Args:
-        run: the learner; its buffers become those of the first process.
-        data: what it is scored on.
-        fabric: device and processes.
+        score: scores the images with these indices.
+        network: what is scored; its buffers become those of the first process.
+        images: how many there are.
+        fabric: the processes.
 
     Returns:
-        Scores and counts that one process would have found of the whole split, the same in every
-        process.
+        The joint result of all images, the same in every process.
 
     Raises:
-        DataError, ValueError: see :func:`segdistill.scoring.evaluator.evaluate`; in every process,
-            whichever meets it.
+        DataError, ValueError: see :func:`segdistill.scoring.evaluator.evaluate`; raised in every
+            process, whichever meets the error.
     """
     rank, world = fabric.global_rank, fabric.world_size
     if world == 1:
-        return score_run(run, data, fabric)
-    # Batch norms that were not synchronised have followed other images in each process.
-    for buffer in run.learner.result.buffers():
+        return score(range(images))
+    # Without synchronisation, batch norms have seen other images in each process.
+    for buffer in network.buffers():
         distributed.broadcast(buffer, src=0)
-    count = len(data.evaluation)
-    own = range(rank * count // world, (rank + 1) * count // world)
+    own = range(rank * images // world, (rank + 1) * images // world)
     share = _Share()
     try:
         if own:
-            part = replace(data, evaluation=Subset(data.evaluation, own))
-            share.result = score_run(run, part, fabric)
+            share.result = score(own)
     except Exception as error:
-        share.error = error  # the others wait for this process, and have to be told
-    shares = _gather(share, world)
+        share.error = _sendable(error)  # the other processes are waiting and have to be told
+    shares = gather(share, fabric)
     for other in shares:
         if other.error is not None:
             raise other.error
-    return _joined([other.result for other in shares if other.result is not None])
+    return join([other.result for other in shares if other.result is not None])
 
 
-def _gather(share: _Share, world: int) -> list[_Share]:
-    if share.error is not None:
-        try:
-            pickle.loads(pickle.dumps(share.error))
-        except Exception:  # of a foreign network, which may raise anything
-            share.error = RuntimeError(f"{type(share.error).__name__}: {share.error}")
-    shares = [_Share() for _ in range(world)]
-    distributed.all_gather_object(shares, share)
-    return shares
+def gather(value: T, fabric: Fabric) -> list[T]:
+    """Return the value of every process, in the order of their ranks; all processes call it."""
+    if fabric.world_size == 1:
+        return [value]
+    values = [value] * fabric.world_size
+    distributed.all_gather_object(values, value)
+    return values
 
 
-def _joined(results: Sequence[Result]) -> Result:
-    """Return the result over the images that several results are about."""
-    first = results[0]
-    counts = torch.stack([result.counts for result in results]).sum(dim=0)
-    return replace(
-        first,
-        scores=score(counts, first.classes.names),
-        counts=counts,
-        images=sum(result.images for result in results),
-        pixels=sum(result.pixels for result in results),
-        seconds=max(result.seconds for result in results),
-    )
+def _sendable(error: Exception) -> Exception:
+    """Return an error that can be pickled: a foreign network may raise anything."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

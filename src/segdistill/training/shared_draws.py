@@ -1,7 +1,7 @@
-"""What a network draws in its forward, such as dropout, drawn for the global batch.
+"""Random draws in a network's forward, such as dropout, made for the global batch.
 
-A process, or a part of a batch, sees some of the images and would draw for them alone. Here it
-draws for all, as one process does that sees them at once, and takes what belongs to its own.
+A process or part of a batch sees only some of the images. It draws for all images, as a single
+process would, and uses the draws for its own.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ _DROPOUTS: tuple[Callable[..., Tensor], ...] = (F.dropout, F.dropout1d, F.dropou
 
 @contextmanager
 def shared_draws(seed: int) -> Iterator[None]:
-    """Draw for the global batch inside the block, where only a part of it is computed.
+    """Draw for the global batch inside the block, even if only a part of it is computed.
 
-    It holds for dropout over elements and channels, and for paths that are dropped by
-    ``bernoulli_`` or ``torch.rand`` with the images first. Attention's fused dropout draws
-    for the images that it sees.
+    This covers dropout over elements and channels, and paths dropped by ``bernoulli_`` or
+    ``torch.rand`` with the images in the first dimension. The dropout of fused attention draws
+    only for the images that it sees.
 
     Args:
-        seed: of the draws; that which :func:`torch.manual_seed` gets where the batch is whole.
+        seed: seed of the draws, the same as for :func:`torch.manual_seed` with the whole batch.
     """
     part = current_part()
     if part is None or len(part.places) == part.images:
@@ -40,10 +40,10 @@ def shared_draws(seed: int) -> Iterator[None]:
 
 
 class _Sharing(TorchFunctionMode):
-    """Replaces draws whose first dimension is that of the images.
+    """Replaces draws whose first dimension is the images.
 
     Args:
-        part: of the global batch.
+        part: the part of the global batch.
         seed: see :func:`shared_draws`.
     """
 
@@ -84,7 +84,7 @@ class _Sharing(TorchFunctionMode):
             return function(values, p, training, inplace)
 
         def scale(size: tuple[int, ...]) -> Tensor:
-            # Laid out as the values are: the order in memory is that of the draws.
+            # In the memory layout of the values, which determines the order of the draws.
             strides = values.stride()
             order = sorted(range(values.ndim), key=lambda dim: (-strides[dim], dim))
             ones = values.new_ones([size[dim] for dim in order])
@@ -103,7 +103,7 @@ class _Sharing(TorchFunctionMode):
         )
 
     def _divides(self, size: Sequence[int]) -> bool:
-        """Return whether the first dimension is the images, or as many rows of each."""
+        """Return whether the first dimension is the images, or a multiple of them."""
         return len(size) > 0 and size[0] > 0 and size[0] % len(self.part.places) == 0
 
     def _draw(
@@ -112,8 +112,8 @@ class _Sharing(TorchFunctionMode):
         size: tuple[int, ...],
         make: Callable[[tuple[int, ...]], Tensor],
     ) -> Tensor:
-        """Return what is drawn for the own images, out of a draw for those of the batch."""
-        each = size[0] // len(self.part.places)
+        """Return the draws for this part's images, out of draws for the whole batch."""
+        rows_per_image = size[0] // len(self.part.places)
         generator = _generator(device)
         if device not in self.states:
             self.states[device] = torch.Generator(device).manual_seed(self.seed).get_state()
@@ -121,11 +121,11 @@ class _Sharing(TorchFunctionMode):
         generator.set_state(self.states[device])
         try:
             with torch.no_grad():
-                whole = make((each * self.part.images, *size[1:]))
+                whole = make((rows_per_image * self.part.images, *size[1:]))
             self.states[device] = generator.get_state()
         finally:
             generator.set_state(before)
-        by_image = whole.reshape(self.part.images, each, *size[1:])
+        by_image = whole.reshape(self.part.images, rows_per_image, *size[1:])
         return by_image[self.part.places.to(device)].flatten(end_dim=1)
 
 
@@ -134,7 +134,7 @@ def _second(args: Sequence[Any]) -> Any:
 
 
 def _generator(device: torch.device) -> torch.Generator:
-    """Return the generator that draws on a device where none is given."""
+    """Return the default generator of a device."""
     if device.type == "cuda":
         index = torch.cuda.current_device() if device.index is None else device.index
         return torch.cuda.default_generators[index]

@@ -1,7 +1,7 @@
-"""The share that one part of an accumulated batch has in a loss of the whole batch.
+"""The share of one part of an accumulated batch in a loss over the whole batch.
 
-A loss is a mean over what counts in the images it is given. Of the parts of a batch each mean
-counts as much as the part has of that: so their sum is the mean over the batch.
+A loss is a mean over positions or images. Weighting each part's mean by the part's share of them
+makes the sum over the parts equal to the mean over the batch.
 """
 
 from __future__ import annotations
@@ -22,16 +22,16 @@ Size = tuple[int, ...]
 
 
 def share_of_part(of: MeanOver, part: Batch, whole: Batch, size: Size) -> Tensor:
-    """Return how much of what a loss is a mean over is in a part of the batch.
+    """Return the share of the positions or images of a batch that are in one of its parts.
 
     Args:
-        of: what the mean is over; see :class:`segdistill.catalogue.losses.Loss`.
-        part: of the batch, as the loss sees it.
-        whole: all of this process's batch, likewise.
+        of: what the loss is a mean over; see :class:`segdistill.catalogue.losses.Loss`.
+        part: the part of the batch, as the loss sees it.
+        whole: this process's whole batch.
         size: height and width of the maps that the loss compares.
 
     Returns:
-        From 0 to 1, of the images of all processes; 0 where nothing counts.
+        The share from 0 to 1 in the batch of all processes; 0 if nothing counts.
     """
     count = _COUNTS[of]
     counts = torch.stack([count(part, size), count(whole, size)]).to(torch.float32)

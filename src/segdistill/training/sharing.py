@@ -1,4 +1,4 @@
-"""What the learners of a cohort have in common; free of torch, so that a mistake is told soon."""
+"""What the learners of a cohort share; free of torch, so that mistakes are reported early."""
 
 from __future__ import annotations
 

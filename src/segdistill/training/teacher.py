@@ -1,4 +1,4 @@
-"""Whether a teacher knows something of what it is asked."""
+"""Checks that a teacher has learnt what it is to teach."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from segdistill.config import NetworkConfig
+from segdistill.config.ensembles import networks_of
 from segdistill.data.carving import Subset
 from segdistill.errors import ConfigError
 from segdistill.scoring.evaluator import Precision, evaluate
@@ -18,25 +19,27 @@ from segdistill.types import SegDataset
 _OF_CLASSES = {"logits", "head"}
 
 
-def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
-    """Refuse a teacher that knows nothing of what it is asked, unless that is the control.
+def check_knows(section: NetworkConfig, taps: Collection[str], where: str = "teacher") -> None:
+    """Refuse a teacher without the weights for its taps, unless that is the control.
 
-    It knows what is in its ``weights``, in a Hugging Face folder or in a file; your own code
-    may load what it likes. A pretrained backbone by itself knows its own maps, so it may teach
-    those, but neither logits nor the maps of a head that starts at random.
+    Weights come from ``weights``, a Hugging Face folder or a file; your own code may load what
+    it likes. A pretrained backbone alone may teach the backbone's maps, but neither logits nor
+    the maps of a randomly initialised head.
 
     Args:
-        section: the teacher's.
-        taps: of the maps that it is asked for.
+        section: the teacher's section.
+        taps: the taps at which it is to teach.
+        where: path of the section, for messages.
 
     Raises:
-        ConfigError: it knows nothing, or weights are given to a teacher that is to be untrained.
+        ConfigError: there are no weights for a tap, or a teacher that is meant to be untrained
+            has weights.
     """
     if section.untrained:
         if section.weights is not None:
             raise ConfigError(
-                f"teacher.untrained: expected no weights beside it, got {section.weights}; leave "
-                "one of them out"
+                f"{where}.untrained: expected no weights, got {section.weights}; leave one of "
+                "them out"
             )
         return
     if section.weights is not None or _brings_weights(section):
@@ -45,30 +48,33 @@ def check_knows(section: NetworkConfig, taps: Collection[str]) -> None:
         ignorant = sorted(_OF_CLASSES & set(taps))
         if not ignorant:
             return
-        got = f"a head that starts at random, and a loss on its {' and '.join(ignorant)}"
+        got = f"a randomly initialised head and a loss on its {' and '.join(ignorant)}"
     else:
-        got = "a network that starts at random and knows nothing"
+        got = "a randomly initialised network"
     raise ConfigError(
-        f"teacher: expected weights, got {got}; give teacher.weights=FILE (segdistill train makes "
-        "one), or teacher.untrained=true where that is the control"
+        f"{where}: expected weights, got {got}; set {where}.weights=FILE (segdistill train writes "
+        f"one), or {where}.untrained=true for a control"
     )
 
 
 def knows_classes(section: NetworkConfig) -> bool:
-    """Return whether a teacher that :func:`check_knows` let pass knows the data's classes."""
-    return not section.untrained and (section.weights is not None or _brings_weights(section))
+    """Return whether a teacher that passed :func:`check_knows` predicts the dataset's classes."""
+    return all(
+        not network.untrained and (network.weights is not None or _brings_weights(network))
+        for network in networks_of(section).values()
+    )
 
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What a teacher knows of a few images, and what somebody would who knows nothing.
+    """The score of a teacher on a few images, and that of guessing.
 
     Attributes:
-        images: how many were scored.
-        miou: of the teacher, in [0, 1].
-        chance: the better of two guesses: the most frequent class everywhere, scored on the
-            same images, and 1.5 times what drawing classes evenly gets where all are equally
-            frequent, 1.5 / (2 K - 1).
+        images: number of images scored.
+        miou: the teacher's mIoU, in [0, 1].
+        chance: the better of two guesses: predicting the most frequent class everywhere, scored
+            on the same images, and 1.5 times the expected mIoU of drawing classes uniformly when
+            all are equally frequent, 1.5 / (2 K - 1).
     """
 
     images: int
@@ -77,7 +83,7 @@ class Knowledge:
 
     @property
     def near_chance(self) -> bool:
-        """Whether the teacher is no better than who knows nothing."""
+        """Whether the teacher is no better than guessing."""
         return self.miou <= self.chance
 
 
@@ -101,7 +107,7 @@ def examine(
 
 
 def _brings_weights(section: NetworkConfig) -> bool:
-    """Return whether the source of a network has weights of the whole of it."""
+    """Return whether the source of a network provides weights for all of it."""
     settings = section.settings()
     source = section.network.partition(":")[0]
     if source == "hf":

@@ -1,4 +1,4 @@
-"""A trained student, built again from its weights and put into the order of other data."""
+"""A trained student, rebuilt from its weights, optionally with another order of classes."""
 
 from __future__ import annotations
 
@@ -45,22 +45,23 @@ def load_student(
     class_map: NamedClassMap | None = None,
     tell: Tell = silent,
 ) -> TrainedStudent:
-    """Read a student from its weights alone, which say how it is built.
+    """Load a student from its weights file, whose metadata describe how to build it.
 
     Args:
         run: a run folder, or a safetensors file that a run wrote.
-        trust: ``import:`` and ``file:`` targets that files may name; see
+        trust: ``import:`` and ``file:`` targets that config files may name; see
             :mod:`segdistill.trust`.
-        data_classes: those of data that it is used on: by name, its own are put into their
-            order, and a class that it does not know is an error. By default it keeps its own.
-        class_map: its class for each of ``data_classes``, in place of their names.
-        tell: hears when that changed the order.
+        data_classes: classes of the data that it is used on. The student's are put into that
+            order by name, and a class that it does not know is an error. By default its own
+            order is kept.
+        class_map: its class for each of ``data_classes``, if their names differ.
+        tell: called if that changed the order.
 
     Raises:
         RunFolderError: there is no finished run.
         ConfigError: the file names code that is not trusted, or settings that do not exist.
-        CheckpointError: the weights are broken, no run wrote them, or the data have a class that
-            the student does not know.
+        CheckpointError: the weights are broken, no run wrote them, or the dataset has a class
+            that the student does not know.
         ValueError: the class map names a class that the student does not have.
     """
     weights = find_run(run).weights
@@ -88,7 +89,7 @@ def _in_the_datas_order(
     data: Sequence[str],
     class_map: NamedClassMap | None,
 ) -> ClassMap:
-    """Return the student's class for each of the data's, as stated or by name."""
+    """Return the student's class for each class of the dataset, as given or by name."""
     if class_map is not None:
         return resolve_class_map(class_map, own, data)
     try:

@@ -204,6 +204,17 @@ def test_compressed_colours_of_16_bits_are_read(
         read_image(file)
 
 
+def test_a_tiff_without_values_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    three = np.stack([IDS.astype(np.uint16)] * 3, axis=2)
+    file = write_tiff(tmp_path / "a.tif", three, photometric=2)
+    monkeypatch.setattr(tifffile.TiffPage, "asarray", lambda _page: np.array([]))
+    with pytest.raises(DataError, match=r"a\.tif: expected a readable image.*shape \(0,\)"):
+        read_image(file)
+
+
 def test_bands_and_high_bits_are_read_with_tifffile(tmp_path: Path) -> None:
     pytest.importorskip("tifffile")
     five = np.stack([IDS.astype(np.uint16) * k for k in range(5)], axis=2)

@@ -93,6 +93,9 @@ def test_a_value_above_all_classes_by_one_is_answered_with_reduce_labels() -> No
         decoded(plain_ids(4), 0, 1, 4)
     with pytest.raises(DataError, match=r"go into data\.ignore"):
         decoded(plain_ids(4), 0, 9)
+    # One class alone: reduce_labels would leave nothing to tell apart.
+    with pytest.raises(DataError, match=r"0 and 1 are read with data\.binary=true"):
+        decoded(plain_ids(1), 0, 1)
 
 
 def test_a_dataset_takes_the_settings_in_its_config(tree: Path) -> None:

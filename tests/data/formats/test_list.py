@@ -85,6 +85,7 @@ def test_refuses_a_missing_list_and_a_line_that_is_no_json(tree: Path) -> None:
         listing(split="train", root=tree, file="x.jsonl")
 
 
+@pytest.mark.long
 def test_a_list_of_20000_images_costs_less_than_50_mb(tree: Path) -> None:
     image = "leftImg8bit/train/aachen/aachen_000000_000019_leftImg8bit.png"
     mask = "gtFine/train/aachen/aachen_000000_000019_gtFine_labelIds.png"

@@ -66,6 +66,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]
     return [torch.load(folder / f"{rank}.pt") for rank in range(2)]
 
 
+@pytest.mark.long
 def test_batch_relations_are_those_of_the_global_batch(results: list[dict[str, Tensor]]) -> None:
     alone = compute(slice(0, 4))
     assert_close((results[0]["loss"] + results[1]["loss"]) / 2, alone["loss"])
@@ -74,6 +75,7 @@ def test_batch_relations_are_those_of_the_global_batch(results: list[dict[str, T
     assert_close(gradient, alone["gradient"])
 
 
+@pytest.mark.long
 def test_queues_hold_the_global_batch_in_every_process(results: list[dict[str, Tensor]]) -> None:
     alone = compute(slice(0, 4))
     for name in ("pixels", "positions", "regions"):

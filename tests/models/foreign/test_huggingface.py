@@ -53,6 +53,25 @@ def test_a_folder_without_a_head_is_refused_and_can_be_fine_tuned(tmp_path: Path
     assert all(torch.equal(ours[name], tensor) for name, tensor in kept.state_dict().items())
 
 
+def test_a_folder_of_pickled_weights_is_told_how_and_keeps_its_classes(tmp_path: Path) -> None:
+    names = ["a", "b", "c", "d", "e"]
+    config = transformers.SegformerConfig(**SEGFORMER, id2label=dict(enumerate(reversed(names))))
+    theirs = transformers.SegformerForSemanticSegmentation(config).eval()
+    theirs.save_pretrained(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    torch.save(theirs.state_dict(), tmp_path / "pytorch_model.bin")
+    with pytest.raises(ConfigError, match=r"set pretrained=false and weights=.*pytorch_model\.bin"):
+        built(tmp_path)
+    settings = {"network": f"hf:{tmp_path}", "pretrained": False}
+    ours = build_network(
+        settings | {"weights": tmp_path / "pytorch_model.bin"}, classes=5, class_names=names
+    ).eval()
+    images = torch.rand(1, 3, 64, 64)
+    with torch.no_grad():
+        expected = theirs((images - ours.mean) / ours.std).logits.flip(1)
+        assert_close(ours(images).logits, expected)
+
+
 def test_a_new_head_has_the_datas_classes(segformer: Path) -> None:
     network = build_network({"network": f"hf:{segformer}", "new_head": True}, classes=7, seed=0)
     assert network(torch.rand(2, 3, 64, 64)).logits.shape[1] == 7

@@ -17,7 +17,8 @@ from segdistill.models import Adaptation, Adapter, FrozenTeacher, build_network
 from segdistill.models.taps import record
 from segdistill.models.weights import save_network
 from segdistill.scoring.inference import predict_ids
-from segdistill.training.objective import TaskLoss, build_objective
+from segdistill.training.objective import build_objective
+from segdistill.training.task_loss import TaskLoss
 from segdistill.types import Batch, SegOutput
 
 IMAGES = torch.rand(2, 3, 16, 24, generator=torch.Generator().manual_seed(0))

@@ -125,6 +125,7 @@ def test_networks_of_segmentation_models_pytorch(
     assert_close(maps, expected, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("encoder", "printed", "classifier"),
     [

@@ -23,6 +23,8 @@ from segdistill.models.networks.pp_liteseg import FlexibleDecoder
 from segdistill.models.segmenter import Segmenter
 from segdistill.types import Classes
 
+pytestmark = pytest.mark.long  # whole runs
+
 SIZE = (224, 256)
 CLASSES = Classes(tuple("abcde"), ((0, 0, 0),) * 5)
 

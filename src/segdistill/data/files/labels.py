@@ -90,6 +90,11 @@ class IdCode:
     def _advice_on_ids(self, refused: np.ndarray) -> str:
         trains = [train for train in self.ids.values() if train != IGNORE_INDEX]
         plain = bool(trains) and all(self.ids.get(train) == train for train in trains)
+        if plain and refused.tolist() == [len(trains)] == [1]:
+            return (
+                "masks of 0 and 1 are read with data.binary=true, which names the first class "
+                "background; otherwise add the class"
+            )
         if plain and refused.tolist() == [len(trains)]:
             return (
                 "labels that run from 1, with 0 for no class, are read with "

@@ -44,6 +44,8 @@ def read_tifffile(data: np.ndarray, path: Path, facts: TiffFacts) -> np.ndarray:
         raise unreadable(path, error) from error
     stored = np.moveaxis(stored, 0, -1) if separate and stored.ndim == 3 else stored
     stored = stored[:, :, None] if stored.ndim == 2 else stored
+    if stored.ndim != 3 or not stored.size:
+        raise unreadable(path, ValueError(f"its values have the shape {stored.shape}"))
     turns, mirrored = _TURNS.get(facts.orientation, (0, False))
     stored = stored[:, ::-1] if mirrored else stored
     return np.ascontiguousarray(np.rot90(stored, turns))

@@ -154,7 +154,7 @@ def _read_torch(path: Path) -> Checkpoint:
         states=dict(sorted(states.items(), key=lambda item: _rank(item[0]))),
         beside=tuple(key for key in beside if not any(_within(key, place) for place in states)),
         code=code,
-        classes=_classes_inside(content),
+        classes=_classes_inside(content) or _classes_beside(path),
     )
 
 

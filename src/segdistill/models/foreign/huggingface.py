@@ -18,6 +18,7 @@ from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
 from segdistill.models.padding import needed_divisor
 
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+_OLDER = "pytorch_model.bin"
 _MASKS = ("eomt", "eomt_dinov3", "mask2former", "maskformer")
 """Networks that classify masks and are called with images alone, as OneFormer is not."""
 
@@ -79,9 +80,11 @@ def from_huggingface(
                 )
                 _check_loaded(name, network, info, new_head)
     except (OSError, RuntimeError) as error:
+        older = folder / _OLDER
+        advice = f"; set pretrained=false and weights={older}" if older.is_file() else ""
         raise ConfigError(
             f"network hf:{name}: expected a semantic-segmentation network in safetensors, got: "
-            f"{str(error).strip().splitlines()[0]}"
+            f"{str(error).strip().splitlines()[0]}{advice}"
         ) from error
     if adaptation.mean is None:
         adaptation = _as_processed(transformers, folder, adaptation)

@@ -1,1 +1,1 @@
-"""Loggers of others, each behind Fabric's interface and in the one file that imports it."""
+"""Loggers of other libraries behind Fabric's interface, one file each."""

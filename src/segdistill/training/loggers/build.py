@@ -17,7 +17,7 @@ def check_loggers(training: TrainingConfig) -> None:
     """Refuse a logger whose package is not installed, before a folder is made.
 
     Raises:
-        ConfigError: names the first, and what to install.
+        ConfigError: a package is missing; the message says what to install.
     """
     for name in _asked(training):
         package = LOGGERS[name].package
@@ -32,8 +32,8 @@ def build_loggers(folder: Path, config: RunConfig) -> list[Logger]:
     """Return the loggers that a run asks for, in the order of the table.
 
     Args:
-        folder: of the run.
-        config: of the run, which they keep as well.
+        folder: the run folder.
+        config: the run's config, which they store as well.
     """
     rows = [LOGGERS[name] for name in _asked(config.training)]
     return [

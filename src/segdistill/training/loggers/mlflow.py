@@ -11,16 +11,16 @@ from typing import Any
 from lightning_fabric.loggers import Logger
 
 _EXPERIMENT = "segdistill"
-_FOLDER = "segdistill.folder"  # the tag that a resumed run is found by
-_LONGEST = 500  # characters of a parameter that every version takes
+_FOLDER = "segdistill.folder"  # the tag by which a resumed run is found
+_LONGEST = 500  # characters of a parameter that every version accepts
 
 
 class _MLflow(Logger):  # type: ignore[misc] # Fabric has no types here
-    """A run of MLflow as a logger of Fabric's.
+    """An MLflow run as a Fabric logger.
 
     Args:
-        client: of the server or folder that holds the run.
-        run_id: of the run.
+        client: client of the server or folder that holds the run.
+        run_id: id of the run.
     """
 
     def __init__(self, client: Any, run_id: str) -> None:
@@ -48,25 +48,25 @@ class _MLflow(Logger):  # type: ignore[misc] # Fabric has no types here
 
 
 def mlflow(folder: Path, settings: Mapping[str, Any]) -> Logger:
-    """Begin a run of MLflow, or go on with the one of the same folder.
+    """Start an MLflow run, or continue the one of the same run folder.
 
-    It is kept where ``MLFLOW_TRACKING_URI`` says, and in the run folder where nothing does.
+    It is stored at ``MLFLOW_TRACKING_URI``, or in the run folder if that is not set.
 
     Args:
-        folder: of the run.
-        settings: of the run, which it keeps, a section a parameter.
+        folder: the run folder.
+        settings: the run's settings, stored as one parameter per section.
     """
     from mlflow.tracking import MlflowClient
 
-    place = str(folder.resolve())
+    path = str(folder.resolve())
     own = f"sqlite:///{folder.resolve() / 'mlflow.db'}"
     client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or own)
-    found = client.get_experiment_by_name(_EXPERIMENT)
-    experiment = client.create_experiment(_EXPERIMENT) if found is None else found.experiment_id
-    runs = client.search_runs([experiment], filter_string=f"tags.`{_FOLDER}` = '{place}'")
+    known = client.get_experiment_by_name(_EXPERIMENT)
+    experiment = client.create_experiment(_EXPERIMENT) if known is None else known.experiment_id
+    runs = client.search_runs([experiment], filter_string=f"tags.`{_FOLDER}` = '{path}'")
     if runs:
         return _MLflow(client, runs[0].info.run_id)
-    run = client.create_run(experiment, run_name=folder.name, tags={_FOLDER: place})
+    run = client.create_run(experiment, run_name=folder.name, tags={_FOLDER: path})
     logger = _MLflow(client, run.info.run_id)
     logger.log_hyperparams(dict(settings))
     return logger

@@ -12,6 +12,6 @@ from segdistill.runs.layout import TENSORBOARD
 
 
 def tensorboard(folder: Path, settings: Mapping[str, Any]) -> Logger:
-    """Return Fabric's logger, whose files lie in the run folder."""
+    """Return Fabric's TensorBoard logger, which writes to the run folder."""
     logger: Logger = TensorBoardLogger(folder, name=TENSORBOARD, version="")
     return logger

@@ -1,4 +1,4 @@
-"""Weights & Biases: a run with the name of the run folder."""
+"""Weights & Biases: a run named after the run folder."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from lightning_fabric.loggers import Logger
 
 
 class _Wandb(Logger):  # type: ignore[misc] # Fabric has no types here
-    """A run of Weights & Biases as a logger of Fabric's.
+    """A Weights & Biases run as a Fabric logger.
 
     Args:
-        run: what ``wandb.init`` returned.
+        run: the run that ``wandb.init`` returned.
     """
 
     def __init__(self, run: Any) -> None:
@@ -39,14 +39,13 @@ class _Wandb(Logger):  # type: ignore[misc] # Fabric has no types here
 
 
 def wandb(folder: Path, settings: Mapping[str, Any]) -> Logger:
-    """Begin a run of Weights & Biases, or go on with the one that a killed run left.
+    """Start a Weights & Biases run, or continue the one of a killed run.
 
-    Its files lie in the run folder; where it is sent is the library's own setting (WANDB_MODE,
-    WANDB_PROJECT).
+    Its files are in the run folder; where it is sent is set by WANDB_MODE and WANDB_PROJECT.
 
     Args:
-        folder: of the run.
-        settings: of the run, which it keeps.
+        folder: the run folder.
+        settings: the run's settings, which are stored with it.
     """
     import wandb as library
 

@@ -1,1 +1,1 @@
-"""The losses of the task: of a network's logits against labels, one file each."""
+"""The task losses, which compare a network's logits with labels; one file each."""

@@ -22,7 +22,7 @@ def cross_entropy(
     .. math:: L = \frac{\sum_p w_{y_p} (-\log \sigma(z_p)_{y_p})}{\sum_{p} w_{y_p}}
 
     Args:
-        logits: :math:`z` once they are resized to the labels, a tile at a time.
+        logits: :math:`z` after resizing to the labels, which is done tile by tile.
         labels: :math:`y`, int64, 255 where a position has no class.
         whole: the labels of this process's whole batch, over which the divisor is summed.
         weights: :math:`w`, by class; None stands for 1.
@@ -33,7 +33,7 @@ def cross_entropy(
         result ``()``.
 
     Returns:
-        The loss in nats; 0 with a graph where no position is labelled.
+        The loss in nats; 0 with a graph if no position is labelled.
     """
     return upsampled_cross_entropy(
         logits,
@@ -45,10 +45,10 @@ def cross_entropy(
 
 
 def count_labelled(labels: Tensor, weights: Tensor | None) -> Tensor:
-    """Return what a sum over labelled positions is divided by, for a share of the global mean.
+    """Return the divisor that turns a sum over labelled positions into a share of the global mean.
 
-    It is their number, or the sum of their classes' weights, over all processes and divided by
-    them; 1 where it would be 0.
+    It is the number of labelled positions, or the sum of their class weights, over all processes,
+    divided by the number of processes; 1 if it would be 0.
     """
     labelled = labels != IGNORE_INDEX
     if weights is None:

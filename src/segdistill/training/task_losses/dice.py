@@ -26,7 +26,7 @@ def dice(
         L = \frac{1}{\sum_{k \in C} w_k} \sum_{k \in C} w_k \Big(
             1 - \frac{2 \sum_{p \in V} q_{pk} [y_p = k]}{\sum_{p \in V} q_{pk} + [y_p = k]} \Big),
 
-    a ratio of sums over the whole batch. A class that no position has is in no term of its own.
+    a ratio of sums over the whole batch. A class without any position has no term of its own.
 
     Args:
         logits: at the size of the labels.
@@ -38,21 +38,21 @@ def dice(
         As :func:`segdistill.training.task_losses.cross_entropy.cross_entropy`.
 
     Returns:
-        The loss, in [0, 1] without the cross-entropy; 0 with a graph where no position is
+        The loss, in [0, 1] without the cross-entropy; 0 with a graph if no position is
         labelled.
 
     Source:
         Milletari, Navab and Ahmadi, "V-Net", 3DV 2016, Sec. 3, with the probabilities in the
-        divisor instead of their squares, as Sudre et al., "Generalised Dice overlap", DLMIA
-        2017, Eq. 1 and most public code have it.
+        divisor instead of their squares, as in Sudre et al., "Generalised Dice overlap", DLMIA
+        2017, Eq. 1, and most public code.
     """
     labelled = (labels != IGNORE_INDEX)[:, None]
     q = logits.float().softmax(dim=1) * labelled
     truth = labels.masked_fill(~labelled[:, 0], 0)[:, None]
     hits = torch.zeros_like(q).scatter(1, truth, q.gather(1, truth))
     positions = torch.zeros_like(q).scatter(1, truth, labelled.to(q.dtype))
-    here = torch.stack([each.sum(dim=(0, 2, 3)) for each in (hits, q, positions)])
-    # The gradient of the global sums, times the processes over which training takes the mean.
+    here = torch.stack([values.sum(dim=(0, 2, 3)) for values in (hits, q, positions)])
+    # The gradient of the global sums, times the number of processes, which training divides by.
     rank_share = here - here.detach()
     overlap, mass, count = sum_over_processes(here) + processes()[1] * rank_share
     present = (count > 0).to(q.dtype)

@@ -1,4 +1,4 @@
-"""Focal loss: cross-entropy that counts a position less the better it is known."""
+"""Focal loss: cross-entropy with less weight for positions that are well classified."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def focal(
         As :func:`segdistill.training.task_losses.cross_entropy.cross_entropy`.
 
     Returns:
-        The loss in nats; 0 with a graph where no position is labelled.
+        The loss in nats; 0 with a graph if no position is labelled.
 
     Source:
         Lin et al., "Focal Loss for Dense Object Detection", ICCV 2017, Eq. 5.

@@ -21,7 +21,7 @@ def lovasz(
 
     With :math:`q` the softmax of the logits, the error of a position for a class :math:`k` is
     :math:`m_p = |[y_p = k] - q_{pk}|`. Sorted from the largest, :math:`J_i` is the Jaccard
-    loss of class :math:`k` where the first :math:`i` positions are wrong and the others right,
+    loss of class :math:`k` if the first :math:`i` positions are wrong and the others right,
 
     .. math::
         L = \frac{1}{\sum_{k \in C} w_k} \sum_{k \in C} w_k \sum_i m_i (J_i - J_{i-1}),
@@ -41,12 +41,12 @@ def lovasz(
         As :func:`segdistill.training.task_losses.cross_entropy.cross_entropy`.
 
     Returns:
-        The loss, in [0, 1] without the cross-entropy; 0 with a graph where no position is
+        The loss, in [0, 1] without the cross-entropy; 0 with a graph if no position is
         labelled.
 
     Source:
         Berman, Rannen Triki and Blaschko, "The Lovász-Softmax loss", CVPR 2018, Eqs. 8 to 12,
-        over the whole batch and the classes that are present, as by default there.
+        over the whole batch and the classes that are present, which is their default.
     """
     labelled = labels != IGNORE_INDEX
     classes = logits.shape[1]
@@ -63,7 +63,7 @@ def lovasz(
         mine = slope.view_as(error).chunk(processes()[1])[processes()[0]]
         own = ((labels == k).to(q.dtype) - q[:, k]).abs()
         share = q.new_ones(()) if weights is None else weights[k]
-        # Linear in this process's errors, so its share of the sum is exact, and its gradient.
+        # Linear in this process's errors, so that its share of the sum and its gradient are exact.
         losses.append(share * (own * mine).sum() * processes()[1])
         shares.append(share)
     total = torch.stack(shares).sum()
@@ -76,13 +76,13 @@ def lovasz(
 
 
 def _jaccard_slope(error: Tensor, positive: Tensor, known: Tensor) -> Tensor:
-    """Return the factor of each position's error, 0 where no class is known."""
+    """Return the factor of each position's error; 0 at positions without a class."""
     order = error.argsort(descending=True, stable=True)
     # float64: neighbouring Jaccard losses differ by less than float32 resolves near 1.
-    found = positive[order].double().cumsum(0)
-    place = torch.arange(1, len(order) + 1, dtype=torch.float64, device=error.device)
-    total = found[-1]
-    jaccard = 1 - (total - found) / (total + place - found)
+    positives = positive[order].double().cumsum(0)
+    rank = torch.arange(1, len(order) + 1, dtype=torch.float64, device=error.device)
+    total = positives[-1]
+    jaccard = 1 - (total - positives) / (total + rank - positives)
     slope = torch.empty_like(jaccard)
     slope[order] = jaccard.diff(prepend=jaccard.new_zeros(1))
     return slope.to(error.dtype) * known

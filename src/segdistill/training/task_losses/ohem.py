@@ -20,11 +20,11 @@ def ohem(
 ) -> Tensor:
     r"""Return this process's share of the weighted mean cross-entropy over hard positions.
 
-    A position is hard where the probability :math:`q` of its class is below
+    A position is hard if the probability :math:`q` of its class is below
 
     .. math:: \max(\theta, q_{(k N + 1)}),
 
-    the threshold or the :math:`k N + 1`-th lowest of the :math:`N` images of all processes,
+    the threshold or the :math:`(k N + 1)`-th lowest value in the :math:`N` images of all processes,
     whichever is higher.
 
     Args:
@@ -32,18 +32,19 @@ def ohem(
         labels: int64, 255 where a position has no class.
         weights: by class; None stands for 1.
         threshold: :math:`\theta`.
-        min_kept: :math:`k`, positions that are kept per image at least, where there are as many.
+        min_kept: :math:`k`, the minimum number of positions kept per image, if there are so many.
 
     Shape:
         As :func:`segdistill.training.task_losses.cross_entropy.cross_entropy`.
 
     Returns:
-        The loss in nats; 0 with a graph where no position is labelled or hard.
+        The loss in nats; 0 with a graph if no position is labelled or hard.
 
     Source:
-        Shrivastava et al., CVPR 2016, as ``OHEMPixelSampler`` of open-mmlab/mmsegmentation picks
-        positions (0.7 and 100000 per image). It divides by all positions; here, as in
-        HRNet/HRNet-Semantic-Segmentation, which counts 100000 over the batch, by those kept.
+        Shrivastava et al., CVPR 2016. Positions are chosen like in ``OHEMPixelSampler`` of
+        open-mmlab/mmsegmentation (0.7 and 100000 per image). That divides by all positions; the
+        divisor here is the number of kept ones, as in HRNet/HRNet-Semantic-Segmentation, which
+        counts 100000 over the batch.
     """
     labelled = labels != IGNORE_INDEX
     nats = F.cross_entropy(logits, labels, ignore_index=IGNORE_INDEX, reduction="none")
