@@ -82,20 +82,33 @@ def measure(family: Family, with_export: bool) -> dict[str, str]:
 
         def build() -> str:
             network.append(family.build(Path(folder)))
-            return maps_of(network[0], family.size)
+            return maps_of(network[0], size_of(network[0], family))
 
         built = said(build)
         if with_export:
             file = Path(folder) / "network.onnx"
-            return {
-                "export": said(lambda: export(network[0], file, family.size)) if network else built
-            }
+            if not network:
+                return {"export": built}
+            return {"export": said(lambda: export(network[0], file, size_of(network[0], family)))}
         row = {"check": built}
         if network:
-            row["train"] = said(lambda: train(network[0], family.size))
-            row["odd size"] = said(lambda: odd_size(network[0], other(family.size, -1, 1)))
-            row["teacher"] = said(lambda: teach(network[0], family.size))
+            size = size_of(network[0], family)
+            unseen = size if only_size(network[0]) else other(size, 32, 32)
+            row["train"] = said(lambda: train(network[0], size))
+            row["odd size"] = said(lambda: odd_size(network[0], other(size, -1, 1)))
+            row["teacher"] = said(lambda: teach(network[0], size, unseen))
         return row
+
+
+def size_of(network: nn.Module, family: Family) -> Size:
+    """Return the size of the images that a network is tried with."""
+    return only_size(network) or family.size
+
+
+def only_size(network: nn.Module) -> Size | None:
+    """Return the one size of images that a network's backbone takes, None where it takes more."""
+    found: Size | None = getattr(getattr(network, "backbone", None), "only_size", None)
+    return found
 
 
 def maps_of(network: nn.Module, size: Size) -> str:
@@ -135,13 +148,13 @@ def odd_size(network: nn.Module, size: Size) -> str:
     return "yes"
 
 
-def teach(network: nn.Module, size: Size) -> str:
+def teach(network: nn.Module, size: Size, unseen: Size) -> str:
     """Freeze a teacher, and compare its logits with the network's on images it was not proven on.
 
     Three times, since a wrong folding may depend on how memory is reused.
     """
     torch.manual_seed(1)
-    images = torch.rand(2, 3, *other(size, 32, 32))
+    images = torch.rand(2, 3, *unseen)
     with evaluating(network), torch.no_grad():
         expected = network(images).logits
     answers = set()

@@ -180,7 +180,8 @@ def compatibility_page() -> str:
         f"{packages['timm']}, torch {packages['torch']}, on a CPU). `segdistill check` tries any "
         "other network in the same way.\n",
         "- **maps**: channels/stride of the last inner map and of the logits for images of 96×128 "
-        "(192×256 for networks whose pooling needs larger ones);\n"
+        "(192×256 for networks whose pooling needs larger ones, and for those that timm builds for "
+        "one size, that size);\n"
         "- **a training step**: cross-entropy and `pixelwise_kl`, with all gradients finite; "
         "tensors without a gradient are counted;\n"
         "- **an odd size**: classes for images of 95×129;\n"

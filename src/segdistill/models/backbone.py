@@ -140,6 +140,8 @@ class Backbone(Trunk):
         config = timm.get_pretrained_cfg(variant.base, allow_unregistered=True)
         self.mean = tuple(config.mean) if config else IMAGENET_MEAN
         self.std = tuple(config.std) if config else IMAGENET_STD
+        fixed = config is not None and config.fixed_input_size and not any_size(variant.base)
+        self.only_size = tuple(config.input_size[1:]) if fixed else None
         # Where torch's meta device cannot tell, as of a network that reads values, a patch's side.
         self.divisor = needed_divisor(self.body) or stride
 
@@ -153,9 +155,16 @@ class Backbone(Trunk):
             # A subclass, such as out of memory, means something else.
             if type(error) not in (AssertionError, RuntimeError):
                 raise
+            answer = "use another crop or another backbone"
+            if self.only_size is not None:
+                only = list(self.only_size)
+                answer = (
+                    f"timm builds it for one size: set data.crop={only} and evaluation.window="
+                    f"{only}, or use another backbone"
+                )
             raise ValueError(
                 f"Backbone {self.name}: expected images of a size that it can take, got "
-                f"{size}: {error}; use another crop or another backbone"
+                f"{size}: {error}; {answer}"
             ) from error
         if self.channels_last_axis:
             maps = [channels_last.permute(0, 3, 1, 2) for channels_last in maps]

@@ -8,7 +8,8 @@ picture in them is relative to the root, whatever the pair.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,26 @@ def read_analysis(folder: Path, name: str, pair: str = "") -> Analysis | None:
     """Return one analysis, None where it was not made; raises as :func:`read_analyses`."""
     file = analyses_root(folder) / pair / f"{name}.json"
     return Analysis(pair, name, read_tree(file)) if file.exists() else None
+
+
+@contextmanager
+def using(folder: Path, analysis: Analysis) -> Iterator[None]:
+    """Name the file if values or pictures are missing, or of another kind than was written.
+
+    Raises:
+        RunFolderError: in place of what reading such values raises.
+    """
+    try:
+        yield
+    except (AttributeError, LookupError, OSError, TypeError, ValueError) as error:
+        if isinstance(error, RunFolderError):
+            raise
+        file = analyses_root(folder) / analysis.pair / f"{analysis.name}.json"
+        missing = f"no {error}" if isinstance(error, KeyError) else str(error)
+        raise RunFolderError(
+            f"{file}: expected the values and pictures that analyse writes, got others "
+            f"({missing}); analyse again"
+        ) from error
 
 
 def has_analysis(folder: Path, name: str, pair: str = "") -> bool:

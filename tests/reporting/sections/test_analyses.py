@@ -2,13 +2,15 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from segdistill.drawing.figure import Figure
+from segdistill.errors import RunFolderError
 from segdistill.reporting.sections.analyses import analysis_figures
-from segdistill.runs.analyses import Analysis, write_analysis
+from segdistill.runs.analyses import Analysis, read_analyses, write_analysis
 
 from .. import analysed
 
@@ -37,6 +39,21 @@ def test_draws_nothing_where_nothing_was_analysed(tmp_path: Path) -> None:
     values = analysed.magnitudes() | {"networks": {}}
     write_analysis(tmp_path, Analysis("", "magnitudes", values))
     assert analysis_figures(tmp_path) == []
+
+
+@pytest.mark.long
+def test_a_file_with_other_values_is_named(tmp_path: Path) -> None:
+    said = []
+    for analysis in read_analyses(analysed.write_all(tmp_path / "study")):
+        for key in analysis.values.keys() - {"format"}:
+            broken = replace(analysis, pair="", values={**analysis.values, key: None})
+            write_analysis(tmp_path / analysis.name, broken)
+            try:
+                analysis_figures(tmp_path / analysis.name)
+            except RunFolderError as error:
+                said.append(f"{analysis.name}.json: expected the values and pictures" in str(error))
+    assert len(said) > 10
+    assert all(said)
 
 
 def test_every_picture_is_well_formed_and_takes_its_colours_from_the_page(

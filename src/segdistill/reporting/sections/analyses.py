@@ -11,7 +11,7 @@ from segdistill.analysis.captions import Place, method_colors
 from segdistill.catalogue.analyses import ANALYSES
 from segdistill.drawing.figure import Figure
 from segdistill.reporting.material import Material
-from segdistill.runs.analyses import read_analyses
+from segdistill.runs.analyses import read_analyses, using
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
@@ -40,8 +40,9 @@ def analysis_figures(folder: Path, *, colors: Mapping[str, str] | None = None) -
     figures = []
     for analysis in known:
         name = f"analysis-{analysis.name}-{pairs.index(analysis.pair)}"
-        place = Place(folder, name, {**method_colors(analysis.values), **(colors or {})})
         # Only what was looked at is imported, and drawing needs no torch.
         module = import_module(f"segdistill.analysis.{analysis.name}")
-        figures += module.draw(analysis.values, place)
+        with using(folder, analysis):
+            place = Place(folder, name, {**method_colors(analysis.values), **(colors or {})})
+            figures += module.draw(analysis.values, place)
     return figures

@@ -16,7 +16,7 @@ from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
 from segdistill.reporting.sections.classes import class_colors
 from segdistill.reporting.sections.extremes import extremes, image_scores
-from segdistill.runs.analyses import find_picture, read_analysis
+from segdistill.runs.analyses import find_picture, read_analysis, using
 from segdistill.studies.verdict import points
 
 MOST_PICTURES = 12  # about 60 kB each
@@ -121,14 +121,17 @@ def analysed_pictures(folder: Path, material: Material) -> list[Picture]:
         if analysis is None:
             continue
         labels = {group.name: group.label for group in groups}
-        for image, names in analysis.values.get("pictures", {}).items():
-            files = {kind: find_picture(folder, name) for kind, name in names.items()}
-            files = {kind: file for kind, file in files.items() if file.exists()}
-            inputs = {kind: files[kind] for kind in ("input", "truth") if kind in files}
-            order = dict.fromkeys([_TEACHER, *labels])
-            guesses = {labels.get(name, name): files[name] for name in order if name in files}
-            if guesses and "input" in inputs:
-                pictures.append(_picture(f"{image}, {pair}" if pair else image, inputs, guesses))
+        with using(folder, analysis):
+            for image, names in analysis.values.get("pictures", {}).items():
+                files = {kind: find_picture(folder, name) for kind, name in names.items()}
+                files = {kind: file for kind, file in files.items() if file.exists()}
+                inputs = {kind: files[kind] for kind in ("input", "truth") if kind in files}
+                order = dict.fromkeys([_TEACHER, *labels])
+                guesses = {labels.get(name, name): files[name] for name in order if name in files}
+                if guesses and "input" in inputs:
+                    pictures.append(
+                        _picture(f"{image}, {pair}" if pair else image, inputs, guesses)
+                    )
         if material.study is None:
             break
     return pictures
