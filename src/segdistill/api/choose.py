@@ -127,6 +127,10 @@ def choose(
     export or is left out. Where the data are not at hand, files that compute what their network
     does count with the scores of their run.
 
+    Example::
+
+        segdistill.choose("runs/students", limit_ms=20, formats=["onnx-int8"]).chosen
+
     Args:
         sources: run folders, folders of runs, safetensors files that runs wrote, and exported
             files.
@@ -234,14 +238,15 @@ def _find(
             run = None if beside is None else check_run(beside, *words)
             yield _Source(str(path), format, path, beside, run, beside)
             continue
-        for run in find_runs(path):
-            files = find_run(run)
-            checked = check_run(run, *words) if files.has_config or words[0] else files.weights
+        for folder in find_runs(path):
+            files = find_run(folder)
+            checked = check_run(folder, *words) if files.has_config or words[0] else files.weights
             own = files.folder if files.weights == student_file(files.folder) else None
             there = {name: files.folder / f"{EXPORT}{row.suffix}" for name, row in FORMATS.items()}
             exported = [name for name, file in there.items() if own is not None and file.is_file()]
             for format in list(formats) or exported or ["onnx"]:
-                yield _Source(f"{run} {format}", format, there[format], run, checked, own)
+                name = f"{folder} {format}"
+                yield _Source(name, format, there[format], folder, checked, own)
 
 
 def _open(

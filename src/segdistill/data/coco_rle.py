@@ -31,7 +31,7 @@ def coco_document(mask: np.ndarray, file_name: str, classes: Classes) -> dict[st
         The format at https://cocodataset.org/#format-data, run lengths compressed.
     """
     tools = pycocotools("predict")
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for found in np.unique(mask).tolist():
         if found == IGNORE_INDEX:
             continue
