@@ -67,7 +67,7 @@ def predict(
 
     Raises:
         DataError: there are no images, or two have the same name, and nothing is written; or some
-            cannot be read, and the others are written.
+            cannot be read, or do not fit into memory, and the others are written.
         OverwriteError: a file would be lost; nothing is written.
         ConfigError: images and split were both given, or neither, or the format is unknown.
         RunFolderError: the folder contains no finished run.
@@ -133,10 +133,11 @@ def predict(
     for done, source in enumerate(inputs, 1):
         try:
             image = source.read()
-        except (DataError, OSError) as error:
-            unread.append(str(error))
-        else:
             ids = segment(student.network, image, settings, confidence=confidence)
+        except (DataError, OSError) as error:
+            said = str(error)
+            unread.append(said if source.label in said else f"{source.label}: {said}")
+        else:
             written.append(
                 write_prediction(
                     out,
@@ -152,7 +153,7 @@ def predict(
     if unread:
         listed = "".join(f"\n  {error}" for error in unread)
         raise DataError(
-            f"predict: expected readable images, got {len(unread)} of {len(inputs)} that are not; "
-            f"{len(written)} predictions were written to {out}:{listed}"
+            f"predict: expected a prediction of each image, got none for {len(unread)} of "
+            f"{len(inputs)}; {len(written)} predictions were written to {out}:{listed}"
         )
     return written

@@ -56,7 +56,7 @@ def write_prediction(
             that is no class, or a server's format for other classes.
     """
     _check(prediction, image, name, classes, kind)
-    ids = prediction.astype(np.uint8)
+    ids = prediction.astype(np.uint8, copy=False)
     path = prediction_file(out, name, kind)
     if kind == "cityscapes":
         write_image(path, np.array(cityscapes.LABEL_IDS, dtype=np.uint8)[ids], made_by="predict")
@@ -113,8 +113,11 @@ def overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> np.ndarray
     Shape:
         image uint8 ``(H, W, 3)``, mask ``(H, W)``; result uint8 ``(H, W, 3)``.
     """
-    mixed: np.ndarray = (image.astype(np.uint16) + colorize(mask, classes) + 1) // 2
-    return mixed.astype(np.uint8)
+    mixed = colorize(mask, classes)
+    # Row by row: sums need 16 bits, and of a hundred megapixels twice over those are gigabytes.
+    for row, below in zip(mixed, image, strict=True):
+        row[:] = (row.astype(np.uint16) + below + 1) // 2
+    return mixed
 
 
 def _check(
