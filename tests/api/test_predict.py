@@ -92,5 +92,5 @@ def test_labels_for_images_without_masks_leave_out_what_is_uncertain(
     assert 0 < (expected == 255).mean() < 1
     with Image.open(written) as picture:
         assert (picture.mode, np.array_equal(np.asarray(picture), expected)) == ("P", True)
-    with pytest.raises(ConfigError, match="with the format ids, got 0"):
+    with pytest.raises(ConfigError, match="with the format ids or coco, got 0"):
         predict(run, pattern, tmp_path / "masks", confidence=0.5)
