@@ -37,6 +37,7 @@ Using a student:
 - ``load(run)`` loads it, or an exported file: ``.network``, ``.classes``, ``.predict(image)``
 - ``predict(run, images, out)`` writes masks for image files, folders or a split
 - ``export(run)`` writes a file for other runtimes, after comparing it with the network
+- ``choose(runs)`` recommends which student to ship, as which file, within a latency budget
 - ``cost(config, size)`` counts parameters and arithmetic operations
 - ``latency(run, size)`` times networks on one image
 - ``energy(runs, size)`` measures energy with the hardware's counters
@@ -56,6 +57,7 @@ from segdistill.threads import wait_passively
 if TYPE_CHECKING:
     from segdistill.api.analyse import analyse as analyse
     from segdistill.api.check import check as check
+    from segdistill.api.choose import choose as choose
     from segdistill.api.convert import convert as convert
     from segdistill.api.cost import cost as cost
     from segdistill.api.demo import demo as demo
@@ -77,6 +79,7 @@ if TYPE_CHECKING:
 __all__ = [
     "analyse",
     "check",
+    "choose",
     "convert",
     "cost",
     "demo",

@@ -18,6 +18,11 @@ CODE = "import:"
 PROGRAM = "file:"
 
 
+def program_name(file: Path) -> str:
+    """Return the target that stands for a compiled program."""
+    return f"{PROGRAM}{file}"
+
+
 def named(tree: Any) -> Iterator[str]:
     """Yield every string of a tree that names code, wherever it stands."""
     if isinstance(tree, str):

@@ -1,5 +1,6 @@
 """Predictions are made the way that the run was scored."""
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from segdistill.api.load import load
 from segdistill.api.predict import predict
 from segdistill.data.formats.scenes import scenes
 from segdistill.data.pictures import colorize
-from segdistill.errors import ConfigError
+from segdistill.errors import ConfigError, DataError
+from segdistill.memory import Peak
 from segdistill.scoring.inference import predict as probabilities
 
 
@@ -51,6 +53,28 @@ def test_a_split_gives_the_masks_that_the_score_was_made_of(run: Path, tmp_path:
     assert evaluate(run).scores.pixel_accuracy == right / total
 
 
+def test_an_image_that_memory_cannot_hold_is_refused_and_the_others_written(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("segdistill.api.prediction._LARGE", 200 * 300)
+    monkeypatch.setattr("segdistill.api.prediction._SIDES", (32, 64, 128))
+    peaks = iter([Peak(0.0), Peak(1.0), Peak(4.0)] * 2)
+    monkeypatch.setattr(
+        "segdistill.api.prediction.peak_memory", lambda device: nullcontext(next(peaks))
+    )
+    (tmp_path / "photos").mkdir()
+    for name, size in (("large", (300, 200)), ("small", (64, 48))):
+        Image.new("RGB", size).save(tmp_path / f"photos/{name}.png")
+    # 1 MiB for each 4096 pixels: 60 000 need 14.6 MiB.
+    monkeypatch.setattr("segdistill.api.prediction.free_memory", lambda device: 14.0)
+    message = r"large.png: .*the 14 MiB .*got 300×200, which needs about 15 MiB.*window=\[512,512\]"
+    with pytest.raises(DataError, match=message):
+        predict(run, tmp_path / "photos", tmp_path / "masks")
+    assert [file.name for file in (tmp_path / "masks").glob("*.png")] == ["small.png"]
+    monkeypatch.setattr("segdistill.api.prediction.free_memory", lambda device: 15.0)
+    assert len(predict(run, tmp_path / "photos", tmp_path / "masks")) == 2
+
+
 def test_labels_for_images_without_masks_leave_out_what_is_uncertain(
     run: Path, tmp_path: Path
 ) -> None:
@@ -68,5 +92,5 @@ def test_labels_for_images_without_masks_leave_out_what_is_uncertain(
     assert 0 < (expected == 255).mean() < 1
     with Image.open(written) as picture:
         assert (picture.mode, np.array_equal(np.asarray(picture), expected)) == ("P", True)
-    with pytest.raises(ConfigError, match="with the format ids, got 0"):
+    with pytest.raises(ConfigError, match="with the format ids or coco, got 0"):
         predict(run, pattern, tmp_path / "masks", confidence=0.5)

@@ -11,6 +11,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from segdistill.cli import build_app
+from segdistill.delivery import onnx
 
 TINY = """\
 data:
@@ -77,6 +78,21 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
         os.chdir(before)
     assert done.code == 0, done.err
     return Trained(folder / "runs" / "tiny-1", done)
+
+
+@pytest.fixture(scope="session")
+def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, Path]:
+    """Return what export printed, and its file; tracing a network takes seconds."""
+    file = tmp_path_factory.mktemp("exported") / "a.onnx"
+    return call("export", trained.run, "--out", file, "--json"), file
+
+
+@pytest.fixture
+def written(exported: tuple[Done, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Write the file that was exported before."""
+    monkeypatch.setattr(
+        onnx, "write_onnx", lambda _network, file, *_: file.write_bytes(exported[1].read_bytes())
+    )
 
 
 def folder_config(root: Path) -> list[str]:

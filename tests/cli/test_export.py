@@ -7,31 +7,16 @@ import pytest
 from PIL import Image
 
 from segdistill.api import export as module
-from segdistill.delivery import onnx, onnx_fp16, opening, parity
+from segdistill.delivery import onnx_fp16, opening, parity
 from segdistill.errors import FileRefusedError
 from segdistill.files import LEDGER, write_whole
 
-from .conftest import Cli, Done, Trained, call
+from .conftest import Cli, Done, Trained
 
 pytestmark = pytest.mark.long  # whole runs
 
 for package in ("onnx", "onnxscript", "onnxruntime"):
     pytest.importorskip(package)
-
-
-@pytest.fixture(scope="module")
-def exported(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> tuple[Done, Path]:
-    """Return what the command printed, and the file; tracing a network takes seconds."""
-    file = tmp_path_factory.mktemp("exported") / "a.onnx"
-    return call("export", trained.run, "--out", file, "--json"), file
-
-
-@pytest.fixture
-def written(exported: tuple[Done, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Write the file that was exported before."""
-    monkeypatch.setattr(
-        onnx, "write_onnx", lambda _network, file, *_: file.write_bytes(exported[1].read_bytes())
-    )
 
 
 def test_a_student_is_written_and_compared_at_four_sizes(

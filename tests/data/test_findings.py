@@ -50,7 +50,18 @@ def test_masks_without_any_label_stop_and_a_class_without_pixels_is_said(tree: P
     masks(tree, half)
     faults, (warning,) = report(tree)
     assert faults == []
-    assert warning.startswith("train: no pixel of sky; 255 (no class) fills 70 %: if it is a class")
+    assert warning.startswith("train: no pixel of sky; no class fills 70 %: if the 255")
+    assert warning.endswith("is a class, set data.labels={255: sky}")
+
+
+def test_a_class_without_pixels_is_said_of_a_sample_too(tree: Path) -> None:
+    mask = np.repeat([0, 1, 255], 200).reshape(20, 30).astype(np.uint8)
+    masks(tree, mask)
+    (tree / "classes.txt").write_text("sky\nroad\ncar\ntruck\n")
+    found = inspect_splits({"train": folder(split="train", root=tree)}, sample=2)
+    # Which of the two 255 would be, nobody can say.
+    said = "train: no pixel of car, truck; no class fills 33 % in 2 of 5 images; check --data looks"
+    assert found.warnings == [f"{said} at all"]
 
 
 def test_a_sample_reads_on_while_in_doubt_and_stops_when_it_is_settled(tree: Path) -> None:
@@ -139,3 +150,28 @@ def test_the_classes_are_described_with_id_colour_and_what_is_stored(tree: Path)
     assert [line.split(",")[0] for line in found.classes[:3]] == ["0 sky", "1 ground", "2 big tree"]
     assert found.classes[0].endswith("stored as 0")
     assert found.as_json()["classes"] == found.classes
+
+
+def test_two_bits_that_16_bit_images_do_not_use_are_said(tree: Path) -> None:
+    for index in range(5):
+        wide = np.full((20, 30), 16_000, np.uint16)
+        Image.fromarray(wide).save(tree / f"train/images/{index}.png")
+    faults, (warning,) = report(tree)
+    assert faults == []
+    assert "16-bit numbers up to 16000 leave 63 of 256 grey levels" in warning
+    assert "set data.range=[0, 16383]" in warning
+    assert report(tree, range=[0, 16383]) == ([], [])
+
+
+def test_threads_share_no_limit_of_pixels(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    for index in range(5):
+        with Image.open(tree / f"train/images/{index}.png") as picture:
+            picture.convert("P").save(tree / f"train/images/{index}.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 200)  # every image has 600
+    recwarn.clear()
+    found = inspect_data({"dataset": "folder", "root": tree}, ["train"], workers=4)
+    assert found.faults == []
+    assert [str(warning.message) for warning in recwarn] == []
+    assert Image.MAX_IMAGE_PIXELS == 200

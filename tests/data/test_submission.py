@@ -1,5 +1,6 @@
 """Predictions as files: ids as the servers count them, names by their rules."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 from segdistill.data.files.reading import read_image
 from segdistill.data.formats import ade20k, cityscapes, voc
-from segdistill.data.submission import FORMATS, overlay, write_prediction
+from segdistill.data.submission import FORMATS, overlay, server_classes, write_prediction
 from segdistill.types import Classes
 
 TWO = Classes(("a", "b"), ((10, 20, 30), (200, 100, 0)))
@@ -60,7 +61,7 @@ def test_refuses_what_no_server_could_score(tmp_path: Path, kind: str) -> None:
         write_prediction(tmp_path, np.zeros((1, 1)), image((2, 2)), "x", TWO, kind)
     with pytest.raises(ValueError, match="expected train ids 0 to 1 for x, got 0 to 2"):
         write_prediction(tmp_path, np.array([[0, 2]]), image((1, 2)), "x", TWO, kind)
-    if kind not in ("ids", "color", "overlay"):
+    if server_classes(kind) is not None:
         with pytest.raises(ValueError, match=f"classes of the format {kind}, .*got 2, a, b first"):
             write_prediction(tmp_path, np.array([[0]]), image((1, 1)), "x", TWO, kind)
     assert list(tmp_path.iterdir()) == []
@@ -86,3 +87,17 @@ def test_class_ids_keep_their_colours_and_pixels_without_a_class(tmp_path: Path)
     assert colors == [[10, 20, 30], [200, 100, 0], [0, 0, 0]]
     with pytest.raises(ValueError, match="expected train ids 0 to 1 for a, got 2 to 2"):
         write_prediction(tmp_path, np.array([[2, 255]]), image((1, 2)), "a", TWO, "ids")
+
+
+def test_coco_has_a_run_length_mask_for_each_class(tmp_path: Path) -> None:
+    masks = pytest.importorskip("pycocotools.mask")
+    ids = np.array([[0, 1, 1], [255, 1, 0]])
+    path = write_prediction(tmp_path, ids, image((2, 3)), "city/x", TWO, "coco", file_name="x.jpg")
+    assert path == tmp_path / "city/x.json"
+    document = json.loads(path.read_text())
+    assert document["images"] == [{"id": 1, "file_name": "x.jpg", "height": 2, "width": 3}]
+    assert document["categories"] == [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}]
+    first, second = document["annotations"]
+    assert [first["category_id"], first["area"]] == [1, 2]
+    assert [second["category_id"], second["area"], second["bbox"]] == [2, 3, [1, 0, 2, 2]]
+    assert np.array_equal(masks.decode(second["segmentation"]), ids == 1)

@@ -12,9 +12,11 @@ from segdistill.catalogue.formats import FORMATS, format_of
 from segdistill.catalogue.tables import load
 from segdistill.delivery.contract import Contract, Images, Output
 from segdistill.delivery.gate import Tolerance, faults, score_beside, time_beside
+from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
 from segdistill.delivery.parity import compare, other_sizes
 from segdistill.errors import ConfigError, RunFolderError, SegdistillError
+from segdistill.trust import program_name
 
 from .conftest import CLASSES, Patches
 
@@ -46,6 +48,10 @@ def write(
     return file
 
 
+def trusted(file: Path, name: str, threads: int = 0) -> OpenedFile:
+    return open_file(file, name, threads=threads, trust=[program_name(file)])
+
+
 @pytest.fixture(scope="module", params=FORMATS)
 def written(
     request: pytest.FixtureRequest, network: nn.Module, tmp_path_factory: pytest.TempPathFactory
@@ -58,7 +64,7 @@ def written(
 def test_says_what_it_is(written: tuple[str, Path]) -> None:
     name, file = written
     assert format_of(file) == name
-    assert open_file(file, name).contract == contract()
+    assert trusted(file, name).contract == contract()
     assert len(list(file.parent.iterdir())) == (2 if FORMATS[name].companion else 1)
 
 
@@ -66,7 +72,7 @@ def test_does_what_the_network_does_on_real_images_of_any_size(
     written: tuple[str, Path], network: nn.Module, patches: Patches
 ) -> None:
     name, file = written
-    row, opened = FORMATS[name], open_file(file, name, threads=1)
+    row, opened = FORMATS[name], trusted(file, name, threads=1)
     image = torch.from_numpy(patches[0].image).permute(2, 0, 1)[None] / 255
     parity = compare(network, opened, (SIZE, *other_sizes(SIZE)), image=image)
     score = score_beside(network, opened, patches, split="val")
@@ -76,11 +82,11 @@ def test_does_what_the_network_does_on_real_images_of_any_size(
     assert faults(tolerance, parity, score) == []
 
 
-@pytest.mark.parametrize("name", ["onnx", "onnx-fp16", "openvino-int8"])
+@pytest.mark.parametrize("name", ["onnx", "onnx-fp16", "openvino-int8", "pt2"])
 def test_takes_bytes_and_gives_the_mask_as_bytes(
     name: str, network: nn.Module, patches: Patches, tmp_path: Path
 ) -> None:
-    file = open_file(write(name, network, tmp_path, contract("uint8", "mask")), name)
+    file = trusted(write(name, network, tmp_path, contract("uint8", "mask")), name)
     image = patches[1].image.transpose(2, 0, 1)[None]
     mask = file.run(np.ascontiguousarray(image))
     assert (mask.dtype, mask.shape) == (np.uint8, (1, *SIZE))
@@ -172,6 +178,31 @@ def test_broken_files_are_refused_in_one_line(network: nn.Module, tmp_path: Path
 
 def test_openvino_sends_nothing(written: tuple[str, Path]) -> None:
     name, file = written
-    open_file(file, name)
+    trusted(file, name)
     if name.startswith("openvino"):
         assert sys.modules["openvino_telemetry"] is None
+
+
+def test_a_program_is_loaded_where_it_is_trusted(network: nn.Module, tmp_path: Path) -> None:
+    file = write("pt2", network, tmp_path, contract())
+    with pytest.raises(ConfigError, match=r"expected trust in file:.*student\.pt2 .*--trust file:"):
+        open_file(file, "pt2")
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(SegdistillError, match=r"expected a file that torch\.export reads, got: "):
+        trusted(file, "pt2")
+
+
+def test_a_program_of_another_kind_is_refused_as_it_runs(tmp_path: Path) -> None:
+    class Pair(nn.Module):
+        def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+            return images + 1, images
+
+    file = tmp_path / "a.pt2"
+    torch.export.save(torch.export.export(Pair(), (torch.zeros(1, 3, 8, 8),)), file)
+    with pytest.raises(ConfigError, match="name them with --classes FILE"):
+        trusted(file, "pt2")
+    opened = open_file(file, "pt2", classes=CLASSES, trust=[program_name(file)])
+    with pytest.raises(SegdistillError, match="expected a program that gives a tensor, got tuple"):
+        opened(torch.zeros(1, 3, 8, 8))
+    with pytest.raises(SegdistillError, match=r"torch: "):
+        opened(torch.zeros(1, 3, 8, 9))

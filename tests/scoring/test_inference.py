@@ -6,12 +6,13 @@ from weakref import WeakSet
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.testing import assert_close
 
 from segdistill import upsampling
-from segdistill.scoring.inference import _spans, predict, predict_ids, predict_logits
+from segdistill.scoring.inference import predict, predict_ids, predict_logits
+from segdistill.scoring.views import spans
 
 from .networks import Pixelwise, Strided
 
@@ -96,14 +97,14 @@ def test_overlapping_windows_are_averaged() -> None:
 def test_windows_cover_the_side_and_keep_the_overlap(overlap: float) -> None:
     for length in range(1, 60):
         for window in (1, 4, 9, 16):
-            spans = _spans(length, window, overlap)
-            assert spans[0][0] == 0
-            assert spans[-1][1] == length
-            for (_, end), (start, _) in pairwise(spans):
+            found = spans(length, window, overlap)
+            assert found[0][0] == 0
+            assert found[-1][1] == length
+            for (_, end), (start, _) in pairwise(found):
                 assert end - start >= int(window * overlap)
 
 
-def literal_ids(network: Strided, x: Tensor, size: tuple[int, int], **views: Any) -> Tensor:
+def literal_ids(network: nn.Module, x: Tensor, size: tuple[int, int], **views: Any) -> Tensor:
     """The classes by maps of full size, view by view and window by window."""
     total = torch.zeros(1)
     for scale in views["scales"]:
@@ -115,8 +116,8 @@ def literal_ids(network: Strided, x: Tensor, size: tuple[int, int], **views: Any
                 values = predict_logits(network, view, size=size).softmax(dim=1)
             else:
                 values, cover = torch.zeros(len(x), 3, *shape), torch.zeros(shape)
-                for top, bottom in _spans(shape[0], views["window"][0], 1 / 3):
-                    for left, right in _spans(shape[1], views["window"][1], 1 / 3):
+                for top, bottom in spans(shape[0], views["window"][0], 1 / 3):
+                    for left, right in spans(shape[1], views["window"][1], 1 / 3):
                         part = view[..., top:bottom, left:right]
                         values[..., top:bottom, left:right] += predict_logits(
                             network, part
@@ -130,17 +131,19 @@ def literal_ids(network: Strided, x: Tensor, size: tuple[int, int], **views: Any
 @pytest.mark.parametrize("scales", [(1.0,), (0.5, 1.0, 1.3)])
 @pytest.mark.parametrize("flip", [False, True])
 @pytest.mark.parametrize("window", [None, (13, 16)])
-@pytest.mark.parametrize("size", [(24, 37), (53, 29)])
+@pytest.mark.parametrize("size", [(24, 37), (53, 29), (3, 37)])
+@pytest.mark.parametrize("kind", [Strided, Pixelwise])
 @torch.no_grad()
 def test_classes_are_those_of_probabilities_of_full_size(
     monkeypatch: pytest.MonkeyPatch,
+    kind: type[Strided | Pixelwise],
     scales: tuple[float, ...],
     flip: bool,
     window: tuple[int, int] | None,
     size: tuple[int, int],
 ) -> None:
     monkeypatch.setattr(upsampling, "_VALUES", 500)  # several tiles
-    network, x = Strided().eval(), images()
+    network, x = kind().eval(), images()
     views: dict[str, Any] = {"scales": scales, "flip": flip, "window": window}
     ids, classes = predict_ids(network, x, size=size, **views)
     assert (ids.dtype, classes) == (torch.uint8, 3)
@@ -148,19 +151,38 @@ def test_classes_are_those_of_probabilities_of_full_size(
     assert torch.equal(ids.long(), predict(network, x, size=size, **views).argmax(dim=1))
 
 
+@pytest.mark.parametrize(("kind", "layer"), [(Pixelwise, "norm"), (Strided, "convolution")])
 @torch.no_grad()
 def test_each_window_is_predicted_once_and_forgotten_below_it(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, kind: type[Strided | Pixelwise], layer: str
 ) -> None:
     monkeypatch.setattr(upsampling, "_VALUES", 500)
-    network = Pixelwise().eval()
+    network = kind().eval()
     kept: list[int] = []
     network.register_forward_pre_hook(lambda *_: kept.append(len(alive)))
     alive: WeakSet[Tensor] = WeakSet()
-    network.norm.register_forward_hook(lambda _module, _inputs, logits: alive.add(logits))
+    getattr(network, layer).register_forward_hook(lambda _module, _inputs, maps: alive.add(maps))
     predict_ids(network, images(96, 24), window=(8, 8), overlap=0.0)
-    assert len(network.seen) == 12 * 3
-    assert max(kept) <= 3 * 3, "three rows of windows at most, out of twelve"
+    assert len(kept) == 12 * 3
+    # Three rows of windows at most, out of twelve; of logits of full size no more than one window.
+    assert max(kept) <= (1 if kind is Pixelwise else 3 * 3)
+
+
+@torch.no_grad()
+def test_sums_of_windows_are_kept_for_the_rows_in_hand_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upsampling, "_VALUES", 2 * 3 * 64)  # tiles of 8 x 8
+    rows: list[int] = []
+    pad = F.pad
+
+    def padded(maps: Tensor, more: tuple[int, ...]) -> Tensor:
+        rows.append(maps.shape[-2] + more[-1])
+        return pad(maps, more)
+
+    monkeypatch.setattr(nn.functional, "pad", padded)
+    predict_ids(Pixelwise().eval(), images(96, 24), window=(12, 12))
+    assert max(rows) <= 12 + 8, "one window and one tile high, of 96"
 
 
 @torch.no_grad()

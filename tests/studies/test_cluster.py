@@ -42,6 +42,8 @@ def test_a_node_that_dies_loses_nothing_that_was_finished(
 ) -> None:
     node = cluster.add_node(num_cpus=1)
     words = ("seeds=5", "training.steps=20", "search.trials=0")
+    # Of the two methods one has a stage before training.
+    words += ("methods.lad=[{loss: knowledge_adaptation, adapter_layers: 1}]",)
     study = small(*words, "engine.name=ray", f"engine.address='{cluster.address}'")
     finished: dict[Path, int] = {}
     done_on: list[str] = []

@@ -19,6 +19,7 @@ from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.data.carving import Subset
 from segdistill.delivery.contract import Contract, Images, Output
 from segdistill.delivery.gate import Score, Timing, Tolerance, faults, score_beside, time_beside
+from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
 from segdistill.delivery.parity import Parity, compare, other_sizes
 from segdistill.errors import ConfigError, DataError, FileRefusedError
@@ -32,6 +33,7 @@ from segdistill.training.build import open_split
 from segdistill.training.events import Note, Progress, Tell, silent
 from segdistill.training.finished_run import CheckedRun, RunFiles, check_run, find_run
 from segdistill.training.trained_student import load_student
+from segdistill.trust import program_name
 from segdistill.types import SegDataset
 
 _OR_STATIC = "; --static writes a file for one image size, which may work"
@@ -127,14 +129,14 @@ def export(
     if files.has_config or overrides:
         checked = check_run(run, overrides, trust)
         config, trust, class_map = checked.config, checked.trust, checked.class_map
-    validation = _open_validation(config, scored, tell)
+    validation = open_validation(config, scored, tell)
     student = load_student(
         files.weights,
         trust=trust,
         data_classes=None if validation is None else validation.classes,
         class_map=class_map,
     )
-    network, traced = student.network, size or _cost_size(files.folder)
+    network, traced = student.network, size or cost_size(files.folder)
     contract = Contract(
         classes=student.classes.names,
         colors=student.classes.colors,
@@ -143,7 +145,7 @@ def export(
         size=traced if static else None,
         provenance=_provenance(files, config),
     )
-    views = _views(config)
+    views = views_of(config)
     with _drafts(targets) as (draft, *_):
         write = load(PACKAGE, row.target)
         floating: tuple[str, ...] = ()
@@ -154,14 +156,14 @@ def export(
 
             def holds(path: Path) -> bool:
                 beside = score_beside(
-                    network, open_file(path, format), seen.held, split="train", **views
+                    network, _open(path, format), seen.held, split="train", **views
                 )
                 return not faults(Tolerance(loss_points=row.loss_points), (), beside)
 
             floating = write(network, draft, traced, contract, seen.images, holds)
         else:
             write(network, draft, traced, contract)
-        file = open_file(draft, format)
+        file = _open(draft, format)
         sizes = (traced,) if static else (traced, *other_sizes(traced))
         picture = None if validation is None else as_tensor(validation, 0)
         parity = tuple(compare(network, file, sizes, image=picture))
@@ -220,7 +222,7 @@ def _drafts(targets: Sequence[Path]) -> Iterator[list[Path]]:
             draft.unlink(missing_ok=True)
 
 
-def _open_validation(config: RunConfig | None, scored: int | None, tell: Tell) -> SegDataset | None:
+def open_validation(config: RunConfig | None, scored: int | None, tell: Tell) -> SegDataset | None:
     """Open the images on which the run was scored; None, with a note, if not available."""
     if config is None:
         tell(Note("weights without their run: the file is compared on noise instead of scored"))
@@ -244,10 +246,15 @@ def _open_training(format: str, config: RunConfig | None) -> SegDataset:
     return open_split(config.data, config.data.train_split)
 
 
-def _views(config: RunConfig | None) -> dict[str, Any]:
+def views_of(config: RunConfig | None) -> dict[str, Any]:
     """Return the scales and the window with which the run was scored."""
     settings = EvaluationConfig() if config is None else config.evaluation
     return {"scales": settings.scales, "window": settings.window}
+
+
+def _open(draft: Path, format: str, threads: int = 0) -> OpenedFile:
+    """Open a file that was written a moment ago, and so is trusted."""
+    return open_file(draft, format, threads=threads, trust=[program_name(draft)])
 
 
 def _time(
@@ -256,7 +263,7 @@ def _time(
     """Time the file and the network, on one thread and on all."""
     return {
         threads: time_beside(
-            {"network": network, "file": open_file(draft, format, threads=threads)},
+            {"network": network, "file": _open(draft, format, threads)},
             size,
             threads=threads,
         )
@@ -273,7 +280,8 @@ def _sensitive(floating: Sequence[str]) -> str:
     )
 
 
-def _cost_size(folder: Path) -> tuple[int, int]:
+def cost_size(folder: Path) -> tuple[int, int]:
+    """Return the size that a run's cost was counted at, 256x256 where it was not."""
     cost = read_result(folder).cost if has_result(folder) else None
     return (256, 256) if cost is None or cost.cost_size is None else cost.cost_size
 

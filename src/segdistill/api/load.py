@@ -98,7 +98,7 @@ def load(
         CheckpointError: the weights are broken, or no run wrote them.
     """
     if not isinstance(run, CheckedRun):
-        exported = load_exported(run, classes=classes)
+        exported = load_exported(run, classes=classes, trust=trust)
         if exported is not None:
             return exported
         files = find_run(run)
@@ -125,15 +125,19 @@ def mapped_classes(run: CheckedRun) -> Classes | None:
     return open_split(run.config.data, run.config.evaluation.split).classes
 
 
-def load_exported(file: str | Path, *, classes: Classes | None = None) -> Student | None:
+def load_exported(
+    file: str | Path, *, classes: Classes | None = None, trust: Collection[str] = ()
+) -> Student | None:
     """Open an exported file in its own runtime; None if it is not one.
 
     Args:
         file: the file, whose name determines its format.
         classes: classes, if the file's metadata do not list them.
+        trust: ``file:`` targets that may run code while they are loaded.
 
     Raises:
-        ConfigError: a package or the classes are missing.
+        ConfigError: a package or the classes are missing, or the file is a program that is not
+            trusted.
         RunFolderError: the file's metadata are broken.
         RuntimeRefusalError: the runtime cannot read it.
     """
@@ -141,5 +145,5 @@ def load_exported(file: str | Path, *, classes: Classes | None = None) -> Studen
     format = format_of(path)
     if format is None or path.is_dir():
         return None
-    opened = open_file(path, format, classes=classes)
+    opened = open_file(path, format, classes=classes, trust=trust)
     return Student(opened.eval(), opened.contract.named)

@@ -9,7 +9,7 @@ from typing import get_args
 from segdistill.api.images import find_images, images_of_split, refuse_mixing
 from segdistill.api.load import Student, load_exported, mapped_classes
 from segdistill.api.prediction import segment
-from segdistill.catalogue.predictions import Format
+from segdistill.catalogue.predictions import UNSURE, Format
 from segdistill.config import EvaluationConfig
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.submission import prediction_file, server_classes, write_prediction
@@ -52,8 +52,8 @@ def predict(
         out: folder to write to; made if it does not exist.
         split: a split of the run's dataset, instead of images.
         kind: format of the predictions, a key of ``segdistill.catalogue.predictions.FORMATS``.
-        confidence: minimum probability in [0, 1); pixels below it become 255, which only the
-            kind ``ids`` can represent, for example as labels of images without masks.
+        confidence: minimum probability in [0, 1); pixels below it become 255, which only
+            the kinds ``ids`` and ``coco`` can represent, as for labels of images without masks.
         recursive: also search subfolders; their names are kept.
         classes: classes of an exported file whose metadata do not list them.
         overrides: overrides ``a.b=value`` of the run's config, such as ``data.root=…``; with
@@ -67,7 +67,7 @@ def predict(
 
     Raises:
         DataError: there are no images, or two have the same name, and nothing is written; or some
-            cannot be read, and the others are written.
+            cannot be read, or do not fit into memory, and the others are written.
         OverwriteError: a file would be lost; nothing is written.
         ConfigError: images and split were both given, or neither, or the format is unknown.
         RunFolderError: the folder contains no finished run.
@@ -81,12 +81,14 @@ def predict(
         raise ConfigError(
             f"predict: expected one of the formats {', '.join(get_args(Format))}, got '{kind}'"
         )
-    if not 0 <= confidence < 1 or (confidence and kind != "ids"):
+    if not 0 <= confidence < 1 or (confidence and kind not in UNSURE):
         raise ConfigError(
-            f"predict: expected a confidence in [0, 1) with the format ids, got {confidence} with "
-            f"{kind}; add --format ids"
+            f"predict: expected a confidence in [0, 1) with the format {' or '.join(UNSURE)}, got "
+            f"{confidence} with {kind}; add --format {UNSURE[0]}"
         )
-    exported = None if isinstance(run, CheckedRun) else load_exported(run, classes=classes)
+    exported = (
+        None if isinstance(run, CheckedRun) else load_exported(run, classes=classes, trust=trust)
+    )
     if exported is not None and (split is not None or overrides):
         raise ConfigError(
             f"predict: expected images for {run}, which belongs to no dataset, got "
@@ -131,16 +133,27 @@ def predict(
     for done, source in enumerate(inputs, 1):
         try:
             image = source.read()
-        except (DataError, OSError) as error:
-            unread.append(str(error))
-        else:
             ids = segment(student.network, image, settings, confidence=confidence)
-            written.append(write_prediction(out, ids, image, source.name, student.classes, kind))
+        except (DataError, OSError) as error:
+            said = str(error)
+            unread.append(said if source.label in said else f"{source.label}: {said}")
+        else:
+            written.append(
+                write_prediction(
+                    out,
+                    ids,
+                    image,
+                    source.name,
+                    student.classes,
+                    kind,
+                    file_name=Path(source.label).name,
+                )
+            )
         tell(Progress("predicting", done, len(inputs), {}))
     if unread:
         listed = "".join(f"\n  {error}" for error in unread)
         raise DataError(
-            f"predict: expected readable images, got {len(unread)} of {len(inputs)} that are not; "
-            f"{len(written)} predictions were written to {out}:{listed}"
+            f"predict: expected a prediction of each image, got none for {len(unread)} of "
+            f"{len(inputs)}; {len(written)} predictions were written to {out}:{listed}"
         )
     return written

@@ -11,9 +11,14 @@ from torch import nn
 
 from segdistill.config import EvaluationConfig
 from segdistill.data.submission import overlay
+from segdistill.errors import DataError
+from segdistill.memory import free_memory, peak_memory
 from segdistill.network_state import device_of, evaluating
-from segdistill.scoring.inference import predict, predict_ids
+from segdistill.scoring.inference import predict_ids
 from segdistill.types import IGNORE_INDEX, Classes
+
+_LARGE = 16_000_000
+_SIDES = (256, 512, 1024)  # the first warms up
 
 
 @dataclass(frozen=True)
@@ -63,8 +68,13 @@ def segment(
 
     Shape:
         image uint8 ``(H, W, 3)``; result ``(H, W)`` of the smallest type that can hold the ids.
+
+    Raises:
+        DataError: a large image would not fit into memory at once, and there is no window.
     """
-    tensor = torch.from_numpy(np.array(image, order="C")).permute(2, 0, 1)[None]
+    # A copy only where torch cannot share the array: images may have a hundred megapixels.
+    shared = np.require(image, requirements=["C", "W"])
+    tensor = torch.from_numpy(shared).permute(2, 0, 1)[None]
     views: dict[str, Any] = {
         "scales": settings.scales,
         "flip": settings.flip,
@@ -72,11 +82,33 @@ def segment(
     }
     with evaluating(network), torch.inference_mode():
         images = tensor.to(device_of(network))
-        if confidence:
-            best = predict(network, images, **views).max(dim=1)
-            ids = best.indices.to(torch.uint8)
-            ids[best.values < confidence] = IGNORE_INDEX
-        else:
-            ids, _ = predict_ids(network, images, **views)
+        if settings.window is None and image.shape[0] * image.shape[1] >= _LARGE:
+            _check_room(network, images, views)
+        sure = images.new_empty(1, *image.shape[:2], dtype=torch.float32) if confidence else None
+        ids, _ = predict_ids(network, images, confidences=sure, **views)
+        if sure is not None:
+            ids[sure < confidence] = IGNORE_INDEX
     array: np.ndarray = ids[0].cpu().numpy()
     return array
+
+
+def _check_room(network: nn.Module, images: torch.Tensor, views: dict[str, Any]) -> None:
+    """Refuse an image whose maps would fill the memory, by what two corners of it need."""
+    free = free_memory(images.device)
+    points = []
+    for side in _SIDES:
+        corner = images[..., :side, :side]
+        with peak_memory(images.device) as peak:
+            predict_ids(network, corner, **views)
+        points.append((corner[0, 0].numel(), peak.mib))
+    (less, small), (more, large) = points[1:]
+    if free is None or small is None or large is None or less == more:
+        return
+    height, width = images.shape[-2:]
+    needed = large + (large - small) / (more - less) * (height * width - more)
+    if needed > free:
+        raise DataError(
+            f"predict: expected an image whose maps fit into the {free:.0f} MiB that are free, got "
+            f"{width}×{height}, which needs about {needed:.0f} MiB at once; set a sliding window, "
+            "as in evaluation.window=[512,512]"
+        )

@@ -18,6 +18,7 @@ COMMANDS: tuple[str, ...] = (
     "analyse",
     "report",
     "export",
+    "choose",
     "init",
     "convert",
     "check",

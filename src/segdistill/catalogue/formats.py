@@ -23,6 +23,7 @@ class Format(Entry):
         companion: ending of the name of a second file that belongs to it.
         extra: name of the pip extra that it needs.
         packages: packages that writing and running the file import.
+        code: loading the file can run code, so it has to be trusted.
         calibrated: it is quantised with images of the training split.
         any_size: the file can accept images of any size.
         agreement: share of pixels that must at least get the network's class.
@@ -36,6 +37,7 @@ class Format(Entry):
     companion: str = ""
     extra: str = ""
     packages: tuple[str, ...] = ()
+    code: bool = False
     calibrated: bool = False
     any_size: bool = True
     agreement: float = 0.0
@@ -109,6 +111,17 @@ FORMATS: dict[str, Format] = {
         calibrated=True,
         loss_points=0.4,
         source="https://github.com/openvinotoolkit/nncf",
+    ),
+    "pt2": Format(
+        target="pt2:write_pt2",
+        about="A program of torch.export, for PyTorch without segdistill; loading it needs trust.",
+        given=_GIVEN,
+        opener="pt2:open_pt2",
+        suffix=".pt2",
+        code=True,
+        agreement=0.999,
+        largest_difference=1e-3,
+        source="https://docs.pytorch.org/docs/stable/export.html",
     ),
 }
 

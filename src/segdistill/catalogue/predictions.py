@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Literal
 
-Format = Literal["cityscapes", "ade20k", "voc", "ids", "color", "overlay"]
+Format = Literal["cityscapes", "ade20k", "voc", "ids", "color", "overlay", "coco"]
+
+SUFFIXES: dict[Format, str] = {"overlay": ".jpg", "coco": ".json"}
+"""How files end that are no PNG."""
+
+UNSURE: tuple[Format, ...] = ("ids", "coco")
+"""Formats that can say that a pixel has no class."""
 
 FORMATS: dict[Format, str] = {
     "cityscapes": "PNG of label ids, <city>_<sequence>_<frame>.png in one folder",
@@ -13,5 +19,6 @@ FORMATS: dict[Format, str] = {
     "ids": "palette PNG of class ids in the classes' colours; 255 below --confidence",
     "color": "PNG in the classes' colours",
     "overlay": "JPEG of the image with the classes' colours over it",
+    "coco": "JSON of COCO, a run-length mask for each class; needs segdistill[convert]",
 }
 """Description of each format, keyed by the name given on the command line."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from segdistill.catalogue.formats import FORMATS
-from segdistill.cli.words import Json, Run, Trust, parse_size
+from segdistill.cli.words import Json, Run, Trust, parse_size, trust_words
 from segdistill.runs.layout import EXPORT
+from segdistill.trust import program_name
 
 if TYPE_CHECKING:
     from segdistill.api.export import Exported
@@ -132,7 +133,9 @@ def export(
     elif hub is not None and made:
         print(f"weights and card are in {hub}\nnext: read {hub / CARD}, then push {hub}")
     elif made:
-        print(f"next: segdistill predict {made[0].file} PHOTOS --out masks")
+        first = made[0].file
+        words = trust_words([program_name(first)] if FORMATS[made[0].format].code else [])
+        print(" ".join([f"next: segdistill predict {first} PHOTOS --out masks", *words]))
     if refused:
         raise FileRefusedError(
             f"export: expected {len(chosen)} files, got {len(made)}:{''.join(refused)}"

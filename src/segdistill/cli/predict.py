@@ -28,7 +28,9 @@ def predict(
     ] = "color",
     confidence: Annotated[
         float,
-        typer.Option(min=0.0, help="Minimum probability; other pixels become 255 (--format ids)."),
+        typer.Option(
+            min=0.0, help="Minimum probability; other pixels become 255 (--format ids or coco)."
+        ),
     ] = 0.0,
     recursive: Annotated[bool, typer.Option("--recursive", help="Also search subfolders.")] = False,
     classes: Annotated[

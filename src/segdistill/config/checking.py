@@ -118,11 +118,12 @@ def _members(members: Any, where: str) -> list[Tree]:
         section = check_named(NetworkConfig, member, f"{where}.{place}")
         if section.network == ENSEMBLE:
             raise ConfigError(f"{where}.{place}: expected one network, got an ensemble")
-        if section.shard:
-            raise ConfigError(
-                f"{where}.{place}.shard: expected it of the whole teacher, got it of a member; "
-                "set teacher.shard"
-            )
+        for key in ("shard", "cache"):
+            if getattr(section, key):
+                raise ConfigError(
+                    f"{where}.{place}.{key}: expected it of the whole teacher, got it of a member; "
+                    f"set teacher.{key}"
+                )
         checked.append(section.model_dump(mode="json"))
     return checked
 

@@ -40,7 +40,12 @@ _TRAINING = {
     *LOGGERS,
 }
 _FILES = {"weights", "backbone_weights"}
-_NETWORK = _FILES | {"untrained", "shard"}  # permissions that change no weights
+_NETWORK = _FILES | {
+    "untrained",
+    "shard",
+    "cache",
+    "cache_limit",
+}  # permissions that change no weights
 _IN_FILES = ("hf", "file")  # networks whose name is a path
 
 
@@ -62,6 +67,16 @@ def identity_of(config: RunConfig) -> dict[str, Any]:
     return _flat(sections)
 
 
+def identity_of_maps(config: RunConfig) -> Tree:
+    """Return the settings that change the teacher's maps of a batch."""
+    return {
+        "data": _data(config.data),
+        "teacher": None if config.teacher is None else _network(config.teacher),
+        "precision": config.training.precision,
+        "accumulate": config.training.accumulate,
+    }
+
+
 def identity_of_study(study: StudyConfig) -> dict[str, Any]:
     """Return the settings, by path, that change the results of a study.
 
@@ -77,6 +92,7 @@ def identity_of_study(study: StudyConfig) -> dict[str, Any]:
         "pairs": {
             name: {
                 role: {key: value for key, value in network.items() if key not in _NETWORK}
+                | ({"cache": "a path"} if network.get("cache") else {})
                 for role, network in pair.items()
                 if isinstance(network, dict)
             }
@@ -118,6 +134,8 @@ def _network(section: NetworkConfig) -> Tree:
     source, colon, _ = section.network.partition(":")
     if colon and source in _IN_FILES:
         tree["network"] = source + colon
+    if section.cache is not None:
+        tree["cache"] = "a path"  # which rounds the maps
     if section.network == ENSEMBLE:
         tree["members"] = [_network(member) for member in networks_of(section).values()]
     return tree

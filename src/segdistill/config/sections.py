@@ -197,6 +197,17 @@ ClassMap = tuple[Natural | str | tuple[Natural | str, ...] | None, ...]
 """A network's class for each class of the dataset, by number or name."""
 
 
+CACHE_LIMIT = 50.0
+
+
+def _is_none(value: object) -> bool:
+    return value is None
+
+
+def _is_cache_limit(value: float) -> bool:
+    return value == CACHE_LIMIT
+
+
 class NetworkConfig(NamedSection):
     """A teacher or a student."""
 
@@ -215,6 +226,20 @@ class NetworkConfig(NamedSection):
         False,
         description="teacher only: shard its weights over the processes of training.devices, for "
         "a teacher that does not fit on one device",
+    )
+    # Left out of what is written unless they are set: runs of older releases keep their hash.
+    cache: Path | None = Field(
+        None,
+        exclude_if=_is_none,
+        description="teacher only: folder for its maps of every batch, rounded to half precision, "
+        "which later runs of the same data.seed read instead of running the teacher",
+    )
+    cache_limit: PositiveFloat = Field(
+        CACHE_LIMIT,
+        exclude_if=_is_cache_limit,
+        description="teacher only: largest size of the maps of one run in cache; a run that needs "
+        "more is refused before it starts",
+        json_schema_extra={"unit": "GiB"},
     )
     taps: dict[str, str] = Field(
         {}, description="names for inner maps, as tap: module path (segdistill list taps)"
@@ -542,6 +567,7 @@ _RESULT_DOES_NOT_DEPEND_ON = (
     ("data", "workers"),
     ("teacher", "shard"),
     ("student", "shard"),
+    ("teacher", "cache_limit"),
     ("teacher", "untrained"),
     ("student", "untrained"),
     ("training", "checkpoint_every"),

@@ -57,18 +57,28 @@ def label_faults(split: str, classes: Classes, labels: np.ndarray, *, trained: b
     return []
 
 
-def label_warnings(split: str, classes: Classes, labels: np.ndarray) -> list[str]:
-    """Return which classes a split has no pixel of, and where 255 may be one of them."""
+def label_warnings(split: str, classes: Classes, labels: np.ndarray, *, to_255: bool) -> list[str]:
+    """Return which classes a split has no pixel of, and where 255 may be one of them.
+
+    Args:
+        split: its name.
+        classes: of the dataset.
+        labels: pixels by train id.
+        to_255: whether masks store 255 where they have no class, as far as is known.
+
+    Shape:
+        labels int64 ``(256,)``.
+    """
     absent = [name for place, name in enumerate(classes.names) if labels[place] == 0]
     if not absent:
         return []
     void = labels[IGNORE_INDEX] / max(1, labels.sum())
-    more = (
-        f"; 255 (no class) fills {100 * void:.0f} %: if it is a class, set data.labels="
-        f"{{255: {absent[-1]}}}"
-        if void > _MUCH
-        else ""
-    )
+    more = ""
+    if void > _MUCH:
+        more = f"; no class fills {100 * void:.0f} %"
+        # Of several that are absent, 255 could be any.
+        if len(absent) == 1 and to_255:
+            more += f": if the 255 of the masks is a class, set data.labels={{255: {absent[0]}}}"
     return [f"{split}: no pixel of {', '.join(absent)}{more}"]
 
 
@@ -109,10 +119,17 @@ def file_warnings(split: str, facts: Sequence[FileFacts], how: Pixels) -> list[s
             "dropped; data.bands=[0, 1, 2] says so, and other numbers choose other bands"
         )
     levels = [f.levels for f in facts if f.levels is not None]
-    if levels and how.range is not None and max(high for _, _, high in levels) > how.range[1]:
+    high = max((high for _, _, high in levels), default=0)
+    if how.range is not None and high > how.range[1]:
         said.append(
-            f"{split}: numbers up to {max(high for _, _, high in levels):g} lie above data.range "
-            f"{list(how.range)} and are read as white"
+            f"{split}: numbers up to {high:g} lie above data.range {list(how.range)} and are read "
+            "as white"
+        )
+    bits = int(high).bit_length()
+    if how.range is None and _BITS_NEEDED <= bits < 16:
+        said.append(
+            f"{split}: 16-bit numbers up to {high:g} leave {int(high) // 257 + 1} of 256 grey "
+            f"levels; if the camera gives {bits} bits, set data.range=[0, {2**bits - 1}]"
         )
     return said
 

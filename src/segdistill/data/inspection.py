@@ -16,6 +16,7 @@ from segdistill.data.findings import file_faults, file_warnings, label_faults, l
 from segdistill.data.parts import (
     describe_classes,
     looks_up_colors,
+    no_class_is_255,
     pixels_of,
     read_mask_of,
 )
@@ -164,8 +165,11 @@ def _judge_labels(
         if mask is not None:
             labels += np.bincount(np.ascontiguousarray(mask).ravel(), minlength=256)
     report.faults.extend(label_faults(split, dataset.classes, labels, trained=trained))
-    if len(indices) == len(dataset) and labels[: len(dataset.classes)].any():
-        report.warnings.extend(label_warnings(split, dataset.classes, labels))
+    if labels[: len(dataset.classes)].any():
+        found = label_warnings(split, dataset.classes, labels, to_255=no_class_is_255(dataset))
+        part = f" in {len(indices)} of {len(dataset)} images; check --data looks at all"
+        whole = len(indices) == len(dataset)
+        report.warnings.extend(warning + ("" if whole else part) for warning in found)
 
 
 def _mask_or_none(dataset: SegDataset, index: int) -> np.ndarray | None:

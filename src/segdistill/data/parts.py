@@ -11,7 +11,7 @@ from segdistill.data.carving import Subset
 from segdistill.data.files.dataset import FileDataset
 from segdistill.data.files.labels import plain_ids
 from segdistill.data.files.pixels import AS_STORED, Pixels
-from segdistill.data.files.relabel import describe
+from segdistill.data.files.relabel import describe, stores_no_class_as_255
 from segdistill.data.formats.hf import ArrowDataset
 from segdistill.data.joining import Joined
 from segdistill.data.pack.tiled import TiledDataset
@@ -120,6 +120,12 @@ def looks_up_colors(dataset: SegDataset) -> bool:
     """Return whether palette masks of a dataset are read as the colours that they show."""
     source = _whole(dataset)
     return isinstance(source, FileDataset | ArrowDataset) and source.code.looks_up_colors
+
+
+def no_class_is_255(dataset: SegDataset) -> bool:
+    """Return whether the masks of a dataset store 255 where a pixel has no class."""
+    source = _whole(dataset)
+    return not isinstance(source, FileDataset | ArrowDataset) or stores_no_class_as_255(source.code)
 
 
 def whole_splits(dataset: SegDataset) -> list[SegDataset]:

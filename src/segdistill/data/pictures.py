@@ -24,7 +24,7 @@ def colorize(mask: np.ndarray, classes: Classes) -> np.ndarray:
     """
     table = np.zeros((256, 3), dtype=np.uint8)
     table[: len(classes)] = classes.colors
-    picture: np.ndarray = table[np.asarray(mask).astype(np.uint8)]
+    picture: np.ndarray = table[np.asarray(mask).astype(np.uint8, copy=False)]
     return picture
 
 

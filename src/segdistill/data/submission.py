@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
-from segdistill.catalogue.predictions import FORMATS, Format
+from segdistill.catalogue.predictions import FORMATS, SUFFIXES, UNSURE, Format
+from segdistill.data.coco_rle import coco_document
 from segdistill.data.files.palettes import voc_colors
 from segdistill.data.formats import ade20k, cityscapes, voc
 from segdistill.data.pictures import colorize, write_image, write_picture
-from segdistill.files import inside
+from segdistill.files import inside, write_whole
 from segdistill.types import IGNORE_INDEX, Classes
 
 _SERVERS: dict[Format, Classes] = {
@@ -22,17 +24,25 @@ _SERVERS: dict[Format, Classes] = {
 
 
 def write_prediction(
-    out: Path, prediction: np.ndarray, image: np.ndarray, name: str, classes: Classes, kind: Format
+    out: Path,
+    prediction: np.ndarray,
+    image: np.ndarray,
+    name: str,
+    classes: Classes,
+    kind: Format,
+    *,
+    file_name: str = "",
 ) -> Path:
     """Write one prediction in a format of ``FORMATS``.
 
     Args:
         out: folder, made where it is missing.
-        prediction: train ids at the image's own size; in the format ``ids`` also 255, no class.
+        prediction: train ids at the image's own size; in a format of ``UNSURE`` also 255, no class.
         image: what was predicted on.
         name: the sample's name.
         classes: of the network.
         kind: a key of ``FORMATS``.
+        file_name: of the image, for formats that name it; the sample's name by default.
 
     Shape:
         prediction ``(H, W)`` of whole numbers, image uint8 ``(H, W, 3)``.
@@ -41,11 +51,12 @@ def write_prediction(
         The file.
 
     Raises:
+        ConfigError: the format's package is not installed.
         ValueError: an unknown format, a prediction of another size than the image, a value
             that is no class, or a server's format for other classes.
     """
     _check(prediction, image, name, classes, kind)
-    ids = prediction.astype(np.uint8)
+    ids = prediction.astype(np.uint8, copy=False)
     path = prediction_file(out, name, kind)
     if kind == "cityscapes":
         write_image(path, np.array(cityscapes.LABEL_IDS, dtype=np.uint8)[ids], made_by="predict")
@@ -61,6 +72,9 @@ def write_prediction(
         write_picture(path, picture, made_by="predict")
     elif kind == "color":
         write_image(path, colorize(ids, classes), made_by="predict")
+    elif kind == "coco":
+        document = coco_document(ids, file_name or name, classes)
+        write_whole(path, json.dumps(document), made_by="predict")
     else:
         write_image(path, overlay(image, ids, classes), made_by="predict")
     return path
@@ -83,8 +97,8 @@ def prediction_file(out: Path, name: str, kind: Format) -> Path:
     Raises:
         ValueError: the file would not be below the folder.
     """
-    below = name if kind in ("ids", "color", "overlay") else PurePosixPath(name).name
-    return inside(out, f"{below}.{'jpg' if kind == 'overlay' else 'png'}")
+    below = name if server_classes(kind) is None else PurePosixPath(name).name
+    return inside(out, f"{below}{SUFFIXES.get(kind, '.png')}")
 
 
 def _palette(classes: Classes) -> list[int]:
@@ -99,8 +113,11 @@ def overlay(image: np.ndarray, mask: np.ndarray, classes: Classes) -> np.ndarray
     Shape:
         image uint8 ``(H, W, 3)``, mask ``(H, W)``; result uint8 ``(H, W, 3)``.
     """
-    mixed: np.ndarray = (image.astype(np.uint16) + colorize(mask, classes) + 1) // 2
-    return mixed.astype(np.uint8)
+    mixed = colorize(mask, classes)
+    # Row by row: sums need 16 bits, and of a hundred megapixels twice over those are gigabytes.
+    for row, below in zip(mixed, image, strict=True):
+        row[:] = (row.astype(np.uint16) + below + 1) // 2
+    return mixed
 
 
 def _check(
@@ -113,7 +130,7 @@ def _check(
             f"write_prediction: expected a prediction of {name}'s size {image.shape[:2]}, got "
             f"{prediction.shape}; resize the logits first"
         )
-    if kind == "ids":
+    if kind in UNSURE:
         prediction = prediction[prediction != IGNORE_INDEX]
     if prediction.size and not 0 <= prediction.min() <= prediction.max() < len(classes):
         raise ValueError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from segdistill.checks import nearest
 from segdistill.delivery.contract import Contract, read_contract
 from segdistill.delivery.opened import OpenedFile
 from segdistill.errors import ConfigError, SegdistillError
+from segdistill.trust import check_programs, program_name
 from segdistill.types import Classes
 
 PACKAGE = "segdistill.delivery"
@@ -39,7 +41,12 @@ def find_format(who: str, name: str) -> Format:
 
 
 def open_file(
-    path: Path, format: str, *, classes: Classes | None = None, threads: int = 0
+    path: Path,
+    format: str,
+    *,
+    classes: Classes | None = None,
+    threads: int = 0,
+    trust: Collection[str] = (),
 ) -> OpenedFile:
     """Open an exported file in its own runtime, as a network on the CPU.
 
@@ -49,9 +56,11 @@ def open_file(
         classes: of a file of another tool, whose metadata do not say them; it is taken to want
             float images in [0, 1] and to give logits.
         threads: that it computes with, 0 for all.
+        trust: ``file:`` targets that may run code when they are loaded.
 
     Raises:
-        ConfigError: a package is missing, or the classes are.
+        ConfigError: a package is missing, the classes are, or the file is a program that is not
+            trusted.
         FileNotFoundError: there is no such file.
         RunFolderError: the file's contract is broken, or of a later format.
         RuntimeRefusalError: the runtime cannot read the file.
@@ -64,6 +73,8 @@ def open_file(
         raise SegdistillError(
             f"{path}: expected {companion.name} beside it, got none; copy both files"
         )
+    if row.code:
+        check_programs(program_name(path), trust, path)
     run, text = load(PACKAGE, row.opener)(path, threads)
     if text is not None:
         return OpenedFile(run, read_contract(text, path), path)

@@ -33,7 +33,17 @@ from segdistill.models.segmenter import Segmenter
 from segdistill.models.taps import set_taps, tap_paths
 from segdistill.seeding import derive
 
-COMMON = ("network", "weights", "backbone_weights", "taps", "class_map", "untrained", "shard")
+COMMON = (
+    "network",
+    "weights",
+    "backbone_weights",
+    "taps",
+    "class_map",
+    "untrained",
+    "shard",
+    "cache",
+    "cache_limit",
+)
 
 
 def build_network(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -55,10 +56,21 @@ class FrozenTeacher(nn.Module):
         self.short = False
         self.prepared = False
         self.sharded = False
+        self.digest: str | None = None
 
     def train(self, mode: bool = True) -> FrozenTeacher:
         """Do nothing: a teacher is always in evaluation mode."""
         return self
+
+    def identify(self) -> None:
+        """Record the SHA-256 of the weights and buffers in ``digest``, before they are changed."""
+        digest = hashlib.sha256()
+        for name, value in self.network.state_dict().items():
+            digest.update(name.encode())
+            if isinstance(value, Tensor):
+                flat = value.detach().cpu().contiguous().flatten()
+                digest.update(flat.view(torch.uint8).numpy().data)
+        self.digest = digest.hexdigest()
 
     def prepare(self, images: Tensor) -> list[str]:
         """Make the network fast, as far as its maps stay what they are.

@@ -6,15 +6,14 @@ over the views and, where only the classes are asked for, gone with their tile.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_positive
+from segdistill.scoring.views import View, Whole, as_float, open_windows, strided_logits
 from segdistill.upsampling import Resizing, Tile, argmax_at, new_ids, tiles
 
 
@@ -36,7 +35,7 @@ def predict_logits(
         ValueError: the images are not ``(N, 3, H, W)``, or a logit is nan or infinite.
     """
     _check_images(images)
-    logits = _strided_logits(network, images)
+    logits = strided_logits(network, images)
     height, width = size or (images.shape[-2], images.shape[-1])
     if logits.shape[-2:] == (height, width):
         return logits
@@ -137,7 +136,7 @@ def predict_ids(
     size = size or (images.shape[-2], images.shape[-1])
     if tuple(scales) == (1.0,) and not flip and window is None:
         # Softmax keeps the order of the classes: one view needs none.
-        logits = _strided_logits(network, images)
+        logits = strided_logits(network, images)
         return argmax_at(logits, size, confidences=confidences), logits.shape[1]
     views = list(_open_views(network, images, scales, flip, window, overlap, size))
     classes = views[0].classes
@@ -150,78 +149,10 @@ def predict_ids(
     return ids, classes
 
 
-class _View(Protocol):
-    """Probabilities of a view at some size, read tile by tile from top to bottom."""
-
-    classes: int
-
-    def read(self, tile: Tile) -> Tensor:
-        """Return the probabilities of a tile, ``(N, K, rows, columns)``."""
-
-
-class _Whole:
-    """A view predicted at once."""
-
-    def __init__(self, logits: Tensor, size: tuple[int, int]) -> None:
-        self.classes = logits.shape[1]
-        self._logits = logits
-        self._resizing = Resizing((logits.shape[2], logits.shape[3]), size, like=logits)
-
-    def read(self, tile: Tile) -> Tensor:
-        pixels = self._resizing.source(tile)
-        values = self._resizing.enlarge(self._logits[..., pixels.rows, pixels.columns], tile)
-        return values.softmax(dim=1)
-
-
-class _Windows:
-    """A view predicted window by window: each when a tile first needs it, kept until below it."""
-
-    def __init__(
-        self, network: nn.Module, images: Tensor, window: tuple[int, int], overlap: float
-    ) -> None:
-        height, width = images.shape[-2:]
-        self._network, self._images = network, images
-        self._windows = [
-            Tile(slice(*rows), slice(*columns))
-            for rows in _spans(height, window[0], overlap)
-            for columns in _spans(width, window[1], overlap)
-        ]
-        self._predicted: dict[int, _Whole] = {}
-        self.classes = self._predict(0).classes
-
-    def read(self, tile: Tile) -> Tensor:
-        total: Tensor | None = None
-        for number, window in enumerate(self._windows):
-            if window.rows.stop <= tile.rows.start:
-                self._predicted.pop(number, None)
-                continue
-            rows, columns = map(_common, window, tile)
-            if rows.start >= rows.stop or columns.start >= columns.stop:
-                continue
-            part = self._predict(number).read(Tile(*map(_within, (rows, columns), window)))
-            if total is None:
-                height, width = map(_length, tile)
-                total = part.new_zeros(*part.shape[:2], height, width)
-                cover = part.new_zeros(height, width)
-            inside = Tile(*map(_within, (rows, columns), tile))
-            total[..., inside.rows, inside.columns] += part
-            cover[inside] += 1
-        if total is None:
-            raise RuntimeError("predict: expected windows to cover a view, got a gap")
-        return total.div_(cover)
-
-    def _predict(self, number: int) -> _Whole:
-        if number not in self._predicted:
-            rows, columns = self._windows[number]
-            logits = _strided_logits(self._network, self._images[..., rows, columns])
-            self._predicted[number] = _Whole(logits, (_length(rows), _length(columns)))
-        return self._predicted[number]
-
-
 class _Resized:
     """The probabilities of a view at another size."""
 
-    def __init__(self, view: _View, resizing: Resizing) -> None:
+    def __init__(self, view: View, resizing: Resizing) -> None:
         self.classes = view.classes
         self._view, self._resizing = view, resizing
 
@@ -232,7 +163,7 @@ class _Resized:
 class _Mirrored:
     """The probabilities of a mirrored view, mirrored back."""
 
-    def __init__(self, view: _View, width: int) -> None:
+    def __init__(self, view: View, width: int) -> None:
         self.classes = view.classes
         self._view, self._width = view, width
 
@@ -241,7 +172,7 @@ class _Mirrored:
         return self._view.read(Tile(tile.rows, columns)).flip(-1)
 
 
-def _mean(views: Sequence[_View], tile: Tile) -> Tensor:
+def _mean(views: Sequence[View], tile: Tile) -> Tensor:
     first, *others = views
     total = first.read(tile)
     for view in others:
@@ -257,14 +188,14 @@ def _open_views(
     window: tuple[int, int] | None,
     overlap: float,
     size: tuple[int, int],
-) -> Iterator[_View]:
+) -> Iterator[View]:
     """Yield the views of images, to be read at the size of the result."""
     for view, mirrored in _scale(images, scales, flip):
-        opened: _View
+        opened: View
         if window is None:
-            opened = _Whole(_strided_logits(network, view), size)
+            opened = Whole(strided_logits(network, view), size)
         else:
-            opened = _Windows(network, view, window, overlap)
+            opened = open_windows(network, view, window, overlap)
             source = (view.shape[-2], view.shape[-1])
             if source != size:
                 like = images.new_empty(0, dtype=torch.float32)
@@ -280,7 +211,7 @@ def _scale(images: Tensor, scales: Sequence[float], flip: bool) -> Iterator[tupl
         view = images
         if shape != (height, width):
             view = F.interpolate(
-                _as_float(images),
+                as_float(images),
                 shape,
                 mode="bilinear",
                 align_corners=False,
@@ -289,42 +220,6 @@ def _scale(images: Tensor, scales: Sequence[float], flip: bool) -> Iterator[tupl
         yield view, False
         if flip:
             yield view.flip(-1), True
-
-
-def _strided_logits(network: nn.Module, images: Tensor) -> Tensor:
-    """Return a network's logits in float32 at its own stride."""
-    logits: Tensor = network(_as_float(images)).logits.float()
-    if not logits.isfinite().all():
-        raise ValueError(
-            "predict: expected finite logits, got nan or infinite ones; "
-            "the network has diverged, or 16-mixed overflowed: try 32-true"
-        )
-    return logits
-
-
-def _spans(length: int, window: int, overlap: float) -> list[tuple[int, int]]:
-    """Return the fewest evenly spread windows that cover a side with that overlap."""
-    window = min(window, length)
-    step = max(1, math.floor(window * (1 - overlap)))
-    count = math.ceil((length - window) / step) + 1
-    starts = [round(i * (length - window) / max(1, count - 1)) for i in range(count)]
-    return [(start, start + window) for start in starts]
-
-
-def _common(first: slice, second: slice) -> slice:
-    return slice(max(first.start, second.start), min(first.stop, second.stop))
-
-
-def _within(span: slice, whole: slice) -> slice:
-    return slice(span.start - whole.start, span.stop - whole.start)
-
-
-def _length(span: slice) -> int:
-    return int(span.stop - span.start)
-
-
-def _as_float(images: Tensor) -> Tensor:
-    return images.float() / 255 if images.dtype == torch.uint8 else images
 
 
 def _check_views(

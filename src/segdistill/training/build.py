@@ -196,6 +196,8 @@ def build_cohort(
         raise ConfigError("student.untrained: expected it for a teacher only; leave it out")
     if first.student.shard:
         raise ConfigError("student.shard: expected it for a teacher only; leave it out")
+    if first.student.cache is not None:
+        raise ConfigError("student.cache: expected it for a teacher only; leave it out")
     if taps and first.teacher is not None:
         for where, section in networks_of(first.teacher, "teacher").items():
             check_knows(section, taps, where)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from lightning_fabric import Fabric
@@ -18,6 +19,7 @@ from segdistill.training.clock import Clock, Mark
 from segdistill.training.learner import Learner, StepLosses
 from segdistill.training.objective import is_critic
 from segdistill.training.sending import Send, sender
+from segdistill.training.teacher_cache import TeacherCache
 from segdistill.types import Batch, TapMaps
 
 
@@ -62,6 +64,7 @@ def fit(
     stream: Stream,
     *,
     fabric: Fabric,
+    cache: TeacherCache | None = None,
     steps: int,
     start: int = 0,
     workers: int = 0,
@@ -81,6 +84,7 @@ def fit(
             or when ``after`` removes it from the list; training ends when none is left.
         stream: batches by number; batch k feeds step k.
         fabric: device, precision and processes.
+        cache: the teacher's maps of earlier runs, read instead of running it and completed.
         steps: number of the step at which to end.
         start: number of steps finished before, when a run resumes.
         workers: number of loader processes.
@@ -116,6 +120,7 @@ def fit(
             fabric=fabric,
             clock=clock,
             send=send,
+            cache=cache,
         )
         ended = Mark(fabric.device)
         unread.append(Unread(step + 1, losses, clock, began, ended))
@@ -143,6 +148,7 @@ def train_step(
     fabric: Fabric,
     clock: Clock,
     send: Send,
+    cache: TeacherCache | None,
 ) -> dict[str, StepLosses]:
     """Take one step with every learner, and return its losses, which are still on the device.
 
@@ -154,12 +160,14 @@ def train_step(
         images: number of images in the global batch.
         clock: counts the seconds of teacher and learners.
         send: moves a batch to the device.
+        cache: as for :func:`fit`.
     """
     for learner in learners:
         with clock.of(learner.name):
             learner.begin(step)  # training mode, the step's learning rate, no gradients
 
     # The batch: images, labels and valid, the same for all learners.
+    cached = None if cache is None else cache.batch(step, batch.images, fabric.global_rank)
     batch = send(batch)
     whole = batch if len(parts) > 1 else None
 
@@ -168,9 +176,10 @@ def train_step(
         part = batch if whole is None else Batch(*(tensor[cut.rows] for tensor in batch))
         inputs = to_float(part.images)
 
-        # The teacher's forward: once, up to the deepest map that a learner needs.
+        # The teacher's forward: once, up to the deepest map that a learner needs, or read.
         with clock.of(None):
-            teacher_maps = teach(teacher, inputs, fabric)
+            run_teacher = partial(teach, teacher, inputs, fabric)
+            teacher_maps = cached.maps(run_teacher, number) if cached else run_teacher()
 
         for learner in learners:
             with clock.of(learner.name), computing(Part(cut.places, images, last)):

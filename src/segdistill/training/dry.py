@@ -23,6 +23,7 @@ from segdistill.training.devices import build_fabric
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.learner import Learner
 from segdistill.training.loggers.build import check_loggers
+from segdistill.training.open_cache import open_cache
 from segdistill.training.prepare import prepare
 from segdistill.training.run import prepare_cohort
 from segdistill.training.teacher import examine, knows_classes
@@ -58,6 +59,7 @@ def try_cohort(
     tell(Note(f"data: {len(data.train)} training and {len(data.evaluation)} scored images read"))
     tell(Note(f"data: the classes are {', '.join(data.train.classes.names)}"))
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
+    open_cache(first, teacher, data, fabric, tell)  # which tells its size
 
     images = to_float(fabric.to_device(data.stream.batch(0).images))
     if teacher is not None:

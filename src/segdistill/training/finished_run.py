@@ -146,3 +146,17 @@ def find_run(run: str | Path) -> RunFiles:
     else:
         hint = ", got none"
     raise RunFolderError(f"{path}: expected the folder of a finished run{hint}")
+
+
+def find_runs(folder: str | Path) -> list[Path]:
+    """Return a run itself, or of a folder of runs each that is finished.
+
+    Raises:
+        RunFolderError: there is none.
+    """
+    path = Path(folder)
+    inside = sorted(student.parent for student in path.glob(f"*/{STUDENT}"))
+    if inside and not student_file(path).is_file():
+        return inside
+    find_run(path)
+    return [path]

@@ -30,6 +30,7 @@ from segdistill.training.hooks import Hooks, Prune, never
 from segdistill.training.interrupts import interruptible
 from segdistill.training.learner import Learner
 from segdistill.training.loggers.build import build_loggers, check_loggers
+from segdistill.training.open_cache import open_cache
 from segdistill.training.resume import check_data, check_folder, find_start, make_folder
 from segdistill.training.runlog import RunLog
 from segdistill.training.sharing import shared
@@ -113,6 +114,7 @@ def _run_cohort(
     if not resume:
         check_sample(first, data)
     teacher, learners = prepare_cohort(configs, data, fabric, tell)
+    cache = open_cache(first, teacher, data, fabric, tell)
 
     start, states = 0, list[dict[str, Any]]()
     if resume:
@@ -138,6 +140,7 @@ def _run_cohort(
             hooks.learners,
             data.stream,
             fabric=fabric,
+            cache=cache,
             steps=first.training.steps,
             start=start,
             workers=first.data.workers,
@@ -148,6 +151,8 @@ def _run_cohort(
         )
 
         stopped = hooks.is_stopping()
+    if cache is not None:
+        tell(Note(cache.summary()))
 
     # Every student is saved before any is scored, because scoring may fail.
     if fabric.is_global_zero and done == first.training.steps:
@@ -246,6 +251,8 @@ def prepare_cohort(
     if not divided:
         fabric.to_device(teacher)
         images = fabric.to_device(images)
+    if section.cache is not None:
+        teacher.identify()
     for sentence in teacher.prepare(images):
         tell(Note(sentence))
     if divided:

@@ -21,7 +21,12 @@ CAUSES = {
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
     "annex": (b"/annex/objects/SHA256E-s1--0.png\n", "git-annex pointer"),
     "html": (b"<!DOCTYPE html><title>404</title>", r"a web page \(404\)"),
-    "xml": (b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>", "an XML text"),
+    "xml": (
+        b"<?xml version='1.0'?><Error><Code>AccessDenied</Code></Error>",
+        r"refusal \(AccessDenied\)",
+    ),
+    "refused": (b'{"error": "rate limit"}', r"a server's refusal \(rate limit\)"),
+    "annotation": (b"<annotation><folder>a</folder></annotation>", "an XML text"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "an SVG drawing"),
     "json": (b'{"shapes": []}', "a JSON text"),
     "text": (b"not an image", r"a text \('not an image'\)"),

@@ -25,6 +25,8 @@ from segdistill.errors import DataError
             "set data.image_suffix=_leftImg8bit data.mask_suffix=_gtFine_labelTrainIds",
         ),
         (["Pic_0"], ["pic_0"], "only in upper and lower case, such as 'Pic_0' and 'pic_0'"),
+        (["cam1/0007"], ["cam1/7"], "only in the zeros before a number, such as 'cam1/0007'"),
+        (["100", "000"], ["10", "1"], ""),
         (
             [unicodedata.normalize("NFC", "Köln")],
             [unicodedata.normalize("NFD", "Köln")],

@@ -181,7 +181,7 @@ def test_says_what_is_wrong_with_the_folder(tmp_path: Path) -> None:
     for wrong in (root.parent, root / "validation"):
         with pytest.raises(DataError, match=rf"hf: expected .*; give data\.root={root}$"):
             hf(split="train" if wrong == root.parent else "val", root=wrong)
-    with pytest.raises(DataError, match="expected a split test, got train, validation"):
+    with pytest.raises(DataError, match=r"a split test, got train, validation; name one of them"):
         hf(split="test", root=root)
     with pytest.raises(DataError, match=r"classes\.txt: expected a file with one class name"):
         hf(split="train", root=save(table(), tmp_path / "bare", ""))

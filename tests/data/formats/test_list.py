@@ -67,10 +67,16 @@ def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str)
         listing(split="train", root=tree)
 
 
+def test_refuses_a_json_array_and_says_what_is_read(tree: Path) -> None:
+    (tree / "x.json").write_text('[{"image": "train/images/0.png"}]')
+    with pytest.raises(DataError, match="got a JSON array; write one object a line"):
+        listing(split="train", root=tree, file="x.json")
+
+
 @pytest.mark.parametrize("row", ["[1]", "3", '{"image": 3}', '{"image": "."}', '{"mask": "a"}'])
 def test_refuses_a_row_without_an_image(tree: Path, row: str) -> None:
     (tree / "x.jsonl").write_text(f'{{"image": "train/images/0.png"}}\n{row}\n')
-    with pytest.raises(DataError, match=r"x\.jsonl: expected a column image .* in row 2$"):
+    with pytest.raises(DataError, match=r"x\.jsonl: expected a column image .* in row 2; give"):
         listing(split="train", root=tree, file="x.jsonl")
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from segdistill.data.coco_rle import pycocotools
 from segdistill.data.convert.export import Export, record_name, split_of
 from segdistill.data.convert.records import (
     Canvas,
@@ -23,7 +24,7 @@ from segdistill.data.convert.records import (
     order_classes,
 )
 from segdistill.data.convert.splits import usual_split
-from segdistill.errors import ConfigError, DataError
+from segdistill.errors import DataError
 
 Tree = dict[str, Any]
 
@@ -52,7 +53,7 @@ def read(export: Export, background: str | None) -> Source:
         Lin et al., "Microsoft COCO: Common Objects in Context", ECCV 2014; the format at
         https://cocodataset.org/#format-data
     """
-    masks = _pycocotools()
+    masks = pycocotools("convert")
     files = _documents(export)
     if not files:
         raise DataError(
@@ -179,15 +180,3 @@ def _run_lengths(outline: Tree, size: Size, masks: ModuleType, who: str) -> Any:
     if not whole or sum(counts or ()) != size[0] * size[1]:
         raise DataError(f"{who}: expected run lengths that add up to the image, got others")
     return masks.frPyObjects({"size": list(size), "counts": counts}, *size)
-
-
-def _pycocotools() -> ModuleType:
-    try:
-        from pycocotools import mask
-    except ImportError as error:
-        raise ConfigError(
-            "convert: expected the package pycocotools, which is not installed; "
-            "pip install 'segdistill[convert]'"
-        ) from error
-    module: ModuleType = mask
-    return module

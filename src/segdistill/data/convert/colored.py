@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from segdistill.data.files.decoding import open_picture, read_bytes
 from segdistill.data.files.labels import ColorCode, LabelCode
 from segdistill.errors import DataError
-from segdistill.files import check_ends
 from segdistill.types import IGNORE_INDEX
 
 
@@ -66,10 +65,9 @@ def _palette(path: Path) -> dict[int, tuple[int, int, int]] | None:
     if not path.is_file():
         return None
     try:
-        check_ends(path)
-        with Image.open(path) as picture:
+        with open_picture(path, read_bytes(path)) as picture:
             flat = picture.getpalette("RGB") if picture.mode == "P" else None
-    except (OSError, ValueError, SyntaxError):
+    except (DataError, OSError, ValueError, SyntaxError):
         return None
     if flat is None:
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from PIL import Image
 from segdistill.data.convert.records import UNEXPECTED, Record, Source
 from segdistill.data.convert.splits import propose_splits
 from segdistill.data.files.dataset import check_same_size
+from segdistill.data.files.decoding import open_picture
 from segdistill.data.files.reading import image_from_bytes
 from segdistill.data.pictures import write_picture
 from segdistill.errors import DataError
@@ -159,7 +159,7 @@ def _write_record(
     size = image.shape[0], image.shape[1]
     ids, decided = record.draw(size)
     check_same_size(label, size, Path(record.source), (ids.shape[0], ids.shape[1]))
-    suffix = label.suffix.lower() if isinstance(record.image, Path) else _suffix(content)
+    suffix = label.suffix.lower() if isinstance(record.image, Path) else _suffix(label, data)
     files = (
         inside(out / "images" / split, record.name + suffix),
         inside(out / "masks" / split, record.name + ".png"),
@@ -183,8 +183,8 @@ def _write_record(
     return files, ids
 
 
-def _suffix(content: bytes) -> str:
-    with Image.open(io.BytesIO(content)) as picture:
+def _suffix(label: Path, data: np.ndarray) -> str:
+    with open_picture(label, data) as picture:
         kind = (picture.format or "png").lower()
     return ".jpg" if kind in ("jpeg", "mpo") else f".{kind}"
 

@@ -40,6 +40,14 @@ _FOREIGN = (
 )
 
 
+# What a store or an API sends with status 403 or 404, saved in place of the file.
+_REFUSAL = re.compile(
+    rb"""(<\?xml[^>]*>\s*)?<error>.*?<code>(?P<xml>[^<]*)"""
+    rb"""|\{\s*"(error|message|detail)"\s*:\s*"?(?P<json>[^"}]*)""",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
 class TiffFacts(NamedTuple):
     """What the header of a TIFF says of its first picture.
 
@@ -193,6 +201,13 @@ def _refuse_text(head: bytes, path: Path) -> None:
         raise DataError(
             f"{path}: expected an image file, got a web page{shown}; download it again, signed in "
             "where the site asks for it"
+        )
+    refusal = _REFUSAL.match(text)
+    if refusal:
+        words = (refusal["xml"] or refusal["json"] or b"").decode("utf-8", "replace")
+        raise DataError(
+            f"{path}: expected an image file, got a server's refusal ({words.strip()[:60]}); "
+            "download it again, signed in where the site asks for it"
         )
     if start.startswith(b"<"):
         kind = "an SVG drawing" if b"<svg" in head.lower() else "an XML text"

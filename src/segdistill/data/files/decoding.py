@@ -6,6 +6,7 @@ import io
 import os
 import re
 import struct
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +23,9 @@ MOST_MEGAPIXELS = 200.0
 
 
 _LIMIT = "SEGDISTILL_MAX_MEGAPIXELS"
+
+# By process: a fork must not inherit a lock that another thread holds.
+_LOCKS = dict[int, threading.Lock]()
 
 
 def check_one_frame(picture: Image.Image, path: Path) -> None:
@@ -146,12 +150,13 @@ def open_picture(path: Path, data: np.ndarray) -> Image.Image:
 
 @contextmanager
 def _without_pillows_limit() -> Iterator[None]:
-    """Leave the refusal to :func:`check_pixels`; Pillow's own limit cannot be set from here."""
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-    try:
-        yield
-    finally:
-        Image.MAX_IMAGE_PIXELS = before
+    """Leave the refusal to :func:`check_pixels`; Pillow's own limit is one for all threads."""
+    with _LOCKS.setdefault(os.getpid(), threading.Lock()):
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
 
 
 def unreadable(path: Path, error: Exception) -> DataError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,10 +9,9 @@ import numpy as np
 from PIL import Image
 
 from segdistill.data.files.contents import tiff_facts
-from segdistill.data.files.decoding import may_turn
+from segdistill.data.files.decoding import may_turn, open_picture, read_bytes
 from segdistill.data.files.reading import stored_levels
 from segdistill.errors import DataError
-from segdistill.files import check_ends
 
 _ORIENTATION = 0x0112
 _MOST_BYTES = 400_000_000
@@ -56,19 +54,19 @@ def file_facts(image: Path, mask: Path | None) -> FileFacts:
 def _image_facts(path: Path) -> tuple[int, bool]:
     try:
         data = _bytes(path)
-        with Image.open(io.BytesIO(data)) as picture:
+        with open_picture(path, data) as picture:
             transparent = picture.mode == "RGBA"
             if transparent:
                 transparent = picture.getchannel("A").getextrema() != (255, 255)
             return _note(data, picture), transparent
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (DataError, OSError, ValueError, SyntaxError):
         return 1, False
 
 
 def _mask_facts(path: Path) -> tuple[int, dict[int, tuple[int, int, int]]]:
     try:
         data = _bytes(path)
-        with Image.open(io.BytesIO(data)) as picture:
+        with open_picture(path, data) as picture:
             palette: dict[int, tuple[int, int, int]] = {}
             if picture.mode == "P":
                 table = np.array(picture.getpalette() or [], dtype=np.uint8).reshape(-1, 3)
@@ -77,12 +75,11 @@ def _mask_facts(path: Path) -> tuple[int, dict[int, tuple[int, int, int]]]:
                     red, green, blue = map(int, table[stored])
                     palette[stored] = (red, green, blue)
             return _note(data, picture), palette
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+    except (DataError, OSError, ValueError, SyntaxError):
         return 1, {}
 
 
-def _note(content: bytes, picture: Image.Image) -> int:
-    data = np.frombuffer(content, dtype=np.uint8)
+def _note(data: np.ndarray, picture: Image.Image) -> int:
     facts = tiff_facts(data)
     if facts is not None:
         return facts.orientation
@@ -92,8 +89,7 @@ def _note(content: bytes, picture: Image.Image) -> int:
     return int(picture.getexif().get(_ORIENTATION, 1))
 
 
-def _bytes(path: Path) -> bytes:
-    check_ends(path)
+def _bytes(path: Path) -> np.ndarray:
     if path.stat().st_size > _MOST_BYTES:
         raise OSError(f"{path} is large")
-    return path.read_bytes()
+    return read_bytes(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable
@@ -36,6 +37,7 @@ def near_matches(images: Iterable[str], masks: Iterable[str], *, settable: bool)
     for same, words in (
         (_nfc, "their Unicode form (NFC and NFD)"),
         (_folded, "upper and lower case"),
+        (_unpadded, "the zeros before a number"),
     ):
         by_key = {same(name): name for name in second}
         pairs = [(name, by_key[same(name)]) for name in first if same(name) in by_key]
@@ -103,6 +105,10 @@ def _ends_word(name: str, end: int) -> bool:
 
 def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
+
+
+def _unpadded(name: str) -> str:
+    return re.sub(r"(?<!\d)0+(?=\d)", "", _folded(name))
 
 
 def _folded(name: str) -> str:

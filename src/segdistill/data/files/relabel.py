@@ -147,6 +147,11 @@ def describe(classes: Classes, code: LabelCode) -> list[str]:
     return [*lines, f"no class: stored as {', '.join(void) or 'nothing'}"]
 
 
+def stores_no_class_as_255(code: LabelCode) -> bool:
+    """Return whether masks of ids store 255 where a pixel has no class."""
+    return _parts(code)[0].get(IGNORE_INDEX) == IGNORE_INDEX
+
+
 _Codes = tuple[Mapping[int, int], Mapping[tuple[int, int, int], int]]
 
 

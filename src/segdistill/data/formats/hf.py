@@ -191,7 +191,10 @@ def _find_split(root: Path, split: str) -> Path:
         layouts.append((_STATE,))
     splits = sorted(state.parent.name for state in root.glob(f"*/{_STATE}"))
     if splits and not set(splits) & set(names):
-        raise DataError(f"{root}: expected a split {split}, got {', '.join(splits)}")
+        raise DataError(
+            f"{root}: expected a split {split}, got {', '.join(splits)}; name one of them in "
+            "data.train_split or evaluation.split"
+        )
     (state_file,) = find_layout("hf", root, *layouts)
     return (root / state_file).parent
 

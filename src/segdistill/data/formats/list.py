@@ -97,7 +97,13 @@ def _check_names(file: Path, pairs: Sequence[Pair]) -> None:
 
 
 def _read_rows(path: Path) -> Sequence[dict[str, str]]:
-    lines = read_text(path).splitlines(keepends=True)
+    text = read_text(path)
+    lines = text.splitlines(keepends=True)
+    if text.lstrip().startswith("["):
+        raise DataError(
+            f"{path}: expected CSV or JSON lines, got a JSON array; write one object a line into a "
+            "file .jsonl"
+        )
     if path.suffix.lower() == ".jsonl":
         parsed = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
         rows: Sequence[dict[str, str]] = [row for row in parsed if row]
@@ -106,7 +112,8 @@ def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     for number, row in enumerate(rows, start=1):
         if not _is_row(row):
             raise DataError(
-                f"{path}: expected a column image in each row, got {row} in row {number}"
+                f"{path}: expected a column image in each row, got {row} in row {number}; give "
+                "the columns the names image, mask, split and name"
             )
     _check_columns(path, rows)
     return rows

@@ -47,7 +47,7 @@ def from_file(
     path = Path(name)
     if not path.is_file():
         raise FileNotFoundError(f"network file:{name}: expected a file, got none; check the path")
-    read = _exported if path.suffix == ".pt2" else _scripted
+    read = load_program if path.suffix == ".pt2" else _scripted
     try:
         network = Opaque(read(path, torch.device("cpu")), path, read)
     except (*UNREADABLE, OSError, BadZipFile) as error:
@@ -127,9 +127,18 @@ def _to_float(value: object) -> object:
     return value.float() if isinstance(value, Tensor) and value.is_floating_point() else value
 
 
-def _exported(path: Path, device: torch.device) -> Program:
+def load_program(
+    path: Path, device: torch.device, extra_files: dict[str, str] | None = None
+) -> Program:
+    """Load a program of ``torch.export``, which may write files as it is loaded: trust it first.
+
+    Args:
+        path: the file.
+        device: where it computes.
+        extra_files: texts to read from it, by name; filled in where they are there.
+    """
     with _tensors_only(), _quiet():
-        exported = torch.export.load(path)
+        exported = torch.export.load(path, extra_files=extra_files)
         if device.type != "cpu":
             exported = move_to_device_pass(exported, device)
         program: Program = exported.module()
