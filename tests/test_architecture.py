@@ -44,6 +44,7 @@ CONFINED = {
     "timm": "models",
     "PIL": "data",
     "pycocotools": "data",
+    "av": "data",
     "lightning_fabric": "training",
     "wandb": "training",
     "mlflow": "training",
