@@ -1,0 +1,293 @@
+"""One stage of the GPU round: ``measure.py STAGE FILE [--rehearse]``; ``run.sh`` calls it.
+
+Every number is written as soon as it is known, so a stage that is cut off leaves what it had.
+``--rehearse`` takes tiny sizes on a CPU: it shows that a stage runs, not how fast.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from bench_losses import CASES, make
+from bench_tiles import direct_cross_entropy, direct_kl, tiled_cross_entropy, tiled_kl
+
+from segdistill import config
+from segdistill.files import write_json
+from segdistill.training.build import build_data
+from segdistill.training.cohort import fit, teach, to_float
+from segdistill.training.devices import build_fabric, describe_machine
+from segdistill.training.events import silent
+from segdistill.training.run import prepare_cohort
+from segdistill.types import Batch
+
+METHODS = (
+    "pixelwise_kl",
+    "channelwise_kl",
+    "pairwise_similarity",
+    "intra_class_variation",
+    "layer_angular",
+    "attention",
+    "local_similarity",
+    "decoupled_kl",
+)
+Found = dict[str, Any]
+Save = Callable[[str, Any], None]
+
+
+def finish(device: torch.device) -> None:
+    """Wait for what a GPU has been told to do."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def median_ms(work: Callable[[], object], device: torch.device, rounds: int) -> float:
+    """Return the median milliseconds of finished work, after two rounds that warm up."""
+    times = []
+    for turn in range(rounds + 2):
+        finish(device)
+        began = time.perf_counter()
+        work()
+        finish(device)
+        if turn >= 2:
+            times.append(1000 * (time.perf_counter() - began))
+    return statistics.median(times)
+
+
+def losses(save: Save, device: torch.device, tiny: bool) -> None:
+    """Every loss, and cross-entropy and KL at full size, against their literal forms."""
+    dtype, rounds = (torch.float32, 1) if tiny else (torch.bfloat16, 5)
+    for name, case in CASES.items():
+        for shape in case.shapes:
+            size = (2, min(shape[1], 8), 8, 16) if tiny else shape
+            x = make(size, device.type, dtype)
+
+            def run(form: Callable[[Any], torch.Tensor], x: Any = x) -> None:
+                x.student.grad = None
+                form(x).backward()
+
+            ours = median_ms(partial(run, case.ours), device, rounds)
+            literal: float | str
+            try:
+                literal = median_ms(partial(run, case.literal), device, rounds)
+            except (RuntimeError, NotImplementedError) as error:  # too large, or not in bfloat16
+                literal = str(error).splitlines()[0][:120]
+            save(f"{name} {'x'.join(map(str, size))}", {"ours_ms": ours, "literal_ms": literal})
+    classes, small, full = (5, (4, 8), (32, 64)) if tiny else (19, (128, 256), (1024, 2048))
+    generator = torch.Generator(device).manual_seed(0)
+    maps = torch.randn(2, 2, classes, *small, generator=generator, device=device)
+    labels = torch.randint(classes, (2, *full), generator=generator, device=device)
+    x = SimpleNamespace(logits=maps[0], teacher=maps[1], labels=labels, size=full)
+    pairs = {
+        "cross_entropy at full size": (tiled_cross_entropy, direct_cross_entropy),
+        "kl at full size": (tiled_kl, direct_kl),
+    }
+    for name, (ours, direct) in pairs.items():
+        found: Found = {}
+        for form, work in {"ours": ours, "literal": direct}.items():
+            if device.type == "cuda":
+                torch.cuda.reset_peak_memory_stats(device)
+            found[f"{form}_ms"] = median_ms(partial(work, x), device, rounds)
+            if device.type == "cuda":
+                found[f"{form}_peak_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
+        save(name, found)
+
+
+def settings(tiny: bool, **sections: Any) -> config.RunConfig:
+    """Return the step that is measured: DeepLabV3, R101 teaching R18, 8 crops of 512x1024."""
+    size, batch = ([32, 64], 2) if tiny else ([512, 1024], 8)
+    tree = {
+        "data": {
+            "dataset": "scenes",
+            "size": size,
+            "train_images": 2 * batch,
+            "val_images": 2,
+            "batch_size": batch,
+            "crop": size,
+        },
+        "teacher": {
+            "network": "deeplabv3",
+            "backbone": "resnet10t" if tiny else "resnet101",
+            "untrained": True,
+        },
+        "student": {"network": "deeplabv3", "backbone": "resnet10t" if tiny else "resnet18"},
+        "training": {
+            "steps": 1000,
+            "device": "cpu" if tiny else "cuda",
+            "precision": "32-true" if tiny else "bf16-mixed",
+        },
+    }
+    return config.check(config.merge(tree, sections))
+
+
+class Prepared:
+    """A cohort of one on batches that are in memory."""
+
+    def __init__(self, checked: config.RunConfig) -> None:
+        self.config = checked
+        self.fabric, data = build_fabric(checked), build_data(checked)
+        self.stream = data.stream
+        self.batch = data.stream.batch(0)
+        data.stream.loader = self._again  # type: ignore[method-assign]
+        self.teacher, self.learners = prepare_cohort({"": checked}, data, self.fabric, silent)
+
+    def _again(self, start: int, stop: int, **_: object) -> Iterator[Batch]:
+        return (self.batch for _ in range(start, stop))
+
+    def go(self, steps: int) -> None:
+        """Take steps whose losses are read at their end, as a run between two lines of its log."""
+        fit(
+            self.teacher,
+            self.learners,
+            self.stream,
+            fabric=self.fabric,
+            steps=steps,
+            reads=lambda done: False,
+        )
+
+    def step_ms(self, steps: int) -> float:
+        """Return the milliseconds of a step, of the median of three rows of steps."""
+        return median_ms(lambda: self.go(steps), self.fabric.device, 3) / steps
+
+    def idle_share(self, steps: int) -> float | None:
+        """Return the share of the time in which a GPU had nothing to do."""
+        if self.fabric.device.type != "cuda":
+            return None
+        finish(self.fabric.device)
+        with profile(activities=[ProfilerActivity.CUDA]) as kernels:
+            began = time.perf_counter()
+            self.go(steps)
+            finish(self.fabric.device)
+            wall = time.perf_counter() - began
+        busy = sum(event.self_device_time_total for event in kernels.key_averages()) / 1e6
+        return max(0.0, 1 - busy / wall)
+
+
+def steps(save: Save, device: torch.device, tiny: bool) -> None:
+    """A step of the plain student and of eight methods, over teacher forward and plain step."""
+    count = 1 if tiny else 10
+    plain = Prepared(settings(tiny))
+    images = plain.config.data.batch_size
+    base = plain.step_ms(count)
+    save("plain", {"step_ms": base, "images_per_second": 1000 * images / base})
+    save("plain idle", plain.idle_share(count))
+    forward = 0.0
+    for method in METHODS:
+        made = Prepared(settings(tiny, distill=[{"loss": method}]))
+        assert made.teacher is not None
+        if not forward:
+            inputs = to_float(made.fabric.to_device(made.batch.images))
+            forward = median_ms(partial(teach, made.teacher, inputs, made.fabric), device, 5)
+            save("teacher_ms", forward)
+        took = made.step_ms(count)
+        save(
+            method,
+            {
+                "step_ms": took,
+                "over_parts": took / (forward + base),
+                "images_per_second": 1000 * images / took,
+                "idle_share": made.idle_share(count),
+            },
+        )
+
+
+def compile_(save: Save, device: torch.device, tiny: bool) -> None:
+    """The student's network compiled and not: forward and backward, and where it breaks even."""
+    made = Prepared(settings(tiny))
+    network = made.learners[0].network
+    inputs = to_float(made.fabric.to_device(made.batch.images))
+
+    def run(forward: Callable[[torch.Tensor], Any]) -> None:
+        with made.fabric.autocast():
+            logits = forward(inputs).logits
+        logits.float().square().mean().backward()
+
+    as_it_is = median_ms(lambda: run(network), device, 1 if tiny else 10)
+    save("as_it_is_ms", as_it_is)
+    compiled = torch.compile(network, backend="eager" if tiny else "inductor")
+    began = time.perf_counter()
+    run(compiled)
+    finish(device)
+    spent = time.perf_counter() - began
+    save("compiling_seconds", spent)
+    faster = median_ms(lambda: run(compiled), device, 1 if tiny else 10)
+    save("compiled_ms", faster)
+    gain = (as_it_is - faster) / 1000
+    save("break_even_steps", spent / gain if gain > 0 else None)
+
+
+def camvid(save: Save, device: torch.device, tiny: bool) -> None:
+    """A cohort of three against its learners alone, at CamVid's full resolution.
+
+    The images are drawn scenes: their content changes no time.
+    """
+    size = [32, 64] if tiny else [720, 960]
+    data = {"size": size, "crop": size}
+    cohort = {"plain": [], "kl": [METHODS[0]], "lad": [METHODS[4]]}
+    alone = {}
+    for name, methods in cohort.items():
+        made = Prepared(settings(tiny, data=data, distill=[{"loss": m} for m in methods]))
+        alone[name] = made.step_ms(1 if tiny else 5)
+        save(f"{name} alone", alone[name])
+    configs = {
+        name: settings(tiny, data=data, distill=[{"loss": m} for m in methods])
+        for name, methods in cohort.items()
+    }
+    first = configs["kl"]
+    fabric, opened = build_fabric(first), build_data(first)
+    batch = opened.stream.batch(0)
+    opened.stream.loader = lambda start, stop, **_: (  # type: ignore[method-assign]
+        batch for _ in range(start, stop)
+    )
+    teacher, learners = prepare_cohort(configs, opened, fabric, silent)
+    count = 1 if tiny else 5
+
+    def together() -> None:
+        fit(teacher, learners, opened.stream, fabric=fabric, steps=count, reads=lambda done: False)
+
+    took = median_ms(together, device, 3) / count
+    save("together", {"step_ms": took, "over_alone": took / sum(alone.values())})
+
+
+STAGES = {"losses": losses, "steps": steps, "compile": compile_, "camvid": camvid}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("stage", choices=STAGES)
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--rehearse", action="store_true")
+    words = parser.parse_args()
+    if not words.rehearse and not torch.cuda.is_available():
+        sys.exit("measure.py: expected a GPU, got none; add --rehearse to try it on a CPU")
+    device = torch.device("cpu" if words.rehearse else "cuda")
+    environment = describe_machine().as_dict()
+    found: Found = {
+        "rehearsed": words.rehearse,
+        "gpu": environment["gpu"],
+        "packages": environment["packages"],
+        "results": {},
+    }
+
+    def save(name: str, value: Any) -> None:
+        found["results"][name] = value
+        print(name, value, flush=True)
+        write_json(words.file, found)
+
+    STAGES[words.stage](save, device, words.rehearse)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# The whole GPU round, at most nine minutes. Usage: benchmarks/device/run.sh [--rehearse] FOLDER
+# Every stage has a time limit, a log and a result file of its own, so a round that is cut off
+# still counts; stages.jsonl says how each ended. --rehearse goes through all of it on a CPU with
+# tiny sizes. Where packages lack and there is no internet, fill.sh has been run beforehand.
+set -uo pipefail
+rehearse=()
+[ "${1:-}" = --rehearse ] && { rehearse=(--rehearse); shift; }
+[ $# = 1 ] || { echo "usage: benchmarks/device/run.sh [--rehearse] FOLDER" >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+mkdir -p "$1"
+out=$(cd "$1" && pwd)
+python=${PYTHON:-python3}
+export OMP_WAIT_POLICY=passive PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
+if [ ${#rehearse[@]} = 0 ] && compgen -G "$here/wheels/*.whl" >/dev/null; then
+  "$python" -m pip install --quiet --no-index --no-deps --upgrade --target "$out/packages" \
+    "$here"/wheels/*.whl || exit 1
+  export PYTHONPATH="$PYTHONPATH:$out/packages"
+fi
+: >"$out/stages.jsonl"
+
+stage() { # name, seconds it may take (ten times as many on a CPU), command
+  local name=$1 limit=$2 began=$SECONDS
+  [ ${#rehearse[@]} = 0 ] || limit=$((10 * limit))
+  shift 2
+  timeout --kill-after=5 "$limit" "$@" >"$out/$name.log" 2>&1
+  local code=$?
+  printf '{"stage": "%s", "exit": %d, "seconds": %d, "limit": %d}\n' \
+    "$name" "$code" $((SECONDS - began)) "$limit" | tee -a "$out/stages.jsonl"
+}
+
+measure() { # name, seconds it may take
+  stage "$1" "$2" "$python" "$here/measure.py" "$1" "$out/$1.json" "${rehearse[@]}"
+}
+
+only=()
+[ ${#rehearse[@]} = 0 ] || only=(--collect-only)
+stage tests 100 "$python" -m pytest -m gpu "${only[@]}" -p no:cacheprovider --rootdir "$root" \
+  "$root/tests/training" "$root/tests/models/test_frozen.py"
+measure losses 90
+measure steps 170
+measure compile 80
+measure camvid 90
