@@ -132,6 +132,12 @@ def test_every_command_is_a_function_and_every_group_has_commands() -> None:
         (int | None, {"at_least": 1}, "a whole number of at least 1 or null"),
         (tuple[int, int], {"at_least": 32}, "two whole numbers of at least 32"),
         (tuple[float, ...] | None, {}, "a list of numbers or null"),
+        (
+            tuple[int | str | tuple[int, ...] | None, ...],
+            {"at_least": 0},
+            "a list of whole numbers of at least 0, strings, lists or nulls",
+        ),
+        (tuple[dict[str, Any], ...], {}, "a list of sections"),
         (Literal["a", "b", "c"], {}, "a, b or c"),
         (bool, {}, "true or false"),
         (Path, {}, "a path"),

@@ -24,7 +24,7 @@ TREE: config.Tree = {
         ("training.head_lr=0.1", r"use training.lr_scale, such as \{head: 10\}"),
         ("student.freeze=backbone", "use training.freeze"),
         ("training.batch_size=2", "use data.batch_size"),
-        ("training.task_loss=dice", "did you mean 'task'|use training.task.loss"),
+        ("training.task_loss=dice", "use training.task.loss"),
         ("student.num_classes=5", "the dataset determines"),
     ],
 )

@@ -51,6 +51,7 @@ def test_members_are_sections_of_their_own() -> None:
         ("teacher.members.1.dropout=2", r"teacher.members.1.dropout: expected a number"),
         ("teacher.members.0.widht=8", "unknown key 'teacher.members.0.widht'"),
         ("teacher.members=[{network: espnet}]", "teacher.members: expected two .* got 1"),
+        ("teacher=[{network: espnet}, {network: espnet}]", "teacher: .*ensemble with members"),
         ("teacher.members=3", "teacher.members: expected a list of sections, got 3"),
         ("teacher.members.1={weights: b.safetensors, network: ensemble, members: []}", "members.1"),
         ("teacher.members.1.shard=true", r"teacher.members.1.shard: expected it of the whole"),

@@ -8,6 +8,8 @@ from tests.studies.conftest import SMALL
 
 from segdistill.catalogue.controls import CONTROLS
 from segdistill.config import StudyConfig, check_study, override
+from segdistill.config.ensembles import networks_of
+from segdistill.config.identity import identity_of_study
 from segdistill.config.studies import MethodConfig
 from segdistill.errors import ConfigError
 from segdistill.runs.measured import CohortCost, LearnerCost
@@ -57,6 +59,18 @@ def test_what_each_changes_in_a_run() -> None:
     assert [term.loss for term in hard.distill] == ["hard_labels"]
     assert hard.training.task.weight == 0
     assert configs["plain"].hash() == base_config(check_study(SMALL), "student", "plain").hash()
+
+
+def test_the_random_teacher_beside_an_ensemble_is_one_of_random_members() -> None:
+    def of_two(folder: str) -> StudyConfig:
+        member = {"network": "fcn", "backbone": "resnet10t", "weights": f"{folder}/a.safetensors"}
+        return study(teacher={"network": "ensemble", "members": [member, member]})
+
+    random = base_config(of_two("here"), "student", "random_teacher").teacher
+    assert random is not None
+    states = [(one.untrained, one.weights) for one in networks_of(random).values()]
+    assert states == [(True, None)] * 2
+    assert identity_of_study(of_two("here")) == identity_of_study(of_two("there"))
 
 
 def test_longer_gets_the_seconds_of_the_dearest_method_before_it() -> None:

@@ -120,9 +120,15 @@ def _plural(type_: Any, bounds: Mapping[str, float]) -> str:
     if get_origin(type_) is Annotated:
         bounds = {**bounds, **_limits(type_.__metadata__)}
         type_ = get_args(type_)[0]
-    if get_origin(type_) is dict:
-        return "sections"
-    return _WORDS[type_][1] + _range(bounds) if type_ in _WORDS else "values"
+    origin = get_origin(type_)
+    if origin in (Union, UnionType) and bool not in get_args(type_):
+        *first, last = (_plural(part, bounds) for part in get_args(type_))
+        return f"{', '.join(first)} or {last}"
+    if origin in (dict, tuple):
+        return "sections" if origin is dict else "lists"
+    if type_ not in _WORDS:
+        return "values"
+    return _WORDS[type_][1] + (_range(bounds) if type_ in (int, float) else "")
 
 
 def _range(bounds: Mapping[str, float]) -> str:

@@ -70,7 +70,8 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
         ConfigError: see :func:`check`.
     """
     if not isinstance(tree, dict):
-        raise expected(where, f"a section with keys such as {base.selector}", tree)
+        several = ", or network: ensemble with members" if where == "teacher" else ""
+        raise expected(where, f"a section with keys such as {base.selector}{several}", tree)
     table = TABLES[base.selector]
     name = tree.get(base.selector)
     path = f"{where}.{base.selector}"

@@ -91,7 +91,7 @@ def identity_of_study(study: StudyConfig) -> dict[str, Any]:
         "evaluation": {key: value for key, value in evaluation.items() if key != "pictures"},
         "pairs": {
             name: {
-                role: {key: value for key, value in network.items() if key not in _NETWORK}
+                role: _without_places(network)
                 | ({"cache": "a path"} if network.get("cache") else {})
                 for role, network in pair.items()
                 if isinstance(network, dict)
@@ -139,6 +139,13 @@ def _network(section: NetworkConfig) -> Tree:
     if section.network == ENSEMBLE:
         tree["members"] = [_network(member) for member in networks_of(section).values()]
     return tree
+
+
+def _without_places(network: Tree) -> Tree:
+    kept = {key: value for key, value in network.items() if key not in _NETWORK}
+    if isinstance(kept.get("members"), list):
+        kept["members"] = [_without_places(member) for member in kept["members"]]
+    return kept
 
 
 def _training(training: TrainingConfig) -> Tree:

@@ -101,9 +101,7 @@ def _explain(error: ValidationError, model: type[Section], tree: Any, where: str
     whole = len(keys) == len(loc)
     if first["type"] == "extra_forbidden" and whole and holder is not None:
         key = str(keys[-1])
-        answer = nearest(key, holder.model_fields)
-        if not answer.startswith("did"):
-            answer = _ELSEWHERE.get(key, answer)
+        answer = _ELSEWHERE.get(key) or nearest(key, holder.model_fields)
         return ConfigError(f"unknown key '{path}'; {answer}")
     if first["type"] == "missing" and whole:
         return ConfigError(f"{path}: expected {wanted.accepts}, got none; add it")
