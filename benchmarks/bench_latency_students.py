@@ -59,6 +59,11 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "BiSeNetV2": {"network": "bisenetv2"},
     "Fast-SCNN": {"network": "fast_scnn"},
     "RegSeg": {"network": "regseg"},
+    "SegNeXt-T": {"network": "segnext", "variant": "tiny"},
+    "SegNeXt-S": {"network": "segnext", "variant": "small"},
+    "TopFormer-T": {"network": "topformer", "variant": "tiny"},
+    "TopFormer-S": {"network": "topformer", "variant": "small"},
+    "TopFormer-B": {"network": "topformer", "variant": "base"},
 }
 
 

@@ -37,6 +37,7 @@ MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "delivery": BASE | {"models", "scoring"},
     "studies": BASE | {"training"},
     "drawing": set(),
+    "serving": BASE | {"data"},
     "analysis": BASE | {"data", "drawing", "losses", "models", "scoring", "training", "studies"},
     "reporting": BASE | {"analysis", "drawing", "studies"},
 }
@@ -44,6 +45,7 @@ CONFINED = {
     "timm": "models",
     "PIL": "data",
     "pycocotools": "data",
+    "av": "data",
     "lightning_fabric": "training",
     "wandb": "training",
     "mlflow": "training",
@@ -55,6 +57,8 @@ CONFINED = {
     "ray": "studies",
     "optuna": "studies",
     "jinja2": "reporting",
+    "starlette": "serving",
+    "uvicorn": "serving",
     "typer": "cli",
     "rich": "cli",
 }

@@ -36,6 +36,7 @@ Using a student:
 
 - ``load(run)`` loads it, or an exported file: ``.network``, ``.classes``, ``.predict(image)``
 - ``predict(run, images, out)`` writes masks for image files, folders or a split
+- ``ui(runs)`` serves a page that shows what several models predict on an image
 - ``export(run)`` writes a file for other runtimes, after comparing it with the network
 - ``choose(runs)`` recommends which student to ship, as which file, within a latency budget
 - ``cost(config, size)`` counts parameters and arithmetic operations
@@ -74,6 +75,7 @@ if TYPE_CHECKING:
     from segdistill.api.study import study as study
     from segdistill.api.taps import taps as taps
     from segdistill.api.train import train as train
+    from segdistill.api.ui import ui as ui
     from segdistill.api.verify import verify as verify
 
 __all__ = [
@@ -96,6 +98,7 @@ __all__ = [
     "study",
     "taps",
     "train",
+    "ui",
     "verify",
 ]
 

@@ -61,7 +61,7 @@ def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixel
     """Return the images among files and folders, without repetition.
 
     Args:
-        sources: image files, folders of them, or patterns.
+        sources: image files, or folders of them.
         recursive: also search subfolders.
         tell: called with what is left out of a folder.
         how: range of values of more than 8 bits, and the bands to read.
@@ -70,7 +70,7 @@ def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixel
         DataError: a source is missing, or there are no images.
     """
     images: dict[tuple[str, str], Input] = {}
-    for source in _expand(sources):
+    for source in sources:
         if not source.exists():
             raise DataError(f"predict: expected an image or a folder at {source}, got none")
         folder = source if source.is_dir() else source.parent
@@ -88,8 +88,8 @@ def find_images(sources: Sequence[Path], recursive: bool, tell: Tell, how: Pixel
     return list(images.values())
 
 
-def _expand(sources: Sequence[Path]) -> Iterator[Path]:
-    """Yield files and folders, with patterns replaced by their matches."""
+def expand(sources: Sequence[Path]) -> Iterator[Path]:
+    """Yield files and folders, with patterns such as ``photos/*.jpg`` replaced by their matches."""
     for source in sources:
         fitting = [] if source.exists() else sorted(map(Path, glob(str(source), recursive=True)))
         yield from fitting or [source]

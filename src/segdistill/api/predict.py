@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from segdistill.api.images import find_images, images_of_split, refuse_mixing
+from segdistill.api.images import expand, find_images, images_of_split, refuse_mixing
 from segdistill.api.load import Student, load_exported, mapped_classes
 from segdistill.api.prediction import segment
+from segdistill.api.videos import check_videos, predict_video, video_target
 from segdistill.catalogue.predictions import UNSURE, Format
 from segdistill.config import EvaluationConfig
 from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.submission import prediction_file, server_classes, write_prediction
+from segdistill.data.video import is_video
 from segdistill.errors import ConfigError, DataError
-from segdistill.files import claim, refuse_shared_names
+from segdistill.files import claim, expand_path, refuse_shared_names
 from segdistill.training.build import open_split
 from segdistill.training.events import Progress, Tell, silent
 from segdistill.training.finished_run import CheckedRun, check_run, find_run
@@ -32,6 +34,7 @@ def predict(
     kind: Format = "color",
     recursive: bool = False,
     confidence: float = 0.0,
+    frames: int | None = None,
     classes: Classes | None = None,
     overrides: Sequence[str] = (),
     trust: Sequence[str] = (),
@@ -48,12 +51,16 @@ def predict(
     Args:
         run: a run folder, a safetensors file written by a run, an exported file, or a result of
             ``training.finished_run.check_run``.
-        images: image files, folders of them, or patterns such as ``photos/*.jpg``.
+        images: image files, folders of them, patterns such as ``photos/*.jpg``, video files, and
+            ``camera:0``, which is read until Ctrl-C.
         out: folder to write to; made if it does not exist.
         split: a split of the run's dataset, instead of images.
         kind: format of the predictions, a key of ``segdistill.catalogue.predictions.FORMATS``.
+            For a video, ``color`` and ``overlay`` give a video, ``ids`` and ``coco`` a file per
+            frame.
         confidence: minimum probability in [0, 1); pixels below it become 255, which only
             the kinds ``ids`` and ``coco`` can represent, as for labels of images without masks.
+        frames: maximum number of frames to read of a video or camera.
         recursive: also search subfolders; their names are kept.
         classes: classes of an exported file whose metadata do not list them.
         overrides: overrides ``a.b=value`` of the run's config, such as ``data.root=…``; with
@@ -73,7 +80,7 @@ def predict(
         RunFolderError: the folder contains no finished run.
         CheckpointError: the format of a test server needs a class that the student does not know.
     """
-    given = [Path(name) for name in ([images] if isinstance(images, str | Path) else images)]
+    given = [expand_path(name) for name in ([images] if isinstance(images, str | Path) else images)]
     out = Path(out)
     if bool(given) == (split is not None):
         raise ConfigError("predict: expected either images or --split")
@@ -86,6 +93,8 @@ def predict(
             f"predict: expected a confidence in [0, 1) with the format {' or '.join(UNSURE)}, got "
             f"{confidence} with {kind}; add --format {UNSURE[0]}"
         )
+    films = [source for source in expand(given) if is_video(source)]
+    check_videos(films, kind, frames)
     exported = (
         None if isinstance(run, CheckedRun) else load_exported(run, classes=classes, trust=trust)
     )
@@ -111,12 +120,16 @@ def predict(
         sources = {file.parent for source in inputs for file in source.files}
     else:
         how = AS_STORED if config is None else pixels_of_config(config.data.settings())
-        inputs = find_images(given, recursive, tell, how)
-        sources = {source for source in given if source.is_dir()}
+        others = [source for source in expand(given) if source not in films]
+        inputs = find_images(others, recursive, tell, how) if others else []
+        sources = {source for source in others if source.is_dir()}
     refuse_mixing(out, sources, recursive)
     targets = [prediction_file(out, source.name, kind) for source in inputs]
-    refuse_shared_names("predict", targets, [source.label for source in inputs])
-    claim("predict", targets, reads=[file for source in inputs for file in source.files])
+    targets += [video_target(out, source, kind) for source in films]
+    refuse_shared_names("predict", targets, [*(each.label for each in inputs), *map(str, films)])
+    read = [file for source in inputs for file in source.files]
+    # Frames are claimed by and by: nobody knows how many there are.
+    claim("predict", [each for each in targets if each.suffix], reads=[*read, *films])
     student = exported
     if student is None:
         mapped = None if checked is None else mapped_classes(checked)
@@ -150,10 +163,23 @@ def predict(
                 )
             )
         tell(Progress("predicting", done, len(inputs), {}))
+    for film in films:
+        try:
+            written += predict_video(
+                film,
+                out,
+                kind,
+                student.classes,
+                lambda image: segment(student.network, image, settings, confidence=confidence),
+                frames=frames,
+                tell=tell,
+            )
+        except DataError as error:
+            unread.append(str(error))
     if unread:
         listed = "".join(f"\n  {error}" for error in unread)
         raise DataError(
             f"predict: expected a prediction of each image, got none for {len(unread)} of "
-            f"{len(inputs)}; {len(written)} predictions were written to {out}:{listed}"
+            f"{len(inputs) + len(films)}; {len(written)} predictions were written to {out}:{listed}"
         )
     return written

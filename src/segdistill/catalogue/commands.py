@@ -19,6 +19,7 @@ COMMANDS: tuple[str, ...] = (
     "report",
     "export",
     "choose",
+    "ui",
     "init",
     "convert",
     "check",

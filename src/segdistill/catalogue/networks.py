@@ -401,6 +401,33 @@ NETWORKS: dict[str, Entry] = {
         settings={"dropout": _dropout(0.0)},
         given=_CLASSES,
     ),
+    "segnext": Entry(
+        target="networks.segnext:segnext",
+        about="SegNeXt: attention by strips of convolutions, a factorising decoder; from scratch.",
+        settings={
+            "variant": _variant(
+                Literal["tiny", "small"],
+                "tiny",
+                "trained from scratch; Visual-Attention-Network/SegNeXt (Apache-2.0) names its "
+                "weights differently",
+            ),
+            "dropout": _dropout(0.1),
+        },
+        given=_CLASSES,
+    ),
+    "topformer": Entry(
+        target="networks.topformer:topformer",
+        about="TopFormer: a transformer on the pooled maps of a MobileNet; from scratch.",
+        settings={
+            "variant": _variant(
+                Literal["tiny", "small", "base"],
+                "tiny",
+                "trained from scratch; hustvl/TopFormer names its weights differently",
+            ),
+            "dropout": _dropout(0.1),
+        },
+        given=_CLASSES,
+    ),
 }
 
 _RGB = tuple[float, float, float]

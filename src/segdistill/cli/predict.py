@@ -16,7 +16,7 @@ def predict(
     images: Annotated[
         list[str] | None,
         typer.Argument(
-            help="Image files, folders of them, or KEY=VALUE to change the run's config."
+            help="Image files, folders, videos, camera:0, or KEY=VALUE to change the run's config."
         ),
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Folder to write to.")] = Path("predictions"),
@@ -32,6 +32,9 @@ def predict(
             min=0.0, help="Minimum probability; other pixels become 255 (--format ids or coco)."
         ),
     ] = 0.0,
+    frames: Annotated[
+        int | None, typer.Option(min=1, help="Maximum frames to read of a video or camera.")
+    ] = None,
     recursive: Annotated[bool, typer.Option("--recursive", help="Also search subfolders.")] = False,
     classes: Annotated[
         Path | None,
@@ -47,6 +50,8 @@ def predict(
     Example: segdistill predict runs/student-1 photos --out predictions --format overlay
 
     Example: segdistill predict student.int8.onnx "photos/*.jpg"
+
+    Example: segdistill predict student.onnx drive.mp4 --format overlay
 
     Example: segdistill predict runs/teacher photos --format ids --confidence 0.9
 
@@ -82,6 +87,7 @@ def predict(
             kind=kind,
             recursive=recursive,
             confidence=confidence,
+            frames=frames,
             classes=None if classes is None else read_classes(classes)[0],
             trust=trust or (),
             tell=tell,

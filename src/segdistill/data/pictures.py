@@ -45,6 +45,17 @@ def write_image(
     write_picture(path, Image.fromarray(image), quality=quality, made_by=made_by)
 
 
+def encode_jpeg(image: np.ndarray, *, quality: int = 92) -> bytes:
+    """Return an image as a JPEG's bytes.
+
+    Shape:
+        image uint8 RGB ``(H, W, 3)``.
+    """
+    encoded = io.BytesIO()
+    Image.fromarray(image).save(encoded, format="JPEG", quality=quality)
+    return encoded.getvalue()
+
+
 def write_picture(
     path: Path, picture: Image.Image, *, quality: int = 90, made_by: str | None = None
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 from torch.testing import assert_close
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -14,6 +15,7 @@ from segdistill.models.context import DeepAggregation, ParallelAggregation
 from segdistill.models.networks.pidnet import BoundaryGuided, PixelAttention, ThreeBranches
 from segdistill.models.networks.pp_liteseg import AttentionFusion
 from segdistill.models.networks.regseg import DilatedBlock
+from segdistill.models.networks.segnext import StripAttention, factorised, segnext
 from segdistill.models.segmenter import Segmenter
 from segdistill.models.stdc import DenseModule, ShortTermDense
 from segdistill.models.taps import TapShape, describe
@@ -28,21 +30,30 @@ STRIDES = {
     "bisenetv2": 8,
     "fast_scnn": 8,
     "regseg": 4,
+    "segnext": 8,
+    "topformer": 8,
 }
-NETWORKS: list[Settings] = [
+TRAINED_WITH_MORE: list[Settings] = [
     {"network": "pidnet", "variant": "small"},
     {"network": "ddrnet", "variant": "23_slim"},
     {"network": "stdc", "variant": "stdc1"},
     {"network": "pp_liteseg", "variant": "tiny"},
     {"network": "bisenetv2", "width": 64},
     {"network": "fast_scnn"},
+]
+"""Networks with a head for training alone."""
+NETWORKS: list[Settings] = [
+    *TRAINED_WITH_MORE,
     {"network": "regseg"},
+    {"network": "segnext", "variant": "tiny"},
+    {"network": "topformer", "variant": "tiny"},
 ]
 LARGER: list[Settings] = [
     {"network": "pidnet", "variant": "medium"},
     {"network": "ddrnet", "variant": "23"},
     {"network": "stdc", "variant": "stdc2"},
     {"network": "pp_liteseg", "variant": "base"},
+    {"network": "topformer", "variant": "small"},
 ]
 SHALLOW: list[Settings] = [
     {"network": "fpn", "backbone": "mobilenetv2_035", "pyramid": 16, "width": 8},
@@ -92,7 +103,7 @@ def test_every_parameter_learns_and_taps_are_named(settings: Settings) -> None:
     assert shapes["logits"] == TapShape(5, network.stride)
 
 
-@pytest.mark.parametrize("settings", NETWORKS[:-1], ids=name)
+@pytest.mark.parametrize("settings", TRAINED_WITH_MORE, ids=name)
 def test_the_training_head_is_on_unless_it_is_turned_off_and_never_counted(
     settings: Settings,
 ) -> None:
@@ -103,7 +114,7 @@ def test_the_training_head_is_on_unless_it_is_turned_off_and_never_counted(
     assert count(build(settings), SIZE) == count(without, SIZE)
 
 
-@pytest.mark.parametrize("settings", NETWORKS[:-1], ids=name)
+@pytest.mark.parametrize("settings", TRAINED_WITH_MORE, ids=name)
 def test_refuses_a_training_batch_of_one_image(settings: Settings) -> None:
     with pytest.raises(ValueError, match="at least 2 images in a training batch"):
         build(settings).train()(torch.rand(1, 3, *SIZE))
@@ -133,6 +144,63 @@ def test_the_norms_explain_the_printed_figure_of_fast_scnn() -> None:
     every = sum(weight.numel() for weight in network.parameters())
     of_norms = sum(weight.numel() for norm in norms for weight in norm.parameters())
     assert (every - of_norms) / 1e6 == pytest.approx(1.11, abs=0.005)
+
+
+@pytest.mark.parametrize(("variant", "printed"), [("tiny", 6.6), ("small", 15.9)])
+def test_norms_and_resizes_explain_the_printed_figure_of_segnext(
+    variant: str, printed: float
+) -> None:
+    network = segnext(150, variant).eval().to("meta")  # type: ignore[arg-type]
+    values = {nn.BatchNorm2d: 0, nn.LayerNorm: 0, nn.GroupNorm: 0}
+    for module in network.modules():
+        if type(module) in values:
+            module.register_forward_hook(
+                lambda norm, _, maps: values.update({type(norm): values[type(norm)] + maps.numel()})
+            )
+    logits = network(torch.zeros(1, 3, 512, 512, device="meta")).logits
+    deep = sum(feature.channels for feature in network.backbone.features[2:])
+    resized = deep * logits.shape[2] * logits.shape[3] + 150 * 512 * 512
+    norms = 2 * values[nn.BatchNorm2d] + 5 * (values[nn.LayerNorm] + values[nn.GroupNorm])
+    built = build_network({"network": "segnext", "variant": variant}, classes=150)
+    total = count(built, (512, 512)).gmacs
+    assert total + (norms + 4 * resized) / 1e9 == pytest.approx(printed, abs=0.05)
+
+
+def test_attention_by_strips_is_the_equation_of_the_paper() -> None:
+    torch.manual_seed(0)
+    block = StripAttention(4).double()
+    maps = torch.randn(2, 4, 25, 27, dtype=torch.float64)
+    gated = F.gelu(F.conv2d(maps, block.enter[0].weight, block.enter[0].bias))
+    near = F.conv2d(gated, block.near.weight, block.near.bias, padding=2, groups=4)
+    seen = near
+    for side, strip in zip((7, 11, 21), block.strips, strict=True):
+        # One depthwise convolution of the whole square, the outer product of the two strips.
+        row, column = strip[0], strip[1]
+        square = column.weight * row.weight
+        bias = row.bias * column.weight.sum(dim=(1, 2, 3)) + column.bias
+        whole = F.conv2d(near, square, bias, padding=side // 2, groups=4)
+        inside = (slice(None), slice(None), slice(10, -10), slice(10, -10))
+        assert_close(strip(near)[inside], whole[inside])
+        seen = seen + strip(near)
+    mixed = F.conv2d(seen, block.mix.weight, block.mix.bias) * gated
+    assert_close(block(maps), maps + F.conv2d(mixed, block.leave.weight, block.leave.bias))
+
+
+def test_factors_come_nearer_and_stay_non_negative() -> None:
+    torch.manual_seed(0)
+    values = torch.rand(2, 12, 5, dtype=torch.float64) @ torch.rand(2, 5, 40, dtype=torch.float64)
+    bases = F.normalize(torch.rand(12, 8, dtype=torch.float64), dim=0)
+    products = [factorised(values, bases, steps) for steps in (0, 3, 50)]
+    errors = [float((product - values).norm() / values.norm()) for product in products]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.05
+    assert all((product >= 0).all() for product in products)
+
+
+def test_a_pyramids_pooling_is_the_adaptive_one_where_64_divides_the_image() -> None:
+    maps = torch.randn(1, 3, 16, 32)  # of an image of 128x256 at stride 8
+    ours = F.avg_pool2d(maps, 8, ceil_mode=True, count_include_pad=False)
+    assert_close(ours, F.adaptive_avg_pool2d(maps, (2, 4)))
 
 
 @pytest.mark.parametrize(
