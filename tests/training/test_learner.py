@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segdistill.config import RunConfig
 from segdistill.errors import ConfigError
@@ -123,3 +124,19 @@ def test_new_keys_at_their_default_leave_the_hash_alone(small: Make) -> None:
         "training.sync_batchnorm=false",
     ]
     assert len({plain.hash(), *(small(word, distill=[]).hash() for word in others)}) == 4
+
+
+def test_averaged_weights_are_those_of_torchs_own_average(small: Make) -> None:
+    learner = build(small("training.ema=0.9", distill=[]))
+    average = get_ema_multi_avg_fn(0.9)
+    expected = AveragedModel(learner.network, multi_avg_fn=average, use_buffers=True)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(3):
+        for value in learner.network.state_dict().values():
+            noise = torch.rand(value.shape, generator=generator)
+            value.add_(noise if value.is_floating_point() else 5)
+        learner.update_average()
+        expected.update_parameters(learner.network)
+    assert learner.averaged is not None
+    found = learner.averaged.state_dict()
+    assert all(torch.equal(found[name], value) for name, value in expected.state_dict().items())

@@ -201,8 +201,14 @@ class Learner:
 
     def update_average(self) -> None:
         """Update the averaged weights, if there are any."""
-        if self.averaged is not None:
-            self.averaged.update_parameters(self.network)
+        if self.averaged is None or self.config.ema is None:
+            return
+        if self.averaged.n_averaged == 0:
+            self.averaged.update_parameters(self.network)  # a copy
+            return
+        # The same as update_parameters, which would wait for a GPU to hand over its counter.
+        self.averaged.n_averaged += 1
+        _follow(self.averaged.module, self.network, self.config.ema)
 
     @property
     def result(self) -> nn.Module:
@@ -238,6 +244,22 @@ class Learner:
 def _average(network: nn.Module, decay: float) -> AveragedModel:
     average = get_ema_multi_avg_fn(decay)  # type: ignore[no-untyped-call]
     return AveragedModel(network, multi_avg_fn=average, use_buffers=True)
+
+
+@torch.no_grad()
+def _follow(averaged: nn.Module, network: nn.Module, decay: float) -> None:
+    """Move averaged weights and buffers towards those of a network."""
+    pairs = [
+        *zip(averaged.parameters(), network.parameters(), strict=True),
+        *zip(averaged.buffers(), network.buffers(), strict=True),
+    ]
+    floats = [(average, value) for average, value in pairs if average.is_floating_point()]
+    torch._foreach_lerp_(
+        [average for average, _ in floats], [value for _, value in floats], 1 - decay
+    )
+    for average, value in pairs:
+        if not average.is_floating_point():
+            average.copy_(average * decay + value * (1 - decay))
 
 
 def resolve_parts(network: nn.Module, names: Sequence[str]) -> dict[str, str]:
