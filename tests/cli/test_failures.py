@@ -168,3 +168,19 @@ def test_a_broken_pipe_to_a_worker_is_told(capsys: pytest.CaptureFixture[str]) -
     code, told = ended(BrokenPipeError(32, "Broken pipe"), capsys)
     assert code == 1
     assert "BrokenPipeError" in told
+
+
+def test_home_and_variables_are_filled_in_in_every_path(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HERE", str(tmp_path))
+    # After an equals sign no shell does it.
+    assert cli("recipes", "copy", "scenes/students", "~/mine.yaml").code == 0
+    assert (tmp_path / "home" / "mine.yaml").exists()
+    assert not (tmp_path / "~").exists()
+    assert "unknown key 'data.sed'" in cli("check", "$HERE/tiny.yaml", "data.sed=1").err
+    missing = f"segdistill: {tmp_path}/none: expected the folder of a finished run"
+    for words in (("evaluate", "$HERE/none"), ("predict", "$HERE/none", "a.png")):
+        assert cli(*words).err.startswith(missing)
+    assert "in which $NOWHERE is not set" in cli("evaluate", "$NOWHERE/none").err

@@ -16,7 +16,7 @@ from segdistill.data.files.pixels import AS_STORED, pixels_of_config
 from segdistill.data.submission import prediction_file, server_classes, write_prediction
 from segdistill.data.video import is_video
 from segdistill.errors import ConfigError, DataError
-from segdistill.files import claim, refuse_shared_names
+from segdistill.files import claim, expand_path, refuse_shared_names
 from segdistill.training.build import open_split
 from segdistill.training.events import Progress, Tell, silent
 from segdistill.training.finished_run import CheckedRun, check_run, find_run
@@ -80,7 +80,7 @@ def predict(
         RunFolderError: the folder contains no finished run.
         CheckpointError: the format of a test server needs a class that the student does not know.
     """
-    given = [Path(name) for name in ([images] if isinstance(images, str | Path) else images)]
+    given = [expand_path(name) for name in ([images] if isinstance(images, str | Path) else images)]
     out = Path(out)
     if bool(given) == (split is not None):
         raise ConfigError("predict: expected either images or --split")

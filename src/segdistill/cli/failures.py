@@ -27,6 +27,7 @@ from segdistill.errors import (
     SegdistillError,
     TrainingDivergedError,
 )
+from segdistill.files import expand_path
 from segdistill.runs.lock import is_first_process
 from segdistill.training.interrupts import interrupted_at_once
 
@@ -91,7 +92,7 @@ def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             with interrupted_at_once():
-                function(*args, **kwargs)
+                function(*args, **{word: _expanded(value) for word, value in kwargs.items()})
             sys.stdout.flush()  # here, so that a closed pipe is handled silently
         except (typer.Exit, typer.Abort):
             raise
@@ -103,6 +104,13 @@ def guarded(words: str, function: Callable[..., None]) -> Callable[..., None]:
             _stop(*explain(words, error), error)
 
     return run
+
+
+def _expanded(value: Any) -> Any:
+    """Return paths with ``~`` and ``$VAR`` filled in, as no shell does after ``--out=``."""
+    if isinstance(value, list):
+        return [_expanded(each) for each in value]
+    return expand_path(value) if isinstance(value, Path) else value
 
 
 def explain(words: str, error: Exception | SystemExit) -> tuple[str, int]:

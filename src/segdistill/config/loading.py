@@ -17,6 +17,7 @@ from segdistill.config.checking import check_named
 from segdistill.config.ensembles import networks_of
 from segdistill.config.foreign import check_foreign
 from segdistill.errors import CheckpointError, ConfigError, RunFolderError
+from segdistill.files import expand_path
 from segdistill.runs.student import read_student
 from segdistill.trust import check_from_file, check_programs, check_targets, own_words
 
@@ -215,7 +216,7 @@ def read(source: str | Path) -> config.Tree:
             "config: expected a config file or the name of a recipe, got "
             f"{type(source).__name__}; write it to a file with yaml.safe_dump"
         )
-    file = Path(source)
+    file = expand_path(source)
     if file.is_file() or file.suffix in (".yaml", ".yml"):
         return config.read_tree(file)
     recipes = recipe_files()

@@ -101,24 +101,21 @@ class _Strip:
         self.classes = first.classes
         width, device = images.shape[-1], images.device
         self._total = torch.zeros(len(images), first.classes, 0, width, device=device)
-        self._cover = torch.zeros(0, width, device=device)
-        self._top = 0
+        self._cover = torch.zeros(1, 1, 0, width, device=device)
+        self._top = self._stop = 0
 
     def read(self, tile: Tile) -> Tensor:
         while self._left and self._left[0].rows.start < tile.rows.stop:
-            self._add_row(tile.rows.start)
+            self._add_row(tile.rows)
         rows = slice(tile.rows.start - self._top, tile.rows.stop - self._top)
-        return self._total[..., rows, tile.columns] / self._cover[rows, tile.columns]
+        total, cover = (sums[..., rows, tile.columns] for sums in (self._total, self._cover))
+        return total / cover
 
-    def _add_row(self, above: int) -> None:
-        """Add the next row of windows, and forget what is above a row of the view."""
+    def _add_row(self, reading: slice) -> None:
+        """Add the next row of windows, and forget what is above the rows that are read."""
         span = self._left[0].rows
-        top = min(above, span.start)  # a view that is shrunk leaves rows out
-        kept = slice(top - self._top, None)
-        more = span.stop - top - self._total[..., kept, :].shape[-2]
-        self._total = nn.functional.pad(self._total[..., kept, :], (0, 0, 0, more))
-        self._cover = nn.functional.pad(self._cover[kept], (0, 0, 0, more))
-        self._top = top
+        top = min(reading.start, span.start)  # a view that is shrunk leaves rows out
+        self._move(top, span.stop, room=_length(span) + _length(reading))
         rows = slice(span.start - top, span.stop - top)
         while self._left and self._left[0].rows == span:
             window = self._left.pop(0)
@@ -126,7 +123,20 @@ class _Strip:
             part = first or _predict(self._network, self._images, window)
             values = part.read(Tile(*(slice(0, _length(side)) for side in window)))
             self._total[..., rows, window.columns] += values
-            self._cover[rows, window.columns] += 1
+            self._cover[..., rows, window.columns] += 1
+
+    def _move(self, top: int, stop: int, *, room: int) -> None:
+        """Have the rows from top to stop in hand, in the same memory; the new ones are 0."""
+        more = max(room, stop - top) - self._total.shape[-2]
+        if more > 0:
+            self._total = nn.functional.pad(self._total, (0, 0, 0, more))
+            self._cover = nn.functional.pad(self._cover, (0, 0, 0, more))
+        kept, shift = self._stop - top, top - self._top
+        for sums in (self._total, self._cover):
+            for plane in sums.flatten(0, 1):  # one at a time: a second copy of all is large
+                plane[:kept] = plane[shift : shift + kept].clone()
+                plane[kept:] = 0
+        self._top, self._stop = top, stop
 
 
 def _predict(network: nn.Module, images: Tensor, window: Tile) -> Whole:
