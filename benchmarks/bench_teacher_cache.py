@@ -3,9 +3,9 @@
     python benchmarks/bench_teacher_cache.py
 
 Steps are timed in turn in one process, in CPU seconds of one thread, and medians compared: plain,
-with the teacher, and with its maps read from disk. Target: with a warm cache at most 1.10 times a plain step. The runs are what
-a study trains under one data seed: methods one after the other, the first of which writes the
-maps. Drawn scenes, an untrained teacher: neither changes what a step costs.
+with the teacher, and with its maps read from disk. Target: from a warm cache at most 1.10 times a
+plain step. The runs are what a study trains under one data seed: methods one after the other,
+the first of which writes the maps. Drawn scenes and an untrained teacher change no time.
 """
 
 from __future__ import annotations

@@ -38,7 +38,8 @@ def open_cache(
         tell: called with the size.
 
     Raises:
-        ConfigError: it is no folder, or the maps would exceed ``teacher.cache_limit`` or the free disk space.
+        ConfigError: it is no folder, or the maps would exceed ``teacher.cache_limit`` or the free
+            disk space.
     """
     section = config.teacher
     if teacher is None or section is None or section.cache is None:
