@@ -10,6 +10,7 @@ from .conftest import Cli, Done, Trained
 pytest.importorskip("onnxruntime")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("written")
 def test_says_what_to_ship_and_why(trained: Trained, exported: tuple[Done, Path], cli: Cli) -> None:
     done = cli("choose", trained.run, exported[1], "--scored", "2")
@@ -20,6 +21,7 @@ def test_says_what_to_ship_and_why(trained: Trained, exported: tuple[Done, Path]
     assert done.out.splitlines()[-1].startswith("next: segdistill ")
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("written")
 def test_as_json_and_under_a_limit(trained: Trained, cli: Cli) -> None:
     words = ("choose", trained.run, "--runtime", "onnx", "--scored", "1")

@@ -65,3 +65,23 @@ def test_an_error_in_the_middle_says_after_which_frame(tmp_path: Path) -> None:
         open_video("test", whole) as video,
     ):
         list(video.frames)
+
+
+def test_a_phones_video_is_read_upright(tmp_path: Path) -> None:
+    file = tmp_path / "a.mp4"
+    left = np.zeros((48, 64, 3), np.uint8)
+    left[:, :32] = 200
+    with write_video("test", file, Fraction(10)) as writer:
+        writer.add(left)
+    one, none, last = (value.to_bytes(4, "big") for value in (1 << 16, 0, 1 << 30))
+    less = (-(1 << 16)).to_bytes(4, "big", signed=True)
+    upright = b"".join((one, none, none, none, one, none, none, none, last))
+    turned = b"".join((none, one, none, less, none, none, none, none, last))  # clockwise
+    raw = file.read_bytes()
+    header = raw.index(b"tkhd")  # how the track is to be shown
+    file.write_bytes(raw[:header] + raw[header:].replace(upright, turned, 1))
+    with open_video("test", file) as video:
+        (frame,) = video.frames
+    assert frame.shape == (64, 48, 3)
+    assert frame[:24].mean() > 190  # what lay at the left is above
+    assert frame[40:].mean() < 10
