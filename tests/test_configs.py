@@ -57,9 +57,7 @@ def test_a_teacher_given_by_its_weights_alone_is_the_network_saved_with_them(
     assert teacher is not None
     assert (teacher.network, teacher.weights) == ("fcn", file)
     assert teacher.settings()["backbone"] == "resnet10t"
-    with pytest.raises(
-        ConfigError, match=r"teacher\.weights: none: expected the weights that a run wrote"
-    ):
+    with pytest.raises(ConfigError, match=r"teacher\.weights: none: expected a run's weights"):
         load_configs(source, ["teacher={weights: none}"])
 
 

@@ -145,7 +145,7 @@ def check_normalisation(
 
     Args:
         caller: who refuses, the first word of the message.
-        mean: of red, green and blue; None where nothing is subtracted.
+        mean: of red, green and blue; None if nothing is subtracted.
         std: their standard deviation, None likewise.
 
     Raises:

@@ -48,9 +48,9 @@ def resolve_class_map(
 
     Args:
         class_map: as a config has it.
-        file_names: of the network's own classes, in the order of its logits; none where nobody
+        file_names: of the network's own classes, in the order of its logits; none if nobody
             knows them.
-        data_names: of the dataset, in the order of its ids; none where nobody knows them.
+        data_names: of the dataset, in the order of its ids; none if unknown.
 
     Raises:
         ValueError: it has not one entry for each class of the data, or names a class that the

@@ -37,7 +37,7 @@ class TrainingDivergedError(SegdistillError):
     """A loss that is no longer finite; the message names the part.
 
     Attributes:
-        step: steps finished before, None where that is not known.
+        step: steps finished before, None if that is not known.
     """
 
     def __init__(self, message: str, *, step: int | None = None) -> None:

@@ -106,7 +106,7 @@ def _runs(pid: int) -> bool:
 def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> None:
     """Refuse to write where a file lies that the same command did not make.
 
-    A file is a command's own where the folder's ledger says so and its content has not been
+    A file is a command's own if the folder's ledger says so and its content has not been
     changed since. What the command reads is never its own, under whatever name.
 
     Args:
@@ -137,7 +137,7 @@ def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> Non
         single = len(foreign) == 1
         got = foreign[0] if single else f"{len(foreign)} others"
         raise OverwriteError(
-            f"{who}: expected a new file, or one that {who} wrote and that nobody changed, got "
+            f"{who}: expected a new file, or an unchanged one written by {who}, got "
             f"{got}; choose another place, or remove what is there"
             f"{'' if single else ':' + _listed(map(str, foreign))}"
         )

@@ -58,7 +58,7 @@ def peak_memory(device: torch.device) -> Iterator[Peak]:
 
 
 def free_memory(device: torch.device) -> float | None:
-    """Return the memory that is free, in MiB; None where the system does not tell."""
+    """Return the memory that is free, in MiB; None if the system does not tell."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0] / 2**20
     try:
@@ -80,7 +80,7 @@ def reset_peak(device: torch.device) -> None:
 def peak_memory_mib(device: torch.device) -> float | None:
     """Return the most memory in use since the last reset: of the GPU, or of this process.
 
-    None where the system does not tell (Windows).
+    None if the system does not tell (Windows).
     """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device) / 2**20
@@ -106,7 +106,7 @@ def _reset() -> bool:
 
 
 def _resident(key: str) -> float | None:
-    """Return a value of the process's status, in KiB; None where the system does not tell."""
+    """Return a value of the process's status, in KiB; None if the system does not tell."""
     try:
         lines = _STATUS.read_text().splitlines()
     except OSError:

@@ -87,7 +87,7 @@ def check_settings(
     for key in settings:
         if key not in own and not takes_all:
             answer = nearest(key, own) if own else "it has none"
-            raise ConfigError(f"{who}: expected a setting of it, got '{key}'; {answer}")
+            raise ConfigError(f"{who}: expected one of its settings, got '{key}'; {answer}")
     for key, each in own.items():
         variable = each.kind in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
         if each.default is each.empty and not variable and key not in settings:

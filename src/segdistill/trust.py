@@ -73,7 +73,7 @@ def check_from_file(
     if isinstance(network, str) and network.startswith((CODE, PROGRAM)) and network not in trusted:
         raise ConfigError(
             f"{source}: expected a {what} of segdistill or of a library, got {network}, code "
-            f"that this file names and you did not; {_how(network)}"
+            f"that this file names but you have not trusted; {_how(network)}"
         )
 
 

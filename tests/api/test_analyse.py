@@ -195,7 +195,7 @@ def test_what_cannot_be_made_is_said_and_left_out(
     notes = [event.text for event in said if isinstance(event, Note)]
     assert any("scikit-learn is not installed" in note for note in notes)
     assert any(note.endswith("no plain student beside another: left out images") for note in notes)
-    assert any("both: no checkpoint, so its critic is gone" in note for note in notes)
+    assert any("both: no checkpoint with its critic" in note for note in notes)
 
 
 def test_a_split_whose_runs_kept_no_counts_is_scored_in_part(cohort: Path, tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_file_that_fails_at_the_gate_is_not_kept(
         export(run, tmp_path / "a.txt", format="text", size=(32, 64))
     assert list(tmp_path.iterdir()) == []
     kept = export(run, tmp_path / "a.txt", format="text", size=(32, 64), force=True)
-    assert any("equal classes at 32x64 (99.9 % is asked)" in fault for fault in kept.faults)
+    assert any("equal classes at 32x64 (99.9 % is required)" in fault for fault in kept.faults)
 
 
 def test_weights_alone_are_compared_on_noise_and_not_scored(

@@ -127,7 +127,7 @@ def test_images_without_masks_are_told(here: Path) -> None:
     [
         ((0, 3, 8), r"got 0, 3, 8; segdistill convert own --out NAME, then segdistill init NAME"),
         ((1, 2), r"got 1, 2; segdistill convert own --out"),
-        ((0,), "expected two classes or more, got class_0 alone"),
+        ((0,), "expected at least two classes, got class_0 alone"),
     ],
 )
 def test_masks_that_are_no_ids_from_0_are_sent_to_convert(

@@ -50,7 +50,7 @@ def test_a_file_that_disagrees_is_not_kept(
     done = cli("export", trained.run, "--out", "out/a.onnx")
     assert (done.code, done.out) == (1, "")
     assert "got logits that differ by 0.5 at 48x64 (0.001 is allowed)" in done.err
-    assert "90.00 % equal classes at 48x64 (99.9 % is asked)" in done.err
+    assert "90.00 % equal classes at 48x64 (99.9 % is required)" in done.err
     assert list((tmp_path / "out").iterdir()) == []
 
 

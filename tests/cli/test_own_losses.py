@@ -157,7 +157,7 @@ def test_a_dataset_of_ones_own_is_trained_on(own: Cli) -> None:
         ("{loss: 'import:own_code_of_mine:my_loss', weight: 1}", r"distill\.0\.tap: expected"),
         (
             "{loss: 'import:own_code_of_mine:my_loss', tap: logits, weight: 1, facto: 2}",
-            "expected a setting of it, got 'facto'; did you mean 'factor'",
+            "expected one of its settings, got 'facto'; did you mean 'factor'",
         ),
         ("{loss: 'import:own_code_of_mine', tap: logits, weight: 1}", "got no function"),
     ],

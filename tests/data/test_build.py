@@ -54,5 +54,5 @@ def test_a_folder_that_a_tool_exported_is_told_with_what_converts_it(tmp_path: P
     with pytest.raises(DataError, match=r"labelme: train/a\.json.*segdistill convert .*own --out"):
         build_dataset(options, split="train")
     (tmp_path / "own/train/a.json").unlink()
-    with pytest.raises(DataError, match=r"segdistill init .*own looks at what is there"):
+    with pytest.raises(DataError, match=r"segdistill init .*own inspects the folder"):
         build_dataset(options, split="train")

@@ -39,7 +39,7 @@ def test_binary_masks_of_0_and_255_stop_with_what_to_do(tree: Path) -> None:
 def test_one_class_alone_stops(tree: Path) -> None:
     (tree / "classes.txt").write_text("road\n")
     masks(tree, np.zeros((20, 30), np.uint8))
-    assert "expected two classes or more, got road alone" in report(tree)[0][0]
+    assert "expected at least two classes, got only road" in report(tree)[0][0]
 
 
 def test_masks_without_any_label_stop_and_a_class_without_pixels_is_said(tree: Path) -> None:
@@ -131,7 +131,7 @@ def test_exif_notes_that_keep_the_size_are_counted(tree: Path) -> None:
         other.save(tree / f"train/{kind}/1.png", exif=note)
     faults, warnings = report(tree)
     assert faults == []
-    assert any("1 images were turned by their EXIF notes, their masks" in w for w in warnings)
+    assert any("1 images were turned by their EXIF notes, but their masks" in w for w in warnings)
     assert any("1 images and their masks were turned by EXIF notes" in w for w in warnings)
 
 

@@ -69,7 +69,7 @@ def test_splits_of_other_classes_are_not_joined(two: dict[str, object]) -> None:
 def test_splits_that_share_images_are_not_joined(tree: Path) -> None:
     (tree / "all.csv").write_text("image,mask\ntrain/images/0.png,train/masks/0.png\n")
     options = {"dataset": "list", "root": str(tree), "file": "all.csv"}
-    with pytest.raises(DataError, match=r"got 1 in train and val, .*0\.png; name the larger"):
+    with pytest.raises(DataError, match=r"got 1 in train and val, .*0\.png; name only the larger"):
         build_dataset(options, split="train+val")
 
 
@@ -102,7 +102,7 @@ def test_empty_and_repeated_names_are_refused(split: str) -> None:
 def test_what_is_joined_is_told_from_what_leaks(two: dict[str, object]) -> None:
     report = inspect_data(two, ["train+val", "val"])
     assert report.leaks == []
-    assert any("val: val is trained on too" in line for line in report.warnings)
+    assert any("val: val is also trained on" in line for line in report.warnings)
     assert shared_splits("train+val", "val") == ["val"]
     assert shared_splits("train", "val") == []
 

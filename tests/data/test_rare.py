@@ -118,7 +118,7 @@ def test_broken_masks_stop_the_count_or_are_skipped(street: FileDataset) -> None
 def test_refuses_data_without_labels_and_values_out_of_range() -> None:
     with pytest.raises(DataError, match="rare_class: expected images with labels"):
         rare_classes(np.zeros((3, 2), dtype=np.int64), temperature=0.01, share=1.0)
-    with pytest.raises(ValueError, match="rare_class in 0 to 1, got 2"):
+    with pytest.raises(ValueError, match="rare_class from 0 to 1, got 2"):
         Recipe((8, 8), rare_class=2.0)
     with pytest.raises(ValueError, match="rare_temperature > 0"):
         Recipe((8, 8), rare_temperature=0.0)

@@ -224,9 +224,9 @@ def test_reads_arrays_that_cannot_be_written() -> None:
         ({"crop": (0, 4)}, r"crop \(height, width\) above 0, got \(0, 4\)"),
         ({"scale": (0.0, 1.0)}, "scale 0 < low <= high"),
         ({"scale": (2.0, 1.0)}, "scale 0 < low <= high"),
-        ({"flip": 1.5}, "flip in 0 to 1, got 1.5"),
-        ({"brightness": -0.1}, "brightness in 0 to 1"),
-        ({"hue": 0.6}, "hue in 0 to 0.5"),
+        ({"flip": 1.5}, "flip from 0 to 1, got 1.5"),
+        ({"brightness": -0.1}, "brightness from 0 to 1"),
+        ({"hue": 0.6}, "hue from 0 to 0.5"),
         ({"max_class_share": 0.0}, "max_class_share above 0"),
     ],
 )

@@ -106,7 +106,7 @@ def test_the_gate_names_what_a_file_fails_at(
     score = score_beside(network, file, patches, split="val")
     said = "; ".join(faults(Tolerance(1e-3, 0.999, 0.4), parity, score))
     assert "logits that differ by" in said
-    assert "% equal classes at 48x64 (99.9 % is asked)" in said
+    assert "% equal classes at 48x64 (99.9 % is required)" in said
     assert "% equal classes on val" in said
     assert f"mIoU {100 * score.miou:.2f} instead of {100 * score.network_miou:.2f} on val" in said
     assert score.loss_points == pytest.approx(100 * (score.network_miou - score.miou))
@@ -163,12 +163,12 @@ def test_broken_files_are_refused_in_one_line(network: nn.Module, tmp_path: Path
     (tmp_path / "a.xml").write_text("no net")
     with pytest.raises(FileNotFoundError, match="expected an exported file, got none"):
         open_file(tmp_path / "b.onnx", "onnx")
-    with pytest.raises(SegdistillError, match="expected a file that onnxruntime reads, got: "):
+    with pytest.raises(SegdistillError, match="expected a file that onnxruntime can read, got: "):
         open_file(tmp_path / "a.onnx", "onnx")
-    with pytest.raises(SegdistillError, match=r"expected a\.bin beside it, got none; copy both"):
+    with pytest.raises(SegdistillError, match=r"expected a\.bin next to it, got none; copy both"):
         open_file(tmp_path / "a.xml", "openvino")
     (tmp_path / "a.bin").touch()
-    with pytest.raises(SegdistillError, match="expected a file that OpenVINO reads, got: "):
+    with pytest.raises(SegdistillError, match="expected a file that OpenVINO can read, got: "):
         open_file(tmp_path / "a.xml", "openvino")
     file = write("onnx", network, tmp_path, contract())
     file.write_bytes(file.read_bytes().replace(b'"output": "logits"', b'"output": "locust"'))

@@ -91,7 +91,7 @@ def test_confusion_matrices_come_back(tmp_path: Path) -> None:
 
 def test_image_counts_that_do_not_fit_their_names_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / IMAGE_COUNTS, counts=np.zeros((2, 3, 3)), names=np.array(["a"]))
-    with pytest.raises(RunFolderError, match=r"expected counts \(N, K, K\) of N names"):
+    with pytest.raises(RunFolderError, match=r"expected counts \(N, K, K\) and N names"):
         read_image_counts(tmp_path)
 
 

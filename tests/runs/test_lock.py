@@ -90,7 +90,7 @@ def test_a_lock_of_another_machine_is_refused_with_the_file_to_delete(tmp_path: 
         tree = json.loads((tmp_path / "lock").read_text()) | {"host": "elsewhere"}
     (tmp_path / "lock").write_text(json.dumps(tree))
     refusal = pytest.raises(
-        RunFolderError, match=r"on elsewhere .* if that process is gone, delete"
+        RunFolderError, match=r"on elsewhere .* if that process has ended, delete"
     )
     with refusal, hold(tmp_path / "lock", tmp_path):
         pass

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from segdistill import upsampling
-from segdistill.scoring.inference import predict, predict_ids, predict_logits
+from segdistill.scoring.inference import predict, predict_ids
 from segdistill.scoring.views import spans
 
 from .networks import Pixelwise, Strided
@@ -21,19 +21,19 @@ def images(height: int = 24, width: int = 37) -> Tensor:
     return torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0))
 
 
+def probabilities(network: nn.Module, x: Tensor, size: tuple[int, int] | None = None) -> Tensor:
+    """The softmax of the logits at full size, by torch's own functions."""
+    target = size or (x.shape[2], x.shape[3])
+    logits = F.interpolate(network(x).logits, target, mode="bilinear", align_corners=False)
+    return logits.softmax(dim=1)
+
+
 @torch.no_grad()
-def test_logits_have_the_size_of_the_images_or_the_one_asked_for() -> None:
+def test_probabilities_have_the_size_of_the_images_or_the_one_asked_for() -> None:
     network, x = Strided().eval(), images()
-    expected = F.interpolate(network(x).logits, (24, 37), mode="bilinear", align_corners=False)
-    assert_close(predict_logits(network, x), expected)
-    assert predict_logits(network, x, size=(48, 74)).shape == (2, 3, 48, 74)
+    assert_close(predict(network, x), probabilities(network, x))
+    assert_close(predict(network, x, size=(48, 74)), probabilities(network, x, (48, 74)))
     assert predict(network, x, window=(16, 16), size=(48, 74)).shape == (2, 3, 48, 74)
-
-
-@torch.no_grad()
-def test_one_plain_view_is_the_softmax_of_the_logits() -> None:
-    network, x = Strided().eval(), images()
-    assert_close(predict(network, x), predict_logits(network, x).softmax(dim=1))
 
 
 @torch.no_grad()
@@ -57,7 +57,7 @@ def test_scales_average_probabilities_at_the_size_of_the_image() -> None:
     views = []
     for size, antialias in (((12, 18), True), ((24, 37), False), ((36, 56), False)):
         view = F.interpolate(x, size, mode="bilinear", align_corners=False, antialias=antialias)
-        views.append(predict_logits(network, view, size=(24, 37)).softmax(dim=1))
+        views.append(probabilities(network, view, (24, 37)))
     found = predict(network, x, scales=(0.5, 1.0, 1.5))
     assert_close(found, sum(views) / 3)
     assert_close(found.sum(dim=1), torch.ones(2, 24, 37))
@@ -113,15 +113,13 @@ def literal_ids(network: nn.Module, x: Tensor, size: tuple[int, int], **views: A
         for mirrored in (False, True) if views["flip"] else (False,):
             view = scaled.flip(-1) if mirrored else scaled
             if views["window"] is None:
-                values = predict_logits(network, view, size=size).softmax(dim=1)
+                values = probabilities(network, view, size)
             else:
                 values, cover = torch.zeros(len(x), 3, *shape), torch.zeros(shape)
                 for top, bottom in spans(shape[0], views["window"][0], 1 / 3):
                     for left, right in spans(shape[1], views["window"][1], 1 / 3):
                         part = view[..., top:bottom, left:right]
-                        values[..., top:bottom, left:right] += predict_logits(
-                            network, part
-                        ).softmax(dim=1)
+                        values[..., top:bottom, left:right] += probabilities(network, part)
                         cover[top:bottom, left:right] += 1
                 values = F.interpolate(values / cover, size, mode="bilinear")
             total = total + (values.flip(-1) if mirrored else values)

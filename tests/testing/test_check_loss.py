@@ -181,7 +181,11 @@ def test_a_file_a_module_and_a_class_are_found(tmp_path: Path) -> None:
         ("nowhere.py:loss", {}, "expected a Python file, got none"),
         ("import:no_such_package:loss", {}, "expected a module no_such_package"),
         ("import:segdistill.losses:pixelwise", {}, "expected a function of segdistill.losses"),
-        (sound, {"temprature": 2.0}, "expected a setting of it, got 'temprature'; did you mean"),
+        (
+            sound,
+            {"temprature": 2.0},
+            "expected one of its settings, got 'temprature'; did you mean",
+        ),
         (lambda student: student, {}, r"student and teacher as its first two .*got \(student\)"),
         (dict, {}, "expected a function or an nn.Module, got the class dict"),
     ],

@@ -70,7 +70,9 @@ def test_what_weights_were_not_taken_is_told(small: Make, tmp_path: Path) -> Non
     build_cohort({"": config}, build_data(config).train.classes, told.append)
     (note,) = [each for each in told if isinstance(each, Note)]
     assert note.text.startswith("student: ")
-    assert "the classifier starts anew: classifier.weight, classifier.bias" in note.text
+    assert (
+        "the classifier is initialised at random: classifier.weight, classifier.bias" in note.text
+    )
 
 
 def test_a_teacher_of_other_classes_is_refused_by_their_names(small: Make, tmp_path: Path) -> None:

@@ -49,10 +49,10 @@ def test_what_of_the_teacher_stays_slow_is_said(
     fabric, data = build_fabric(config), build_data(config)
     said: list[Event] = []
     prepare_cohort({"": config}, data, fabric, said.append)
-    assert not any("slower but right" in str(event) for event in said)
+    assert not any("slower but correct" in str(event) for event in said)
     monkeypatch.setattr(proof, "BOUND", -1.0)
     prepare_cohort({"": config}, data, fabric, said.append)
-    assert sum("slower but right" in str(event) for event in said) == 2
+    assert sum("slower but correct" in str(event) for event in said) == 2
 
 
 def test_it_ends_early_where_it_is_told_to(small: Make) -> None:

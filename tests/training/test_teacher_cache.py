@@ -147,13 +147,16 @@ def test_a_run_that_finds_the_maps_ends_with_the_bits_of_the_one_that_wrote_them
     assert "4 maps read, 0 computed" in said
 
 
-def test_a_cache_that_is_too_large_is_refused_before_anything_is_written(
+def test_a_cache_that_is_too_large_or_no_folder_is_refused_before_anything_is_written(
     small: Make, tmp_path: Path
 ) -> None:
     words = (f"teacher.cache={tmp_path / 'cache'}", "teacher.cache_limit=1e-6")
     with pytest.raises(ConfigError, match=r"expected at most 1e-06 GiB, got .* MiB for 6 batches"):
         run_cohort({"": small(*words)}, tmp_path / "run")
     assert not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match="expected a folder, got the file"):
+        run_cohort({"": small(f"teacher.cache={tmp_path / 'file'}")}, tmp_path / "run")
 
 
 def test_whether_maps_are_cached_is_part_of_what_a_run_is_and_where_is_not(small: Make) -> None:

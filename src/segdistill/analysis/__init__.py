@@ -1,1 +1,1 @@
-"""What ``analyse`` looks at: the runs of one seed, their networks, and one file a figure."""
+"""Analyses: the runs of one seed, their networks, and one file per kind of figure."""

@@ -1,4 +1,4 @@
-"""Activation maps: how strongly chosen layers of every network answer at each position."""
+"""Activation maps of chosen layers of every network."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 
 def measure(looked: Looked) -> dict[str, Any] | None:
-    """Write the activation maps of every network as grey pictures, and return what they are.
+    """Write the activation maps of every network as grey pictures, and return their description.
 
-    None where no layer is in every network; a layer that one lacks is left out, and said.
+    None if no layer is in every network; layers that a network lacks are left out with a note.
     """
     from segdistill.data.pictures import write_image
 
@@ -75,7 +75,7 @@ def measure(looked: Looked) -> dict[str, Any] | None:
 
 
 def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
-    """Draw each image and layer: the picture, and over it the map of every network."""
+    """Draw for each image and layer the picture, and the map of every network over it."""
     figures = []
     for number, image in enumerate(values["images"]):
         for layer_number, (layer, maps) in enumerate(image["layers"].items()):
@@ -99,7 +99,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
 
 
 def _panels(image: Mapping[str, Any], maps: Mapping[str, Any], folder: Path) -> Any:
-    """Return the picture by itself, then under the map of every network."""
+    """Return the picture alone, then under the map of every network."""
     photo = files.imread(find_picture(folder, image["input"]))
     panels = [Panel("input")]
     for name, row in maps.items():
@@ -117,13 +117,14 @@ def _maps(opened: Opened, layer: str, places: list[int]) -> dict[str, list[Tenso
     inputs = [opened.inputs[place] for place in places]
     return {
         name: [
-            activation_map(one.features) for one in passes(network, inputs, layer, opened.device)
+            activation_map(activations.features)
+            for activations in passes(network, inputs, layer, opened.device)
         ]
         for name, network in opened.networks.items()
     }
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """Return places of images spread evenly over those that are looked at."""
+    """Return indices of images, spread evenly over the analysed ones."""
     chosen = min(count, most)
-    return [(2 * place + 1) * count // (2 * chosen) for place in range(chosen)]
+    return [(2 * number + 1) * count // (2 * chosen) for number in range(chosen)]

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def measure(looked: Looked) -> dict[str, Any]:
-    """Write the affinity maps of every network as grey pictures, and return what they are."""
+    """Write the affinity maps of every network as grey pictures, and return their description."""
     import torch
 
     from segdistill.data.pictures import write_image
@@ -64,7 +64,7 @@ def measure(looked: Looked) -> dict[str, Any]:
 
 
 def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
-    """Draw each point's picture, and over it the map of every network, three in a row."""
+    """Draw each point's picture and the map of every network over it, three per row."""
     figures = []
     for number, point in enumerate(values["points"]):
         means = ", ".join(f"{name} {row['mean']:.2f}" for name, row in point["maps"].items())
@@ -83,7 +83,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
 
 
 def _panels(point: Mapping[str, Any], folder: Path) -> Any:
-    """Return the picture by itself, then under the map of every network."""
+    """Return the picture alone, then under the map of every network."""
     photo = files.imread(find_picture(folder, point["input"]))
     low = min(row["low"] for row in point["maps"].values())
     panels = [Panel("input")]

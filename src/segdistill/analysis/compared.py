@@ -1,4 +1,4 @@
-"""Which runs are looked at side by side: one teacher, one student, one data seed; free of torch."""
+"""The runs to compare: one teacher, one student, one data seed; free of torch."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from segdistill.training.finished_run import find_run
 from segdistill.trust import check_from_file
 
 TEACHER = "teacher"
-"""What the teacher is called among the networks."""
+"""The teacher's name among the networks."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Finished runs that differ by method alone.
+    """Finished runs that differ only in their method.
 
     Attributes:
-        pair: teacher and student that they belong to, empty where there is one pair.
-        runs: folder by method, the plain student first where there is one.
-        configs: by method, overrides applied.
-        results: by method.
-        repeats: by method the finished runs of all seeds, by seed; of a study alone, else the
-            run itself.
+        pair: name of their pair, empty if there is only one.
+        runs: run folders by method, the plain student first if there is one.
+        configs: configs by method, with overrides applied.
+        results: results by method.
+        repeats: finished runs of all seeds, by method and seed; outside of a study only the run
+            itself.
     """
 
     pair: str
@@ -42,21 +42,21 @@ class Compared:
 
     @property
     def config(self) -> RunConfig:
-        """The config of the first; data and evaluation are those of all."""
+        """The config of the first run; data and evaluation are common to all."""
         return next(iter(self.configs.values()))
 
     @property
     def teacher(self) -> RunConfig | None:
-        """A config that has the teacher, None where no run had one."""
-        return next((one for one in self.configs.values() if one.teacher is not None), None)
+        """A config with the teacher, None if no run has one."""
+        return next((c for c in self.configs.values() if c.teacher is not None), None)
 
     @property
     def distilled(self) -> list[str]:
-        """The methods beside the plain student."""
+        """The methods other than the plain student."""
         return [name for name in self.runs if name != PLAIN]
 
     def described(self) -> dict[str, dict[str, Any]]:
-        """Return folder, config hash and seeds of every run, as JSON can hold them."""
+        """Return folder, config hash and seeds of every run as JSON values."""
         return {
             name: {
                 "folder": str(folder),
@@ -75,12 +75,12 @@ def find_compared(
     trust: Collection[str] = (),
     tell: Tell = silent,
 ) -> list[Compared]:
-    """Find the runs to look at: of a study those of each pair's first seed.
+    """Find the runs to analyse: for a study, those of each pair's first seed.
 
     Args:
         source: a study folder, the folder of a cohort, a run folder, or several run folders.
-            Of several the teacher is left out, and what differs in data, seed or student.
-        overrides: ``a.b=value`` words on the configs of all runs.
+            The teacher's run and runs with other data, seed or student are left out.
+        overrides: overrides ``a.b=value`` of the configs of all runs.
         trust: ``import:`` and ``file:`` targets that run folders may name; see
             :mod:`segdistill.trust`.
         tell: called with what is left out.
@@ -115,7 +115,7 @@ def find_compared(
 
 
 def _trusted(cohorts: list[Compared], trust: Collection[str]) -> list[Compared]:
-    """Refuse code that a run folder names and the person did not."""
+    """Refuse code that a run folder names but the user has not trusted."""
     for compared in cohorts:
         for method, config in compared.configs.items():
             for section in (config.student, config.teacher):
@@ -138,13 +138,13 @@ def _finished(folder: Path) -> list[Path]:
 
 
 def _finished_finals(study: Path) -> list[FinalRun]:
-    """Return the finished final runs of a study, none where the folder is no study's."""
+    """Return the finished final runs of a study; empty if the folder is not a study."""
     finals = find_final_runs(study)
-    return [one for one in finals if has_result(one.folder) and student_file(one.folder).exists()]
+    return [run for run in finals if has_result(run.folder) and student_file(run.folder).exists()]
 
 
 def _first_seed(finals: Sequence[FinalRun]) -> list[Path]:
-    """Return the runs of a pair's first seed that has the plain student and another."""
+    """Return the runs of the first seed of a pair with a plain student and another run."""
     seeds: dict[int, list[FinalRun]] = {}
     for final in finals:
         seeds.setdefault(final.seed, []).append(final)
@@ -155,8 +155,8 @@ def _first_seed(finals: Sequence[FinalRun]) -> list[Path]:
 
 def _repeats(final: FinalRun, finals: Sequence[FinalRun]) -> dict[str, Path]:
     """Return the finished runs of a method, by seed."""
-    same = [one for one in finals if (one.pair, one.method) == (final.pair, final.method)]
-    return {str(one.seed): one.folder for one in sorted(same, key=lambda one: one.seed)}
+    same = [run for run in finals if (run.pair, run.method) == (final.pair, final.method)]
+    return {str(run.seed): run.folder for run in sorted(same, key=lambda run: run.seed)}
 
 
 def _compare(
@@ -167,8 +167,8 @@ def _compare(
     tell: Tell,
 ) -> Compared:
     configs = {folder: find_run(folder).config(overrides) for folder in folders}
-    taught = [one.teacher for one in configs.values() if one.teacher is not None]
-    weights = [each.weights for teacher in taught for each in networks_of(teacher).values()]
+    taught = [config.teacher for config in configs.values() if config.teacher is not None]
+    weights = [network.weights for teacher in taught for network in networks_of(teacher).values()]
     teachers = {run_of(Path(file).resolve()) for file in weights if file is not None}
     students = [folder for folder in folders if folder.resolve() not in teachers]
     students = sorted(students or folders, key=lambda folder: bool(configs[folder].distill))
@@ -177,10 +177,10 @@ def _compare(
     for folder in students:
         name = PLAIN if not configs[folder].distill else read_result(folder).name
         if name in kept:
-            tell(Note(f"{folder}: left out, since {kept[name]} is called {name} too"))
+            tell(Note(f"{folder}: left out, because {kept[name]} is called {name} too"))
             continue
         if not _same(configs[folder], first):
-            tell(Note(f"{folder}: left out, since its data, seed, student or teacher are others"))
+            tell(Note(f"{folder}: left out, because its data, seed, student or teacher differ"))
             continue
         kept[name] = folder
     return Compared(

@@ -1,4 +1,4 @@
-"""What the critics of adversarial runs make of the students: scores against the teacher's."""
+"""Scores that the critics of adversarial runs give to students and teacher."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 def measure(looked: Looked) -> dict[str, Any] | None:
-    """Return by how much each critic scores the teacher above its student and the plain one.
+    """Return how much higher each critic scores the teacher than its student and the plain one.
 
-    None where no run has a critic on the logits whose checkpoint is still there.
+    None if no run has a critic of the logits whose checkpoint still exists.
 
     Raises:
         CheckpointError: a checkpoint is broken.
@@ -37,7 +37,7 @@ def measure(looked: Looked) -> dict[str, Any] | None:
             continue
         files = find_checkpoints(opened.compared.runs[name])
         if not files:
-            looked.tell(Note(f"{name}: no checkpoint, so its critic is gone: no scores"))
+            looked.tell(Note(f"{name}: no checkpoint with its critic, so there are no scores"))
             continue
         state = load_checkpoint(next(iter(files.values())))
         term = _restore(opened, name, config, state["learner"]["objective"])
@@ -57,11 +57,11 @@ def measure(looked: Looked) -> dict[str, Any] | None:
 
 
 def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
-    """Draw, for every critic, the difference of its scores on every image, with the means."""
+    """Plot the differences of every critic's scores on every image, with their means."""
     figures = []
     for number, (method, critic) in enumerate(values["critics"].items()):
         means = {name: sum(gaps) / len(gaps) for name, gaps in critic["gaps"].items()}
-        said = ", ".join(f"{mean:+.2f} for {name}" for name, mean in means.items())
+        summary = ", ".join(f"{mean:+.2f} for {name}" for name, mean in means.items())
         figure, axes = blank(3.3)
         first = next(iter(critic["gaps"].values()))
         order = sorted(range(len(first)), key=first.__getitem__)
@@ -89,7 +89,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
                 "in the order of the first student's difference; dashed: means. "
                 f"{provenance(values)}",
                 to_svg(figure, f"{place.name}-{number}"),
-                f"Points, one per image and student. Mean difference: {said}.",
+                f"Points, one per image and student. Mean difference: {summary}.",
             )
         )
     return figures
@@ -100,7 +100,7 @@ def _scores_logits(term: Any) -> bool:
 
 
 def _restore(opened: Opened, name: str, config: RunConfig, state: Mapping[str, Any]) -> Term:
-    """Return the adversarial term of a run with the weights that its critic ended with."""
+    """Return the adversarial term of a run with its critic's final weights."""
     from segdistill.models.taps import describe
     from segdistill.training.build import classifier_of
     from segdistill.training.objective import build_objective

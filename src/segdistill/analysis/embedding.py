@@ -1,4 +1,4 @@
-"""Embeddings of pixels: where t-SNE puts them, and how well the classes keep together."""
+"""Embeddings of pixels: their t-SNE projection, and how well the classes separate."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_LETTERS = 13  # of a class in the legend
 
 
 def measure(looked: Looked) -> dict[str, Any]:
-    """Return where t-SNE puts the pixels of each student, and how well classes keep together.
+    """Return the t-SNE projection of each network's pixels, and how well the classes separate.
 
     Raises:
         ModuleNotFoundError: scikit-learn is not installed.
@@ -48,7 +48,7 @@ def measure(looked: Looked) -> dict[str, Any]:
             "channels": embeddings.shape[1],
         }
         if name != TEACHER:
-            # Features that are all alike have no principal directions to start from.
+            # Identical features have no principal directions to start from.
             start = "pca" if bool((embeddings.std(dim=0) > 0).sum() > 1) else "random"
             plane = TSNE(init=start, perplexity=perplexity, random_state=settings.seed)
             placed = plane.fit_transform(embeddings.numpy())
@@ -67,7 +67,7 @@ def measure(looked: Looked) -> dict[str, Any]:
 
 
 def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
-    """Draw the embeddings of each network that has places in the plane, two in a row."""
+    """Draw the embeddings of each network that has a projection, two per row."""
     networks = {name: row for name, row in values["networks"].items() if "x" in row}
     shares = {name: row["neighbour_agreement"] for name, row in values["networks"].items()}
     rows = -(-len(networks) // _COLUMNS)
@@ -89,7 +89,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
         handletextpad=0.1,
         columnspacing=0.8,
     )
-    said = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
+    summary = ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items())
     teacher = f" (teacher: {100 * shares[TEACHER]:.0f} %)" if TEACHER in shares else ""
     return [
         Figure(
@@ -101,19 +101,19 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
             f"{values['neighbours']} nearest are of its class{teacher}. {provenance(values)}",
             to_svg(figure, place.name),
             f"Scatter plots by class, one per network. Nearest neighbours of the same class: "
-            f"{said}.",
+            f"{summary}.",
         )
     ]
 
 
 def _scatter(axes: Axes, row: Mapping[str, Any], values: Mapping[str, Any]) -> None:
-    """Draw one path per class: a third of the size of a path per point."""
+    """Draw one path per class, which needs a third of the space of a path per point."""
     points = np.array([row["x"], row["y"]], dtype=np.float64).T
     labels = np.array(values["labels"])
     for label, color in enumerate(values["colors"]):
         chosen = points[labels == label]
         if len(chosen):
-            # A point is a line of no length with round ends.
+            # A point is a line of length zero with round ends.
             codes = [Outline.MOVETO, Outline.LINETO] * len(chosen)
             outline = Outline(chosen.repeat(2, axis=0), codes)
             outline.should_simplify = False

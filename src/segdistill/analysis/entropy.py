@@ -1,4 +1,4 @@
-"""How soft the teacher is: the entropy of its class probabilities at several temperatures."""
+"""Softness of the teacher: the entropy of its class probabilities at several temperatures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every file of an analysis begins with."""
+"""The first entries of every file of an analysis."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
 
 
 def header(name: str, opened: Opened, *used: str) -> dict[str, Any]:
-    """Return source, runs, images and settings of an analysis, as JSON can hold them.
+    """Return source, runs, images and settings of an analysis as JSON values.
 
     Args:
-        name: of the analysis.
-        opened: what was looked at.
-        used: names of the settings that count here.
+        name: name of the analysis.
+        opened: the analysed networks and images.
+        used: names of the settings used by the analysis.
     """
     teacher = opened.compared.teacher
     return {

@@ -1,4 +1,4 @@
-"""Image by image against plain: where distillation helped and where it harmed, with pictures."""
+"""Image by image against plain: where distillation helps and where it harms, with pictures."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 def measure(looked: Looked) -> dict[str, Any]:
     """Write the pictures of the worst and best images of every method, and return the numbers.
 
-    The mIoU of an image is a mean over the seeds that the method and the plain student both
-    have; the pictures are of the first.
+    The mIoU of an image is the mean over the seeds that both the method and the plain student
+    have; the pictures are from the first seed.
     """
     opened = looked.opened
     scores = _kept_scores(opened) or _new_scores(opened)
@@ -66,7 +66,7 @@ def measure(looked: Looked) -> dict[str, Any]:
 
 
 def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
-    """Draw the sorted differences of the images' mIoU, one curve per method."""
+    """Plot the sorted differences of the images' mIoU, one curve per method."""
     methods = values["methods"]
     figure, axes = blank(3.3)
     for method, row in methods.items():
@@ -89,7 +89,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
     tidy(axes, "Change of mIoU, points", "images from worst to best, %")
     axes.margins(x=0.02)
     axes.legend(frameon=False)
-    said = "; ".join(
+    summary = "; ".join(
         f"{name}: better on {row['better']}, worse on {row['worse']} of {len(values['images'])}"
         for name, row in methods.items()
     )
@@ -100,7 +100,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
             "student's on the same image, in points, from the worst to the best, "
             f"{_over_seeds(methods)}; dots: the worst and best ones, of which there are pictures.",
             to_svg(figure, place.name),
-            f"Curves from the worst image to the best. {said}.",
+            f"Curves from the worst image to the best. {summary}.",
         )
     ]
 
@@ -112,7 +112,7 @@ def _over_seeds(methods: Mapping[str, Mapping[str, Any]]) -> str:
 
 @dataclass(frozen=True)
 class _Scores:
-    """mIoU by method, seed and image, with the images' places in the split and their names."""
+    """mIoU by method, seed and image, with the images' indices in the split and their names."""
 
     values: Mapping[str, Mapping[str, np.ndarray]]
     places: Sequence[int]
@@ -123,14 +123,14 @@ class _Scores:
         return [seed for seed in self.values[name] if seed in self.values[PLAIN]]
 
     def of(self, name: str, *, like: str | None = None) -> np.ndarray:
-        """Return the mean over seeds; over those that another method has, where one is named."""
+        """Return the mean over seeds, or over those that another method has too."""
         seeds = self.shared(like or name)
         mean: np.ndarray = np.mean([self.values[name][seed] for seed in seeds], axis=0)
         return mean
 
 
 def _kept_scores(opened: Opened) -> _Scores | None:
-    """Return the scores that the runs kept, None where one kept none: large splits do not."""
+    """Return the scores that the runs have kept, None if one has not, as for large splits."""
     values: dict[str, dict[str, np.ndarray]] = {}
     names: list[str] = []
     for name, runs in opened.compared.repeats.items():
@@ -144,7 +144,7 @@ def _kept_scores(opened: Opened) -> _Scores | None:
 
 
 def _new_scores(opened: Opened) -> _Scores:
-    """Score the images looked at with the students of the first seed."""
+    """Score the analysed images with the students of the first seed."""
     values = {
         name: {"": image_miou(_score(opened, network))} for name, network in opened.students.items()
     }
@@ -171,7 +171,7 @@ def _score(opened: Opened, network: nn.Module) -> np.ndarray:
 
 
 def _write(opened: Opened, sample: Sample) -> dict[str, str]:
-    """Write input, truth and every network's prediction of one image."""
+    """Write input, labels and every network's prediction for one image."""
     import torch
 
     from segdistill.data.pictures import write_image, write_mask

@@ -1,4 +1,4 @@
-"""A few images passed once through every network: what all analyses of features look at."""
+"""A few images passed once through every network, for all analyses of features."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segdistill.types import IGNORE_INDEX
 
 @dataclass(frozen=True)
 class Targets:
-    """Where to look, the same for all networks.
+    """The positions to analyse, the same for all networks.
 
     Attributes:
         grids: height and width of the first student's map, by image.
@@ -37,12 +37,12 @@ class Targets:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one network gave.
+    """The outputs of one network.
 
     Attributes:
-        embeddings: of the pixels ``(M, C)``, of length 1.
-        affinities: a map ``(h, w)`` per point.
-        logits: of every image ``(K, h, w)``, at the network's own stride.
+        embeddings: embeddings of the pixels ``(M, C)``, of length 1.
+        affinities: one map ``(h, w)`` per point.
+        logits: logits of every image ``(K, h, w)``, at the network's own stride.
     """
 
     embeddings: Tensor
@@ -52,13 +52,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Looked:
-    """What an analysis starts from.
+    """The input of an analysis.
 
     Attributes:
         opened: runs, networks and images.
-        targets: where was looked; nowhere without the tap.
-        seen: by network, the teacher last; empty where some network lacks the tap.
-        tell: called with what happens and what is left out.
+        targets: the positions analysed; empty without the tap.
+        seen: outputs by network, the teacher last; empty if a network lacks the tap.
+        tell: called with every event, including what is left out.
     """
 
     opened: Opened
@@ -68,7 +68,7 @@ class Looked:
 
 
 def look(opened: Opened, tell: Tell) -> Looked:
-    """Look into every network, where all have the tap."""
+    """Run every network if all of them have the tap."""
     if not opened.lacking_tap():
         targets = find_targets(opened)
         return Looked(opened, targets, look_at(opened, targets, tell), tell)
@@ -77,7 +77,7 @@ def look(opened: Opened, tell: Tell) -> Looked:
 
 
 def find_targets(opened: Opened) -> Targets:
-    """Draw pixels and points on the map of the first student.
+    """Choose pixels and points on the map of the first student.
 
     Raises:
         ValueError: that student has no such tap, or no image has a label.
@@ -104,30 +104,30 @@ def find_targets(opened: Opened) -> Targets:
 
 def look_at(opened: Opened, targets: Targets, tell: Tell) -> dict[str, Seen]:
     """Pass the images through every network, the teacher last."""
-    found = {}
+    outputs = {}
     for done, (name, network) in enumerate(opened.networks.items()):
         embeddings, affinities, logits = [], dict[int, Tensor](), []
         together = passes(network, opened.inputs, opened.settings.tap, opened.device)
-        for image, one in enumerate(together):
+        for image, seen in enumerate(together):
             rows = targets.pixels[targets.pixels[:, 0] == image]
             like = torch.empty(targets.grids[image])
-            features = resize_like(one.features[None], like)[0]
+            features = resize_like(seen.features[None], like)[0]
             embeddings.append(features[:, rows[:, 1], rows[:, 2]].T)
-            for place, (where, row, column, _) in enumerate(targets.points):
+            for number, (where, row, column, _) in enumerate(targets.points):
                 if where == image:
-                    affinities[place] = affinity_map(features, row=row, column=column)
-            logits.append(one.logits)
-        # Pixels come sorted by class, the passes by image.
+                    affinities[number] = affinity_map(features, row=row, column=column)
+            logits.append(seen.logits)
+        # Pixels are sorted by class, and the passes by image.
         back = targets.pixels[:, 0].argsort(stable=True).argsort()
         unit = F.normalize(torch.cat(embeddings)[back], dim=1)
-        maps = [affinities[place] for place in range(len(targets.points))]
-        found[name] = Seen(unit, maps, logits)
+        maps = [affinities[number] for number in range(len(targets.points))]
+        outputs[name] = Seen(unit, maps, logits)
         tell(Progress("looking into networks", done + 1, len(opened.networks), {}))
-    return found
+    return outputs
 
 
 def _draw_points(labels: list[Tensor], opened: Opened) -> list[tuple[int, int, int, int]]:
-    """Draw one labelled position in each of a few images; rare classes as often as others."""
+    """Choose one labelled position in each of a few images, rare classes as often as others."""
     known = [image for image, mask in enumerate(labels) if bool((mask != IGNORE_INDEX).any())]
     draw = draws(opened.settings.seed, "affinity")
     points = []

@@ -1,4 +1,4 @@
-"""Lengths of the feature maps during training, from the log of feature matching in parts."""
+"""Norms of the feature maps during training, from the log of feature matching in parts."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from segdistill.config import LossConfig
 
 LOSS = "feature_mse_terms"
-"""The loss whose parts tell the lengths."""
+"""The loss whose parts contain the norms."""
 
 
 def measure(looked: Looked) -> dict[str, Any] | None:
-    r"""Return the lengths m and n, and mn/N, over the steps of every run that logged them.
+    r"""Return the norms m and n, and mn/N, over the steps of every run that logged them.
 
-    With the logged parts :math:`w m^2/N` and :math:`w n^2/N`, means over the images and steps
-    since the line before, the lengths are root mean squares. None where no run logged them.
+    The logged parts :math:`w m^2/N` and :math:`w n^2/N` are means over the images and steps since
+    the previous line, so the norms are root mean squares. None if no run logged them.
     """
     opened, networks = looked.opened, {}
     for name, config in opened.compared.configs.items():
-        term = next((one for one in config.distill if one.loss == LOSS), None)
+        term = next((term for term in config.distill if term.loss == LOSS), None)
         if term is None or term.weight == 0:
             continue
         lines = [
@@ -52,7 +52,7 @@ def measure(looked: Looked) -> dict[str, Any] | None:
 
 
 def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
-    """Draw mn/N, and below it the lengths m and n, over the steps."""
+    """Plot mn/N, and below it the norms m and n, over the steps."""
     rows = {name: row for name, row in values["networks"].items() if row["steps"]}
     if not rows:
         return []
@@ -72,7 +72,7 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
         axes.margins(x=0.02)
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
-    said = "; ".join(
+    summary = "; ".join(
         f"{name}: n from {row['n'][0]:.3g} to {row['n'][-1]:.3g}, m {row['m'][-1]:.3g}, mn/N "
         f"{row['mn_over_values'][0]:.3g} to {row['mn_over_values'][-1]:.3g}"
         for name, row in rows.items()
@@ -85,13 +85,13 @@ def draw(values: Mapping[str, Any], place: Place) -> list[Figure]:
             f"{first['values']:,} its values; tap {first['tap']}, weight {first['weight']:g}. Root "
             f"mean squares over the images between two lines of the log. {provenance(values)}",
             to_svg(figure, place.name),
-            f"Curves over the steps. {said}.",
+            f"Curves over the steps. {summary}.",
         )
     ]
 
 
 def _values_of_map(opened: Opened, name: str, term: LossConfig) -> int:
-    """Return N: the values of the map that is compared, of the teacher's width."""
+    """Return N, the number of values of the compared map at the teacher's width."""
     from segdistill.models.taps import describe
 
     crop = opened.compared.configs[name].data.crop

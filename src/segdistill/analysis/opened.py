@@ -1,4 +1,4 @@
-"""What an analysis looks at: networks, a few images and their masks, opened once."""
+"""Networks, a few images and their masks, opened once for all analyses."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from segdistill.types import Classes, Sample, SegDataset
 
 @dataclass(frozen=True)
 class AnalysisSettings:
-    """How much is looked at; all of it is written into the files.
+    """How much to analyse; all of it is recorded in the files.
 
     Attributes:
-        images: most images that networks are looked into with.
-        megapixels: most pixels over all of them; large images are fewer.
-        pixels: most pixels whose embeddings are drawn.
-        neighbours: of a pixel, see ``scoring.embeddings.neighbour_agreement``.
-        perplexity: of t-SNE.
-        points: whose affinity maps are drawn, each in an image of its own.
-        layers: whose activations are drawn: taps or module paths.
-        heatmaps: images whose activations are drawn.
-        pictures: worst, and as many best, images of each method.
-        temperatures: that the teacher is softened by.
-        bins: of the histograms.
-        tap: whose features are looked at.
-        seed: of pixels, points and t-SNE.
+        images: maximum number of images to analyse.
+        megapixels: maximum number of pixels in all; large images are therefore fewer.
+        pixels: maximum number of pixels whose embeddings are plotted.
+        neighbours: number of neighbours, see ``scoring.embeddings.neighbour_agreement``.
+        perplexity: perplexity of t-SNE.
+        points: number of affinity maps, each of a point in a different image.
+        layers: taps or module paths whose activations are plotted.
+        heatmaps: number of images whose activations are plotted.
+        pictures: number of worst, and of best, images per method.
+        temperatures: temperatures at which the teacher's entropy is measured.
+        bins: number of bins per histogram.
+        tap: tap whose features are analysed.
+        seed: seed for choosing pixels and points, and of t-SNE.
     """
 
     images: int = 64
@@ -57,19 +57,19 @@ class AnalysisSettings:
 
 @dataclass(frozen=True)
 class Opened:
-    """Runs that are compared, with everything loaded.
+    """Compared runs with everything loaded.
 
     Attributes:
         compared: the runs.
-        settings: how much is looked at.
-        folder: the study, cohort or run folder that the files go to.
+        settings: how much to analyse.
+        folder: the study, cohort or run folder to write to.
         dataset: the scored split.
-        places: of the images looked at, in the dataset.
-        samples: the images looked at.
-        inputs: the same as the networks take them.
-        students: by method, the plain one first.
-        teacher: None where no run had one.
-        device: where to compute.
+        places: indices of the analysed images in the dataset.
+        samples: the analysed images.
+        inputs: the same images as network inputs.
+        students: networks by method, the plain one first.
+        teacher: the teacher, None if no run has one.
+        device: the device to compute on.
     """
 
     compared: Compared
@@ -85,12 +85,12 @@ class Opened:
 
     @property
     def classes(self) -> Classes:
-        """Of the dataset."""
+        """The classes of the dataset."""
         return self.dataset.classes
 
     @property
     def networks(self) -> dict[str, nn.Module]:
-        """The students, and the teacher where there is one."""
+        """The students, and the teacher if there is one."""
         teacher = {} if self.teacher is None else {TEACHER: self.teacher}
         return {**self.students, **teacher}
 
@@ -107,7 +107,7 @@ class Opened:
         ]
 
     def names(self) -> list[str]:
-        """Return the names of the images looked at."""
+        """Return the names of the analysed images."""
         return [sample.name for sample in self.samples]
 
 
@@ -121,13 +121,13 @@ def open_compared(
     """Load networks and images; see :class:`Opened` for the arguments.
 
     Raises:
-        DataError, ValueError: from the data and the networks.
-        CheckpointError, FileNotFoundError: a weight file is broken or gone.
+        DataError, ValueError: problems with the data or the networks.
+        CheckpointError, FileNotFoundError: a weights file is broken or missing.
     """
     config = compared.config
     dataset = open_split(config.data, config.evaluation.split)
     places = pick_images(dataset, most=settings.images, most_pixels=settings.megapixels * 1_000_000)
-    samples = [dataset[place] for place in places]
+    samples = [dataset[index] for index in places]
     teacher = None
     if compared.teacher is not None and compared.teacher.teacher is not None:
         section = compared.teacher.teacher

@@ -1,4 +1,4 @@
-"""Maps of networks laid over a picture: what analyses that draw a map per network share."""
+"""Maps of networks drawn over a picture, for analyses that have one map per network."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from segdistill.drawing.svg import FULL_WIDTH, canvas
 _COLUMNS = 3
 _MOST_PICTURE_SIDE = 320
 _MAP = "viridis"
-_OPACITY = 0.72  # of the map over the picture
-_MOST_PIXELS_ACROSS = 160  # of a picture in the page, where it is a third of a chart
-_MOST_LETTERS = 14  # of a title above a picture
+_OPACITY = 0.72  # opacity of a map over the picture
+_MOST_PIXELS_ACROSS = 160  # width of a picture in the page, a third of a chart
+_MOST_LETTERS = 14  # length of a title above a picture
 
 
 class Panel(NamedTuple):
     """One picture of a figure.
 
     Attributes:
-        title: what stands above it.
-        shares: the map that lies over it, from 0 for the darkest to 1; None for the picture alone.
+        title: title above it.
+        shares: the map over it, from 0 (darkest) to 1; None for the picture alone.
     """
 
     title: str
@@ -36,13 +36,13 @@ class Panel(NamedTuple):
 def draw_panels(
     photo: np.ndarray, panels: Sequence[Panel], *, ends: tuple[str, str], low: float
 ) -> tuple[Any, list[Axes]]:
-    """Return a figure of a picture under maps in colours, three in a row, and its axes.
+    """Return a figure of a picture under coloured maps, three per row, and its axes.
 
     Args:
-        photo: the picture, as it was read.
-        panels: what is drawn, in order.
-        ends: words below the two ends of the scale.
-        low: number of the scale's lower end, whose upper end is 1.
+        photo: the picture as read.
+        panels: the panels in order.
+        ends: labels at the two ends of the scale.
+        low: value at the lower end of the scale, whose upper end is 1.
     """
     small = shrunk(photo)
     rows = -(-len(panels) // _COLUMNS)
@@ -66,7 +66,7 @@ def draw_panels(
 
 
 def shrunk(picture: np.ndarray) -> np.ndarray:
-    """Return a picture in [0, 1] with no more pixels than the page shows: means of blocks."""
+    """Return a picture in [0, 1], reduced by block means to the size shown on the page."""
     values = np.asarray(picture, dtype=np.float64)[..., :3] / (
         255 if picture.dtype.kind == "u" else 1
     )
@@ -78,7 +78,7 @@ def shrunk(picture: np.ndarray) -> np.ndarray:
 
 
 def reduced(image: Any) -> Any:
-    """Return an image with its longer side at most what a page needs."""
+    """Return an image reduced to the size that a page needs."""
     import torch
     from torch.nn import functional as F
 
@@ -93,7 +93,7 @@ def reduced(image: Any) -> Any:
 
 
 def _over(photo: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return a picture under a map in colours."""
+    """Return a picture under a coloured map."""
     height, width = photo.shape[:2]
     rows = np.arange(height) * shares.shape[0] // height
     columns = np.arange(width) * shares.shape[1] // width

@@ -1,4 +1,4 @@
-"""Networks looked into: features and logits of a few images, one image at a time."""
+"""Features and logits of a few images, one image at a time."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from segdistill.types import SegDataset
 
 
 class Pass(NamedTuple):
-    """What a network makes of one image.
+    """The outputs of a network for one image.
 
     Attributes:
-        features: of the tap ``(C, h, w)`` float32; the logits where no tap was asked for.
+        features: features of the tap ``(C, h, w)`` float32; the logits without a tap.
         logits: ``(K, h', w')`` float32 at the network's own stride.
     """
 
@@ -29,12 +29,12 @@ class Pass(NamedTuple):
 
 
 def pick_images(dataset: SegDataset, *, most: int, most_pixels: int) -> list[int]:
-    """Return places of images spread evenly over a dataset, fewer where they are large.
+    """Return indices of images spread evenly over a dataset, fewer if they are large.
 
     Args:
-        dataset: the images; the first says how large they are.
-        most: most images.
-        most_pixels: most pixels over all of them; four images are looked at even so.
+        dataset: the images, whose size is taken from the first one.
+        most: maximum number of images.
+        most_pixels: maximum number of pixels in all, but at least four images are used.
     """
     height, width = dataset[0].image.shape[:2]
     count = min(len(dataset), most, max(4, most_pixels // (height * width)))
@@ -42,9 +42,9 @@ def pick_images(dataset: SegDataset, *, most: int, most_pixels: int) -> list[int
 
 
 def as_input(image: np.ndarray, settings: EvaluationConfig) -> Tensor:
-    """Return an image as a network met it when it was scored: one float image ``(1, 3, H, W)``.
+    """Return an image as the network input during scoring, a float image ``(1, 3, H, W)``.
 
-    Of several scales none is special: then the image is taken as it is.
+    With several scales the image is used at its own size.
     """
     tensor = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
     scale = settings.scales[0] if len(settings.scales) == 1 else 1.0
@@ -57,13 +57,13 @@ def as_input(image: np.ndarray, settings: EvaluationConfig) -> Tensor:
 def passes(
     network: nn.Module, images: Sequence[Tensor], tap: str | None, device: torch.device
 ) -> Iterator[Pass]:
-    """Yield what a network makes of each image, in evaluation mode and on the CPU.
+    """Yield a network's outputs for each image, in evaluation mode and on the CPU.
 
     Args:
-        network: moved to the device.
+        network: the network, which is moved to the device.
         images: as :func:`as_input` returns them.
         tap: name or module path of the features.
-        device: where to compute.
+        device: the device to compute on.
 
     Raises:
         ValueError: the network has no such tap.

@@ -34,7 +34,7 @@ def build_dataset(
 ) -> SegDataset:
     """Build one split of a dataset from a config.
 
-    Where ``root`` is a packed copy of the dataset, that is opened in place of the original.
+    If ``root`` is a packed copy of the dataset, the copy is opened instead of the original.
 
     Args:
         options: a checked section of a config, or a mapping: key ``dataset`` names a row of
@@ -60,41 +60,41 @@ def build_dataset(
             f"build_dataset: expected a known dataset, got {name!r}; {nearest(name, DATASETS)}"
         )
     known = dataset_settings(name)
-    given: dict[str, Any] = {key: value for key, value in options.items() if key != "dataset"}
-    for key in given:
+    settings: dict[str, Any] = {key: value for key, value in options.items() if key != "dataset"}
+    for key in settings:
         if key not in known:
             raise ConfigError(
                 f"build_dataset: expected settings of {name}, got {key!r}; {nearest(key, known)}"
             )
     for key, setting in known.items():
-        if key not in given and setting.default is REQUIRED:
+        if key not in settings and setting.default is REQUIRED:
             raise ConfigError(
                 f"build_dataset: expected {key} for {name}, got nothing; add data.{key}"
             )
-    return _joined(name, given, split)
+    return _joined(name, settings, split)
 
 
-def _joined(name: str, given: dict[str, Any], split: str) -> SegDataset:
+def _joined(name: str, settings: dict[str, Any], split: str) -> SegDataset:
     """Build a dataset of settings that were checked, of several splits where they are joined."""
     names = split_names(split)
     if len(names) == 1:
-        return _build(name, given, split)
-    return Joined({part: _build(name, given, part) for part in names})
+        return _build(name, settings, split)
+    return Joined({part: _build(name, settings, part) for part in names})
 
 
-def _build(name: str, given: dict[str, Any], split: str) -> SegDataset:
+def _build(name: str, settings: dict[str, Any], split: str) -> SegDataset:
     """Build one split of a dataset of settings that were checked."""
     if name.startswith(OWN):
-        return from_import(split=split, name=name, args=given.get("args") or {})
+        return from_import(split=split, name=name, args=settings.get("args") or {})
     known = dataset_settings(name)
-    given = {**given}
-    for key in given.keys() & known.keys():
-        if Path in (known[key].type, *get_args(known[key].type)) and given[key] is not None:
+    settings = {**settings}
+    for key in settings.keys() & known.keys():
+        if Path in (known[key].type, *get_args(known[key].type)) and settings[key] is not None:
             try:
-                given[key] = expand_path(given[key])
+                settings[key] = expand_path(settings[key])
             except ValueError as error:
                 raise ConfigError(f"data.{key}: {error}") from None
-    root = given.get("root")
+    root = settings.get("root")
     if isinstance(root, str | Path):
         from segdistill.data.pack.manifest import is_packed
         from segdistill.data.pack.packing import open_packed
@@ -106,11 +106,13 @@ def _build(name: str, given: dict[str, Any], split: str) -> SegDataset:
                 for key, setting in known.items()
                 if Path not in (setting.type, *get_args(setting.type))
             }
-            return open_packed(Path(root), split, {"dataset": name, **given}, defaults=defaults)
-    how = {key: given.pop(key) for key in image_settings(name) if key in given}
-    labels = {key: given.pop(key) for key in label_settings(name) if key in given}
+            return open_packed(Path(root), split, {"dataset": name, **settings}, defaults=defaults)
+    how = {key: settings.pop(key) for key in image_settings(name) if key in settings}
+    labels = {key: settings.pop(key) for key in label_settings(name) if key in settings}
     try:
-        dataset: SegDataset = load("segdistill.data", DATASETS[name].target)(split=split, **given)
+        dataset: SegDataset = load("segdistill.data", DATASETS[name].target)(
+            split=split, **settings
+        )
     except LayoutError as error:
         if root is None or not Path(root).is_dir():
             raise

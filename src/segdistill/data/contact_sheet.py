@@ -16,7 +16,7 @@ _LINE = 16
 def contact_sheet(
     dataset: SegDataset, *, count: int = 12, columns: int = 3, width: int = 240
 ) -> np.ndarray:
-    """Draw images spread over the dataset, each beside its mask, above a legend.
+    """Draw images spread over the dataset, each next to its mask, above a legend.
 
     Args:
         dataset: images with masks; those that cannot be read are left out.

@@ -94,7 +94,7 @@ class DataReport:
 
 
 def refuse_faults(who: str, report: DataReport) -> None:
-    """Raise a DataError with the first faults of a report, or return where there are none."""
+    """Raise a DataError with the first faults of a report, or return if there are none."""
     if report.faults:
         listed = "".join(f"\n  {fault}" for fault in report.faults[:_MOST_LISTED])
         more = len(report.faults) - _MOST_LISTED

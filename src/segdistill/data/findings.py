@@ -22,7 +22,7 @@ def label_faults(split: str, classes: Classes, labels: np.ndarray, *, trained: b
         split: its name.
         classes: of the dataset.
         labels: pixels by train id; all that are there, or enough to have seen two classes.
-        trained: whether the split is trained on; one that is scored may hold a single class.
+        trained: whether the split is trained on; a scored split may contain a single class.
 
     Shape:
         labels int64 ``(256,)``.
@@ -32,8 +32,9 @@ def label_faults(split: str, classes: Classes, labels: np.ndarray, *, trained: b
         return []
     if len(names) == 1:
         return [
-            f"{split}: expected two classes or more, got {names[0]} alone, which leaves nothing to "
-            f"tell apart; name the background too, or set data.binary=true for masks of 0 and 255"
+            f"{split}: expected at least two classes, got only {names[0]}, which leaves nothing "
+            "to distinguish; name the background too, or set data.binary=true for masks of 0 and "
+            "255"
         ]
     seen = np.flatnonzero(labels[: len(names)])
     if len(seen) == 0:
@@ -51,7 +52,7 @@ def label_faults(split: str, classes: Classes, labels: np.ndarray, *, trained: b
                 f", and 255 (no class) on {100 * void:.0f} % of the pixels; where 255 is a class, "
                 f"set data.labels={{{seen[0]}: {only}, 255: {other}}}, or data.binary=true"
                 if void > _MUCH
-                else "; a network would learn to answer with it everywhere"
+                else "; a network would learn to predict it everywhere"
             )
         ]
     return []
@@ -96,42 +97,43 @@ def file_faults(split: str, facts: Sequence[FileFacts], how: Pixels, *, by_id: b
 
 def file_warnings(split: str, facts: Sequence[FileFacts], how: Pixels) -> list[str]:
     """Return what was done with files that could have been meant in another way."""
-    said = []
+    warnings = []
     notes = Counter((f.image_note != 1, f.mask_note != 1) for f in facts if f.mask is not None)
     for (image, mask), count in sorted(notes.items()):
         if image and mask:
-            said.append(f"{split}: {count} images and their masks were turned by EXIF notes")
+            warnings.append(f"{split}: {count} images and their masks were turned by EXIF notes")
         elif image:
-            said.append(
-                f"{split}: {count} images were turned by their EXIF notes, their masks, which have "
-                "none, were not; right where masks were drawn on the upright picture, otherwise "
+            warnings.append(
+                f"{split}: {count} images were turned by their EXIF notes, but their masks, which "
+                "have "
+                "none, were not; right if the masks were drawn on the upright picture, otherwise "
                 "turn the masks"
             )
         elif mask:
-            said.append(
-                f"{split}: {count} masks were turned by EXIF notes that their images have not; "
-                "take the notes out where that is wrong"
+            warnings.append(
+                f"{split}: {count} masks were turned by EXIF notes that their images lack; "
+                "remove the notes if that is wrong"
             )
     clear = sum(f.transparent for f in facts)
     if clear and how.bands is None:
-        said.append(
+        warnings.append(
             f"{split}: {clear} images have a fourth band, which was taken for transparency and "
             "dropped; data.bands=[0, 1, 2] says so, and other numbers choose other bands"
         )
     levels = [f.levels for f in facts if f.levels is not None]
     high = max((high for _, _, high in levels), default=0)
     if how.range is not None and high > how.range[1]:
-        said.append(
+        warnings.append(
             f"{split}: numbers up to {high:g} lie above data.range {list(how.range)} and are read "
             "as white"
         )
     bits = int(high).bit_length()
     if how.range is None and _BITS_NEEDED <= bits < 16:
-        said.append(
+        warnings.append(
             f"{split}: 16-bit numbers up to {high:g} leave {int(high) // 257 + 1} of 256 grey "
             f"levels; if the camera gives {bits} bits, set data.range=[0, {2**bits - 1}]"
         )
-    return said
+    return warnings
 
 
 def _range_faults(split: str, facts: Sequence[FileFacts], how: Pixels) -> list[str]:
@@ -144,7 +146,7 @@ def _range_faults(split: str, facts: Sequence[FileFacts], how: Pixels) -> list[s
     if kinds != ["uint16"]:
         return [
             f"{split}: expected a range for {' and '.join(kinds)}, got none and {measured}; set "
-            f"data.range=[{low:g}, {high:g}], or what the camera can give"
+            f"data.range=[{low:g}, {high:g}], or the range of the camera"
         ]
     bits = int(high).bit_length()
     if bits < _BITS_NEEDED:

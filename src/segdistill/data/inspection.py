@@ -1,4 +1,4 @@
-"""What a dataset holds, and what in it would stop or spoil a training, before one starts."""
+"""What a dataset contains, and which faults would stop or spoil training, before it starts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def inspect_splits(
         both = shared_splits(trained, split) if split != trained else []
         if both:
             names = " and ".join(both)
-            report.warnings.append(f"{split}: {names} is trained on too: its score is too high")
+            report.warnings.append(f"{split}: {names} is also trained on, so its score is too high")
     return DataReport(reports, duplicates, _leaks(duplicates), classes)
 
 
@@ -140,7 +140,7 @@ def _leaks(duplicates: Sequence[Sequence[str]]) -> list[list[str]]:
 
 
 def spread(count: int, sample: int | None) -> list[int]:
-    """Return ``sample`` of ``count`` indices, evenly spread; all where there are no more."""
+    """Return ``sample`` of ``count`` indices, evenly spread; all if there are no more."""
     if sample is None or sample >= count:
         return list(range(count))
     return sorted({(2 * place + 1) * count // (2 * sample) for place in range(sample)})
@@ -166,10 +166,10 @@ def _judge_labels(
             labels += np.bincount(np.ascontiguousarray(mask).ravel(), minlength=256)
     report.faults.extend(label_faults(split, dataset.classes, labels, trained=trained))
     if labels[: len(dataset.classes)].any():
-        found = label_warnings(split, dataset.classes, labels, to_255=no_class_is_255(dataset))
+        warnings = label_warnings(split, dataset.classes, labels, to_255=no_class_is_255(dataset))
         part = f" in {len(indices)} of {len(dataset)} images; check --data looks at all"
         whole = len(indices) == len(dataset)
-        report.warnings.extend(warning + ("" if whole else part) for warning in found)
+        report.warnings.extend(warning + ("" if whole else part) for warning in warnings)
 
 
 def _mask_or_none(dataset: SegDataset, index: int) -> np.ndarray | None:
@@ -187,7 +187,7 @@ def find_faults(dataset: SegDataset, *, workers: int = 2) -> list[str]:
         workers: number of threads that read.
 
     Returns:
-        The messages in the order of the dataset; empty where all pairs are sound.
+        The messages in the order of the dataset; empty if all pairs are sound.
     """
 
     def fault(index: int) -> str | None:

@@ -72,6 +72,6 @@ def _refuse_shared_files(parts: Mapping[str, SegDataset]) -> None:
         if shared:
             raise DataError(
                 f"data: expected splits without common images to be joined, got {len(shared)} in "
-                f"{owner[shared[0]]} and {name}, such as {shared[0]}; name the larger one alone"
+                f"{owner[shared[0]]} and {name}, such as {shared[0]}; name only the larger one"
             )
         owner |= dict.fromkeys(files, name)

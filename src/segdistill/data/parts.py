@@ -86,14 +86,14 @@ def name_of(dataset: SegDataset, index: int) -> str:
 
 
 def file_names(dataset: SegDataset) -> list[str] | None:
-    """Return the names of all samples, None where there are no files that have them."""
+    """Return the names of all samples, None if there are no files that have them."""
     if not all(isinstance(part, FileDataset | TiledDataset) for part in whole_splits(dataset)):
         return None
     return [name_of(dataset, index) for index in range(len(dataset))]
 
 
 def files_of(dataset: SegDataset, index: int) -> list[Path]:
-    """Return the image and mask file of one sample, none where it has no files of its own."""
+    """Return the image and mask file of one sample, none if it has no files."""
     dataset, index = _source(dataset, index)
     if not isinstance(dataset, FileDataset):
         return []
@@ -106,7 +106,7 @@ def describe_classes(dataset: SegDataset) -> list[str]:
     source = _whole(dataset)
     if isinstance(source, FileDataset | ArrowDataset):
         return describe(source.classes, source.code)
-    # Packed and drawn masks hold the ids of the classes themselves.
+    # Packed and drawn masks contain the ids of the classes.
     return describe(source.classes, plain_ids(len(source.classes)))
 
 

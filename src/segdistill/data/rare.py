@@ -20,7 +20,7 @@ class RareClasses:
     """How often each class is drawn, and which images contain it.
 
     Attributes:
-        probabilities: probability of each class; 0 where no image contains it.
+        probabilities: probability of each class; 0 if no image contains it.
         images: for each class, indices of the images to draw from.
         share: share of the samples that are drawn this way; the others are drawn by epochs.
     """

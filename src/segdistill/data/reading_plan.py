@@ -1,4 +1,4 @@
-"""How a config reads a folder that was surveyed: as ``folder``, or as a ``list`` beside it."""
+"""How a config reads a surveyed folder: as ``folder``, or as a ``list`` file next to it."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Plan:
 
 
 def plan_folder(export: Export, seen: Survey, classes: str) -> Plan | None:
-    """Return how ``dataset: folder`` reads the folder, or None where it cannot.
+    """Return how ``dataset: folder`` reads the folder, or None if it cannot.
 
     Args:
         export: the folder.
-        seen: what it holds.
+        seen: its contents.
         classes: what ``data.classes`` will be.
     """
     for nested in (True, False):
@@ -103,7 +103,7 @@ def plan_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[P
 
     Args:
         export: the folder.
-        seen: what it holds.
+        seen: its contents.
         file: where the list will be.
         classes: what ``data.classes`` will be.
 
@@ -125,7 +125,7 @@ def plan_list(export: Export, seen: Survey, file: Path, classes: str) -> tuple[P
             splits[place] = split
     if "val" not in splits:
         raise DataError(
-            f"{export.root}: expected two images with masks or more, one to train on and one to "
+            f"{export.root}: expected at least two images with masks, one to train on and one to "
             "score, got one"
         )
     text = io.StringIO()

@@ -36,7 +36,7 @@ def write_prediction(
     """Write one prediction in a format of ``FORMATS``.
 
     Args:
-        out: folder, made where it is missing.
+        out: folder, made if it is missing.
         prediction: train ids at the image's own size; in a format of ``UNSURE`` also 255, no class.
         image: what was predicted on.
         name: the sample's name.

@@ -1,4 +1,4 @@
-"""What a folder of images and masks holds, and how it can be read."""
+"""What a folder of images and masks contains, and how it can be read."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX
 
 MOST_READ = 400
-"""Masks that are read; of more, evenly spread ones."""
+"""Maximum number of masks that are read, evenly spread."""
 _COMPARED = 24
 _ALIKE = 0.6
 _DIFFERENT = 1.0  # of 255, the mean difference of thumbnails
@@ -80,7 +80,7 @@ def survey(export: Export) -> Survey:
     if pairing.doubles:
         raise DataError(
             f"{export.root}: expected one image and one mask of each name, got several in "
-            f"{', '.join(map(str, pairing.doubles[:4]))}; move what is not meant elsewhere"
+            f"{', '.join(map(str, pairing.doubles[:4]))}; move the others elsewhere"
         )
     matches = pairing.matches
     chosen = [matches[i] for i in _spread(len(matches), MOST_READ)]

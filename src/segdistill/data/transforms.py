@@ -71,9 +71,9 @@ class Recipe:
             raise ValueError(f"Recipe: expected scale 0 < low <= high, got {self.scale}")
         for name in _SHARES:
             if not 0 <= float(getattr(self, name)) <= 1:
-                raise ValueError(f"Recipe: expected {name} in 0 to 1, got {getattr(self, name)}")
+                raise ValueError(f"Recipe: expected {name} from 0 to 1, got {getattr(self, name)}")
         if not 0 <= self.hue <= 0.5:
-            raise ValueError(f"Recipe: expected hue in 0 to 0.5, got {self.hue}")
+            raise ValueError(f"Recipe: expected hue from 0 to 0.5, got {self.hue}")
         if self.max_class_share == 0:
             raise ValueError("Recipe: expected max_class_share above 0, got 0; 1 switches it off")
         check_positive("Recipe", rare_temperature=self.rare_temperature)
@@ -123,7 +123,7 @@ def augment(
         seed: the stream's seed.
         step: index of the batch.
         position: index of the sample in the global batch.
-        size: height and width of the whole image, where the sample holds only its top.
+        size: height and width of the whole image if the sample contains only its top.
         wanted: class that the crop should contain, where the image was drawn for it.
 
     Shape:

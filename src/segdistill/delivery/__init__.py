@@ -1,1 +1,1 @@
-"""Delivery: what a network costs, how fast it is, and files that other programs run."""
+"""Delivery: cost and speed of a network, and files for other programs."""

@@ -1,4 +1,4 @@
-"""The contract of an exported file: what it takes, what it gives, and where it comes from."""
+"""The contract of an exported file: its inputs, outputs and origin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from segdistill.runs.layout import FORMAT
 from segdistill.types import Classes
 
 KEY = "segdistill"
-"""Where a format keeps named texts, the contract has this name."""
+"""Name of the contract in the metadata of a file."""
 
 INPUT = "images"
 """Name of a file's only input."""
@@ -25,20 +25,19 @@ Output = Literal["logits", "mask"]
 
 @dataclass(frozen=True, kw_only=True)
 class Contract:
-    """What an exported file takes and gives.
+    """The inputs and outputs of an exported file.
 
-    Normalisation is inside the file: it takes RGB images ``(N, 3, H, W)``.
+    Normalisation is part of the file: its input is RGB images ``(N, 3, H, W)``.
 
     Attributes:
-        classes: names, in the order of the ids.
+        classes: names of the classes in the order of their ids.
         colors: RGB of each class.
         images: ``float`` in [0, 1], or ``uint8``.
         output: ``logits`` ``(N, K, H, W)`` float32, or the ``mask`` ``(N, H, W)`` of class ids,
             uint8; at the image's size.
-        size: height and width of the only image that it takes, one at a time; None where
-            batch and size are free.
-        provenance: what made it: the run, its data, method and score, and this package's
-            version.
+        size: height and width if it only accepts single images of this size; None if batch and
+            size are free.
+        provenance: its origin: the run, its data, method and score, and this package's version.
     """
 
     classes: tuple[str, ...]
@@ -50,20 +49,20 @@ class Contract:
 
     @property
     def named(self) -> Classes:
-        """Names and colours as other records hold them."""
+        """Names and colours as used elsewhere."""
         return Classes(self.classes, self.colors)
 
     def as_text(self) -> str:
-        """Return it as JSON, for a file's metadata."""
+        """Return it as JSON for a file's metadata."""
         return json.dumps({"format": FORMAT} | asdict(self))
 
 
 def read_contract(text: str, file: Path) -> Contract:
-    """Return the contract that a file's metadata hold.
+    """Return the contract in a file's metadata.
 
     Args:
-        text: from :meth:`Contract.as_text`.
-        file: named in errors.
+        text: the result of :meth:`Contract.as_text`.
+        file: the file, for error messages.
 
     Raises:
         RunFolderError: it is broken, or of a later format.
@@ -73,12 +72,12 @@ def read_contract(text: str, file: Path) -> Contract:
     except ValueError:
         tree = None
     if not isinstance(tree, dict):
-        raise RunFolderError(f"{file}: expected metadata that export wrote, got others")
+        raise RunFolderError(f"{file}: expected metadata written by export, got others")
     check_format(file, tree)
     contract = check_record(file, Contract, tree)
     if len(contract.classes) != len(contract.colors):
         raise RunFolderError(
-            f"{file}: expected one colour for each class in the metadata, got "
+            f"{file}: expected one colour per class in the metadata, got "
             f"{len(contract.colors)} for {len(contract.classes)}; export the file again"
         )
     return contract

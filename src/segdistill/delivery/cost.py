@@ -1,4 +1,4 @@
-"""What a network costs: its parameters and the arithmetic for one image."""
+"""The cost of a network: parameters and arithmetic operations per image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Cost:
     """The cost of one image.
 
     Attributes:
-        params_m: parameters that run, in millions.
+        params_m: number of parameters used, in millions.
         gmacs: multiply-adds, in 10⁹.
         gflops: floating-point operations, two per multiply-add, in 10⁹.
     """
@@ -31,22 +31,21 @@ class Cost:
 
 
 def count(network: nn.Module, size: tuple[int, int], *, auxiliary: bool = False) -> Cost:
-    """Count parameters and arithmetic with torch's counter: convolutions and products.
+    """Count parameters and operations with torch's counter: convolutions and matrix products.
 
-    Nothing is computed: the network runs on torch's meta device; a program from a file,
-    which cannot be moved there, does compute once.
+    The network runs on torch's meta device without computing anything, except for a program from
+    a file, which cannot be moved there and is run once.
 
     Args:
         network: any network of float images; it is not changed.
         size: height and width of the image.
-        auxiliary: count the auxiliary head too, as if it ran.
+        auxiliary: count the auxiliary head too.
 
     Returns:
         The cost of one image.
 
     Raises:
-        ValueError: the network does not run on an image of this size, or not on the meta
-            device.
+        ValueError: the network does not run on an image of this size or on the meta device.
     """
     counter = FlopCounterMode(display=False)
     shadow = _shadow(network, auxiliary)
@@ -56,26 +55,26 @@ def count(network: nn.Module, size: tuple[int, int], *, auxiliary: bool = False)
 
 
 def count_as_cirkd(network: nn.Module, size: tuple[int, int]) -> Cost:
-    r"""Count as the CIRKD authors did, to compare with the figures that they print.
+    r"""Count like the CIRKD authors, for comparison with their published figures.
 
-    Their counter takes convolutions alone, the auxiliary head's too, and computes the size
-    of a convolution's output without its dilation,
+    Their counter only counts convolutions, including those of the auxiliary head, and computes
+    the size of a convolution's output without its dilation,
 
     .. math:: h = \lfloor (H + 2 p - k) / s \rfloor + 1,
 
-    so a dilated 3x3 convolution, padded by its dilation, counts with an output that is
-    larger than the real one.
+    so that a dilated 3x3 convolution, padded by its dilation, is counted with an output larger
+    than the real one.
 
     Args:
         network: any network of float images; it is not changed.
         size: height and width of the image.
 
     Returns:
-        The cost of one image in their counting; they call multiply-adds FLOPs.
+        The cost of one image according to their counting; they call multiply-adds FLOPs.
 
     Raises:
-        ValueError: see :func:`count`; or the network comes from a file of a program, whose
-            convolutions cannot be seen.
+        ValueError: see :func:`count`; or the network is a program from a file, whose convolutions
+            are not visible.
 
     Source:
         Yang et al., "Cross-Image Relational Knowledge Distillation for Semantic
@@ -107,7 +106,7 @@ def count_as_cirkd(network: nn.Module, size: tuple[int, int]) -> Cost:
 
 
 def _shadow(network: nn.Module, auxiliary: bool) -> nn.Module:
-    """Return a copy without memory, in evaluation mode but for the auxiliary head."""
+    """Return a copy without memory, in evaluation mode except for the auxiliary head."""
     shadow = copy.deepcopy(network).eval()
     if _program(network) is None:
         shadow.to("meta")
@@ -120,13 +119,13 @@ def _shadow(network: nn.Module, auxiliary: bool) -> nn.Module:
 
 
 def _program(network: nn.Module) -> Opaque | None:
-    """Return the program that an adapter holds, which hides its modules and parameters."""
+    """Return the program in an adapter, which hides its modules and parameters."""
     inner = network.network if isinstance(network, Adapter) else network
     return inner if isinstance(inner, Opaque) else None
 
 
 def _inside(network: nn.Module) -> nn.Module:
-    """Return what holds the parameters."""
+    """Return the module that contains the parameters."""
     opaque = _program(network)
     program = None if opaque is None else opaque.program[0]
     return program if isinstance(program, nn.Module) else network

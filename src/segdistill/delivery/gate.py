@@ -1,4 +1,4 @@
-"""The gate: an exported file, run in its own runtime on real images before it is delivered."""
+"""The gate: an exported file is run in its own runtime on real images before delivery."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from segdistill.scoring.evaluator import evaluate
 from segdistill.types import Sample, SegDataset
 
 OnImage = Callable[[int], None]
-"""Called with the number of images that were scored."""
+"""Called with the number of images scored so far."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A file and its network on the same images.
+    """The scores of a file and its network on the same images.
 
     Attributes:
-        split: whose images they are.
-        images: how many.
+        split: name of the split.
+        images: number of images.
         agreement: share of pixels with the same class.
-        miou: of the file, a fraction.
-        network_miou: of the network, a fraction.
+        miou: mIoU of the file, as a fraction.
+        network_miou: mIoU of the network, as a fraction.
     """
 
     split: str
@@ -44,17 +44,17 @@ class Score:
 
     @property
     def loss_points(self) -> float:
-        """How much mIoU the file has lost, in points of 100."""
+        """The loss of mIoU of the file, in points of 100."""
         return 100 * (self.network_miou - self.miou)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds per image of one program, from passes that alternate with another's.
+    """Milliseconds per image of one program, from passes in turns with another.
 
     Attributes:
         median_ms, low_ms, high_ms: median, tenth and ninetieth percentile.
-        threads: that it computed with.
+        threads: number of threads.
     """
 
     median_ms: float
@@ -73,19 +73,19 @@ def score_beside(
     window: tuple[int, int] | None = None,
     on_image: OnImage | None = None,
 ) -> Score:
-    """Score a file and its network on the same images, each as the run was scored.
+    """Score a file and its network on the same images, in the same way as the run was scored.
 
-    The network's logits are taken to the image's size first, as the file's are, so that what is
-    left between the two is the file's own doing.
+    The network's logits are first resized to the image, like those of the file, so that the
+    remaining difference is due to the file.
 
     Args:
         network: the network; its mode is restored.
-        file: opened in its runtime.
+        file: the file, opened in its runtime.
         dataset: images with masks.
-        split: its name.
+        split: name of the split.
         scales: see :func:`segdistill.scoring.inference.predict`.
         window: see :func:`segdistill.scoring.inference.predict`.
-        on_image: called after each image of each of the two.
+        on_image: called after each image of either of the two.
 
     Raises:
         DataError, ValueError: see :func:`segdistill.scoring.evaluator.evaluate`.
@@ -121,7 +121,7 @@ def score_beside(
 
 
 def _as_program(network: nn.Module, contract: Contract) -> OpenedFile:
-    """Return a network with the ends of a file's contract, computed by torch."""
+    """Return a network with the inputs and outputs of a file's contract, computed by torch."""
     program = Program(network, images=contract.images, output=contract.output)
     device = device_of(network)
 
@@ -141,14 +141,14 @@ def time_beside(
     warm_up: int = 2,
     passes: int = 11,
 ) -> dict[str, Timing]:
-    """Time programs on one image, pass by pass in turn, so that a busy moment hits all alike.
+    """Time programs on one image in turns, so that a busy moment affects all of them.
 
     Args:
-        programs: by name; a file must have been opened with the same number of threads.
+        programs: programs by name; files must have been opened with the same number of threads.
         size: height and width of the image.
-        threads: of torch meanwhile.
-        warm_up: rounds before the first that counts.
-        passes: rounds that count.
+        threads: number of torch threads.
+        warm_up: number of rounds before the measurement.
+        passes: number of measured rounds.
     """
     image = torch.rand(1, 3, *size)
     times: dict[str, list[float]] = {name: [] for name in programs}
@@ -177,12 +177,12 @@ def _timing(values: list[float], threads: int) -> Timing:
 
 @dataclass(frozen=True)
 class Tolerance:
-    """What a file of a format may lose.
+    """The differences that a file of a format may have.
 
     Attributes:
-        largest_difference: of the logits, on any image; None where logits are not compared.
-        agreement: least share of pixels with the same class.
-        loss_points: of mIoU, in points of 100; None where it is not limited.
+        largest_difference: largest difference of the logits on any image; None for no limit.
+        agreement: minimum share of pixels with the same class.
+        loss_points: largest loss of mIoU in points of 100; None for no limit.
     """
 
     largest_difference: float | None = None
@@ -191,7 +191,7 @@ class Tolerance:
 
 
 def faults(tolerance: Tolerance, parity: Sequence[Parity], score: Score | None) -> list[str]:
-    """Return what a file fails at, in words that complete "got ..."; none for a good one."""
+    """Return the failed tests of a file, worded to follow "got ..."; empty for a good one."""
     found = []
     for at_size in parity:
         where = f"at {at_size.size[0]}x{at_size.size[1]}"
@@ -204,13 +204,13 @@ def faults(tolerance: Tolerance, parity: Sequence[Parity], score: Score | None) 
         if at_size.agreement < tolerance.agreement:
             found.append(
                 f"{100 * at_size.agreement:.2f} % equal classes {where} "
-                f"({100 * tolerance.agreement:g} % is asked)"
+                f"({100 * tolerance.agreement:g} % is required)"
             )
     if score is not None:
         if score.agreement < tolerance.agreement:
             found.append(
                 f"{100 * score.agreement:.2f} % equal classes on {score.split} "
-                f"({100 * tolerance.agreement:g} % is asked)"
+                f"({100 * tolerance.agreement:g} % is required)"
             )
         if tolerance.loss_points is not None and score.loss_points > tolerance.loss_points:
             found.append(

@@ -1,4 +1,4 @@
-"""Latency: how long one forward pass takes, of several networks side by side."""
+"""Latency: the duration of a forward pass, for several networks in turns."""
 
 from __future__ import annotations
 
@@ -21,34 +21,34 @@ from segdistill.memory import peak_memory
 from segdistill.network_state import device_of, evaluating
 
 Arithmetic = Literal["fp32", "bf16", "fp16"]
-"""What a network computes in; ``bf16`` and ``fp16`` by autocast."""
+"""Arithmetic of a network; ``bf16`` and ``fp16`` by autocast."""
 
-_FEWEST = 5  # rounds that are measured, however long they take
+_FEWEST = 5  # minimum number of measured rounds, regardless of their duration
 
 _TYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(frozen=True)
 class Latency:
-    """The time of a forward pass, and the circumstances it was measured in.
+    """The duration of a forward pass, and the circumstances of the measurement.
 
     Attributes:
-        median_ms: of one pass over the batch, in milliseconds.
+        median_ms: median duration of one pass over the batch, in milliseconds.
         low_ms: tenth percentile of the passes.
         high_ms: ninetieth percentile.
-        images_per_second: batch over the median.
-        peak_mib: memory that the warm-up took at its peak, beside the weights and the images;
-            None where the system does not tell.
+        images_per_second: batch size divided by the median.
+        peak_mib: peak memory during warm-up without weights and images; None if the system does
+            not report it.
         passes: number of measured passes.
-        batch: images per pass.
+        batch: number of images per pass.
         size: height and width of an image.
-        device: the processor's or the graphics card's name.
-        threads: of torch, on a CPU.
+        device: name of the processor or graphics card.
+        threads: number of torch threads on a CPU.
         precision: arithmetic of the passes.
-        channels_last: whether channels lay last in memory.
-        compiled: whether ``torch.compile`` was on.
-        others: share of the machine's processors that other programs took meanwhile, from
-            ``runs.result.BUSY`` on too much to trust it; None where the system does not tell.
+        channels_last: whether the memory format was channels last.
+        compiled: whether ``torch.compile`` was used.
+        others: share of the machine's processors that other programs used meanwhile; from
+            ``runs.result.BUSY`` on, the times are unreliable; None if unknown.
     """
 
     median_ms: float
@@ -79,18 +79,18 @@ def measure(
     warm_up: int = 3,
     passes: int = 20,
 ) -> Latency:
-    """Time forward passes of a network, where its parameters are.
+    """Time forward passes of a network on the device of its parameters.
 
     Args:
-        network: any network; its mode is restored, its layout in memory may change.
+        network: any network; its mode is restored, its memory format may change.
         size: height and width of the image.
-        batch: images per pass.
-        threads: of torch while it measures, on a CPU.
+        batch: number of images per pass.
+        threads: number of torch threads during the measurement on a CPU.
         precision: ``bf16`` and ``fp16`` run under autocast.
-        channels_last: lay channels last in memory, for most convolutions the faster way.
+        channels_last: use channels-last memory format, which is faster for most convolutions.
         compiled: measure ``torch.compile(network)``.
-        warm_up: passes before the first that counts.
-        passes: passes that count.
+        warm_up: number of passes before the measurement.
+        passes: number of measured passes.
 
     Raises:
         ValueError: a count is below 1, or the precision is unknown.
@@ -122,21 +122,21 @@ def measure_together(
     passes: int = 20,
     most_seconds: float = math.inf,
 ) -> dict[str, Latency]:
-    """Time networks in turns, so that whatever slows the machine down slows all of them.
+    """Time networks in turns, so that whatever slows down the machine slows down all of them.
 
-    In each round every network has one pass; the order turns from round to round.
+    In each round every network has one pass; the order rotates from round to round.
 
     Args:
-        networks: by name; give a network once, however many runs trained it.
-        size: see :func:`measure`, as for the rest.
-        batch: images per pass.
-        threads: of torch while it measures, on a CPU.
-        precision: of the passes.
-        channels_last: lay channels last in memory.
-        compiled: measure ``torch.compile`` of each.
-        warm_up: passes of each before the first that counts.
-        passes: rounds that count.
-        most_seconds: begin no further round after so long, but measure five.
+        networks: networks by name, each given once even if several runs trained it.
+        size: see :func:`measure`, as for the other arguments.
+        batch: number of images per pass.
+        threads: number of torch threads during the measurement on a CPU.
+        precision: precision of the passes.
+        channels_last: use channels-last memory format.
+        compiled: measure ``torch.compile`` of each network.
+        warm_up: number of passes of each network before the measurement.
+        passes: number of measured rounds.
+        most_seconds: start no further round after this time, but measure at least five.
 
     Raises:
         ValueError: a count is below 1, or the precision is unknown.
@@ -208,7 +208,7 @@ def _one_pass(
 
 
 def _give_back_freed_memory() -> None:
-    """Have glibc return freed memory, whose reuse would not show in the peak."""
+    """Make glibc return freed memory, because its reuse would not show in the peak."""
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if platform.system() == "Linux" else None
     if trim is not None:
         trim(0)
@@ -232,7 +232,7 @@ def _name(device: torch.device) -> str:
 
 
 def _processor() -> str:
-    """Return the processor's name, from Linux's list where there is one."""
+    """Return the processor's name, on Linux from /proc/cpuinfo."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8") as file:
             names = [line.partition(":")[2].strip() for line in file if "model name" in line]

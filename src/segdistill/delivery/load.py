@@ -1,4 +1,4 @@
-"""How busy the machine is with other programs, from Linux's counters."""
+"""The load of the machine by other programs, from Linux's counters."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from pathlib import Path
 
 _STAT = Path("/proc/stat")
 _IDLE = (3, 4)  # columns of a line of /proc/stat: idle, and waiting for a disk
-_GUEST = 8  # columns from here on are counted in the first ones already
+_GUEST = 8  # columns from here on are already included in the first ones
 
 
 @dataclass
 class Others:
-    """What other programs took while a block ran, filled in when it ends.
+    """The processor time of other programs during a block, filled in at its end.
 
     Attributes:
-        share: of the time of all processors, in [0, 1]; None where the system does not tell.
+        share: share of the time of all processors, in [0, 1]; None if unknown.
     """
 
     share: float | None = None
@@ -26,7 +26,7 @@ class Others:
 
 @contextmanager
 def watch_others() -> Iterator[Others]:
-    """Measure the share of the processors that other programs take while the block runs."""
+    """Measure the share of the processors that other programs use during the block."""
     others = Others()
     before = _times()
     yield others
@@ -37,7 +37,7 @@ def watch_others() -> Iterator[Others]:
 
 
 def _times() -> tuple[float, float] | None:
-    """Return the seconds of all processors that others were busy, and all seconds."""
+    """Return the seconds in which processors were used by others, and all seconds."""
     try:
         first = _STAT.read_text(encoding="ascii").splitlines()[0].split()
     except OSError:

@@ -1,4 +1,4 @@
-"""ONNX: a network as a file that other programs run, at any image size."""
+"""ONNX: a network as a file for other programs, for any image size."""
 
 from __future__ import annotations
 
@@ -29,29 +29,29 @@ def export_onnx(
     static: bool = False,
     contract: Contract | None = None,
 ) -> None:
-    """Write a network as ONNX, with free batch, height and width or for one size.
+    """Write a network as ONNX, with free batch, height and width, or for a single size.
 
-    The graph takes ``images`` and gives ``logits`` or the ``mask``; normalisation is inside.
-    Check it with :func:`segdistill.delivery.parity.compare` before it is used.
+    The graph maps ``images`` to ``logits`` or the ``mask``; normalisation is included.
+    Check it with :func:`segdistill.delivery.parity.compare` before using it.
 
     Args:
         network: a network that returns ``SegOutput``; its mode is restored.
-        path: the file; it is written whole.
-        size: height and width of the image that it is traced with.
+        path: file to write, atomically.
+        size: height and width of the image for tracing.
         full_size: resize the logits to the image.
         opset: version of ONNX's operators.
-        static: take a single image of this size only, for networks that cannot be exported with
-            free sizes, and for programs that want none.
-        contract: what the graph takes and gives, kept in its metadata; float images and logits,
-            and no metadata, by default.
+        static: accept only single images of this size, for networks that cannot be exported with
+            free sizes and for programs without support for them.
+        contract: inputs and outputs of the graph, stored in its metadata; by default float images
+            and logits, without metadata.
 
     Raises:
-        ValueError: torch cannot export the network; the operator is named where torch says it.
+        ValueError: torch cannot export the network; the operator is named if torch reports it.
     """
     path = Path(path)
     images: Images = "float" if contract is None else contract.images
     output: Output = "logits" if contract is None else contract.output
-    # A batch of 1 would be taken for a constant where it may not be.
+    # A batch of 1 would be treated as a constant.
     traced = example(size, images=images, batch=1 if static else 2).to(device_of(network))
     dimensions = None if static else ({0: "batch", 2: "height", 3: "width"},)
     with evaluating(network), _quiet():
@@ -67,7 +67,7 @@ def export_onnx(
                 opset_version=opset,
             )
         except (torch.onnx.errors.OnnxExporterError, RuntimeError) as error:
-            answer = "" if static else "; a fixed size (static) asks less of it"
+            answer = "" if static else "; a fixed size (static) may work"
             raise ValueError(
                 f"export_onnx: expected a network that torch can export, got: {error}{answer}"
             ) from error
@@ -93,10 +93,10 @@ def open_onnx(path: Path, threads: int = 0) -> tuple[Run, str | None]:
 
     Args:
         path: the file.
-        threads: that it computes with, 0 for all.
+        threads: number of threads, 0 for all.
 
     Returns:
-        What runs it, and the contract in its metadata, None where there is none.
+        A function that runs it, and the contract in its metadata or None.
 
     Raises:
         RuntimeRefusalError: onnxruntime cannot read it.
@@ -122,7 +122,7 @@ def open_onnx(path: Path, threads: int = 0) -> tuple[Run, str | None]:
         )
     except refusals as error:
         raise RuntimeRefusalError(
-            f"{path}: expected a file that onnxruntime reads, got: {in_one_line(error)}"
+            f"{path}: expected a file that onnxruntime can read, got: {in_one_line(error)}"
         ) from None
     name = session.get_inputs()[0].name
 
@@ -138,7 +138,7 @@ def open_onnx(path: Path, threads: int = 0) -> tuple[Run, str | None]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the exporter's progress and notices off the terminal: the library never prints."""
+    """Suppress the exporter's progress and notices, because the library never prints."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

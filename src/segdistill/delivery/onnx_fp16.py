@@ -1,4 +1,4 @@
-"""ONNX in half precision: half the bytes; its ends stay as the contract says."""
+"""ONNX in half precision: half the size; inputs and outputs follow the contract."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def write_onnx_fp16(
 ) -> None:
     """Write a network as ONNX whose weights and arithmetic are float16.
 
-    A CPU computes it in float32 between conversions: it saves bytes there, and time on devices
-    with half-precision units only.
+    A CPU computes it in float32 between conversions, so it saves space there, and time only on
+    devices with half-precision units.
 
     Args:
-        network: see :func:`segdistill.delivery.onnx.export_onnx`, as are the others.
+        network: see :func:`segdistill.delivery.onnx.export_onnx`, as for the others.
         path: the file.
-        size: height and width of the image that it is traced with.
-        contract: what the graph takes and gives.
+        size: height and width of the image for tracing.
+        contract: inputs and outputs of the graph.
 
     Raises:
         ValueError: torch cannot export the network.
@@ -37,7 +37,7 @@ def write_onnx_fp16(
 
     write_onnx(network, path, size, contract)
     with warnings.catch_warnings():
-        # It names each constant that float16 cannot hold exactly; the gate measures the sum.
+        # The converter names constants that float16 cannot represent; the gate measures the effect.
         warnings.simplefilter("ignore")
         half = float16.convert_float_to_float16(onnx.load(str(path)), keep_io_types=True)
     _take_bytes(half)
@@ -47,7 +47,7 @@ def write_onnx_fp16(
 
 
 def _take_bytes(model: onnx.ModelProto) -> None:
-    """Cast images of bytes to float16, where the converter has left the cast to float32."""
+    """Cast uint8 images to float16 where the converter has left a cast to float32."""
     from onnx import TensorProto
 
     for node in model.graph.node:
@@ -57,7 +57,7 @@ def _take_bytes(model: onnx.ModelProto) -> None:
 
 
 def _give_float32(model: onnx.ModelProto) -> None:
-    """Cast an output that the converter left in float16, as it does behind a resizing."""
+    """Cast an output that the converter has left in float16, as it does after resizing."""
     from onnx import TensorProto, helper
 
     for output in model.graph.output:

@@ -1,4 +1,4 @@
-"""ONNX in whole numbers: static quantisation, calibrated on training images."""
+"""ONNX in INT8: static quantisation, calibrated on training images."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from segdistill.delivery.contract import INPUT, KEY, Contract
 from segdistill.delivery.onnx import write_onnx
 
 Holds = Callable[[Path], bool]
-"""Whether a file that was quantised is good enough."""
+"""Returns whether a quantised file is good enough."""
 
 _WEIGHED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
@@ -29,26 +29,26 @@ def write_onnx_int8(
     calibration: Sequence[np.ndarray],
     holds: Holds | None = None,
 ) -> tuple[str, ...]:
-    """Write a network as ONNX with activations of 8 bits, unsigned, and weights of 8, signed.
+    """Write a network as ONNX with unsigned 8-bit activations and signed 8-bit weights.
 
-    Weights have a scale per output channel, activations one each, from the smallest and largest
-    values on the calibration images. Where the result is not good enough, the layers whose
-    output moved most are left in float32: one, then two, four, eight and so on.
+    Weights have one scale per output channel, and each activation has one scale, from its minimum
+    and maximum on the calibration images. If the result is not good enough, the layers whose
+    output changed most are left in float32: one, then two, four, eight and so on.
 
     Args:
         network: see :func:`segdistill.delivery.onnx.export_onnx`.
         path: the file.
-        size: height and width of the image that it is traced with.
-        contract: what the graph takes and gives.
-        calibration: images as the contract says, of one size, never of the reported split.
-        holds: says whether a file will do; every file does by default.
+        size: height and width of the image for tracing.
+        contract: inputs and outputs of the graph.
+        calibration: images of one size in the contract's format, never from the reported split.
+        holds: returns whether a file is good enough; by default every file is.
 
     Shape:
         each of calibration ``(1, 3, H, W)``.
 
     Returns:
-        The layers that stayed in float32, those that lose most first; all weighed layers where
-        nothing else would do.
+        The layers that stayed in float32, the most sensitive first; all layers with weights if
+        nothing else was good enough.
 
     Raises:
         ValueError: torch cannot export the network, or there are no calibration images.
@@ -64,7 +64,7 @@ def write_onnx_int8(
         floating, prepared = Path(folder) / "float.onnx", Path(folder) / "prepared.onnx"
         write_onnx(network, floating, size, contract)
         with _quiet():
-            # Symbolic shapes fail on free sizes, and quantisation does not need them.
+            # Symbolic shapes fail for free sizes, and quantisation does not need them.
             quant_pre_process(str(floating), str(prepared), skip_symbolic_shape=True)
             _quantise(prepared, path, calibration, ())
         sensitive: tuple[str, ...] = ()
@@ -111,7 +111,7 @@ def _reader(calibration: Sequence[np.ndarray]) -> object:
     from onnxruntime.quantization import CalibrationDataReader
 
     class Reader(CalibrationDataReader):  # type: ignore[misc]
-        """Hands the images out, one at a time."""
+        """Returns the images one at a time."""
 
         def __init__(self) -> None:
             self.images = iter(calibration)
@@ -126,10 +126,10 @@ def _reader(calibration: Sequence[np.ndarray]) -> object:
 def _by_sensitivity(
     prepared: Path, quantised: Path, calibration: Sequence[np.ndarray]
 ) -> tuple[str, ...]:
-    """Return the weighed layers' names, those first whose output quantisation moves most.
+    """Return the names of layers with weights, those first whose output changes most.
 
-    A layer's loss is the signal-to-noise ratio of its output in the quantised network, on a few
-    calibration images; onnxruntime computes it.
+    The change is measured by the signal-to-noise ratio of a layer's output in the quantised
+    network on a few calibration images, computed by onnxruntime.
     """
     import onnx
     from onnxruntime.quantization import qdq_loss_debug as debug
@@ -151,12 +151,12 @@ def _by_sensitivity(
     after = {name: node.output[0] for node in nodes for name in node.input}
 
     def signal_to_noise(name: str) -> float:
-        # An activation is quantised with the layer before it, so the layer's own is not there.
+        # An activation may be quantised together with the layer before it.
         for _ in range(3):
             if "xmodel_err" in errors.get(name, {}):
                 return float(errors[name]["xmodel_err"])
             name = after.get(name, name)
-        return 0.0  # the output itself: it decides the classes
+        return 0.0  # the output itself, which decides the classes
 
     layers = {
         node.name: signal_to_noise(node.output[0]) for node in nodes if node.op_type in _WEIGHED
@@ -166,7 +166,7 @@ def _by_sensitivity(
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep onnxruntime's advice off the terminal: the library never prints."""
+    """Suppress onnxruntime's advice, because the library never prints."""
     logger = logging.getLogger()
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""An exported file as a network: scored, timed and predicted with like any other."""
+"""An exported file as a network, for scoring, timing and predicting."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from segdistill.errors import SegdistillError
 from segdistill.types import SegOutput
 
 Run = Callable[[np.ndarray], np.ndarray]
-"""From a file's images to its output, in the file's own runtime on the CPU."""
+"""Maps images in the file's format to its output, in its own runtime on the CPU."""
 
 
 class RuntimeRefusalError(SegdistillError):
-    """A runtime does not read a file, or does not run it on these images."""
+    """A runtime cannot read a file, or cannot run it on these images."""
 
 
 class OpenedFile(nn.Module):
-    """A file in its runtime, behind the interface of a network.
+    """A file in its runtime, with the interface of a network.
 
-    Images are given as the file takes them: as uint8 where it wants that, one by one and resized
-    where it takes a single size. A mask becomes logits of 0 and 1.
+    Images are converted to the file's input format: to uint8 if required, and one by one and
+    resized if it accepts a single size. A mask becomes logits of 0 and 1.
 
     Args:
-        run: computes the file's output.
-        contract: of the file.
-        file: named in errors.
+        run: function that computes the file's output.
+        contract: the file's contract.
+        file: the file, for error messages.
 
     Shape:
         images ``(N, 3, H, W)``, float in [0, 1] or uint8; logits ``(N, K, H, W)`` float32, or of
         the file's own size.
 
     Raises:
-        RuntimeRefusalError: when called, what the runtime says.
-        ValueError: when called, the output is not what the contract says.
+        RuntimeRefusalError: when called, if the runtime fails.
+        ValueError: when called, if the output contradicts the contract.
     """
 
     def __init__(self, run: Run, contract: Contract, file: Path) -> None:
@@ -57,7 +57,7 @@ class OpenedFile(nn.Module):
         if self.contract.images == "uint8":
             images = (images * 255).round().to(torch.uint8)
         parts = torch.tensor_split(images, 1 if size is None else len(images))
-        # Runtimes read memory as it lies: contiguous, channels first.
+        # Runtimes expect contiguous memory with channels first.
         outputs = [torch.from_numpy(self.run(part.contiguous().numpy())) for part in parts]
         return SegOutput(self._logits(torch.cat(outputs), images))
 
@@ -80,5 +80,5 @@ class OpenedFile(nn.Module):
 
 
 def in_one_line(error: Exception) -> str:
-    """Return what a runtime says on one line, without the places in its own source."""
+    """Return a runtime's message on one line, without positions in its source code."""
     return " ".join(str(error).split())[:300]

@@ -1,4 +1,4 @@
-"""Which format a file is of, and the file in its own runtime."""
+"""The format of a file, and opening it in its own runtime."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def find_format(who: str, name: str) -> Format:
 
     Args:
         who: first word of the message.
-        name: a name of ``segdistill.catalogue.formats.FORMATS``.
+        name: a name in ``segdistill.catalogue.formats.FORMATS``.
 
     Raises:
-        ConfigError: there is no such format, or a package is missing; it says what to install.
+        ConfigError: there is no such format, or a package is missing.
     """
     if name not in FORMATS:
         raise ConfigError(f"{who}: there is no format '{name}'; {nearest(name, FORMATS)}")
@@ -52,14 +52,14 @@ def open_file(
 
     Args:
         path: the file.
-        format: a name of ``segdistill.catalogue.formats.FORMATS``.
-        classes: of a file of another tool, whose metadata do not say them; it is taken to want
-            float images in [0, 1] and to give logits.
-        threads: that it computes with, 0 for all.
+        format: a name in ``segdistill.catalogue.formats.FORMATS``.
+        classes: classes of another tool's file whose metadata do not list them; such a file is
+            assumed to map float images in [0, 1] to logits.
+        threads: number of threads, 0 for all.
         trust: ``file:`` targets that may run code when they are loaded.
 
     Raises:
-        ConfigError: a package is missing, the classes are, or the file is a program that is not
+        ConfigError: a package or the classes are missing, or the file is a program that is not
             trusted.
         FileNotFoundError: there is no such file.
         RunFolderError: the file's contract is broken, or of a later format.
@@ -71,7 +71,7 @@ def open_file(
     companion = path.with_suffix(row.companion)
     if row.companion and not companion.is_file():
         raise SegdistillError(
-            f"{path}: expected {companion.name} beside it, got none; copy both files"
+            f"{path}: expected {companion.name} next to it, got none; copy both files"
         )
     if row.code:
         check_programs(program_name(path), trust, path)
@@ -80,7 +80,7 @@ def open_file(
         return OpenedFile(run, read_contract(text, path), path)
     if classes is None:
         raise ConfigError(
-            f"{path}: expected a file that says its classes, got one of another tool; "
+            f"{path}: expected a file with the names of its classes, got one of another tool; "
             "name them with --classes FILE"
         )
     return OpenedFile(run, Contract(classes=classes.names, colors=classes.colors), path)

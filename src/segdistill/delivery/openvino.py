@@ -1,4 +1,4 @@
-"""OpenVINO: an XML file and its weights, for Intel's processors and many others."""
+"""OpenVINO: an XML file and its weights, for Intel processors and others."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
 def write_openvino(
     network: nn.Module, path: Path, size: tuple[int, int], contract: Contract
 ) -> None:
-    """Write a network as OpenVINO's XML, and its weights beside it as ``.bin``.
+    """Write a network as OpenVINO's XML with its weights in a ``.bin`` file next to it.
 
     Args:
-        network: see :func:`segdistill.delivery.onnx.export_onnx`, as are the others.
-        path: the file, its name ends in ``.xml``.
-        size: height and width of the image that it is traced with.
-        contract: what the graph takes and gives.
+        network: see :func:`segdistill.delivery.onnx.export_onnx`, as for the others.
+        path: the file; its name ends in ``.xml``.
+        size: height and width of the image for tracing.
+        contract: inputs and outputs of the graph.
 
     Raises:
         ValueError: torch cannot export the network.
@@ -35,8 +35,8 @@ def write_openvino(
 def read_converted(
     network: nn.Module, path: Path, size: tuple[int, int], contract: Contract
 ) -> Any:
-    """Return a network as OpenVINO's model, by way of an ONNX file beside ``path``."""
-    # Through ONNX, whose free sizes are proven; tracing the module freezes what it reads of them.
+    """Return a network as an OpenVINO model, by way of an ONNX file next to ``path``."""
+    # Through ONNX, whose free sizes are tested; tracing the module would fix sizes it reads.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         floating = Path(folder) / "float.onnx"
         write_onnx(network, floating, size, contract)
@@ -44,26 +44,26 @@ def read_converted(
 
 
 def save(model: Any, path: Path, contract: Contract) -> None:
-    """Write OpenVINO's model, in the precision that it has."""
+    """Write an OpenVINO model in its own precision."""
     model.set_rt_info(contract.as_text(), KEY)
-    # By default it would make float16 of the weights.
+    # By default OpenVINO would convert the weights to float16.
     _openvino().save_model(model, str(path), compress_to_fp16=False)
 
 
 def open_openvino(path: Path, threads: int = 0) -> tuple[Run, str | None]:
-    """Open an OpenVINO file on the CPU, computing in the precision that it is written in.
+    """Open an OpenVINO file on the CPU, to compute in the precision of the file.
 
     Args:
-        path: the ``.xml``; its ``.bin`` lies beside it.
-        threads: that it computes with, 0 for all.
+        path: the ``.xml`` file; its ``.bin`` file is next to it.
+        threads: number of threads, 0 for all.
 
     Returns:
-        What runs it, and the contract in its metadata, None where there is none.
+        A function that runs it, and the contract in its metadata or None.
 
     Raises:
         RuntimeRefusalError: OpenVINO cannot read it.
     """
-    # Without the hint, processors that have bfloat16 compute in it.
+    # Without the hint, processors with bfloat16 units would use them.
     settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
     if threads:
         settings["INFERENCE_NUM_THREADS"] = threads
@@ -73,7 +73,7 @@ def open_openvino(path: Path, threads: int = 0) -> tuple[Run, str | None]:
         compiled = core.compile_model(model, "CPU", settings)
     except RuntimeError as error:
         raise RuntimeRefusalError(
-            f"{path}: expected a file that OpenVINO reads, got: {in_one_line(error)}"
+            f"{path}: expected a file that OpenVINO can read, got: {in_one_line(error)}"
         ) from None
 
     def run(images: np.ndarray) -> np.ndarray:
@@ -87,7 +87,7 @@ def open_openvino(path: Path, threads: int = 0) -> tuple[Run, str | None]:
 
 
 def _openvino() -> Any:
-    """Import OpenVINO, which sends usage statistics where the package that sends them is there."""
+    """Import OpenVINO without its telemetry package, which would send usage statistics."""
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 

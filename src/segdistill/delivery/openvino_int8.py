@@ -1,4 +1,4 @@
-"""OpenVINO in whole numbers: NNCF's static quantisation, calibrated on training images."""
+"""OpenVINO in INT8: NNCF's static quantisation, calibrated on training images."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ def write_openvino_int8(
     calibration: Sequence[np.ndarray],
     holds: Holds | None = None,
 ) -> tuple[str, ...]:
-    """Write a network as OpenVINO with activations and weights of 8 bits.
+    """Write a network as OpenVINO with 8-bit activations and weights.
 
-    Where the result is not good enough, the layers nearest to the output stay in float32: one,
-    then two, four, eight and so on; a segmentation network's last maps decide its classes.
+    If the result is not good enough, the layers nearest to the output stay in float32: one, then
+    two, four, eight and so on, because the last maps of a segmentation network decide its classes.
 
     Args:
-        network: see :func:`segdistill.delivery.onnx_int8.write_onnx_int8`, as are the others.
-        path: the file, its name ends in ``.xml``.
-        size: height and width of the image that it is traced with.
-        contract: what the graph takes and gives.
-        calibration: images as the contract says.
-        holds: says whether a file will do; every file does by default.
+        network: see :func:`segdistill.delivery.onnx_int8.write_onnx_int8`, as for the others.
+        path: the file; its name ends in ``.xml``.
+        size: height and width of the image for tracing.
+        contract: inputs and outputs of the graph.
+        calibration: images in the input format of the contract.
+        holds: returns whether a file is good enough; by default every file is.
 
     Returns:
         The layers that stayed in float32.
@@ -80,7 +80,7 @@ def _quantise(model: Any, calibration: Sequence[np.ndarray], kept: Sequence[str]
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep NNCF's progress off the terminal: the library never prints."""
+    """Suppress NNCF's progress, because the library never prints."""
     logger = logging.getLogger("nncf")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -1,4 +1,4 @@
-"""Parity: whether an exported file computes what the network does, at any image size."""
+"""Parity: does an exported file compute the same as the network, at any image size?"""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from segdistill.types import SegOutput
 
 @dataclass(frozen=True)
 class Parity:
-    """How far a file is from its network at one image size.
+    """The differences between a file and its network at one image size.
 
     Attributes:
         size: height and width.
-        largest_difference: of the logits, absolute; None where the file gives the mask alone.
+        largest_difference: largest absolute difference of the logits; None for a mask.
         agreement: share of pixels with the same class.
-        failure: why the file did not run, empty where it did.
+        failure: why the file did not run; empty if it did.
     """
 
     size: tuple[int, int]
@@ -33,7 +33,7 @@ class Parity:
 
 
 def other_sizes(size: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Return three sizes that a file was not traced with; the last fits no stride."""
+    """Return three sizes other than that for tracing; the last is divisible by no stride."""
     height, width = size
     return (
         (height + 64, width + 32),
@@ -50,25 +50,25 @@ def compare(
     image: Tensor | None = None,
     seed: int = 0,
 ) -> list[Parity]:
-    """Run a file and the network it was made from on one image of each size, and compare.
+    """Run a file and its network on one image of each size, and compare them.
 
-    A file that is right at the traced size may be wrong at another, so give others: see
+    A file that is right at the size of tracing may be wrong at others, so also try the sizes of
     :func:`other_sizes`.
 
     Args:
         network: the network; its mode is restored.
-        file: opened in its runtime.
+        file: the file, opened in its runtime.
         sizes: heights and widths to try.
-        image: a real one, resized to each size; noise by default, where classes are close to
-            each other.
-        seed: of the noise.
+        image: a real image, which is resized; by default noise, on which classes have similar
+            scores.
+        seed: seed of the noise.
 
     Shape:
         image ``(1, 3, H, W)``, float in [0, 1].
 
     Returns:
-        One record per size; where the file does not run, the difference is infinite and the
-        runtime's reason is given.
+        One record per size; if the file does not run, the difference is infinite and the
+        runtime's message is included.
     """
     generator = torch.Generator().manual_seed(seed)
     results = []

@@ -1,4 +1,4 @@
-"""The program that is exported: a network with the ends that its contract promises."""
+"""The program that is exported: a network with the inputs and outputs of its contract."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from segdistill.types import SegOutput
 
 
 class Program(nn.Module):
-    """From images as people have them to logits, or to the mask.
+    """Maps float or uint8 images to logits or to the mask.
 
     Args:
-        network: returns ``SegOutput`` for images in [0, 1], and normalises inside.
+        network: a network that returns ``SegOutput`` for images in [0, 1] and normalises them.
         images: ``float`` in [0, 1], or ``uint8``.
         output: ``logits``, or the ``mask`` of class ids, uint8.
-        full_size: resize logits to the image; a mask always is.
+        full_size: resize logits to the image, as is always done for a mask.
 
     Shape:
         images ``(N, 3, H, W)``; logits ``(N, K, H, W)``, or ``(N, K, h, w)`` at the network's
@@ -53,6 +53,6 @@ class Program(nn.Module):
 def example(
     size: tuple[int, int], *, images: Images = "float", batch: int = 1, seed: int = 0
 ) -> Tensor:
-    """Return noise that a program takes, ``(batch, 3, *size)``."""
+    """Return noise as input of a program, ``(batch, 3, *size)``."""
     noise = torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(seed))
     return (noise * 255).to(torch.uint8) if images == "uint8" else noise

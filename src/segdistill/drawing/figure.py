@@ -18,7 +18,7 @@ class Figure:
         svg: inline SVG as :func:`segdistill.drawing.svg.to_svg` returns it: colours and
             font are the page's, ids are unique within the page.
         alt: what a reader who cannot see it has to know, its main numbers included.
-        legend: what is drawn, by label: its colour, a CSS variable; empty where the drawing says
+        legend: what is drawn, by label: its colour, a CSS variable; empty if the drawing says
             it itself.
     """
 

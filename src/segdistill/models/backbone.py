@@ -48,7 +48,7 @@ class Variant:
 
 _STRIDES = (4, 8, 16, 32)
 
-# Three 3x3 convolutions (64, 64, 128) in place of one 7x7: the stem of PSPNet's code, and of
+# Three 3x3 convolutions (64, 64, 128) instead of one 7x7: the stem of PSPNet's code, and of
 # the public code of SKD and CIRKD.
 _DEEP = {"stem_type": "deep", "stem_width": 64}
 _HALF = {"channels": (32, 64, 128, 256)}
@@ -187,7 +187,7 @@ def any_size(name: str) -> tuple[tuple[str, bool], ...]:
         name: a timm name.
 
     Returns:
-        Keywords for ``timm.create_model``, empty where none is needed or known.
+        Keywords for ``timm.create_model``, empty if none is needed or known.
     """
     config = timm.get_pretrained_cfg(name, allow_unregistered=True)
     if config is None or not config.fixed_input_size:
@@ -260,7 +260,7 @@ def _fill(body: nn.Module, name: str, variant: Variant, checkpoint: Checkpoint) 
     count, rest = load_fitting(body, checkpoint, names=names)
     return (
         f"backbone {name}: {count} tensors are the ImageNet weights of {variant.base}; nobody "
-        f"published others for its {', '.join(rest)}, which start anew"
+        f"published others for its {', '.join(rest)}, which are initialised at random"
     )
 
 

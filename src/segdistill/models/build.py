@@ -99,12 +99,12 @@ def build_network(
     constructor = tables.load("segdistill.models", entry.target)
     checkpoint = None if weights is None else read_checkpoint(str(weights))
     own_names = _own_names(name, checkpoint)
-    said: list[str] = []
+    remarks: list[str] = []
     numbers: ClassMap | None = None
     if class_map is not None:
         numbers = resolve_class_map(cast("NamedClassMap", class_map), own_names, class_names)
     elif checkpoint is None and len(own_names) > 1 and class_names and _keeps_classes(arguments):
-        numbers = _by_name(name, own_names, class_names, said, fine_tune=fine_tune)
+        numbers = _by_name(name, own_names, class_names, remarks, fine_tune=fine_tune)
     own_classes = classes
     if "class_map" in entry.settings:
         arguments["class_map"] = numbers
@@ -121,7 +121,7 @@ def build_network(
         given["adaptation"], arguments = take_adaptation(arguments)
     arguments |= {key: given[key] for key in entry.given}
     network = _construct(constructor, arguments, seed)
-    said = [*_notes(network), *said]
+    remarks = [*_notes(network), *remarks]
     if checkpoint is not None:
 
         def rebuild(other: int) -> nn.Module:
@@ -134,10 +134,10 @@ def build_network(
             fine_tune=fine_tune,
             rebuild=rebuild,
         )
-        said += load_network(network, checkpoint, request)
+        remarks += load_network(network, checkpoint, request)
     elif backbone_weights is not None:
-        said += fill_backbone(network, read_checkpoint(str(backbone_weights)), name).sentences()
-    for sentence in said:
+        remarks += fill_backbone(network, read_checkpoint(str(backbone_weights)), name).sentences()
+    for sentence in remarks:
         if tell is not None:
             tell(sentence)
     if numbers is not None and not isinstance(network, Adapter):
@@ -190,7 +190,7 @@ def _has_names(class_map: NamedClassMap) -> bool:
 
 
 def _own_names(name: str, checkpoint: Checkpoint | None) -> tuple[str, ...]:
-    """Return the names of a network's own classes, none where nothing says them.
+    """Return the names of a network's own classes, none if nothing says them.
 
     A single name is the foreground's of a network of one channel.
     """
@@ -206,7 +206,7 @@ def _by_name(
     name: str,
     own_names: Sequence[str],
     class_names: Sequence[str],
-    said: list[str],
+    remarks: list[str],
     *,
     fine_tune: bool,
 ) -> ClassMap | None:
@@ -219,7 +219,7 @@ def _by_name(
         return None
     if order == tuple(range(len(own_names))):
         return None
-    said.append(f"{name}: its classes were put into the data's order: {list(order)}")
+    remarks.append(f"{name}: its classes were put into the data's order: {list(order)}")
     return order
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from segdistill.models.residual import enlarged
 
 _WINDOWS = ((5, 2), (9, 4), (17, 8))
-"""Side and stride of each window; the whole image is the fourth."""
+"""Side and stride of each window; the fourth is the whole image."""
 
 
 class DeepAggregation(nn.Module):

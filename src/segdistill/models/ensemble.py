@@ -1,4 +1,4 @@
-"""Several teachers as one network: their probabilities averaged, their maps beside each other."""
+"""Several teachers as one network: averaged probabilities, and the maps of each by name."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ class Ensemble(nn.Module):
         self.logits = nn.Identity()
 
     def forward(self, images: Tensor) -> SegOutput:
-        given = [member(images).logits for member in self.members]
-        voting = [logits for logits in given if logits.shape[1]]
+        outputs = [member(images).logits for member in self.members]
+        voting = [logits for logits in outputs if logits.shape[1]]
         if len(voting) < 2:
-            return SegOutput(self.logits(voting[0]) if voting else given[0])
+            return SegOutput(self.logits(voting[0]) if voting else outputs[0])
         finest = max((logits.shape[2:] for logits in voting), key=math.prod)
         votes = [_resized(logits.float(), finest).log_softmax(dim=1) for logits in voting]
         mean = torch.stack(votes).logsumexp(dim=0) - math.log(len(votes))

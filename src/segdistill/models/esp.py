@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 EPSILON = 1e-3
-"""Of every batch norm, from the authors' code (sacmehta/ESPNet)."""
+"""Epsilon of every batch norm, from the authors' code (sacmehta/ESPNet)."""
 
 _DILATIONS = (1, 2, 4, 8, 16)
 
@@ -58,7 +58,7 @@ class EspModule(nn.Module):
 
 
 class EspEncoder(nn.Module):
-    """The encoder: three levels, each halving the map, with the shrunk image beside them.
+    """The encoder: three levels, each halving the map, with the shrunk image as a further input.
 
     Args:
         repeats: ESP modules of the second and the third level.

@@ -20,7 +20,7 @@ from segdistill.types import TapMaps
 
 
 class _AllRecordedError(Exception):
-    """Ends a forward pass whose remaining layers nobody asked for."""
+    """Ends a forward pass whose remaining layers are not needed."""
 
 
 class FrozenTeacher(nn.Module):
@@ -73,15 +73,15 @@ class FrozenTeacher(nn.Module):
         self.digest = digest.hexdigest()
 
     def prepare(self, images: Tensor) -> list[str]:
-        """Make the network fast, as far as its maps stay what they are.
+        """Make the network faster, as far as its maps stay the same.
 
-        The first forward pass does it where nobody did, and warns of what was refused.
+        The first forward pass does this if it was not done before, and warns of what was refused.
 
         Args:
             images: real ones, of the size to come; the first counts.
 
         Returns:
-            A sentence about each rewriting that was refused; none where all are right.
+            A sentence about each rewriting that was refused; none if all are right.
         """
         self._check_mode()
         if self.prepared:
@@ -103,7 +103,7 @@ class FrozenTeacher(nn.Module):
             "its batch norms are not folded": unfolded,
         }
         return [
-            f"teacher: {what}, which is slower but right: {reason}"
+            f"teacher: {what}, which is slower but correct: {reason}"
             for what, reason in refused.items()
             if reason
         ]
@@ -116,7 +116,7 @@ class FrozenTeacher(nn.Module):
 
         Args:
             images: as for :meth:`prepare`.
-            device: of this process, which is to hold its part.
+            device: device of this process, on which its part is stored.
 
         Raises:
             ValueError: the network cannot be divided, or its maps would change.
@@ -127,9 +127,9 @@ class FrozenTeacher(nn.Module):
         self.sharded = True
         with full_precision(device):
             for probe, expected in cases:
-                given = self._whole(self.network, probe.to(device))
-                found = {name: maps.cpu() for name, maps in given.items()}
-                name, error = largest_error(found, expected)
+                outputs = self._whole(self.network, probe.to(device))
+                maps = {name: output.cpu() for name, output in outputs.items()}
+                name, error = largest_error(maps, expected)
                 if not error <= BOUND:
                     raise ValueError(
                         f"teacher.shard: expected the maps of the whole teacher, got '{name}' off "

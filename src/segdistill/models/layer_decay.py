@@ -47,7 +47,7 @@ def layer_scales(network: nn.Module, decay: float) -> dict[str, float]:
         )
     layers = group_parameters(whole, matcher(coarse=False), reverse=True)
     last = max(layers.values())
-    # timm joins the paths of what it takes maps from with underscores, or wraps the network.
+    # timm joins the paths of its feature maps with underscores, or wraps the network.
     by_name = {_plain(name): layer for name, layer in layers.items()}
     return {
         f"backbone.{name}": decay ** (last - by_name.get(_plain(name.removeprefix("body.")), last))

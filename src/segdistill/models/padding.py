@@ -63,7 +63,7 @@ def needed_divisor(network: nn.Module, *, square: bool = False) -> int | None:
         square: the images are padded to squares as well.
 
     Returns:
-        The least divisor with which it runs at any size; None where there is none, or where
+        The least divisor with which it runs at any size; None if there is none, or where
         the meta device cannot tell.
     """
     divisors = (1, *_DIVISORS)

@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from segdistill.types import TapMaps
 
 BOUND = 1e-4
-"""Largest relative error of a rewriting that only rounds otherwise, in float32.
+"""Largest relative error of a rewriting that differs only in rounding, in float32.
 
-Right rewritings of the families in ``tests/models/test_fold.py`` stay below 1e-5, which
+Correct rewritings of the families in ``tests/models/test_fold.py`` stay below 1e-5, which
 leaves room for deeper networks; a norm in the wrong place gives 1e-2 and more.
 """
 
@@ -60,13 +60,13 @@ def proven(
     """Return a rewritten copy of a network where it gives the same maps, else the network.
 
     Args:
-        network: left as it is.
+        network: not changed.
         rewrite: changes the copy in place.
         run: how the rewritten network is run.
         cases: images with the maps to give, from :func:`observe`.
 
     Returns:
-        The network to use, and why it is not the rewritten one: empty where it is.
+        The network to use, and why it is not the rewritten one: empty if it is.
     """
     try:
         with torch.no_grad(), full_precision(cases[0][0].device):

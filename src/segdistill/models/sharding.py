@@ -1,7 +1,7 @@
 """A frozen network whose weights are shared out over processes, for one too large for a device.
 
 Each process keeps a part of every weight; those of a block are gathered while it runs, and let
-go after it. So a device holds its part of the whole and one block.
+go after it. So a device stores its part of the whole and one block.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import fully_shard
 
 BLOCK = 2**23
-"""Most weights of a block, 32 MiB in float32; one that cannot be divided may have more."""
+"""Maximum weights of a block, 32 MiB in float32; an indivisible one may have more."""
 
 
 def shard(network: nn.Module, device: torch.device) -> None:

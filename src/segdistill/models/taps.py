@@ -210,7 +210,7 @@ def _last_first(output: object) -> Iterator[object]:
 
 
 def _tokens_to_map(tokens: Tensor, size: tuple[int, int]) -> Tensor | None:
-    """Return a transformer's tokens as a map, or None where they do not form a grid.
+    """Return a transformer's tokens as a map, or None if they do not form a grid.
 
     The stride is the one whose grid over the image has as many cells as there are tokens;
     extra tokens in front, one for the class and four registers at most, are left out.

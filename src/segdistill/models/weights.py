@@ -41,7 +41,7 @@ def read_config(path: Path | str) -> dict[str, Any]:
     config = saved_config(metadata)
     if config is None:
         raise CheckpointError(
-            f"{path}: expected a config in the metadata, got text that is none; use a file that "
+            f"{path}: expected a config in the metadata, got other text; use a file that "
             "segdistill saved"
         )
     return config

@@ -1,1 +1,1 @@
-"""Reports: pictures of a run, and one page that compares runs or a study."""
+"""Reports: plots of a run, and a page that compares runs or presents a study."""

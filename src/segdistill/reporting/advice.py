@@ -1,4 +1,4 @@
-"""Which student to ship, how sure that is, and what would make it surer: in three sentences."""
+"""Advice in three sentences: which student to ship, how certain that is, and what would help."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from segdistill.studies.verdict import points, sample_of, unit_of
 
 _POWER = 0.8
 _LEVEL = 0.05
-_MOST = 1000  # seeds or searches; more are no advice
+_MOST = 1000  # seeds or searches; advising more would be pointless
 
 
 def advice(groups: Sequence[Group], *, margin: float) -> list[str]:
-    """Return what to ship, how sure that is and what would make it surer.
+    """Return what to ship, how certain that is, and what would make it more certain.
 
     Args:
-        groups: that share a table.
-        margin: largest difference that does not matter, a fraction.
+        groups: groups in the same table.
+        margin: largest difference that does not matter, as a fraction.
 
     Returns:
-        Three sentences, none where nothing was compared.
+        Three sentences, empty if nothing was compared.
     """
     compared = [g for g in groups if len(g.summary.sample) > 1]
     if not compared:
@@ -39,11 +39,14 @@ def advice(groups: Sequence[Group], *, margin: float) -> list[str]:
 
 
 def _of_one_seed(groups: Sequence[Group]) -> list[str]:
-    """Return the same of methods that met their plain student once each: nothing is decided."""
+    """Return the same for methods compared on one seed each: nothing is decided."""
     compared = [g for g in groups if g.comparison is not None]
     if not compared:
         return []
-    rivals = [*compared, *(one for g in compared if (one := baseline_of(g, groups)) is not None)]
+    rivals = [
+        *compared,
+        *(baseline for g in compared if (baseline := baseline_of(g, groups)) is not None),
+    ]
     leader = max(rivals, key=lambda group: group.miou)
     more = next(n for n in count(1) if smallest_p(n) <= _LEVEL) - 1
     return [
@@ -56,14 +59,14 @@ def _of_one_seed(groups: Sequence[Group]) -> list[str]:
 
 
 def seeds_needed(gain: float, deviation: float, methods: int) -> int | None:
-    """Return the seeds, or searches, that find a true gain 80 times in 100; None above a thousand.
+    """Return the seeds or searches that find a true gain 80 times in 100, None above a thousand.
 
-    The level is divided by the number of methods: the joint test needs no more.
+    The level is divided by the number of methods, which is sufficient for the joint test.
 
     Args:
         gain: true mean difference, above 0.
-        deviation: of the differences over seeds, or over searches.
-        methods: compared with one baseline.
+        deviation: standard deviation of the differences over seeds or searches.
+        methods: number of methods compared with the baseline.
     """
     if deviation <= 0:
         return next(n for n in count(1) if smallest_p(n) <= _LEVEL)
@@ -133,7 +136,7 @@ def _surer(leader: Group, proven: bool, methods: int, seconds: float | None, mar
 
 
 def _seconds_per_seed(groups: Sequence[Group]) -> float | None:
-    """Return what all students of a seed take to train together, None where it is not known."""
+    """Return the seconds for training all students of a seed together, None if unknown."""
     students = [group.summary for group in groups if not group.teacher]
     alone = [summary.mean_of("own_seconds") for summary in students]
     known = [seconds for seconds in alone if seconds is not None]

@@ -1,4 +1,4 @@
-"""Groups: runs that differ by seed alone, compared with the plain students trained alike."""
+"""Groups: runs that differ only in their seeds, compared with equally trained plain students."""
 
 from __future__ import annotations
 
@@ -15,21 +15,20 @@ from segdistill.studies.comparison import Comparison
 from segdistill.studies.summary import Summary, summarize
 
 Seeds = tuple[int, int]
-"""What pairs runs: data seed and own seed."""
+"""The key that pairs runs: data seed and own seed."""
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ by seed alone.
+    """Runs that differ only in their seeds.
 
     Attributes:
-        label: what tables call it, unique within a report.
-        name: its method's name, unique within its panel.
-        runs: at least one.
-        summary: the runs in numbers, compared with the baseline.
-        panel: what it shares a table with; empty where a report has one table.
-        baseline: label of the group that it is compared with: the plain student that was trained
-            alike.
+        label: its label in tables, unique within a report.
+        name: name of its method, unique within its panel.
+        runs: its runs, at least one.
+        summary: statistics of the runs, and the comparison with the baseline.
+        panel: the table that it is in; empty if a report has a single table.
+        baseline: label of the group that it is compared with: the equally trained plain student.
     """
 
     label: str
@@ -41,7 +40,7 @@ class Group:
 
     @property
     def teacher(self) -> bool:
-        """Whether another run of the report learnt from it."""
+        """Whether it is the teacher of another run of the report."""
         return self.runs[0].teacher
 
     @property
@@ -57,24 +56,24 @@ class Group:
 
     @property
     def seeds(self) -> int:
-        """How many seeds there are; a seed that was run twice is one."""
+        """Number of distinct seeds."""
         return len(self.summary.scores)
 
     @property
     def comparison(self) -> Comparison | None:
-        """With the baseline, None where there is none."""
+        """Comparison with the baseline, None if there is none."""
         return self.summary.comparison
 
 
 def group(runs: Sequence[Run]) -> list[Group]:
-    """Gather runs that trained alike and compare each group with the plain one.
+    """Group runs that trained alike, and compare each group with the plain one.
 
     Runs belong together where everything but the seeds is the same: data recipe, student, terms,
     teacher and training. A method is compared with the plain student of the same data, network
     and training, scored on the same images; those methods are tested jointly.
 
     Args:
-        runs: as :func:`segdistill.reporting.runs.read_runs` returns them.
+        runs: runs from :func:`segdistill.reporting.runs.read_runs`.
 
     Returns:
         The groups, in the order of their first runs.
@@ -117,12 +116,12 @@ def summarize_runs(
     plain: str | None,
     searches: Mapping[int, int] | None = None,
 ) -> dict[str, Summary]:
-    """Summarize the runs of each method, compared with the plain one where there is one.
+    """Summarize the runs of each method, and compare them with the plain one if there is one.
 
     Args:
         methods: runs by method.
         plain: the method that the others are compared with.
-        searches: which search each final seed took its values from, where there were several.
+        searches: the search whose values each final seed uses, if there were several.
     """
     by_seed: dict[str, dict[Seeds, list[Result]]] = {}
     for name, runs in methods.items():
@@ -136,20 +135,20 @@ def summarize_runs(
 
 
 def panels(groups: Sequence[Group]) -> dict[str, list[Group]]:
-    """Return the groups by panel, in order; a teacher without one is in each."""
-    names = dict.fromkeys(one.panel for one in groups if one.panel or not one.teacher)
+    """Return the groups by panel, in order; a teacher without a panel is in each."""
+    names = dict.fromkeys(g.panel for g in groups if g.panel or not g.teacher)
     if not names:
         return {"": list(groups)}
-    return {name: [one for one in groups if one.panel in (name, "")] for name in names}
+    return {name: [g for g in groups if g.panel in (name, "")] for name in names}
 
 
 def baseline_of(group: Group, groups: Sequence[Group]) -> Group | None:
-    """Return the group that one is compared with, None where there is none."""
-    return next((one for one in groups if one.label == group.baseline), None)
+    """Return the group that a group is compared with, None if there is none."""
+    return next((g for g in groups if g.label == group.baseline), None)
 
 
 def color_of(group: Group, groups: Sequence[Group]) -> str:
-    """Return the CSS variable of a group's colour: teachers share the first.
+    """Return the CSS variable of a group's colour; all teachers have the first.
 
     A method has the same colour in every panel.
     """
@@ -157,6 +156,6 @@ def color_of(group: Group, groups: Sequence[Group]) -> str:
 
 
 def color_of_method(name: str, groups: Sequence[Group]) -> str:
-    """Return the CSS variable of a method's colour, the teachers' for one without a group."""
-    names = list(dict.fromkeys(one.name for one in groups if not one.teacher))
+    """Return the CSS variable of a method's colour, that of teachers if it has no group."""
+    names = list(dict.fromkeys(group.name for group in groups if not group.teacher))
     return series_color(names.index(name)) if name in names else "--s0"

@@ -1,4 +1,4 @@
-"""Which runs trained alike, and in what those that did not differ."""
+"""Which runs trained alike, and how the others differ."""
 
 from __future__ import annotations
 
@@ -24,34 +24,34 @@ _NO_PART_OF_TRAINING: Mapping[str, frozenset[str]] = {
         }
     ),
 }
-"""Settings that change no weights, and the seeds: runs of other seeds are one group."""
+"""The seeds and settings that do not distinguish groups."""
 
 _SECTIONS = ("data", "student", "training")
-"""What a method shares with the plain student that it is compared with."""
+"""The settings that a method shares with its plain student."""
 
 
 def conditions(run: Run) -> dict[str, Any]:
-    """Return the settings by path that a run shares with its plain student: all but the method.
+    """Return the settings, by path, that a run shares with its plain student: all but the method.
 
-    Of a run without a config that is its number of steps alone.
+    For a run without a config this is only its number of steps.
     """
     if not run.settings:
         return {"training.steps": run.result.steps}
-    found = {}
+    settings = {}
     for section in _SECTIONS:
         left_out = _NO_PART_OF_TRAINING.get(section, frozenset())
         for key, value in (run.settings.get(section) or {}).items():
             if key not in left_out:
-                found[f"{section}.{key}"] = value
+                settings[f"{section}.{key}"] = value
     if run.extended:
-        found["training.extended"] = list(run.extended)
-    return found | _contents(run, "data") | _contents(run, "student")
+        settings["training.extended"] = list(run.extended)
+    return settings | _contents(run, "data") | _contents(run, "student")
 
 
 def method(run: Run) -> dict[str, Any]:
-    """Return the settings by path that make a run's method: its terms, and whom it learnt from.
+    """Return the settings, by path, that define a run's method: its terms and its teacher.
 
-    A plain student learns nothing from the teacher, whichever its config names.
+    A plain student has no teacher even if its config names one.
     """
     terms = run.settings.get("distill")
     if not terms:
@@ -62,7 +62,7 @@ def method(run: Run) -> dict[str, Any]:
 
 
 def _contents(run: Run, section: str) -> dict[str, str]:
-    """Return what is known of a section's files: one content is one file, wherever it lies."""
+    """Return the recorded contents of a section's files, which identify them regardless of path."""
     return {
         path.replace(".network", ".source"): f"sha256 {digest[:12]}"
         for path, digest in run.contents.items()
@@ -71,7 +71,7 @@ def _contents(run: Run, section: str) -> dict[str, str]:
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """Return what a score was taken on and how: scores of other images share no table."""
+    """Return what was scored and how; only equal runs share a table."""
     dataset = (run.settings.get("data") or {}).get("dataset")
     evaluation = run.settings.get("evaluation") or {}
     how = {key: evaluation[key] for key in ("scales", "flip", "window") if key in evaluation}
@@ -81,15 +81,15 @@ def measured(run: Run) -> dict[str, Any]:
 
 
 def key_of(settings: Mapping[str, Any]) -> str:
-    """Return settings as a key: equal settings, equal keys."""
+    """Return settings as a hashable key."""
     return json.dumps(settings, sort_keys=True, default=str)
 
 
 def differing(trees: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """Return the paths in which settings differ, with the values of each, None where it has none.
+    """Return the paths at which settings differ, with the value of each; a missing one is None.
 
     Args:
-        trees: settings by path.
+        trees: settings by path, one mapping each.
     """
     paths = dict.fromkeys(path for tree in trees for path in tree)
     table = {path: [tree.get(path) for tree in trees] for path in paths}
@@ -101,7 +101,7 @@ def differing(trees: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
 
 
 def in_words(path: str, value: Any) -> str:
-    """Return a setting as a label has it: ``lr 0.02``."""
+    """Format a setting for labels: ``lr 0.02``."""
     name = path.rpartition(".")[2]
     if isinstance(value, list | Mapping):
         return f"{name} {json.dumps(value)}"

@@ -1,4 +1,4 @@
-"""Forest plots: differences with their intervals, one line each."""
+"""Forest plots: differences with their intervals, one per line."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ class Line:
     """One line of a forest plot.
 
     Attributes:
-        label: what differs.
-        interval: the difference, in fractions.
-        seeds: the differences that it is the mean of.
-        claimed: whether a difference may be claimed; drawn solid.
+        label: name of the method or class.
+        interval: the difference with its interval, in fractions.
+        seeds: the differences of which it is the mean.
+        claimed: whether a difference may be claimed; then it is drawn solid.
         color: CSS variable.
     """
 
@@ -33,14 +33,14 @@ class Line:
 def forest(
     lines: Sequence[Line], *, title: str, caption: str, name: str, unit: str = "mIoU points"
 ) -> Figure:
-    """Draw one line per difference, from top to bottom, with its numbers at the right.
+    """Draw one line per difference, from top to bottom, with its numbers on the right.
 
     Args:
-        lines: at least one.
+        lines: lines of the plot, at least one.
         title: heading.
         caption: how to read it.
         name: unique within the page.
-        unit: of the differences.
+        unit: unit of the differences.
     """
     figure, axes = blank(0.9 + 0.36 * len(lines))
     axes.axvline(0, color="black", linewidth=0.8, alpha=0.5)
@@ -64,11 +64,11 @@ def forest(
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", alpha=0.25, linewidth=0.6)
     axes.grid(visible=False, axis="y")
-    said = "; ".join(
+    summary = "; ".join(
         f"{line.label}: {_numbers(line.interval)}{', claimed' if line.claimed else ''}"
         for line in lines
     )
-    return Figure(title, caption, to_svg(figure, name), f"{title}, {unit}. {said}.")
+    return Figure(title, caption, to_svg(figure, name), f"{title}, {unit}. {summary}.")
 
 
 def _numbers(interval: Interval) -> str:

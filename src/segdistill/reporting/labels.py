@@ -1,4 +1,4 @@
-"""What tables call groups and panels: as short as tells them apart."""
+"""Labels of groups and panels in tables, as short as possible."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from typing import Any
 from segdistill.reporting.identity import conditions, differing, in_words, measured, method
 from segdistill.reporting.runs import Run
 
-_MOST_SETTINGS = 3  # in a label: more would fill a column
+_MOST_SETTINGS = 3  # number of settings in a label; more would be too wide
 
 
 def label_groups(members: Sequence[Sequence[Run]]) -> list[str]:
-    """Return a unique label for each group: its name, and where names are equal what differs."""
+    """Return a unique label for each group: its name, with differences if names are equal."""
     names = [_name(runs) for runs in members]
     trees = [conditions(runs[0]) | method(runs[0]) for runs in members]
-    labels = [_with_difference(name, place, names, trees) for place, name in enumerate(names)]
+    labels = [_with_difference(name, number, names, trees) for number, name in enumerate(names)]
     counts = Counter(labels)
     return [
-        label if counts[label] == 1 else f"{label}, {place + 1}"
-        for place, label in enumerate(labels)
+        label if counts[label] == 1 else f"{label}, {number + 1}"
+        for number, label in enumerate(labels)
     ]
 
 
 def label_panels(members: Sequence[Sequence[Run]]) -> list[str]:
-    """Return what each group was scored on, empty where that is the same for all."""
+    """Return what each group was scored on, empty if it is the same for all."""
     trees = [measured(runs[0]) for runs in members]
     apart = differing(trees)
     if not apart:
@@ -45,10 +45,10 @@ def label_panels(members: Sequence[Sequence[Run]]) -> list[str]:
 
 
 def training_differences(groups: Sequence[Sequence[Run]]) -> str | None:
-    """Say in what the training of the students differs, None where it is the same for all.
+    """Describe how the training of the students differs, None if it is the same for all.
 
     Args:
-        groups: the runs of each group, students alone.
+        groups: the runs of each group of students.
     """
     recipes = [
         {k: v for k, v in conditions(runs[0]).items() if not k.startswith("student.")}
@@ -67,13 +67,13 @@ def training_differences(groups: Sequence[Sequence[Run]]) -> str | None:
         return None
     return (
         f"Training differs between these runs in {', '.join(parts)}. Runs that differ in more than "
-        "their seeds are groups of their own, and a method is compared only with a plain student "
-        "that was trained alike."
+        "their seeds are separate groups, and a method is only compared with a plain student that "
+        "was trained in the same way."
     )
 
 
 def repeats(label: str, runs: Sequence[Run]) -> list[str]:
-    """Say which seeds of a group were run more than once."""
+    """Report seeds of a group that were run more than once."""
     seeds: dict[Any, list[Run]] = {}
     for run in runs:
         seeds.setdefault(run.seeds, []).append(run)
@@ -91,13 +91,13 @@ def _name(runs: Sequence[Run]) -> str:
 
 
 def _with_difference(
-    name: str, place: int, names: Sequence[str], trees: Sequence[Mapping[str, Any]]
+    name: str, number: int, names: Sequence[str], trees: Sequence[Mapping[str, Any]]
 ) -> str:
-    """Return a name, with the settings in which it differs from the others of that name."""
+    """Return a name, with the settings that differ from others of the same name."""
     same = [other for other, known in enumerate(names) if known == name]
     if len(same) == 1:
         return name
     apart = differing([trees[other] for other in same])
-    own = [in_words(path, values[same.index(place)]) for path, values in apart.items()]
+    own = [in_words(path, values[same.index(number)]) for path, values in apart.items()]
     more = ["…"] if len(own) > _MOST_SETTINGS else []
     return f"{name} ({', '.join([*own[:_MOST_SETTINGS], *more])})" if own else name

@@ -1,4 +1,4 @@
-"""What a page is made of: every section takes what it shows from here."""
+"""The material of a page, from which every section takes its values."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from segdistill.studies.verdict import MARGIN
 
 @dataclass(frozen=True)
 class Material:
-    """What a page compares.
+    """The runs that a page compares, with everything about them.
 
     Attributes:
-        groups: runs that differ by seed alone, with their comparisons.
-        study: the study that they belong to, None for run folders by themselves.
-        notes: sentences that somebody adds to the verdict.
-        folder: where ``segdistill analyse`` left its files, None where it was not asked for.
+        groups: groups of runs that differ only in their seeds, with their comparisons.
+        study: the study that they belong to, None for separate run folders.
+        notes: sentences to add to the verdict.
+        folder: folder with the files of ``segdistill analyse``, or None.
     """
 
     groups: Sequence[Group]
@@ -37,23 +37,23 @@ class Material:
 
     @property
     def margin(self) -> float:
-        """Largest difference of mIoU that does not matter, a fraction."""
+        """Largest mIoU difference that does not matter, as a fraction."""
         settings = {} if self.study is None else self.study.settings
         return float(settings.get("equivalence", 100 * MARGIN)) / 100
 
     @property
     def students(self) -> list[Group]:
-        """The groups that are no teacher."""
+        """The groups that are not teachers."""
         return [group for group in self.groups if not group.teacher]
 
     @property
     def trained(self) -> list[Group]:
-        """The groups that were trained here: a study's teacher was trained before it."""
+        """The groups trained here, without a study's teacher, which was trained before."""
         return list(self.groups) if self.study is None else self.students
 
     @property
     def panels(self) -> dict[str, list[Group]]:
-        """The groups by what they share a table with."""
+        """The groups by table."""
         return panels(self.groups)
 
     @property
@@ -68,19 +68,19 @@ class Material:
 
     @property
     def cost_size(self) -> tuple[int, int] | None:
-        """Height and width of the image that costs on this page are for, None without costs."""
+        """Height and width of the image for which costs are shown, None without costs."""
         return cost_size(self.groups)
 
     @cached_property
     def timings(self) -> Timings:
-        """How long each group's network takes for such an image."""
+        """The time of each group's network for such an image."""
         return timings(self.groups)
 
     def student_cost(self, run: Run, key: str) -> float | None:
-        """Return what one forward pass takes, None where that was not counted at this page's size.
+        """Return the cost of one forward pass, None if it was not counted at this page's size.
 
         Args:
-            run: of a group.
+            run: a run of a group.
             key: ``params_m`` or ``gflops``.
         """
         cost = run.result.cost

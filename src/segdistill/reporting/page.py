@@ -1,4 +1,4 @@
-"""One self-contained HTML page that compares runs: the table of its sections, and the writer."""
+"""A self-contained HTML page that compares runs: its sections, and writing it."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from segdistill.reporting.studies import Study, study_groups
 from segdistill.studies.verdict import points
 
 Show = Callable[[Material], Mapping[str, Any] | None]
-"""Returns what a section's template needs, None where the section has nothing to show."""
+"""Returns the values for a section's template, None if the section has nothing to show."""
 
 SECTIONS: Mapping[str, tuple[str, Show]] = {
     "verdict": ("Verdict", verdict.show),
@@ -59,7 +59,7 @@ SECTIONS: Mapping[str, tuple[str, Show]] = {
     "protocol": ("Protocol", protocol.show),
     "reproduce": ("How to reproduce", reproduce.show),
 }
-"""Sections in their order: name, heading, and what fills ``sections/NAME.html``."""
+"""Sections in order: name, heading, and the function that fills ``sections/NAME.html``."""
 
 
 def write_report(
@@ -70,25 +70,25 @@ def write_report(
     notes: Sequence[str] = (),
     folder: Path | None = None,
 ) -> dict[Path, str]:
-    """Write one HTML page that compares finished runs; it needs no network.
+    """Write an HTML page that compares finished runs; it needs no network connection.
 
-    The verdict is derived from the results: a method is called better only where several
-    paired seeds prove it. Charts, pictures, styles and the script are inside the page.
+    The verdict follows from the results: a method is only called better if several paired seeds
+    prove it. Charts, pictures, styles and the script are part of the page.
 
     Args:
-        runs: run folders; teachers are shown first, the others in the order given. Folders
-            that differ by seed alone are gathered.
-        out: the file, replaced whole.
+        runs: run folders; teachers are shown first, the others in the given order. Runs that
+            differ only in their seeds are grouped.
+        out: file to write, replaced atomically.
         title: heading of the page.
-        notes: sentences that the page shows under its verdict.
-        folder: where ``segdistill analyse`` left its files, if it was called.
+        notes: sentences shown below the verdict.
+        folder: folder with the files of ``segdistill analyse``, if there are any.
 
     Returns:
-        Why, by folder, for each run that is broken and was left out; the page says so as well.
+        The reason, by folder, for each broken run that was left out; it is also on the page.
 
     Raises:
         RunFolderError: there is no run, or all are broken.
-        OverwriteError: there is a file that no report wrote.
+        OverwriteError: the file exists and was not written by a report.
     """
     claim("report", [out])
     broken = find_broken(runs)
@@ -100,7 +100,7 @@ def write_report(
 
 
 def of_study(study: Study) -> Material:
-    """Return what the page of a study is made of."""
+    """Return the material for the page of a study."""
     return Material(study_groups(study), study=study, folder=study.folder)
 
 
@@ -108,7 +108,7 @@ def render(material: Material, *, title: str) -> str:
     """Return the page of :func:`write_report`.
 
     Args:
-        material: what is compared.
+        material: the runs to compare.
         title: heading of the page.
     """
     environment = Environment(
@@ -146,7 +146,7 @@ def _text(name: str) -> str:
 
 
 def _facts(material: Material) -> list[str]:
-    """Return what was scored, from the first student, in a few words each."""
+    """Return short descriptions of what was scored, from the first student."""
     first = (material.students or material.groups)[0].runs[0]
     dataset = (first.settings.get("data") or {}).get("dataset")
     result = first.result

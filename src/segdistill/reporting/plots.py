@@ -1,4 +1,4 @@
-"""Pictures of a run: curves and the confusion matrix, drawn by matplotlib without a display."""
+"""Plots of a run: curves and the confusion matrix, drawn by matplotlib without a display."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from segdistill.runs.confusion import read_confusion
 from segdistill.runs.layout import CONFUSION_PICTURE, METRICS_PICTURE, METRICS_TABLE
 from segdistill.runs.metrics import Line, evaluation_lines, read_metrics, train_lines
 
-_MOST_NUMBERS = 20  # classes up to which the cells of a matrix have room for their numbers
+_MOST_NUMBERS = 20  # largest number of classes for which cells have room for numbers
 
 
 def write_run_pictures(run: Path) -> list[Path]:
     """Write ``results.csv``, ``results.png`` and ``confusion_matrix.png`` into a run folder.
 
-    They are made from ``metrics.jsonl`` and ``confusion.json``; what has no source is left
-    out.
+    They are made from ``metrics.jsonl`` and ``confusion.json``; without these, they are left out.
 
     Args:
         run: the run folder.
@@ -46,7 +45,7 @@ def write_run_pictures(run: Path) -> list[Path]:
 
 
 def metrics_csv(metrics: Sequence[Line]) -> str:
-    """Return what a run logged as CSV: one row per step, losses and scores."""
+    """Return the log of a run as CSV: one row per step, with losses and scores."""
     rows: dict[int, dict[str, Any]] = {}
     columns: dict[str, None] = {"step": None}
     for line in metrics:
@@ -88,8 +87,8 @@ def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> F
     """Draw a confusion matrix as shares of each true class.
 
     Args:
-        counts: rows are the truth.
-        names: of the classes.
+        counts: confusion matrix; rows are the labels.
+        names: names of the classes.
     """
     shares = row_shares(counts)
     size = min(14.0, max(4.0, 1.8 + 0.42 * len(names)))
@@ -111,7 +110,7 @@ def confusion_figure(counts: Sequence[Sequence[int]], names: Sequence[str]) -> F
 
 
 def row_shares(counts: Sequence[Sequence[int]]) -> np.ndarray:
-    """Return counts as shares of their row, 0 in a row without counts."""
+    """Return counts as shares of their rows; 0 in a row without counts."""
     table = np.asarray(counts, dtype=np.float64)
     totals = table.sum(axis=1, keepdims=True)
     shares: np.ndarray = np.divide(table, totals, out=np.zeros_like(table), where=totals > 0)

@@ -1,4 +1,4 @@
-"""BibTeX of what a report rests on: losses, data and networks, found by their names."""
+"""BibTeX for the losses, datasets and networks of a report, by their names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _KEYWORDS = re.compile(r"^  keywords = \{(?P<words>[^}]*)\},\n", flags=re.MULTIL
 
 
 def used(runs: Sequence[Run]) -> list[str]:
-    """Return what runs were made of: ``loss:NAME``, ``dataset:NAME`` and ``network:NAME``."""
+    """Return the parts of runs as ``loss:NAME``, ``dataset:NAME`` and ``network:NAME``."""
     names: list[str] = []
     for run in runs:
         names += [f"loss:{term['loss']}" for term in run.settings.get("distill") or ()]
@@ -29,11 +29,11 @@ def used(runs: Sequence[Run]) -> list[str]:
 
 
 def bibtex(names: Iterable[str]) -> str:
-    """Return the entries for the names: of the packaged file in its order, then of their rows.
+    """Return the entries for names: those of the packaged file in its order, then of their rows.
 
     Args:
-        names: as :func:`used` returns them, ``study`` and ``search`` for those of any study. A
-            network's entry is for every name that it begins, so that ``resnet`` is cited for
+        names: names from :func:`used`, and ``study`` and ``search`` for studies. A network's
+            entry applies to every name that starts with it, so that ``resnet`` is cited for
             ``resnet101``.
     """
     wanted = dict.fromkeys(names)
@@ -48,7 +48,7 @@ def bibtex(names: Iterable[str]) -> str:
 
 
 def _entry_of_row(word: str) -> str:
-    """Return the entry that a row of the tables holds itself, empty where it has none."""
+    """Return the entry in a row of the tables, empty if it has none."""
     kind, _, name = word.partition(":")
     rows: dict[str, Loss | Entry] = {}
     if kind == "loss":

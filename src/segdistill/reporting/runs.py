@@ -24,19 +24,19 @@ class Run:
     """One finished run.
 
     Attributes:
-        folder: where it was read from.
-        label: what tables call it, unique within a report.
-        teacher: whether another run of the report learnt from it.
-        result: what it scored and took.
-        metrics: what was logged on the way.
-        confusion: counts over all images, None where they were not kept.
-        config: the text of its config, empty where there is none.
-        settings: the same, parsed.
+        folder: the run folder.
+        label: its label in tables, unique within a report.
+        teacher: whether it is the teacher of another run of the report.
+        result: its scores and costs.
+        metrics: its log.
+        confusion: its confusion matrix, None if it was not kept.
+        config: text of its config, empty if there is none.
+        settings: its config, parsed.
         environment: the machine and the libraries.
-        pictures: files of the predictions that were kept, by image and kind.
-        contents: SHA-256 of the files that its config names, by key; none where a run of the
-            report does not know its own.
-        extended: numbers of steps at which it had ended before it was given more.
+        pictures: files of the kept predictions, by image and kind.
+        contents: SHA-256 of the files that its config names, by key; empty if some run of the
+            report has not recorded its own.
+        extended: numbers of steps at which it ended before it was extended.
     """
 
     folder: Path
@@ -54,12 +54,12 @@ class Run:
 
     @property
     def method(self) -> str:
-        """How it was trained: ``plain`` or the names of its losses."""
+        """Its method: ``plain`` or the names of its losses."""
         return "teacher" if self.teacher else self.result.method
 
     @property
     def network(self) -> str:
-        """The trained network in a few words, empty where no config was kept."""
+        """The trained network in a few words, empty if no config was kept."""
         student = self.settings.get("student") or {}
         words = [str(student[key]) for key in ("network", "backbone") if student.get(key)]
         if student.get("output_stride"):
@@ -68,20 +68,20 @@ class Run:
 
     @property
     def seeds(self) -> tuple[int, int]:
-        """What pairs it with runs of other methods: data seed and own seed."""
+        """The key that pairs it with runs of other methods: data seed and own seed."""
         return self.result.data_seed, self.result.seed
 
     @cached_property
     def numbers(self) -> Mapping[str, Any]:
-        """The result as one flat mapping, the student's cost among the rest."""
+        """The result as a flat mapping, including the student's cost."""
         return self.result.as_dict()
 
 
 def find_broken(folders: Sequence[Path]) -> dict[Path, str]:
-    """Return why each run folder that cannot be read is broken.
+    """Return the reason for each run folder that cannot be read.
 
     Raises:
-        RunFolderError: all of them are.
+        RunFolderError: none of them can be read.
     """
     broken = {}
     for folder in folders:
@@ -95,13 +95,13 @@ def find_broken(folders: Sequence[Path]) -> dict[Path, str]:
 
 
 def read_runs(folders: Sequence[Path]) -> list[Run]:
-    """Read run folders, teachers first, otherwise in the order given.
+    """Read run folders, teachers first, otherwise in the given order.
 
     Args:
-        folders: of finished runs.
+        folders: folders of finished runs.
 
     Raises:
-        RunFolderError: there is none, one holds no finished run, or a file is broken.
+        RunFolderError: there are none, one contains no finished run, or a file is broken.
     """
     if not folders:
         raise RunFolderError("report: expected at least one run folder, got none")
@@ -115,29 +115,29 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     runs = [
         Run(
             folder=folder,
-            label=_label(place, results, folders),
-            teacher=results[place].name == "teacher" or folder.resolve() in learnt_from,
-            result=results[place],
+            label=_label(number, results, folders),
+            teacher=results[number].name == "teacher" or folder.resolve() in learnt_from,
+            result=results[number],
             metrics=read_metrics(folder),
             confusion=read_confusion(folder),
             config=read_settings_text(folder),
-            settings=settings[place],
+            settings=settings[number],
             environment=read_environment(folder),
             pictures=find_pictures(folder),
             contents=identity.contents if identity is not None and known else {},
             extended=identity.extended if identity is not None else (),
         )
-        for place, (folder, identity) in enumerate(zip(folders, identities, strict=True))
+        for number, (folder, identity) in enumerate(zip(folders, identities, strict=True))
     ]
     return sorted(runs, key=lambda run: not run.teacher)
 
 
-def _label(place: int, results: Sequence[Result], folders: Sequence[Path]) -> str:
-    """Return a run's name, with its seed or folder where the name alone is not unique."""
-    result = results[place]
+def _label(number: int, results: Sequence[Result], folders: Sequence[Path]) -> str:
+    """Return a run's name, with its seed or folder if the name alone is not unique."""
+    result = results[number]
     if [other.name for other in results].count(result.name) <= 1:
         return result.name
     seeded = [f"{other.name}, seed {other.seed}" for other in results]
-    if seeded.count(seeded[place]) == 1:
-        return seeded[place]
-    return f"{result.name}, {folders[place].parent.name}/{folders[place].name}"
+    if seeded.count(seeded[number]) == 1:
+        return seeded[number]
+    return f"{result.name}, {folders[number].parent.name}/{folders[number].name}"

@@ -1,4 +1,4 @@
-"""Study folders as the report reads them: what was planned, tried, finished and failed."""
+"""Study folders as the report reads them: planned, tried, finished and failed runs."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class FailedRun:
     """A final run that ended with an error.
 
     Attributes:
-        pair: teacher and student.
+        pair: name of the pair.
         method: its name in the study file.
-        seed: of data and run.
-        error: what was said.
-        step: steps finished when it failed, None where an older release did not write it down.
+        seed: seed of data and run.
+        error: the error message.
+        step: number of steps finished when it failed, None if an older release did not record it.
     """
 
     pair: str
@@ -48,22 +48,22 @@ class FailedRun:
 
 @dataclass(frozen=True)
 class Study:
-    """What a study folder holds.
+    """The contents of a study folder.
 
     Attributes:
-        folder: where it was read from.
-        text: the study file.
-        settings: the same, parsed.
-        pairs: names, in the order of the plan.
-        teachers: the run that each pair's teacher comes from, where its folder is there and it
-            was scored as the students were.
+        folder: the study folder.
+        text: text of the study file.
+        settings: the study file, parsed.
+        pairs: names of the pairs, in the order of the plan.
+        teachers: the run of each pair's teacher, if its folder exists and it was scored like the
+            students.
         students: finished final runs by pair and method.
         failures: final runs that failed.
-        unfinished: how many final runs are planned and have not ended.
-        trials: of the search.
+        unfinished: number of planned final runs that have not ended.
+        trials: trials of the search.
         chosen: the best trial of each method, by pair.
-        plan: None where it was not written.
-        results: what the study said in numbers when it ended, empty until then.
+        plan: the plan, None if it does not exist.
+        results: the study's numerical results, empty until it has ended.
     """
 
     folder: Path
@@ -89,36 +89,35 @@ def read_study(folder: Path) -> Study:
     """Read a study folder, finished or not.
 
     Args:
-        folder: made by ``segdistill study``.
+        folder: folder written by ``segdistill study``.
 
     Raises:
-        RunFolderError: no final run has finished, so that there is nothing to compare, or a file
-            is broken.
+        RunFolderError: no final run has finished, or a file is broken.
     """
     plan = read_plan(folder) if plan_file(folder).exists() else None
     order = _order(plan)
     finals = sorted(
         find_final_runs(folder),
-        key=lambda one: (
-            order.get((one.pair, one.method), len(order)),
-            one.method != PLAIN,
-            one.method,
-            one.seed,
+        key=lambda final: (
+            order.get((final.pair, final.method), len(order)),
+            final.method != PLAIN,
+            final.method,
+            final.seed,
         ),
     )
-    finished = [one for one in finals if has_result(one.folder)]
-    failures = tuple(_failure(one) for one in finals if find_end(one.folder) == "failed")
+    finished = [final for final in finals if has_result(final.folder)]
+    failures = tuple(_failure(final) for final in finals if find_end(final.folder) == "failed")
     if not finished:
         said = f", {len(failures)} failed, the first: {failures[0].error}" if failures else ""
         raise RunFolderError(
             f"{folder}: expected a finished final run of the study, got none{said}; "
             "let the study run, or continue with --resume"
         )
-    pairs = tuple(dict.fromkeys(one.pair for one in finished))
+    pairs = tuple(dict.fromkeys(final.pair for final in finished))
     students, teachers = {}, {}
     for pair in pairs:
         suffix = f" ({pair})" if len(pairs) > 1 else ""
-        students[pair] = _read_pair([one for one in finished if one.pair == pair], suffix)
+        students[pair] = _read_pair([final for final in finished if final.pair == pair], suffix)
         teacher = _teacher([run for runs in students[pair].values() for run in runs])
         if teacher is not None:
             teachers[pair] = replace(teacher, label=f"teacher{suffix}", teacher=True)
@@ -143,8 +142,8 @@ def read_study(folder: Path) -> Study:
 def study_groups(study: Study) -> list[Group]:
     """Return a group for each method of each pair, compared with that pair's plain student.
 
-    Here a group is a method of the study file, whatever the search chose for it. Teachers come
-    first; one that all pairs have is one group.
+    Here a group is a method of the study file, regardless of what the search chose for it.
+    Teachers come first; a teacher that all pairs share is a single group.
     """
     several = len(study.pairs) > 1
     groups = []
@@ -182,19 +181,19 @@ def _teacher_group(run: Run, panel: str) -> Group:
 
 def _read_pair(finals: Sequence[FinalRun], suffix: str) -> dict[str, list[Run]]:
     """Return the runs of a pair by method."""
-    runs = {run.folder: run for run in read_runs([one.folder for one in finals])}
+    runs = {run.folder: run for run in read_runs([final.folder for final in finals])}
     methods: dict[str, list[Run]] = {}
-    for one in finals:
-        label = f"{one.method}, seed {one.seed}{suffix}"
-        run = replace(runs[one.folder], label=label, teacher=False)
-        methods.setdefault(one.method, []).append(run)
+    for final in finals:
+        label = f"{final.method}, seed {final.seed}{suffix}"
+        run = replace(runs[final.folder], label=label, teacher=False)
+        methods.setdefault(final.method, []).append(run)
     return methods
 
 
 def _teacher(students: Sequence[Run]) -> Run | None:
-    """Return the run that the teacher's weights come from, if it was scored as the students were.
+    """Return the run that the teacher's weights come from, if it was scored like the students.
 
-    Scores of other images, or at other scales, are no part of the study.
+    Scores on other images or at other scales are not comparable.
     """
     for run in students:
         weights = (run.settings.get("teacher") or {}).get("weights")
@@ -206,12 +205,12 @@ def _teacher(students: Sequence[Run]) -> Run | None:
 
 
 def _order(plan: Plan | None) -> dict[tuple[str, str], int]:
-    """Return the place of each pair and method in the plan, the plain student first."""
+    """Return the position of each pair and method in the plan, the plain student first."""
     jobs = [] if plan is None else [job for job in plan.jobs if job.stage == "final"]
     known = list(dict.fromkeys((job.pair, name) for job in jobs for name in job.learners))
     pairs = list(dict.fromkeys(pair for pair, _ in known))
-    known.sort(key=lambda one: (pairs.index(one[0]), one[1] != PLAIN))
-    return {one: place for place, one in enumerate(known)}
+    known.sort(key=lambda key: (pairs.index(key[0]), key[1] != PLAIN))
+    return {key: position for position, key in enumerate(known)}
 
 
 def _failure(run: FinalRun) -> FailedRun:

@@ -1,4 +1,4 @@
-"""The report of a study: the page and, beside it, its results as CSV and LaTeX."""
+"""The report of a study: the page, and its results as CSV and LaTeX next to it."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from segdistill.runs.layout import REPORT, RESULTS_LATEX, RESULTS_TABLE
 
 
 def write_study_report(folder: Path, *, out: Path | None = None) -> list[Path]:
-    """Write the page of a study, finished or not, and its tables beside it.
+    """Write the page of a study, finished or not, and its tables next to it.
 
     Args:
-        folder: made by ``segdistill study``.
-        out: the page; ``report.html`` in the folder. ``results.csv`` and ``results.tex`` are
-            written next to it.
+        folder: folder written by ``segdistill study``.
+        out: file to write; by default ``report.html`` in the folder. ``results.csv`` and
+            ``results.tex`` are written next to it.
 
     Returns:
         The three files.
 
     Raises:
         RunFolderError: no final run has finished.
-        OverwriteError: there is one of these files that no report wrote.
+        OverwriteError: one of these files exists and was not written by a report.
     """
     page, *tables = files = report_files(folder, out=out)
     claim("report", files)
     study = read_study(folder)
     material = of_study(study)
     several = len(study.pairs) > 1
-    failed = Counter((one.pair if several else "", one.method) for one in study.failures)
+    failed = Counter(
+        (failure.pair if several else "", failure.method) for failure in study.failures
+    )
     write_whole(page, render(material, title=folder.resolve().name), made_by="report")
     write_whole(
         tables[0], results_csv(material.groups, failed, margin=material.margin), made_by="report"

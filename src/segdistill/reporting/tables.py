@@ -1,4 +1,4 @@
-"""The results of a report as a CSV file and as a LaTeX table."""
+"""The results of a report as CSV and as a LaTeX table."""
 
 from __future__ import annotations
 
@@ -52,29 +52,29 @@ def results_csv(
     *,
     margin: float = MARGIN,
 ) -> str:
-    """Return a row per group, fractions and SI units, empty where a number is not known.
+    """Return a CSV row per group, with fractions and SI units; unknown numbers are empty.
 
     Args:
-        groups: with their comparisons.
-        failed: how many runs failed, by pair and method.
-        margin: within which methods are called equal, a fraction.
+        groups: groups with their comparisons.
+        failed: number of failed runs, by pair and method.
+        margin: margin within which methods are called equal, as a fraction.
     """
     out = io.StringIO()
     writer = csv.DictWriter(out, _COLUMNS, lineterminator="\n", restval="")
     writer.writeheader()
     times = timings(groups)
-    for one in groups:
+    for group in groups:
         row: dict[str, object] = {
-            "pair": one.panel,
-            "method": one.name,
-            "seeds": one.seeds,
-            "failed": (failed or {}).get((one.panel, one.name), 0),
-            "miou_mean": one.miou,
-            "miou_sd": one.deviation,
-            "best_on_the_way_mean": one.summary.best_mean,
-            "group": one.summary.letters,
+            "pair": group.panel,
+            "method": group.name,
+            "seeds": group.seeds,
+            "failed": (failed or {}).get((group.panel, group.name), 0),
+            "miou_mean": group.miou,
+            "miou_sd": group.deviation,
+            "best_on_the_way_mean": group.summary.best_mean,
+            "group": group.summary.letters,
         }
-        comparison = one.comparison
+        comparison = group.comparison
         if comparison is not None:
             several = comparison.seeds > 1
             row |= {
@@ -92,18 +92,18 @@ def results_csv(
                 "verdict": word(comparison, margin=margin),
                 "probability_of_improvement": comparison.improvement,
             }
-        row |= _student_costs(one, times)
-        if not one.teacher:  # what its training took is no part of this comparison
-            row |= {key: one.summary.mean_of(key) for key in _TRAINING_COSTS}
+        row |= _student_costs(group, times)
+        if not group.teacher:  # the cost of its training is not part of the comparison
+            row |= {key: group.summary.mean_of(key) for key in _TRAINING_COSTS}
         writer.writerow({key: "" if value is None else value for key, value in row.items()})
     return out.getvalue()
 
 
 def results_tex(groups: Sequence[Group]) -> str:
-    """Return a ``tabular`` that any LaTeX sets; with booktabs its rules are better.
+    """Return a ``tabular`` that needs no LaTeX package; with booktabs its rules look better.
 
-    mIoU in percent, differences in points with 95 % intervals that hold together,
-    family-wise p of the joint test.
+    mIoU in percent, differences in points with simultaneous 95 % intervals, family-wise p of the
+    joint test.
     """
     lines = [
         "% Made by segdistill from the files of the run folders; needs no package.",
@@ -125,21 +125,21 @@ def results_tex(groups: Sequence[Group]) -> str:
 
 
 def escape_latex(text: str) -> str:
-    """Return text with LaTeX's special characters made harmless."""
+    """Return text with LaTeX's special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in text)
 
 
-def _student_costs(one: Group, times: Timings) -> dict[str, float | None]:
-    timing = times.of.get(one.label)
-    counted = {key: one.summary.mean_of(key) for key in _STUDENT_COSTS}
+def _student_costs(group: Group, times: Timings) -> dict[str, float | None]:
+    timing = times.of.get(group.label)
+    counted = {key: group.summary.mean_of(key) for key in _STUDENT_COSTS}
     return counted | {"latency_ms": None if timing is None else timing.ms}
 
 
-def _cells(one: Group, times: Timings) -> list[str]:
-    score = f"{100 * one.miou:.2f}"
-    if one.deviation is not None:
-        score += rf" $\pm$ {100 * one.deviation:.2f}"
-    comparison, difference, p = one.comparison, "--", "--"
+def _cells(group: Group, times: Timings) -> list[str]:
+    score = f"{100 * group.miou:.2f}"
+    if group.deviation is not None:
+        score += rf" $\pm$ {100 * group.deviation:.2f}"
+    comparison, difference, p = group.comparison, "--", "--"
     if comparison is not None:
         difference, p = (
             f"${100 * comparison.difference.estimate:+.2f}$",
@@ -148,6 +148,6 @@ def _cells(one: Group, times: Timings) -> list[str]:
         if comparison.seeds > 1:
             low, high = 100 * comparison.simultaneous.low, 100 * comparison.simultaneous.high
             difference += f" [${low:+.2f}$, ${high:+.2f}$]"
-    costs = _student_costs(one, times).values()
+    costs = _student_costs(group, times).values()
     known = ["--" if value is None else f"{value:.2f}" for value in costs]
-    return [escape_latex(one.name), score, difference, p, *known]
+    return [escape_latex(group.name), score, difference, p, *known]

@@ -1,4 +1,4 @@
-"""How long each network takes for an image: once for a network, however many runs trained it."""
+"""The time of each network per image, once per network even if several runs trained it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _FILES = ("weights", "backbone_weights")
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds for one image.
+    """Milliseconds per image.
 
     Attributes:
-        ms: median of the passes, mean over measurements.
-        low: least tenth percentile of a measurement, None where it was not kept.
+        ms: median of the passes, averaged over measurements.
+        low: smallest tenth percentile of a measurement, None if it was not kept.
         high: largest ninetieth percentile.
     """
 
@@ -36,9 +36,9 @@ class Timings:
     """The times of a page.
 
     Attributes:
-        of: by label of the group.
-        moments: how many measurements they come from; networks of one were timed in turns.
-        others: largest share of the processors that other programs took, where that disturbs.
+        of: timing by label of the group.
+        moments: number of measurements; networks of the same one were timed in turns.
+        others: largest share of the processors used by other programs, if it is disturbing.
     """
 
     of: Mapping[str, Timing]
@@ -47,7 +47,7 @@ class Timings:
 
 
 def cost_size(groups: Sequence[Group]) -> tuple[int, int] | None:
-    """Return height and width of the image that costs are for, None without costs."""
+    """Return height and width of the image for which costs are given, None without costs."""
     ordered = sorted(groups, key=lambda group: group.teacher)
     costs = [run.result.cost for group in ordered for run in group.runs]
     sizes = [cost.cost_size for cost in costs if cost is not None]
@@ -55,10 +55,10 @@ def cost_size(groups: Sequence[Group]) -> tuple[int, int] | None:
 
 
 def timings(groups: Sequence[Group]) -> Timings:
-    """Return the time of every group's network, at the size of :func:`cost_size`.
+    """Return the time of every group's network at the size of :func:`cost_size`.
 
-    A teacher's is what it took in turns with its students; only where none measured it, what its
-    own run did.
+    A teacher's time is that measured in turns with its students, or by its own run if there is
+    none.
     """
     size = cost_size(groups)
     own: dict[str, dict[str, Timing]] = {}
@@ -75,17 +75,17 @@ def timings(groups: Sequence[Group]) -> Timings:
         )
         if (teacher := _teacher(run)) is not None and (timing := _of_teacher(cost)) is not None:
             taught.setdefault(teacher, {})[moment] = timing
-    found, moments = {}, set[str]()
+    by_label, moments = {}, set[str]()
     for group in groups:
         first = group.runs[0]
         measured = own.get(_network(first), {})
         if group.teacher:
             measured = taught.get(str(first.folder.resolve())) or measured
         if measured:
-            found[group.label] = _mean([*measured.values()])
+            by_label[group.label] = _mean([*measured.values()])
             moments |= set(measured)
     others = max((busy[moment] for moment in moments), default=0.0)
-    return Timings(found, len(moments), others if others >= BUSY else None)
+    return Timings(by_label, len(moments), others if others >= BUSY else None)
 
 
 def _of_teacher(cost: StudentCost) -> Timing | None:
@@ -96,14 +96,14 @@ def _of_teacher(cost: StudentCost) -> Timing | None:
 
 
 def _mean(measured: Sequence[Timing]) -> Timing:
-    lows = [one.low for one in measured if one.low is not None]
-    highs = [one.high for one in measured if one.high is not None]
-    ms = fmean(one.ms for one in measured)
+    lows = [timing.low for timing in measured if timing.low is not None]
+    highs = [timing.high for timing in measured if timing.high is not None]
+    ms = fmean(timing.ms for timing in measured)
     return Timing(ms, min(lows, default=None), max(highs, default=None))
 
 
 def _network(run: Run) -> str:
-    """Return what tells the network of a run from others: its settings without its weights."""
+    """Return a key for the network of a run: its settings without its weights."""
     student = run.settings.get("student") or {}
     cost = run.result.cost
     counted = [None, None] if cost is None else [cost.params_m, cost.gflops]
@@ -111,6 +111,6 @@ def _network(run: Run) -> str:
 
 
 def _teacher(run: Run) -> str | None:
-    """Return the folder that a run's teacher comes from."""
+    """Return the folder of a run's teacher."""
     weights = (run.settings.get("teacher") or {}).get("weights")
     return None if weights is None else str(run_of(Path(weights)).resolve())

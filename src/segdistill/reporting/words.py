@@ -1,4 +1,4 @@
-"""Numbers and names as the page writes them: the filters of its templates."""
+"""Formatting of numbers and names on the page: the filters of its templates."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MISSING = "–"
 
 
 def percent(value: float | None, digits: int = 1) -> str:
-    """Return a fraction in percent, without the sign."""
+    """Return a fraction in percent, without the percent sign."""
     return MISSING if value is None else f"{100 * value:.{digits}f}"
 
 
@@ -20,7 +20,7 @@ def number(value: float | None, digits: int = 1) -> str:
 
 
 def brief(value: float | None) -> str:
-    """Return a number with three significant digits, or all before the point."""
+    """Return a number with three significant digits, or all digits before the decimal point."""
     return MISSING if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 

@@ -1,6 +1,6 @@
-"""Run and study folders: every file's name, record, writer and reader; free of torch to import.
+"""Run and study folders: name, record, writer and reader of every file; imported without torch.
 
-Each JSON document carries ``format``. A document of an older format, or of none, is read; one
-of a later format is refused by name. Keys that a record does not know are left out, so that a
-later release may add to a format without a new number.
+Each JSON document has a key ``format``. Documents of older formats, or without one, are read;
+those of a later format are refused. Unknown keys are ignored, so that a later release can add keys
+without changing the format.
 """

@@ -1,8 +1,8 @@
-"""What ``segdistill analyse`` found: JSON files by pair, and pictures named from one root.
+"""The results of ``segdistill analyse``: JSON files by pair, and pictures below one root.
 
-The root is ``analyses`` of a study, cohort or run folder. The files of a pair are
-``analyses/<pair>/NAME.json``, those of a single pair ``analyses/NAME.json``. The name of every
-picture in them is relative to the root, whatever the pair.
+The root is ``analyses`` in a study, cohort or run folder. The files of a pair are
+``analyses/<pair>/NAME.json``, those of a single pair ``analyses/NAME.json``. The names of pictures
+in them are always relative to the root.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class Analysis:
     """One file of an analysis.
 
     Attributes:
-        pair: teacher and student, empty where there is one pair.
-        name: of the analysis, such as ``images``.
-        values: what was found.
+        pair: name of the pair, empty if there is only one.
+        name: name of the analysis, such as ``images``.
+        values: the results.
     """
 
     pair: str
@@ -36,10 +36,10 @@ class Analysis:
 
 
 def analyses_root(folder: Path) -> Path:
-    """Return the folder that pictures are named from.
+    """Return the folder to which the names of pictures are relative.
 
     Raises:
-        ValueError: it is a link that leads elsewhere.
+        ValueError: it is a link that leads out of the folder.
     """
     return inside(folder, ANALYSES)
 
@@ -49,33 +49,33 @@ def write_analysis(folder: Path, analysis: Analysis) -> Path:
 
     Args:
         folder: the study, cohort or run folder.
-        analysis: names of pictures in it are those of :func:`name_picture`.
+        analysis: the analysis, with names of pictures from :func:`name_picture`.
     """
     file = inside(analyses_root(folder), f"{analysis.pair}/{analysis.name}.json".lstrip("/"))
     file.parent.mkdir(parents=True, exist_ok=True)
-    # On one line: indented, every number of an embedding would have one of its own.
+    # Without indentation, which would put every number of an embedding on its own line.
     tree = {"format": FORMAT} | dict(analysis.values)
     write_whole(file, json.dumps(tree, allow_nan=False) + "\n", made_by="analyse")
     return file
 
 
 def read_analyses(folder: Path) -> list[Analysis]:
-    """Return every analysis of a folder, those of one pair together; none without any.
+    """Return all analyses of a folder, grouped by pair.
 
     Raises:
         RunFolderError: a file is broken.
     """
     root = analyses_root(folder)
-    places = [root, *sorted(path for path in root.glob("*/") if any(path.glob("*.json")))]
+    parents = [root, *sorted(path for path in root.glob("*/") if any(path.glob("*.json")))]
     return [
-        Analysis("" if place == root else place.name, file.stem, read_tree(file))
-        for place in places
-        for file in sorted(place.glob("*.json"))
+        Analysis("" if parent == root else parent.name, file.stem, read_tree(file))
+        for parent in parents
+        for file in sorted(parent.glob("*.json"))
     ]
 
 
 def read_analysis(folder: Path, name: str, pair: str = "") -> Analysis | None:
-    """Return one analysis, None where it was not made; raises as :func:`read_analyses`."""
+    """Return one analysis, None if it does not exist; raises like :func:`read_analyses`."""
     file = analyses_root(folder) / pair / f"{name}.json"
     return Analysis(pair, name, read_tree(file)) if file.exists() else None
 
@@ -101,12 +101,12 @@ def using(folder: Path, analysis: Analysis) -> Iterator[None]:
 
 
 def has_analysis(folder: Path, name: str, pair: str = "") -> bool:
-    """Return whether an analysis was made."""
+    """Return whether an analysis exists."""
     return (analyses_root(folder) / pair / f"{name}.json").is_file()
 
 
 def remove_analyses(folder: Path) -> None:
-    """Delete every analysis of a study whose runs are other ones now; pictures are written over."""
+    """Delete the analyses of a study whose runs have changed; pictures will be overwritten."""
     root = analyses_root(folder)
     for file in (*root.glob("*.json"), *root.glob("*/*.json")):
         file.unlink()
@@ -118,12 +118,12 @@ def picture_folder(folder: Path, kind: str, pair: str = "") -> Path:
 
 
 def name_picture(folder: Path, file: Path) -> str:
-    """Return the name of a picture as the JSON files give it: from the root of the analyses."""
+    """Return the name of a picture in the JSON files, relative to the root of the analyses."""
     return file.relative_to(analyses_root(folder)).as_posix()
 
 
 def find_picture(folder: Path, name: str) -> Path:
-    """Return the file of a picture that a JSON file names.
+    """Return the file of a picture by its name in a JSON file.
 
     Raises:
         RunFolderError: the name leads out of the analyses.
@@ -133,6 +133,6 @@ def find_picture(folder: Path, name: str) -> Path:
     if not file.resolve().is_relative_to(root.resolve()):
         raise RunFolderError(
             f"{root}: expected pictures inside, got the name {name}, which leads out of it; "
-            "analyse again, or leave the folder alone"
+            "do not trust this folder, or analyse it again"
         )
     return file

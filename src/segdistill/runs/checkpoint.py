@@ -1,4 +1,4 @@
-"""Checkpoints: written whole, checked by hash, the last two kept."""
+"""Checkpoints: written atomically and checked by hash; the last two are kept."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _DIGEST_BYTES = 32
 
 
 def save_checkpoint(run: Path, step: int, state: Mapping[str, Any]) -> Path:
-    """Write the state after a step and delete all but the last two checkpoints.
+    """Write the state after a step, and delete all but the last two checkpoints.
 
-    The file is the SHA-256 of what follows, then the state as torch writes it.
+    The file starts with the SHA-256 of the rest, which is the state as written by torch.
 
     Args:
         run: the run folder.
-        step: steps finished.
+        step: number of steps finished.
         state: tensors and plain values.
 
     Raises:
-        OSError: it could not be written; older checkpoints are untouched.
+        OSError: it could not be written; older checkpoints are kept.
     """
     import torch
 
@@ -70,10 +70,10 @@ def keep_checkpoints(run: Path, count: int) -> None:
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
-    """Read a checkpoint; nothing in it is executed.
+    """Read a checkpoint without executing code from it.
 
     Raises:
-        CheckpointError: the file is cut short or changed.
+        CheckpointError: the file is truncated or has been changed.
         RunFolderError: it is of a later format.
     """
     import torch
@@ -85,13 +85,13 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
         raise CheckpointError(f"{file}: expected a checkpoint, got {error}") from None
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
-        raise CheckpointError(f"{file}: expected a whole checkpoint, got one that fails its hash")
+        raise CheckpointError(f"{file}: expected an intact checkpoint, got one with a wrong hash")
     try:
         state: Any = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
         raise CheckpointError(
-            f"{file}: expected a checkpoint of tensors and plain values, got one with more in it, "
-            f"or broken ({type(error).__name__})"
+            f"{file}: expected a checkpoint of tensors and plain values, got one with other "
+            f"objects, or broken ({type(error).__name__})"
         ) from error
     if not isinstance(state, dict):
         raise CheckpointError(f"{file}: expected a checkpoint, got {type(state).__name__}")

@@ -1,4 +1,4 @@
-"""Confusion matrices of a run: of the whole split, and of each image."""
+"""Confusion matrices of a run: for the whole split, and per image."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def write_confusion(run: Path, confusion: Confusion) -> None:
 
 
 def read_confusion(run: Path) -> Confusion | None:
-    """Read ``confusion.json``, None where there is none.
+    """Read ``confusion.json``, None if it does not exist.
 
     Raises:
         RunFolderError: it is broken.
@@ -53,7 +53,7 @@ def write_image_counts(run: Path, images: ImageCounts) -> None:
 
 
 def read_image_counts(run: Path) -> ImageCounts | None:
-    """Read ``confusion_images.npz``, None where there is none: large splits keep none.
+    """Read ``confusion_images.npz``, None if it does not exist, as for large splits.
 
     Raises:
         RunFolderError: it is broken.
@@ -74,7 +74,7 @@ def read_image_counts(run: Path) -> ImageCounts | None:
     whole = counts.dtype.kind in "iu" and names.ndim == 1
     if not (square and whole) or len(counts) != len(names):
         raise RunFolderError(
-            f"{file}: expected counts (N, K, K) of N names, got {counts.dtype} {counts.shape} of "
+            f"{file}: expected counts (N, K, K) and N names, got {counts.dtype} {counts.shape} and "
             f"{names.shape}; "
             "restore the file from a copy, or delete it"
         )

@@ -1,4 +1,4 @@
-"""Records as JSON documents and as lines of a file, checked when they are read."""
+"""Records as JSON documents and JSON lines, checked when they are read."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _RESTORE = "restore the file from a copy, or delete it and run the command again
 
 
 def write_document(file: Path, record: DataclassInstance) -> None:
-    """Write a record as a JSON document, whole, with the format's number."""
+    """Write a record as a JSON document, atomically, with the number of the format."""
     write_tree(file, asdict(record))
 
 
 def write_tree(file: Path, tree: Mapping[str, Any]) -> None:
-    """Write a JSON document, whole, with the format's number."""
+    """Write a JSON document, atomically, with the number of the format."""
     write_json(file, {"format": FORMAT} | dict(tree))
 
 
@@ -46,10 +46,10 @@ def read_document(file: Path, kind: type[Record]) -> Record:
 
 
 def read_tree(file: Path) -> dict[str, Any]:
-    """Return a JSON document as it is, after checking its format.
+    """Return the contents of a JSON document after checking its format.
 
     Raises:
-        RunFolderError: as :func:`read_document`.
+        RunFolderError: as for :func:`read_document`.
     """
     try:
         tree = json.loads(_text(file))
@@ -70,16 +70,16 @@ def read_pairs(file: Path, kind: type[Any]) -> Any:
 
 
 def check_format(file: Path, tree: Mapping[str, Any]) -> int:
-    """Return the format of a document, 0 where it has none.
+    """Return the format of a document, 0 if it has none.
 
     Raises:
-        RunFolderError: it is later than this release knows.
+        RunFolderError: it is later than this release supports.
     """
     number = tree.get("format", 0)
     if not isinstance(number, int) or not 0 <= number <= FORMAT:
         raise RunFolderError(
             f"{file}: expected format {FORMAT} or older, got {number!r}; it was written by a newer "
-            "segdistill: update this one"
+            "segdistill; update this one"
         )
     return number
 
@@ -87,29 +87,29 @@ def check_format(file: Path, tree: Mapping[str, Any]) -> int:
 def check_record(
     file: Path, kind: type[Record], tree: Mapping[str, Any], *, line: int | None = None
 ) -> Record:
-    """Turn what a file holds into a record.
+    """Convert the contents of a file to a record.
 
     Raises:
-        RunFolderError: a key is missing or has a wrong value; names file, line and key.
+        RunFolderError: a key is missing or has a wrong value; file, line and key are named.
     """
     try:
         record: Record = _adapter(cast("Any", kind)).validate_python(tree)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
-        place = str(file) if line is None else f"{file}, line {line}"
+        where = str(file) if line is None else f"{file}, line {line}"
         wanted = first["msg"].removeprefix("Input should be ")
         value = repr(first["input"])
         if first["type"] == "missing":
             wanted, value = "a value", "none"
         raise RunFolderError(
-            f"{place}: expected {wanted} at '{key}', got {_brief(value)}; {_RESTORE}"
+            f"{where}: expected {wanted} at '{key}', got {_brief(value)}; {_RESTORE}"
         ) from None
     return record
 
 
 def append_line(file: Path, record: DataclassInstance) -> None:
-    """Add a record to a file of JSON lines; a line that a kill cut short is taken away first."""
+    """Append a record to a JSON-lines file, after removing a truncated last line."""
     text = json.dumps(asdict(record), allow_nan=True) + "\n"
     with file.open("ab+") as out:
         end = out.seek(0, 2)
@@ -122,17 +122,17 @@ def append_line(file: Path, record: DataclassInstance) -> None:
 
 
 def write_lines(file: Path, records: list[Any]) -> None:
-    """Write a file of JSON lines, whole."""
+    """Write a JSON-lines file atomically."""
     write_whole(file, "".join(json.dumps(asdict(record)) + "\n" for record in records))
 
 
 def read_lines(file: Path, kind: type[Record]) -> list[Record]:
-    """Return the records of a file of JSON lines, none where there is no file.
+    """Return the records of a JSON-lines file; empty if there is no file.
 
-    A last line without its end was cut short by a kill, and is left out.
+    A truncated last line, left by a killed process, is ignored.
 
     Raises:
-        RunFolderError: a line is broken; names file, line and key.
+        RunFolderError: a line is broken; file, line and key are named.
     """
     if not file.exists():
         return []
@@ -151,7 +151,7 @@ def read_lines(file: Path, kind: type[Record]) -> list[Record]:
 
 
 def read_yaml(file: Path) -> dict[str, Any]:
-    """Return a YAML file that holds a mapping.
+    """Read a YAML file that contains a mapping.
 
     Raises:
         RunFolderError: there is no such file, or it is broken.
@@ -166,7 +166,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 
 def write_yaml(file: Path, tree: Mapping[str, Any]) -> None:
-    """Write a tree as YAML, whole, keys in their order."""
+    """Write a tree as YAML, atomically and with keys in their order."""
     write_whole(file, yaml.safe_dump(dict(tree), sort_keys=False, allow_unicode=True))
 
 
@@ -176,7 +176,7 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise RunFolderError(
-            f"{file}: expected a file that a run or study writes, got none; check the folder, or "
+            f"{file}: expected a file of a run or study, got none; check the folder, or "
             "continue with --resume"
         ) from None
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The machine and the libraries that a run was made with: ``environment.json``."""
+"""The machine and the libraries of a run: ``environment.json``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ class Environment:
     """``environment.json``.
 
     Attributes:
-        config_hash: of the run's settings: whose folder it is.
-        python, platform, processor: of the machine.
-        cpu_count, threads: cores, and threads of torch.
+        config_hash: hash of the run's settings, which identifies the run.
+        python, platform, processor: versions and names on the machine.
+        cpu_count, threads: numbers of cores and of torch threads.
         gpu: its name, or None.
         packages: versions by name.
-        started: UTC, ISO 8601.
-        command: the words of the command line.
+        started: start time, UTC, ISO 8601.
+        command: the command line.
     """
 
     config_hash: str | None = None
@@ -37,13 +37,8 @@ class Environment:
     command: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """Return all of it as JSON can hold it."""
+        """Return it as JSON values."""
         return asdict(self) | {"command": list(self.command)}
-
-
-def has_environment(run: Path) -> bool:
-    """Return whether a run has begun to make its folder."""
-    return (run / ENVIRONMENT).is_file()
 
 
 def write_environment(run: Path, environment: Environment) -> None:
@@ -52,7 +47,7 @@ def write_environment(run: Path, environment: Environment) -> None:
 
 
 def read_environment(run: Path) -> Environment:
-    """Read ``environment.json``; one without values where there is none.
+    """Read ``environment.json``; an empty record if it does not exist.
 
     Raises:
         RunFolderError: it is broken.

@@ -1,4 +1,4 @@
-"""What a study was given after it had begun: ``extensions.jsonl``, and the runs it replaced."""
+"""Extensions of a study that had started: ``extensions.jsonl``, and the runs they replaced."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Extension:
     """A line of ``extensions.jsonl``.
 
     Attributes:
-        seeds_before: how many seeds the study had.
-        seeds: that were added.
-        methods: that were added.
-        pairs: that were added.
-        trials: by which every search became longer.
-        seen: whether a final run had ended, so that results may have been looked at.
-        time: when, UTC.
+        seeds_before: number of seeds that the study had.
+        seeds: seeds that were added.
+        methods: methods that were added.
+        pairs: pairs that were added.
+        trials: number of trials added to every search.
+        seen: whether a final run had ended, so that results may have been seen.
+        time: time of the extension, UTC.
     """
 
     seeds_before: int
@@ -34,7 +34,7 @@ class Extension:
 
 
 def append_extension(study: Path, extension: Extension) -> None:
-    """Add a line, unless a study that was killed right after it is extended by the same again."""
+    """Append a line, unless the last one is equal because the study was killed right after it."""
     known = read_extensions(study)
     if not known or replace(known[-1], time="", seen=False) != replace(
         extension, time="", seen=False
@@ -43,16 +43,16 @@ def append_extension(study: Path, extension: Extension) -> None:
 
 
 def read_extensions(study: Path) -> list[Extension]:
-    """Return all extensions, none for a study that never grew.
+    """Return all extensions of a study.
 
     Raises:
-        RunFolderError: a line is broken; names the line and the key.
+        RunFolderError: a line is broken; line and key are named.
     """
     return read_lines(study / EXTENSIONS, Extension)
 
 
 def supersede(study: Path, folder: str) -> Path:
-    """Move a run folder, named from the study's, out of the comparison; it stays readable."""
+    """Move a run folder, relative to the study's, out of the comparison without deleting it."""
     number = max(1, len(read_extensions(study)))
     target = inside(study, f"{SUPERSEDED}/{number}/{folder}")
     target.parent.mkdir(parents=True, exist_ok=True)

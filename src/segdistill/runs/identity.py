@@ -1,4 +1,4 @@
-"""What a run or study was made from, beside its settings: ``identity.json``."""
+"""The inputs of a run or study besides its settings: ``identity.json``."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Identity:
     """``identity.json``.
 
     Attributes:
-        contents: SHA-256 of what the config names by its place: files of weights, folders of
-            networks, modules of own code, names of the training images; by the key that names
-            it, such as ``teacher.weights``.
-        classes: names of the data's classes, in the order of their ids; None until data were
-            opened.
-        extended: numbers of steps at which the run had ended before it was given more.
+        contents: SHA-256 of what the config names by path, such as weights files, folders of
+            networks, modules of own code, and names of the training images; by the key that
+            names it, such as ``teacher.weights``.
+        classes: names of the dataset's classes in the order of their ids; None until the data
+            have been opened.
+        extended: numbers of steps at which the run ended before it was extended.
     """
 
     contents: Mapping[str, str] = field(default_factory=dict)
@@ -34,7 +34,7 @@ def write_identity(folder: Path, identity: Identity) -> None:
 
 
 def read_identity(folder: Path) -> Identity | None:
-    """Read ``identity.json``; None where there is none, as in folders of older releases.
+    """Read ``identity.json``; None if it does not exist, as in folders of older releases.
 
     Raises:
         RunFolderError: it is broken.

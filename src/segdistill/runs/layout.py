@@ -1,7 +1,7 @@
-"""Names in a run folder and in a study folder."""
+"""Names of files and folders in a run folder and in a study folder."""
 
 FORMAT = 1
-"""Of the JSON documents and checkpoints; documents without a number are of format 0."""
+"""Format of JSON documents and checkpoints; documents without one have format 0."""
 
 # A run folder.
 ARGS = "args.yaml"
@@ -25,7 +25,7 @@ METRICS_PICTURE = "results.png"
 CONFUSION_PICTURE = "confusion_matrix.png"
 LOGS = "logs"
 TENSORBOARD = "tensorboard"
-EXPORT = "student"  # and the suffix of its format
+EXPORT = "student"  # followed by the suffix of the format
 
 # A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD; those of
 # searches after the first are in search/PAIR/repeat-N/trial-N/METHOD.
@@ -39,7 +39,7 @@ SUGGESTED = "suggested.json"
 TRIALS = "trials.jsonl"
 CHOSEN = "chosen.json"
 FINAL = "final"
-OWN_TEACHERS = "own_teachers"  # and the pair
+OWN_TEACHERS = "own_teachers"  # followed by the pair
 SEED = "seed-"
 EXTENSIONS = "extensions.jsonl"
 SUPERSEDED = "superseded"  # runs of values that a longer search no longer chooses

@@ -1,7 +1,7 @@
-"""One writer for each folder: a lock file that says who writes, and goes when that process ends.
+"""One writer per folder: a lock file that names the writing process and is removed at its end.
 
-A lock whose process is gone is stale, and is taken over without a word. Whether a process of
-another machine is gone cannot be seen from here, so such a lock is refused with what to delete.
+A lock whose process has ended is stale and taken over silently. Whether a process on another
+machine has ended cannot be known here, so its lock is refused, and the message says what to delete.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ from segdistill.runs.layout import CHECKPOINTS, LOCK
 
 @dataclass(frozen=True)
 class Writer:
-    """A lock file: the process that writes.
+    """A lock file, which describes the writing process.
 
     Attributes:
-        pid: of the process.
-        host: its machine.
-        began: when the process began, as its system says; another process may get its number.
-        since: when it took the lock, UTC.
-        command: its words.
+        pid: id of the process.
+        host: name of its machine.
+        began: start time of the process according to its system, because ids are reused.
+        since: time at which it took the lock, UTC.
+        command: its command line.
     """
 
     pid: int
@@ -48,13 +48,13 @@ class Writer:
 
 @contextmanager
 def hold_folder(folder: Path) -> Iterator[None]:
-    """Make a folder, unless it is there, and be the only process that writes into it.
+    """Make a folder if it does not exist, and be the only process that writes to it.
 
-    What a killed process had half written is deleted. A folder that was made and is still
+    Partly written files of a killed process are deleted. A folder that was made here and is still
     empty at the end is removed.
 
     Raises:
-        RunFolderError: another process writes into it.
+        RunFolderError: another process writes to it.
     """
     existed = folder.exists()
     try:
@@ -73,12 +73,12 @@ def hold(lock: Path, what: Path) -> Iterator[None]:
 
     Args:
         lock: the file.
-        what: is written meanwhile.
+        what: the folder or file that is written meanwhile.
 
     Raises:
-        RunFolderError: another process holds it; says which, and what to do.
+        RunFolderError: another process holds it; the message names it and says what to do.
     """
-    # Read and written records load pydantic, which no command that locks nothing waits for.
+    # Records need pydantic, whose import would slow down commands that lock nothing.
     from segdistill.runs.documents import write_tree
 
     lock.parent.mkdir(parents=True, exist_ok=True)
@@ -91,7 +91,7 @@ def hold(lock: Path, what: Path) -> Iterator[None]:
             if holder is not None and holder.is_gone:
                 lock.unlink()
             try:
-                os.link(draft, lock)  # unlike a rename, fails where there is one, on NFS as well
+                os.link(draft, lock)  # unlike a rename, fails if there is one, on NFS as well
             except FileExistsError:
                 raise RunFolderError(_refusal(lock, what)) from None
     finally:
@@ -103,7 +103,7 @@ def hold(lock: Path, what: Path) -> Iterator[None]:
 
 
 def began_of(pid: int) -> str:
-    """Return when a process of this machine began, in its system's words; empty if it is gone."""
+    """Return the start time of a process of this machine as its system reports it, or ""."""
     if Path("/proc/self/stat").exists():
         try:
             # The name, in brackets, may hold spaces; state is the 3rd field, the start the 22nd.
@@ -113,7 +113,7 @@ def began_of(pid: int) -> str:
         boot = Path("/proc/sys/kernel/random/boot_id")
         return "" if fields[0] in "ZX" else f"{boot.read_text().strip()} {fields[19]}"
     if sys.platform == "win32":
-        return "running"  # nothing of the standard library tells
+        return "running"  # the standard library cannot tell
     asked = subprocess.run(
         ["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
@@ -138,28 +138,28 @@ def _read(lock: Path) -> Writer | None:
 
 def _refusal(lock: Path, what: Path) -> str:
     holder = _read(lock)
-    if holder is None:  # it has ended just now
-        return f"{what}: expected a folder that no other process writes, got one in use; try again"
+    if holder is None:  # it has just ended
+        return f"{what}: expected a folder that no other process uses, got one in use; try again"
     again = "wait for it, or choose another with --out"
     if holder.host != gethostname() or sys.platform == "win32":
-        again += f"; if that process is gone, delete {lock}"
+        again += f"; if that process has ended, delete {lock}"
     return (
-        f"{what}: expected a folder that no other process writes, got one in use by process "
+        f"{what}: expected a folder that no other process uses, got one in use by process "
         f"{holder.pid} on {holder.host} since {holder.since}; {again}"
     )
 
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Let no other process of this machine look at a lock while it is replaced."""
+    """Keep other processes of this machine from reading a lock while it is replaced."""
     try:
         import fcntl
-    except ImportError:  # not on this system
+    except ImportError:  # not available on this system
         yield
         return
     descriptor = os.open(folder, os.O_RDONLY)
     try:
-        with suppress(OSError):  # a file system without locks: the link still is exclusive
+        with suppress(OSError):  # on a file system without locks, the link is still exclusive
             fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
@@ -167,19 +167,19 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def remove_empty(folder: Path) -> None:
-    """Remove a folder in which nothing came to lie, if there is one."""
+    """Remove a folder if it exists and is empty."""
     with suppress(OSError):
         folder.rmdir()
 
 
 def is_first_process() -> bool:
-    """Return whether this is the process that writes, by what a launcher set in the environment."""
+    """Return whether this is the process that writes, according to the launcher's environment."""
     variables = ("RANK", "LOCAL_RANK", "NODE_RANK")
     return all(os.environ.get(name, "0") == "0" for name in variables)
 
 
 def claim_numbered(root: Path, stem: str) -> Path:
-    """Make the folder ``root/stem-N`` with the next number, which no other process gets."""
+    """Make the folder ``root/stem-N`` with the next number, exclusively for this process."""
     root.mkdir(parents=True, exist_ok=True)
     number = newest_number(root, stem)
     while True:
@@ -191,6 +191,6 @@ def claim_numbered(root: Path, stem: str) -> Path:
 
 
 def newest_number(root: Path, stem: str) -> int:
-    """Return the highest number of the folders ``root/stem-N``, 0 where there is none."""
+    """Return the highest number of the folders ``root/stem-N``, 0 if there are none."""
     names = (re.fullmatch(rf"{re.escape(stem)}-(\d+)", path.name) for path in root.glob("*"))
     return max((int(name[1]) for name in names if name), default=0)

@@ -1,4 +1,4 @@
-"""What a run measured on its way: lines of ``metrics.jsonl``."""
+"""The log of a run: lines of ``metrics.jsonl``."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from segdistill.runs.layout import LOGS, METRICS
 
 @dataclass(frozen=True, kw_only=True)
 class TrainLine:
-    """Losses of the steps since the line before.
+    """Losses of the steps since the previous line.
 
     Attributes:
-        step: steps finished.
-        loss: sum of the parts, but for the critics' own losses.
-        parts: weighted loss by part, a mean over the steps.
+        step: number of steps finished.
+        loss: sum of the parts without the critics' losses.
+        parts: weighted loss by part, averaged over the steps.
         lr: learning rate of the step.
-        images_per_second: since the line before.
+        images_per_second: throughput since the previous line.
         seconds: training time so far.
     """
 
@@ -43,9 +43,9 @@ class PrepareLine:
     """Loss of the stage before training that some losses have.
 
     Attributes:
-        step: steps of that stage finished; the training's own are counted apart.
-        loss: of the last of them.
-        seconds: that the stage took so far.
+        step: number of steps of that stage finished, counted separately from training.
+        loss: loss of the last of them.
+        seconds: duration of the stage so far.
     """
 
     kind: Literal["prepare"] = "prepare"
@@ -56,7 +56,7 @@ class PrepareLine:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationLine:
-    """Scores after a step, fractions."""
+    """Scores after a step, as fractions."""
 
     kind: Literal["evaluation"] = "evaluation"
     step: int
@@ -70,22 +70,22 @@ _Line = Annotated[Line, Field(discriminator="kind")]
 
 
 def append_metrics(run: Path, line: Line) -> None:
-    """Add a line."""
+    """Append a line."""
     append_line(run / METRICS, line)
 
 
 def read_metrics(run: Path) -> list[Line]:
-    """Return all lines; a last one cut short by a kill is left out.
+    """Return all lines except a truncated last one.
 
     Raises:
-        RunFolderError: a line is broken; names the line and the key.
+        RunFolderError: a line is broken; line and key are named.
     """
     lines: list[Line] = read_lines(run / METRICS, _Line)  # type: ignore[arg-type]
     return lines
 
 
 def write_metrics_table(run: Path) -> None:
-    """Write every line into ``logs/metrics.csv``, whole: one table however often it resumed."""
+    """Write all lines to ``logs/metrics.csv``: a single table even if the run was resumed."""
     rows = [{"step": line.step} | flat(line) for line in read_metrics(run)]
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
@@ -98,7 +98,7 @@ def write_metrics_table(run: Path) -> None:
 
 
 def flat(line: Line) -> dict[str, float]:
-    """Return the numbers of a line by the names that tables and TensorBoard give them."""
+    """Return the numbers of a line by their names in tables and TensorBoard."""
     if isinstance(line, TrainLine):
         parts = {f"loss/{name}": value for name, value in line.parts.items()}
         return {"loss": line.loss, "lr": line.lr} | parts
@@ -111,9 +111,9 @@ def flat(line: Line) -> dict[str, float]:
 
 
 def keep_metrics(run: Path, step: int) -> None:
-    """Take away the lines of steps after this one, which a killed run left.
+    """Remove the lines after this step, which a killed run has left.
 
-    Those of the stage before training stay: it is over, or goes on to the same numbers.
+    Lines of the stage before training are kept: it is over, or will produce the same numbers.
     """
     if (run / METRICS).exists():
         lines = read_metrics(run)

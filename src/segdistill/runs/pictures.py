@@ -1,4 +1,4 @@
-"""Predictions that a run keeps as pictures: ``predictions/<image>_<kind>``."""
+"""Pictures of a run's predictions: ``predictions/<image>_<kind>``."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ def picture_file(run: Path, image: str, kind: Kind) -> Path:
 
     Args:
         run: the run folder.
-        image: name of the image, with its folders where it has some.
-        kind: which picture of it.
+        image: name of the image, including its folders.
+        kind: kind of picture.
 
     Raises:
         ValueError: the name leads out of the folder.
@@ -27,12 +27,13 @@ def picture_file(run: Path, image: str, kind: Kind) -> Path:
 
 
 def find_pictures(run: Path) -> dict[str, dict[Kind, Path]]:
-    """Return the pictures of a run by image and kind; input and prediction are always there."""
+    """Return the pictures of a run by image and kind, each with at least input and prediction."""
     folder = run / PREDICTIONS
-    found: dict[str, dict[Kind, Path]] = {}
-    for file in sorted(folder.rglob("*_*.*")):  # images of Cityscapes are in folders of cities
+    pictures: dict[str, dict[Kind, Path]] = {}
+    for file in sorted(folder.rglob("*_*.*")):  # Cityscapes has a folder per city
         image, _, word = file.relative_to(folder).with_suffix("").as_posix().rpartition("_")
         for kind in _SUFFIX:
             if kind == word and file.is_file():
-                found.setdefault(image, {})[kind] = file
-    return {image: files for image, files in found.items() if {"input", "prediction"} <= set(files)}
+                pictures.setdefault(image, {})[kind] = file
+    complete = {"input", "prediction"}
+    return {image: files for image, files in pictures.items() if complete <= files.keys()}

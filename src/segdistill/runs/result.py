@@ -1,4 +1,4 @@
-"""How a run ended: ``result.json``, ``cost.json``, ``failed.json`` or ``pruned.json``."""
+"""The end of a run: ``result.json``, ``cost.json``, ``failed.json`` or ``pruned.json``."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from segdistill.runs.layout import (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingCost:
-    """What training took; None where an older release did not write it down.
+    """The cost of training; None for values that an older release did not record.
 
     Attributes:
-        seconds: as if the run had been trained alone.
-        own_seconds: its own steps, and its stage before training.
-        batch_seconds: waiting for batches, once for the cohort.
-        teacher_seconds: the teacher's forward, once for the cohort.
-        prepare_seconds: of ``own_seconds``, the stage before training.
-        energy_kwh: of the device while it would have trained alone; None without a meter.
+        seconds: duration as if the run had been trained alone.
+        own_seconds: time of its own steps and its stage before training.
+        batch_seconds: time waiting for batches, spent once for the cohort.
+        teacher_seconds: time of the teacher's forward, spent once for the cohort.
+        prepare_seconds: the part of ``own_seconds`` that the stage before training took.
+        energy_kwh: energy that the device would have used to train it alone; None without a meter.
     """
 
     seconds: float | None = None
@@ -49,31 +49,31 @@ class TrainingCost:
 
 @dataclass(frozen=True)
 class Best:
-    """The best score on the way: its step, and mIoU as a fraction."""
+    """The best score during training: its step, and mIoU as a fraction."""
 
     step: int
     miou: float
 
 
 BUSY = 0.1
-"""Share of the processors from which on other programs disturb a measurement of time."""
+"""Share of the processors above which other programs disturb a time measurement."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StudentCost:
-    """``cost.json``: what one forward pass of the student takes.
+    """``cost.json``: the cost of one forward pass of the student.
 
     Attributes:
-        params_m: parameters, in millions.
-        gmacs: multiply-adds of one image, in 10⁹.
-        gflops: operations of one image, in 10⁹.
-        latency_ms: of one image on one thread of a CPU.
+        params_m: parameters in millions.
+        gmacs: multiply-adds per image, in 10⁹.
+        gflops: floating-point operations per image, in 10⁹.
+        latency_ms: milliseconds per image on one thread of a CPU.
         cost_size: height and width of that image.
         latency_low_ms, latency_high_ms: tenth and ninetieth percentile of the passes.
-        teacher_latency_ms, teacher_latency_low_ms, teacher_latency_high_ms: of the teacher, timed
-            in turns with the student; None without one.
-        latency_others: share of the machine's processors that other programs took meanwhile.
-        timed: of the measurement, when it began; networks of one were timed in turns.
+        teacher_latency_ms, teacher_latency_low_ms, teacher_latency_high_ms: the same for the
+            teacher, timed in turns with the student; None without one.
+        latency_others: share of the machine's processors that other programs used meanwhile.
+        timed: start of the measurement; networks with the same start were timed in turns.
     """
 
     params_m: float
@@ -92,31 +92,31 @@ class StudentCost:
 
 @dataclass(frozen=True, kw_only=True)
 class Result(TrainingCost):
-    """``result.json``: what a finished run scored, and what it took.
+    """``result.json``: the scores and costs of a finished run.
 
     Attributes:
-        name: of the learner.
+        name: name of the learner.
         method: ``plain``, or the names of its losses.
-        split: that was scored.
-        miou: mean IoU over the classes that truth or prediction contain, a fraction, as are all
+        split: the split that was scored.
+        miou: mean IoU over the classes that occur in labels or predictions; a fraction, like all
             scores.
-        miou_ground_truth_classes: over the classes that the truth contains.
+        miou_ground_truth_classes: mean IoU over the classes that occur in the labels.
         pixel_accuracy, mean_accuracy, frequency_weighted_iou: other scores.
-        iou: by class name, None where the class is absent.
-        absent_classes: in neither truth nor prediction.
-        calibration_error: expected calibration error of the pixels' probabilities, None where an
-            older release did not count it, as is
-        boundary_iou: of the pixels near an edge; see ``scoring.boundary``.
-        images, pixels: how many were scored.
+        iou: IoU by class name, None if the class is absent.
+        absent_classes: classes that occur in neither labels nor predictions.
+        calibration_error: expected calibration error of the pixels' probabilities; None if an
+            older release did not compute it.
+        boundary_iou: IoU of the pixels near edges, see ``scoring.boundary``; None likewise.
+        images, pixels: number of images and labelled pixels scored.
         colors: RGB by class name.
-        step, steps: finished, and planned.
-        seed, data_seed: of the run and of its batches.
-        config_hash: of the settings that change the result.
-        best: the best score on the way, if it was scored on the way.
-        skipped_images: that could not be read.
-        evaluation_seconds, peak_memory_mib, energy_source: what scoring took, the largest
-            memory, and the meter.
-        cost: of the student's forward pass; in ``cost.json``, None until that is counted.
+        step, steps: number of steps finished, and planned.
+        seed, data_seed: seeds of the run and of its batches.
+        config_hash: hash of the settings that change the result.
+        best: the best score during training, if it was scored then.
+        skipped_images: images that could not be read.
+        evaluation_seconds, peak_memory_mib, energy_source: duration of scoring, peak memory, and
+            the energy meter.
+        cost: cost of the student's forward pass, from ``cost.json``; None until it is measured.
     """
 
     name: str
@@ -147,7 +147,7 @@ class Result(TrainingCost):
     cost: StudentCost | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return one flat mapping, the student's cost among the rest, as JSON can hold it."""
+        """Return a flat mapping of JSON values, including the student's cost."""
         values = asdict(self)
         cost = values.pop("cost") or {}
         return values | cost
@@ -158,9 +158,9 @@ class Failure(TrainingCost):
     """``failed.json``: a run that cannot be trained as configured.
 
     Attributes:
-        error: what was said.
-        step: steps finished when it failed, None where that is not known.
-        config_hash: of its settings.
+        error: the error message.
+        step: number of steps finished when it failed, None if unknown.
+        config_hash: hash of its settings.
     """
 
     error: str
@@ -170,12 +170,12 @@ class Failure(TrainingCost):
 
 @dataclass(frozen=True, kw_only=True)
 class Pruned(TrainingCost):
-    """``pruned.json``: a run that left its cohort early, worse than its like.
+    """``pruned.json``: a run that left its cohort early because others were better.
 
     Attributes:
         step: steps finished.
         miou: its last score, a fraction.
-        config_hash: of its settings.
+        config_hash: hash of its settings.
     """
 
     step: int
@@ -185,31 +185,31 @@ class Pruned(TrainingCost):
 
 End = Literal["done", "failed", "pruned"]
 ENDS: Mapping[str, End] = {RESULT: "done", PRUNED: "pruned", FAILED: "failed"}
-"""What a run leaves at its end, and what that says; it is not run again."""
+"""The file that a run writes at its end, and its meaning; such a run is not trained again."""
 
 
 def find_end(run: Path) -> End | None:
-    """Return how a run ended, None where it has not and may go on."""
+    """Return how a run ended, None if it has not ended and may continue."""
     return next((end for name, end in ENDS.items() if (run / name).exists()), None)
 
 
 def has_result(run: Path) -> bool:
-    """Return whether a folder holds a finished run."""
+    """Return whether a folder contains a finished run."""
     return (run / RESULT).is_file()
 
 
 def find_results(folder: Path, pattern: str = "**") -> list[Path]:
-    """Return the folders of all finished runs in a folder, itself included, sorted.
+    """Return the sorted folders of all finished runs in a folder, which may itself be one.
 
     Args:
         folder: where to look.
-        pattern: which sub-folders count, as in ``Path.glob``.
+        pattern: pattern for subfolders, as in ``Path.glob``.
     """
     return sorted(file.parent for file in folder.glob(f"{pattern}/{RESULT}"))
 
 
 def write_result(run: Path, result: Result) -> None:
-    """Write ``result.json``, once, as the last file of training; the cost is a file of its own."""
+    """Write ``result.json``, the last file of training; the cost is in a separate file."""
     values = asdict(result)
     del values["cost"]
     write_tree(run / RESULT, values)
@@ -218,16 +218,16 @@ def write_result(run: Path, result: Result) -> None:
 
 
 def remove_result(run: Path) -> None:
-    """Delete the result of a run that goes on, and the pictures and page made of it.
+    """Delete the result of a run that is extended, with its pictures and page.
 
-    The student stays until the run has another.
+    The student is kept until the run has a new one.
     """
     for name in (REPORT, METRICS_PICTURE, CONFUSION_PICTURE, RESULT):
         (run / name).unlink(missing_ok=True)
 
 
 def read_result(run: Path) -> Result:
-    """Read ``result.json``, and ``cost.json`` where it is there.
+    """Read ``result.json``, and ``cost.json`` if it exists.
 
     Raises:
         RunFolderError: the run is not finished, or a file is broken.
@@ -235,8 +235,8 @@ def read_result(run: Path) -> Result:
     file = run / RESULT
     if not file.exists():
         raise RunFolderError(
-            f"{run}: expected a finished run with {RESULT}, got none; let the run finish, or go on "
-            "with --resume"
+            f"{run}: expected a finished run with {RESULT}, got none; let the run finish, or "
+            "continue with --resume"
         )
     tree = read_tree(file)
     result = check_record(file, Result, {k: v for k, v in tree.items() if k != "cost"})
@@ -258,7 +258,7 @@ def write_failure(run: Path, failure: Failure) -> None:
 
 
 def read_failure(run: Path) -> Failure:
-    """Read ``failed.json``; raises :class:`RunFolderError` where it is missing or broken."""
+    """Read ``failed.json``; raises :class:`RunFolderError` if it is missing or broken."""
     return read_document(run / FAILED, Failure)
 
 
@@ -268,5 +268,5 @@ def write_pruned(run: Path, pruned: Pruned) -> None:
 
 
 def read_pruned(run: Path) -> Pruned:
-    """Read ``pruned.json``; raises :class:`RunFolderError` where it is missing or broken."""
+    """Read ``pruned.json``; raises :class:`RunFolderError` if it is missing or broken."""
     return read_document(run / PRUNED, Pruned)

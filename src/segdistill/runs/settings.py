@@ -1,4 +1,4 @@
-"""What was asked for and what a run was made with: ``args.yaml`` and ``resolved.yaml``."""
+"""The request and the resolved settings of a run: ``args.yaml`` and ``resolved.yaml``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ _SECTIONS = ("data", "teacher", "student", "training", "evaluation")
 
 @dataclass(frozen=True)
 class Args:
-    """``args.yaml``: what a person asked for, before anything was resolved.
+    """``args.yaml``: the request of the user, before anything was resolved.
 
     Attributes:
         verb: ``train`` or ``distill``.
         source: config file or recipe.
-        overrides: ``a.b=value`` words.
-        paths: files and folders that were named, by key, absolute.
+        overrides: overrides of the form ``a.b=value``.
+        paths: absolute paths of the named files and folders, by key.
     """
 
     verb: str
@@ -37,7 +37,7 @@ def write_args(run: Path, args: Args) -> None:
 
 
 def read_args(run: Path) -> Args | None:
-    """Read ``args.yaml``, None where there is none: runs of a study have none.
+    """Read ``args.yaml``, None if it does not exist, as for runs of a study.
 
     Raises:
         RunFolderError: it is broken.
@@ -47,17 +47,17 @@ def read_args(run: Path) -> Args | None:
 
 
 def has_settings(run: Path) -> bool:
-    """Return whether a folder is that of a run, finished or not."""
+    """Return whether a folder contains a run, finished or not."""
     return (run / SETTINGS).is_file()
 
 
 def write_settings(run: Path, tree: Mapping[str, Any]) -> None:
-    """Write ``resolved.yaml``: a config with every default written out."""
+    """Write ``resolved.yaml``: the config with every default."""
     write_yaml(run / SETTINGS, tree)
 
 
 def read_settings(run: Path) -> dict[str, Any]:
-    """Read ``resolved.yaml`` as a tree, which :mod:`segdistill.config` checks.
+    """Read ``resolved.yaml`` as a tree, to be checked by :mod:`segdistill.config`.
 
     Raises:
         RunFolderError: it is missing or broken.
@@ -73,6 +73,6 @@ def read_settings(run: Path) -> dict[str, Any]:
 
 
 def read_settings_text(run: Path) -> str:
-    """Return ``resolved.yaml`` as it is, to be shown; empty where there is none."""
+    """Return the text of ``resolved.yaml`` for display; empty if there is none."""
     file = run / SETTINGS
     return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""

@@ -1,4 +1,4 @@
-"""``shifts.json`` of a run: what it scored on the same images under corruptions."""
+"""``shifts.json`` of a run: its scores on the same images under corruptions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class ShiftScore:
         miou: mean IoU, a fraction.
         calibration_error: see ``scoring.calibration``.
         boundary_iou: see ``scoring.boundary``.
-        counts: confusion matrix, rows are the truth.
+        counts: confusion matrix; rows are the labels.
     """
 
     miou: float
@@ -28,17 +28,18 @@ class ShiftScore:
 
 
 def name_of_shift(name: str, severity: int) -> str:
-    """Return what a column is called: ``noise 3``."""
+    """Return the name of a column, such as ``noise 3``."""
     return f"{name} {severity}"
 
 
 def write_shifts(run: Path, scores: Mapping[str, ShiftScore]) -> None:
     """Write ``shifts.json``: scores by name and severity."""
-    write_tree(run / SHIFT_SCORES, {"shifts": {name: asdict(one) for name, one in scores.items()}})
+    shifts = {name: asdict(score) for name, score in scores.items()}
+    write_tree(run / SHIFT_SCORES, {"shifts": shifts})
 
 
 def read_shifts(run: Path) -> dict[str, ShiftScore]:
-    """Read ``shifts.json``, empty where there is none.
+    """Read ``shifts.json``, empty if it does not exist.
 
     Raises:
         RunFolderError: it is broken.
@@ -46,7 +47,7 @@ def read_shifts(run: Path) -> dict[str, ShiftScore]:
     file = run / SHIFT_SCORES
     if not file.exists():
         return {}
-    found: dict[str, ShiftScore] = check_record(
+    scores: dict[str, ShiftScore] = check_record(
         file, dict[str, ShiftScore], read_tree(file).get("shifts", {})
     )
-    return found
+    return scores

@@ -1,4 +1,4 @@
-"""The trained student: ``model.safetensors``, which says how its network is built."""
+"""The trained student: ``model.safetensors``, with a description of its network."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ _METADATA = "config"
 
 @dataclass(frozen=True)
 class Student:
-    """What a file of weights says of its network.
+    """The description of a network in its weights file.
 
     Attributes:
         network: the network's section of a config.
-        classes: names, in the order of the logits.
+        classes: names of the classes in the order of the logits.
         colors: RGB of each class.
-        config_hash: of the run that trained it.
+        config_hash: hash of the settings of the run that trained it.
     """
 
     network: Mapping[str, Any]
@@ -44,27 +44,27 @@ def student_file(run: Path) -> Path:
 
 
 def best_file(run: Path) -> Path:
-    """Return the file of the weights that scored best on the way."""
+    """Return the file of the weights with the best score during training."""
     return run / CHECKPOINTS / BEST
 
 
 def run_of(file: Path) -> Path:
-    """Return the folder of the run that a file of weights is in."""
+    """Return the run folder that a weights file is in."""
     return file.parent.parent if file.parent.name == CHECKPOINTS else file.parent
 
 
 def write_student(file: Path, network: nn.Module, student: Student) -> None:
-    """Write weights and buffers of a network, whole, and what is needed to build it again."""
+    """Write weights and buffers of a network, with what is needed to build it again."""
     write_weights(file, network, {"format": FORMAT} | asdict(student))
 
 
 def write_weights(file: Path, network: nn.Module, config: Mapping[str, object]) -> None:
-    """Write weights and buffers of a network whole: temporary name, fsync, rename.
+    """Write weights and buffers of a network atomically: temporary name, fsync, rename.
 
     Args:
-        file: ``.safetensors`` by custom.
-        network: what is saved.
-        config: goes into the metadata; anything that JSON can hold.
+        file: the file, usually ``.safetensors``.
+        network: the network to save.
+        config: JSON values for the metadata.
     """
     import safetensors.torch
     import torch
@@ -80,11 +80,11 @@ def write_weights(file: Path, network: nn.Module, config: Mapping[str, object]) 
 
 
 def read_student(file: Path) -> Student:
-    """Read what a file of weights says of its network, and no weights.
+    """Read the description of the network in a weights file, without the weights.
 
     Raises:
-        CheckpointError: there is no such file, or no run wrote it.
-        RunFolderError: it is of a later format, or what it says is broken.
+        CheckpointError: there is no such file, or it was not written by a run.
+        RunFolderError: it is of a later format, or its description is broken.
     """
     try:
         check_ends(file)
@@ -92,8 +92,8 @@ def read_student(file: Path) -> Student:
             metadata = opened.metadata() or {}
     except (OSError, SafetensorError) as error:
         raise CheckpointError(
-            f"{file}: expected the weights that a run wrote, got a file that cannot be read "
-            f"({error}); it may be cut off: copy it again"
+            f"{file}: expected a run's weights, got a file that cannot be read ({error}); it may "
+            "be truncated, so copy it again"
         ) from None
     try:
         tree = json.loads(metadata.get(_METADATA, ""))
@@ -101,8 +101,8 @@ def read_student(file: Path) -> Student:
         tree = None
     if not isinstance(tree, dict) or not {"network", "classes", "colors"} <= tree.keys():
         raise CheckpointError(
-            f"{file}: expected the weights that a run wrote, got a file without its network and "
-            f"classes in the metadata; use the {STUDENT} of a run"
+            f"{file}: expected a run's weights, got a file without network and classes in the "
+            f"metadata; use the {STUDENT} of a run"
         )
     check_format(file, tree)
     return check_record(file, Student, tree)

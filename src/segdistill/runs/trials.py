@@ -1,4 +1,4 @@
-"""Trials of a study: what was tried for each method, as lines of ``trials.jsonl``."""
+"""Trials of a study, as lines of ``trials.jsonl``."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ Status = Literal["done", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class Trial:
-    """One setting of a method, and what it scored.
+    """One choice of settings for a method, and its score.
 
     Attributes:
-        pair: of teacher and student.
-        method: whose space it is of.
+        pair: name of the pair.
+        method: name of the method.
         trial: number within pair and method; trials of one number see the same batches.
         params: values by path, as overrides.
-        data_seed: of the batches and the initial weights.
-        config_hash: of the run.
-        status: trained to the end, ended early as worse than its like, or failed.
-        miou: on the held-out images, after the last step that was scored; None if it failed.
-        step: steps taken.
-        steps: that it was to take.
-        seconds: of training, as if alone.
-        scores: mIoU by step at which it could have been ended early.
-        error: why it failed, or None.
-        repeat: which search it is of, 0 where there is one.
+        data_seed: seed of the batches and the initial weights.
+        config_hash: hash of the run's settings.
+        status: whether it was trained to the end, stopped early, or failed.
+        miou: mIoU on the held-out images at the last scored step; None if it failed.
+        step: number of steps done.
+        steps: number of steps planned.
+        seconds: duration of training, as if alone.
+        scores: mIoU by step at which it could have been stopped early.
+        error: reason of its failure, or None.
+        repeat: number of its search, from 0.
     """
 
     pair: str
@@ -63,15 +63,15 @@ class Trial:
 
 
 def append_trial(study: Path, trial: Trial) -> None:
-    """Add a line; one cut short by a kill is taken away first."""
+    """Append a line, after removing a truncated one."""
     append_line(study / TRIALS, trial)
 
 
 def read_trials(study: Path) -> list[Trial]:
-    """Return all trials, none where there is no file.
+    """Return all trials; empty if there is no file.
 
     Raises:
-        RunFolderError: a line is broken; names the line and the key.
+        RunFolderError: a line is broken; line and key are named.
     """
     return read_lines(study / TRIALS, Trial)
 
@@ -85,7 +85,7 @@ def read_trial(
     *,
     repeat: int = 0,
 ) -> Trial:
-    """Return what a run folder that has ended says of its trial.
+    """Return the trial of a run that has ended.
 
     Raises:
         RunFolderError: it has not ended, or a file is broken.

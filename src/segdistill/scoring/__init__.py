@@ -1,1 +1,1 @@
-"""Scoring: what a network predicts on a dataset and how good it is."""
+"""Scoring: a network's predictions on a dataset, and how good they are."""

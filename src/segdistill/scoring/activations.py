@@ -1,4 +1,4 @@
-"""The activation map: how strongly a layer answers at every position."""
+"""The activation map: the strength of a layer's activations at every position."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def activation_map(features: Tensor) -> Tensor:
 
     Source:
         Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017, Sec. 3.1
-        (:math:`F_{sum}`, here a mean); Liu et al., WACV 2024, Fig. 6 draws such maps and does not
-        say how they are made.
+        (:math:`F_{sum}`, here a mean); Liu et al., WACV 2024, Fig. 6 shows such maps without
+        saying how they are computed.
     """
     if features.ndim != 3:
         raise ValueError(

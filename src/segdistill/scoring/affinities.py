@@ -1,4 +1,4 @@
-"""The affinity map: how alike every position of a feature map is to a chosen one."""
+"""The affinity map: the similarity of every position of a feature map to a chosen one."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ def affinity_map(features: Tensor, *, row: int, column: int) -> Tensor:
 
     .. math:: A_j = \cos(f_i, f_j) = \frac{f_i \cdot f_j}{\|f_i\|_2 \|f_j\|_2}
 
-    It is the row of the affinity matrix of knowledge adaptation that belongs to the point
-    :math:`i`, without the factor :math:`1 / (h w)`. A position whose features are all 0 has
-    an affinity of 0 to all others.
+    It is row :math:`i` of the affinity matrix of knowledge adaptation, without the factor
+    :math:`1 / (h w)`. A position whose features are all 0 has affinity 0 to all others.
 
     Args:
         features: :math:`f`, of one image.

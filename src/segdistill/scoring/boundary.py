@@ -1,4 +1,4 @@
-"""Boundary IoU: the IoU of the pixels near an object's edge, where small students lose most."""
+"""Boundary IoU: the IoU of the pixels near the edges of objects."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from torch import Tensor
 from segdistill.types import IGNORE_INDEX
 
 SHARE = 0.02
-"""Width of the boundary, of the image's diagonal."""
+"""Width of the boundary, as a share of the image's diagonal."""
 
 
 class BoundaryIoU:
-    r"""Mean boundary IoU over the classes, of a whole dataset.
+    r"""Mean boundary IoU over the classes for a whole dataset.
 
-    With :math:`G^k, P^k` the pixels of class :math:`k` in truth and prediction, and the index
-    :math:`d` for those of them no further than :math:`d` pixels (in a square) from a pixel of
-    another class or from the image's border,
+    With :math:`G^k, P^k` the pixels of class :math:`k` in labels and prediction, and the index
+    :math:`d` for those within :math:`d` pixels (in a square) of another class or the image's
+    border,
 
     .. math:: \text{IoU}_k = \frac{\sum |G_d^k \cap P_d^k|}{\sum |G_d^k \cup P_d^k|}
 
-    where both sums run over the images. Pixels without a label do not count; they are another
-    class to the truth's boundaries. Time does not depend on the number of classes.
+    where both sums run over the images. Unlabelled pixels are not counted; for the boundaries of
+    the labels they are another class. Time does not depend on the number of classes.
 
     Args:
-        classes: their number.
+        classes: number of classes.
 
     Source:
         Cheng et al., "Boundary IoU", CVPR 2021, Eq. 1, d at 2 % of the diagonal; summed over images
@@ -43,7 +43,7 @@ class BoundaryIoU:
 
         Args:
             prediction: class ids.
-            labels: class ids, 255 where a pixel does not count.
+            labels: class ids, 255 where a pixel is ignored.
 
         Shape:
             both ``(N, H, W)``.
@@ -64,7 +64,7 @@ class BoundaryIoU:
         self._either += other._either
 
     def score(self) -> float:
-        """Return the mean over the classes that have a boundary; 0 where none has."""
+        """Return the mean over the classes with a boundary; 0 if there are none."""
         present = self._either > 0
         return float((self._both[present] / self._either[present]).mean()) if present.any() else 0.0
 
@@ -74,16 +74,16 @@ class BoundaryIoU:
 
 
 def boundary_width(height: int, width: int) -> int:
-    """Return the width of the boundary of an image, px: 2 % of its diagonal, at least 1."""
+    """Return the width of an image's boundary in px: 2 % of its diagonal, at least 1."""
     return max(1, round(SHARE * math.hypot(height, width)))
 
 
 def boundary(ids: np.ndarray, width: int) -> np.ndarray:
-    """Return where a square of ``2 width + 1`` px around a pixel holds another id, or no pixel.
+    """Return where a square of ``2 width + 1`` px around a pixel has another id or ends the image.
 
     Args:
         ids: class ids of one image, or 255.
-        width: px.
+        width: in px.
 
     Shape:
         ids ``(H, W)``; result bool ``(H, W)``.

@@ -1,4 +1,4 @@
-"""Calibration: does a network that is 80 % sure err in 20 % of the pixels?"""
+"""Calibration: is a network that is 80 % certain wrong in 20 % of the pixels?"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Calibration:
         Args:
             confidences: probability of the predicted class, float in [0, 1].
             prediction: class ids.
-            labels: class ids, 255 where a pixel does not count.
+            labels: class ids, 255 where a pixel is ignored.
 
         Shape:
             all ``(N, H, W)``.
@@ -53,5 +53,5 @@ class Calibration:
         self._confidence += other._confidence
 
     def error(self) -> float:
-        """Return the expected calibration error, from 0 to 1; nan where no pixel was counted."""
+        """Return the expected calibration error, from 0 to 1; nan without any counted pixel."""
         return float((self._right - self._confidence).abs().sum() / self._pixels.sum())

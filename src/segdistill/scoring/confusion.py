@@ -14,7 +14,7 @@ _INTEGERS = (torch.uint8, torch.int16, torch.int32, torch.int64)
 def image_confusions(
     prediction: Tensor, labels: Tensor, *, classes: int, ignore_index: int = IGNORE_INDEX
 ) -> Tensor:
-    r"""Count, for each image of a batch, how often each true class is predicted as each class.
+    r"""Count for each image of a batch how often each true class is predicted as each class.
 
     .. math:: M_{nab} = |\{p : \text{labels}_{np} = a, \text{prediction}_{np} = b\}|
 
@@ -25,7 +25,7 @@ def image_confusions(
         ignore_index: label of positions that are not counted.
 
     Shape:
-        prediction, labels ``(N, H, W)``; result ``(N, K, K)`` int64, rows are the truth.
+        prediction, labels ``(N, H, W)``; result ``(N, K, K)`` int64; rows are the labels.
 
     Returns:
         The counts, on the device of the labels.
@@ -48,14 +48,14 @@ def image_confusions(
             ignored = rows == ignore_index
             _check_ids("labels", rows.masked_fill(ignored, 0), classes, f" or {ignore_index}")
             _check_ids("prediction", columns, classes, "")
-            # Ignored positions go to one more row, which is dropped.
+            # Ignored positions are counted in an extra row, which is dropped.
             cell = rows.to(cells).masked_fill_(ignored, classes).mul_(classes).add_(columns)
             image += torch.bincount(cell.flatten(), minlength=image.numel()).view_as(image)
     return counts[:, :classes].contiguous()
 
 
 def _rows_of(ids: Tensor) -> int:
-    """Return how many rows are counted at once: memory does not grow with the image."""
+    """Return the number of rows counted at once, so that memory does not grow with the image."""
     return max(_POSITIONS // max(ids.shape[1], 1), 1)
 
 
@@ -65,10 +65,10 @@ class ConfusionMatrix:
     Args:
         classes: the number of classes.
         ignore_index: label of positions that are not counted.
-        per_image: also keep each image's own matrix, as an image-level bootstrap needs.
+        per_image: also keep the matrix of each image, for an image-level bootstrap.
 
     Raises:
-        ValueError: there is no class.
+        ValueError: there are no classes.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class ConfusionMatrix:
         """Return the matrices of the images, ``(N, K, K)``, in the order in which they were added.
 
         Raises:
-            ValueError: they were not kept: ``per_image`` was False.
+            ValueError: they were not kept, because ``per_image`` was False.
         """
         if not self.per_image:
             raise ValueError(

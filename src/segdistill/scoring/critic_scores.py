@@ -1,4 +1,4 @@
-"""How well a critic tells student from teacher: the difference of its scores for each image."""
+"""How well a critic distinguishes student and teacher: differences of its scores per image."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def score_gaps(
 
     .. math:: g_n = D(y_n, I_n) - D(x_n, I_n)
 
-    Near 0 the critic cannot tell the two apart.
+    Values near 0 mean that the critic cannot tell the two apart.
 
     Args:
         critic: :math:`D`, from logits and images to one score per image, in evaluation mode.
         student: the student's logits, :math:`x`.
-        teacher: the teacher's, :math:`y`, of the same shape.
+        teacher: the teacher's logits :math:`y`, of the same shape.
         images: :math:`I`, uint8 or floating-point in [0, 1].
 
     Shape:

@@ -1,4 +1,4 @@
-"""Pixel embeddings: which pixels are drawn, and how well their classes separate."""
+"""Pixel embeddings: choosing pixels, and measuring how well their classes separate."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def sample_pixels(
 ) -> Tensor:
     """Draw the same number of labelled pixels of every class, over all images.
 
-    All pixels of a class with fewer are taken. The draw of a class depends on the seed, the class
-    and its pixels alone, so networks are compared on the same pixels.
+    If a class has fewer pixels, all are used. The choice depends only on the seed, the class and
+    its pixels, so that networks are compared on the same pixels.
 
     Args:
         labels: masks of the images, at the size of the feature maps; a value that is not a
             class, such as 255, is never drawn.
         classes: number of classes :math:`K`.
-        per_class: the most pixels that are drawn of a class.
-        seed: seed of the draw.
+        per_class: maximum number of pixels per class.
+        seed: seed of the choice.
 
     Shape:
         each mask ``(h, w)``, sizes may differ; result ``(M, 4)`` int64: image, row, column
@@ -35,8 +35,8 @@ def sample_pixels(
             below 1.
 
     Source:
-        Class-balanced, as Yang et al., "Cross-Image Relational Knowledge Distillation", CVPR
-        2022, Sec. 3.3, draw theirs; its Fig. 5 does not say how many are shown.
+        Class-balanced as in Yang et al., "Cross-Image Relational Knowledge Distillation", CVPR
+        2022, Sec. 3.3; the number of pixels in their Fig. 5 is not stated.
     """
     if classes < 1 or per_class < 1:
         raise ValueError(
@@ -69,8 +69,8 @@ def neighbour_agreement(embeddings: Tensor, labels: Tensor, *, neighbours: int =
 
     .. math:: \frac{1}{M k} \sum_i \sum_{j \in N_k(i)} [c_i = c_j],
 
-    :math:`N_k(i)` the :math:`k` other pixels of largest cosine. A t-SNE picture may show
-    clusters where there are none; this number is computed in the space itself.
+    with :math:`N_k(i)` the :math:`k` other pixels of largest cosine. A t-SNE plot may show
+    clusters that do not exist; this number is computed in the original space.
 
     Args:
         embeddings: one per pixel.

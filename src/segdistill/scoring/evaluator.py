@@ -1,4 +1,4 @@
-"""Evaluate a network on a whole dataset: one confusion matrix, every score from it."""
+"""Evaluating a network on a whole dataset: one confusion matrix, and all scores from it."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class Result:
 
     Attributes:
         scores: every score over the whole dataset.
-        counts: the confusion matrix ``(K, K)`` int64, rows are the truth.
+        counts: the confusion matrix ``(K, K)`` int64; rows are the labels.
         classes: the dataset's classes.
-        images: how many images were scored.
-        pixels: how many labelled pixels were scored.
-        seconds: wall-clock time, reading included.
-        image_counts: each image's matrix ``(N, K, K)`` in the dataset's order, if kept.
+        images: number of images scored.
+        pixels: number of labelled pixels scored.
+        seconds: wall-clock time, including reading.
+        image_counts: matrices of the images ``(N, K, K)`` in the dataset's order, if kept.
         image_names: the names of those images, if kept.
         calibration: what :attr:`calibration_error` is computed from, if asked for.
         boundary: what :attr:`boundary_iou` is computed from, if asked for.
@@ -92,26 +92,26 @@ def evaluate(
 ) -> Result:
     """Score a network on every image of a dataset.
 
-    The network's logits are resized to each mask, never the mask to the logits. Neighbouring
-    images of equal size share a batch; reading runs ahead in threads. The modes of the
-    network's modules are as before when it returns.
+    The network's logits are resized to each mask, never the mask to the logits. Consecutive images
+    of equal size share a batch; threads read ahead. The modes of the network's modules are
+    restored.
 
     Args:
-        network: maps float images in [0, 1] to ``SegOutput``; held in evaluation mode meanwhile.
+        network: maps float images in [0, 1] to ``SegOutput``; used in evaluation mode.
         dataset: images with masks; sizes may differ.
-        device: where to compute, the network is moved there; its own device by default.
-        precision: arithmetic of the network; probabilities are float32 and counts int64 always.
+        device: device to which the network is moved; by default its own.
+        precision: arithmetic of the network; probabilities are always float32 and counts int64.
         scales: see :func:`segdistill.scoring.inference.predict`.
         flip: see :func:`segdistill.scoring.inference.predict`.
         window: see :func:`segdistill.scoring.inference.predict`.
-        workers: threads that read ahead; 0 reads between the batches.
-        batch_size: the most images at once; large images make smaller batches.
+        workers: number of threads that read ahead; 0 reads between the batches.
+        batch_size: maximum number of images per batch; large images make smaller batches.
         keep_images: also return the confusion matrix of each image.
         further: also return calibration error and boundary IoU, from the same pass.
         on_image: called for each image, in the dataset's order.
 
     Raises:
-        DataError: the dataset is empty, an image has no mask, or a label is no class.
+        DataError: the dataset is empty, an image has no mask, or a label is not a class.
         ValueError: the network has other classes than the dataset, its logits are not
             finite, or a setting is out of range.
     """

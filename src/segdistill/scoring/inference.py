@@ -1,7 +1,7 @@
 """Predictions at full size: whole images, several scales, mirrored, by sliding window.
 
-Logits stay at the network's stride. Probabilities of full size are made tile by tile, added up
-over the views and, where only the classes are asked for, gone with their tile.
+Logits stay at the network's stride. Probabilities at full size are computed tile by tile and summed
+over the views; if only classes are needed, they are discarded with their tile.
 """
 
 from __future__ import annotations
@@ -15,31 +15,6 @@ from torch.nn import functional as F
 from segdistill.checks import check_positive
 from segdistill.scoring.views import View, Whole, as_float, open_windows, strided_logits
 from segdistill.upsampling import Resizing, Tile, argmax_at, new_ids, tiles
-
-
-def predict_logits(
-    network: nn.Module, images: Tensor, *, size: tuple[int, int] | None = None
-) -> Tensor:
-    """Return a network's logits, resized to the images.
-
-    Args:
-        network: maps float images in [0, 1] to ``SegOutput``; its mode is not changed, so
-            set evaluation mode first, as :func:`segdistill.scoring.evaluator.evaluate` does.
-        images: RGB, uint8 or floating-point in [0, 1].
-        size: height and width of the result, those of the images by default.
-
-    Shape:
-        images ``(N, 3, H, W)``; result ``(N, K, H, W)`` float32, or ``(N, K, *size)``.
-
-    Raises:
-        ValueError: the images are not ``(N, 3, H, W)``, or a logit is nan or infinite.
-    """
-    _check_images(images)
-    logits = strided_logits(network, images)
-    height, width = size or (images.shape[-2], images.shape[-1])
-    if logits.shape[-2:] == (height, width):
-        return logits
-    return F.interpolate(logits, (height, width), mode="bilinear", align_corners=False)
 
 
 def predict(
@@ -59,18 +34,19 @@ def predict(
 
     .. math:: p = \frac{1}{|V|} \sum_{v \in V} v^{-1}(\sigma(f(v(x)))).
 
-    Images are never padded. With a window, each view is cut into windows that are predicted
-    one by one, and a position covered by several has the mean of their probabilities.
+    Images are never padded. With a window, each view is cut into windows that are predicted one
+    by one, and their probabilities are averaged where they overlap.
 
     Args:
-        network: see :func:`predict_logits`.
+        network: maps float images in [0, 1] to ``SegOutput``; its mode is not changed, so set
+            evaluation mode first, as :func:`segdistill.scoring.evaluator.evaluate` does.
         images: RGB, uint8 or floating-point in [0, 1].
         scales: factors of the image size, one view each; shrinking is antialiased.
         flip: also predict each view mirrored left to right.
         window: height and width of a sliding window, in pixels of the scaled image; a window
             larger than a view is the whole view. None predicts the whole view at once.
-        overlap: smallest share of a window that it has in common with the next, in [0, 1).
-        size: height and width of the result, those of the images by default.
+        overlap: minimum share of a window that overlaps with the next, in [0, 1).
+        size: height and width of the result; by default those of the images.
 
     Shape:
         images ``(N, 3, H, W)``; result ``(N, K, H, W)`` float32, or ``(N, K, *size)``.
@@ -80,7 +56,7 @@ def predict(
 
     Raises:
         ValueError: no scale, or one not above 0; an empty window; an overlap outside [0, 1);
-            or as :func:`predict_logits`.
+            images that are not ``(N, 3, H, W)``; or a logit that is nan or infinite.
     """
     _check_views(images, scales, window, overlap)
     size = size or (images.shape[-2], images.shape[-1])
@@ -107,21 +83,21 @@ def predict_ids(
     size: tuple[int, int] | None = None,
     confidences: Tensor | None = None,
 ) -> tuple[Tensor, int]:
-    """Return the most probable classes at the size of the images, and of how many they are.
+    """Return the most probable classes at the size of the images, and the number of classes.
 
-    They are those of :func:`predict`, whose probabilities exist only a tile at a time here. With
-    a window and the scale 1 memory hardly grows with the image beyond it and the ids: windows are
-    cut from it when a tile needs them and forgotten below it.
+    The probabilities are those of :func:`predict`, but exist only one tile at a time. With a
+    window and scale 1, memory hardly grows beyond the image and the ids, because windows are
+    predicted when a tile first needs them and discarded below it.
 
     Args:
-        network: see :func:`predict_logits`.
+        network: see :func:`predict`.
         images: see :func:`predict`.
         scales: see :func:`predict`.
         flip: see :func:`predict`.
         window: see :func:`predict`.
         overlap: see :func:`predict`.
         size: see :func:`predict`.
-        confidences: room for the probability of each of these classes, which is written there.
+        confidences: tensor to which the probability of each of these classes is written.
 
     Shape:
         images ``(N, 3, H, W)``; result and confidences ``(N, H, W)`` or ``(N, *size)``.
@@ -135,7 +111,7 @@ def predict_ids(
     _check_views(images, scales, window, overlap)
     size = size or (images.shape[-2], images.shape[-1])
     if tuple(scales) == (1.0,) and not flip and window is None:
-        # Softmax keeps the order of the classes: one view needs none.
+        # Softmax keeps the order of the classes, so a single view does not need it.
         logits = strided_logits(network, images)
         return argmax_at(logits, size, confidences=confidences), logits.shape[1]
     views = list(_open_views(network, images, scales, flip, window, overlap, size))

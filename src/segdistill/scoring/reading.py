@@ -1,4 +1,4 @@
-"""Reading a dataset for evaluation: in order, ahead of time, images of equal size together."""
+"""Reading a dataset for evaluation: in order, in advance, and grouped by image size."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from torch import Tensor
 from segdistill.errors import DataError
 from segdistill.types import IGNORE_INDEX, Sample, SegDataset
 
-_BATCH_PIXELS = 2**21  # one Cityscapes image: its logits of 19 classes are 160 MB
+_BATCH_PIXELS = 2**21  # one Cityscapes image, whose logits of 19 classes take 160 MB
 
 
 def read_batches(dataset: SegDataset, *, workers: int, batch_size: int) -> Iterator[list[Sample]]:
-    """Yield the samples in the dataset's order, neighbours of equal size together.
+    """Yield the samples in the dataset's order, consecutive ones of equal size together.
 
     Args:
         dataset: images with masks.
-        workers: threads that read ahead while a batch is in use; 0 reads between batches.
-        batch_size: the most samples at once; large images make smaller batches.
+        workers: number of threads that read ahead; 0 reads between batches.
+        batch_size: maximum number of samples at once; large images make smaller batches.
 
     Raises:
-        DataError: an image has no mask, or a mask a value that is neither class nor ignored.
+        DataError: an image has no mask, or a mask has a value that is neither class nor ignored.
         ValueError: workers below 0 or batch_size below 1.
     """
     if workers < 0 or batch_size < 1:

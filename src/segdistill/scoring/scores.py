@@ -1,4 +1,4 @@
-"""Scores of a segmentation: functions of the confusion matrix, nothing else."""
+"""Scores of a segmentation, all functions of the confusion matrix."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ class Scores:
         pixel_accuracy: see :func:`pixel_accuracy`.
         mean_accuracy: see :func:`mean_accuracy`.
         frequency_weighted_iou: see :func:`frequency_weighted_iou`.
-        iou: intersection over union by class name, None where the class is absent.
-        absent_classes: names of the classes that neither truth nor prediction contain; they are
-            left out of ``miou``.
+        iou: intersection over union by class name, None if the class is absent.
+        absent_classes: names of the classes that occur in neither labels nor predictions; they
+            are left out of ``miou``.
     """
 
     miou: float
@@ -46,7 +46,7 @@ def score(counts: Tensor, names: Sequence[str]) -> Scores:
         names: class names in the order of their ids.
 
     Shape:
-        counts ``(K, K)``, rows are the truth.
+        counts ``(K, K)``, rows are the labels.
 
     Raises:
         ValueError: the matrix is not square, holds negative or no counts, or has another
@@ -77,28 +77,28 @@ def iou_by_class(counts: Tensor) -> Tensor:
     .. math:: \text{IoU}_k = \frac{M_{kk}}{\sum_b M_{kb} + \sum_a M_{ak} - M_{kk}}
 
     Args:
-        counts: confusion matrix, rows are the truth.
+        counts: confusion matrix, rows are the labels.
 
     Shape:
         counts ``(K, K)``; result ``(K,)`` float64.
 
     Returns:
-        Values in [0, 1], nan for a class that neither truth nor prediction contain.
+        Values in [0, 1]; nan for a class that occurs in neither labels nor predictions.
     """
     _check("iou_by_class", counts)
     hits = counts.diagonal()
-    # torch divides int64 by int64 in float32, which cannot hold exact counts.
+    # torch divides int64 by int64 in float32, which cannot represent the counts exactly.
     return hits.double() / (counts.sum(dim=0) + counts.sum(dim=1) - hits).double()
 
 
 def miou(counts: Tensor) -> float:
     """Return the mean IoU over the classes with a non-empty union.
 
-    A class that only the prediction contains counts as 0: it is a mistake. A class that
-    neither contains has no IoU and is left out.
+    A class that occurs only in the predictions counts as 0, because it is a mistake. A class that
+    occurs in neither has no IoU and is left out.
 
     Args:
-        counts: confusion matrix ``(K, K)``, rows are the truth.
+        counts: confusion matrix ``(K, K)``, rows are the labels.
 
     Returns:
         A value in [0, 1].
@@ -107,12 +107,12 @@ def miou(counts: Tensor) -> float:
 
 
 def miou_ground_truth_classes(counts: Tensor) -> float:
-    """Return the mean IoU over the classes that the truth contains.
+    """Return the mean IoU over the classes that occur in the labels.
 
-    It is :func:`miou` where no absent class was predicted, and larger elsewhere.
+    It equals :func:`miou` if no absent class was predicted, and is larger otherwise.
 
     Args:
-        counts: confusion matrix ``(K, K)``, rows are the truth.
+        counts: confusion matrix ``(K, K)``, rows are the labels.
 
     Returns:
         A value in [0, 1].
@@ -121,10 +121,10 @@ def miou_ground_truth_classes(counts: Tensor) -> float:
 
 
 def pixel_accuracy(counts: Tensor) -> float:
-    """Return the share of labelled pixels whose class is right.
+    """Return the share of labelled pixels with the right class.
 
     Args:
-        counts: confusion matrix ``(K, K)``, rows are the truth.
+        counts: confusion matrix ``(K, K)``, rows are the labels.
 
     Returns:
         A value in [0, 1].
@@ -134,10 +134,10 @@ def pixel_accuracy(counts: Tensor) -> float:
 
 
 def mean_accuracy(counts: Tensor) -> float:
-    """Return the recall of each class, mean over the classes that the truth contains.
+    """Return the mean recall over the classes that occur in the labels.
 
     Args:
-        counts: confusion matrix ``(K, K)``, rows are the truth.
+        counts: confusion matrix ``(K, K)``, rows are the labels.
 
     Returns:
         A value in [0, 1].
@@ -149,10 +149,10 @@ def mean_accuracy(counts: Tensor) -> float:
 
 
 def frequency_weighted_iou(counts: Tensor) -> float:
-    """Return the IoU of the classes weighted by their share of the labelled pixels.
+    """Return the mean IoU, weighted by the classes' shares of the labelled pixels.
 
     Args:
-        counts: confusion matrix ``(K, K)``, rows are the truth.
+        counts: confusion matrix ``(K, K)``, rows are the labels.
 
     Returns:
         A value in [0, 1].

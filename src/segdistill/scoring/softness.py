@@ -1,4 +1,4 @@
-"""How soft a network's class probabilities are at a temperature: the entropy of each pixel."""
+"""The softness of a network's class probabilities: the entropy of each pixel."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def entropy(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
     .. math::
         H(p) = -\sum_k p_k \ln p_k, \qquad p_k = \frac{\exp(z_k / T)}{\sum_j \exp(z_j / T)}
 
-    It is 0 where one class has all the mass, and :math:`\ln K` where all have the same.
+    It is 0 if one class has all the probability, and :math:`\ln K` if all have the same.
 
     Args:
-        logits: of a network, :math:`z`.
+        logits: a network's logits :math:`z`.
         temperature: :math:`T`.
 
     Shape:
@@ -34,7 +34,7 @@ def entropy(logits: Tensor, *, temperature: float = 1.0) -> Tensor:
 
     Source:
         Niemann et al., "Comparable Knowledge Distillation in Semantic Segmentation", 2023,
-        Sec. 5.3, Eq. 3; natural logarithm as its Fig. 1 has it (2.9 for 19 classes).
+        Sec. 5.3, Eq. 3; natural logarithm as in its Fig. 1 (2.9 for 19 classes).
     """
     check_positive("entropy", temperature=temperature)
     if logits.ndim != 4:
@@ -71,7 +71,7 @@ def entropy_counts(entropies: Tensor, *, classes: int, bins: int = 30) -> Tensor
         raise ValueError(
             f"entropy_counts: expected classes >= 2 and bins >= 1, got {classes} and {bins}"
         )
-    # Rounding may put an even distribution slightly above the largest value.
+    # Rounding may put a uniform distribution slightly above the largest value.
     shares = entropies.flatten().double() / math.log(classes)
     if shares.numel() and not (shares.min() >= -1e-5 and shares.max() <= 1 + 1e-5):
         raise ValueError(

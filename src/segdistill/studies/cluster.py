@@ -91,9 +91,9 @@ def train_away(
 
     if Path(home).is_dir():
         os.chdir(home)
-    with tempfile.TemporaryDirectory() as place:
-        left = work(job, Path(place), threads=threads, retries=retries)
-        folder = Path(place) / job.folder
+    with tempfile.TemporaryDirectory() as scratch:
+        left = work(job, Path(scratch), threads=threads, retries=retries)
+        folder = Path(scratch) / job.folder
         files = {
             str(file.relative_to(folder)): file.read_bytes()
             for file in sorted(folder.rglob("*"))

@@ -86,17 +86,17 @@ def tell_extensions(extensions: Sequence[Extension], *, replaced: int = 0) -> li
         extensions: the study's extensions, in order.
         replaced: number of final runs trained again because a longer search chose other values.
     """
-    said = []
+    sentences = []
     for extension in extensions:
         when = "after results could be seen" if extension.seen else "before any result"
-        said.append(f"The study was extended by {in_words(extension)}, {when}.")
+        sentences.append(f"The study was extended by {in_words(extension)}, {when}.")
     if replaced:
-        said.append(
+        sentences.append(
             f"The longer search chose other values, so {replaced} final "
             f"run{'s were' if replaced > 1 else ' was'} trained again; the old runs are in "
             "superseded/."
         )
-    return said
+    return sentences
 
 
 def tell_looks(extensions: Sequence[Extension]) -> list[str]:

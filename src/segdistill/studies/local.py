@@ -70,12 +70,12 @@ def _run_pool(
         return
     # A forked child can use neither a GPU nor torch's threads.
     context = multiprocessing.get_context("spawn")
-    places = context.Queue()
-    for place in range(count):
-        places.put(place)
+    slots = context.Queue()
+    for slot in range(count):
+        slots.put(slot)
     threads = threads_of(engine, count)
     with ProcessPoolExecutor(
-        count, mp_context=context, initializer=_begin, initargs=(places, torch.cuda.device_count())
+        count, mp_context=context, initializer=_begin, initargs=(slots, torch.cuda.device_count())
     ) as pool:
         running = {
             pool.submit(work, job, root, threads=threads, retries=engine.retries): job
@@ -102,9 +102,9 @@ def threads_of(engine: EngineConfig, at_once: int) -> int | None:
     return max(1, choose_threads(torch.get_num_threads()) // at_once)
 
 
-def _begin(places: Queue[int], gpus: int) -> None:
+def _begin(slots: Queue[int], gpus: int) -> None:
     """Assign a GPU to a new process before it looks for one; the process prints nothing."""
     logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
-    place = places.get()
+    slot = slots.get()
     if gpus:
-        os.environ["CUDA_VISIBLE_DEVICES"] = str(place % gpus)
+        os.environ["CUDA_VISIBLE_DEVICES"] = str(slot % gpus)

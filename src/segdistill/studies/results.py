@@ -205,8 +205,8 @@ def _cost(out: Path, runs: Mapping[str, Ended]) -> dict[str, float]:
 
 def _as_json(comparison: Comparison, margin: float) -> dict[str, Any]:
     """Return a comparison for JSON; a number that is not finite becomes null."""
-    said = {"claimed": comparison.claims(), "verdict": word(comparison, margin=margin)}
-    values = asdict(comparison) | said
+    claim = {"claimed": comparison.claims(), "verdict": word(comparison, margin=margin)}
+    values = asdict(comparison) | claim
     for name in ("difference", "simultaneous"):
         values[name] = {key: _finite(value) for key, value in values[name].items()}
     return {key: _finite(value) for key, value in values.items()}

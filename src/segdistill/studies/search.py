@@ -77,7 +77,7 @@ def all_spaces(study: StudyConfig, pair: str) -> dict[str, Space]:
     """Return the search space of each method of a pair; empty without trials."""
     if not study.search.trials:
         return {method: {} for method in study.methods}
-    found = {}
+    spaces = {}
     for name, method in study.methods.items():
         config = base_config(study, pair, name)
         common = study.search.space
@@ -89,12 +89,12 @@ def all_spaces(study: StudyConfig, pair: str) -> dict[str, Space]:
         own = method.space
         if own is None:
             own = {
-                f"distill.{place}.weight": _decade(term.weight)
-                for place, term in enumerate(config.distill)
+                f"distill.{number}.weight": _decade(term.weight)
+                for number, term in enumerate(config.distill)
                 if term.weight
             }
-        found[name] = {**common, **own}
-    return found
+        spaces[name] = {**common, **own}
+    return spaces
 
 
 def suggest_round(
@@ -115,20 +115,20 @@ def suggest_round(
     """
     search = study.search
     known = number - number % search.parallel
-    found = {}
-    for place, (method, space) in enumerate(all_spaces(study, pair).items()):
+    suggested = {}
+    for index, (method, space) in enumerate(all_spaces(study, pair).items()):
         own = [t for t in trials if (t.pair, t.method, t.repeat) == (pair, method, repeat)]
         before = [t for t in own if t.trial < known]
-        seed = derive(search_seed(study, repeat), f"space/{pair}", place)
-        found[method] = suggest(space, before, number, sampler=search.sampler, seed=seed)
+        seed = derive(search_seed(study, repeat), f"space/{pair}", index)
+        suggested[method] = suggest(space, before, number, sampler=search.sampler, seed=seed)
         if number == 0 and search.sampler != "grid":
-            found[method] |= _published(space, base_config(study, pair, method).tree())
-    return found
+            suggested[method] |= _published(space, base_config(study, pair, method).tree())
+    return suggested
 
 
 def _published(space: Space, tree: Tree) -> Tree:
     """Return a config's own values for the settings of its search space, if they are in it."""
-    found = {}
+    published = {}
     for path, values in space.items():
         value: Any = tree
         for key in path.split("."):
@@ -138,8 +138,8 @@ def _published(space: Space, tree: Tree) -> Tree:
         else:
             known = value in values
         if known:
-            found[path] = value
-    return found
+            published[path] = value
+    return published
 
 
 def _decade(value: float) -> Range:

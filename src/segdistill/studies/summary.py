@@ -98,7 +98,7 @@ def summarize(
     grouped = {}
     if compared and baseline is not None:
         grouped = rank_groups(scores, baseline, claimed, searches)
-    found = {}
+    summaries = {}
     for name, seeds in methods.items():
         own = list(scores[name].values())
         changes: dict[str, dict[S, float]] = {}
@@ -106,7 +106,7 @@ def summarize(
             changes = _class_changes(seeds, methods[baseline])
         paired = [seed for seed in against if seed in scores[name] and name in compared]
         differences = {seed: scores[name][seed] - against[seed] for seed in paired}
-        found[name] = Summary(
+        summaries[name] = Summary(
             results=tuple(run for runs in seeds.values() for run in runs),
             scores=scores[name],
             mean=fmean(own) if own else None,
@@ -119,7 +119,7 @@ def summarize(
             classes=compare_by_seed(changes, dict.fromkeys(paired, 0.0), searches),
             class_differences={label: list(values.values()) for label, values in changes.items()},
         )
-    return found
+    return summaries
 
 
 @dataclass(frozen=True)

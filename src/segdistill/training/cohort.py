@@ -242,14 +242,14 @@ def read_losses(
     """
     tensors = [losses.values for taken in unread for losses in taken.losses.values()]
     numbers = iter(torch.cat(tensors).tolist())
-    found = [
+    by_learner = [
         {
             learner: dict(zip(losses.names, numbers, strict=False))
             for learner, losses in taken.losses.items()
         }
         for taken in unread
     ]
-    for taken, losses in zip(unread, found, strict=True):
+    for taken, losses in zip(unread, by_learner, strict=True):
         for learner in tuple(learners):
             error = _not_finite(learner, losses[learner.name], taken.done - 1)
             if error is not None:

@@ -66,7 +66,7 @@ def try_cohort(
         parts = {"teacher": teacher.network}
         if isinstance(teacher.network, Ensemble):
             members = enumerate(teacher.network.members)
-            parts = {f"teacher.members.{place}": member for place, member in members}
+            parts = {f"teacher.members.{number}": member for number, member in members}
         for where, network in parts.items():
             tell(Note(f"{where} {describe_feed(network, images)}"))
         _judge(teacher, first, data, fabric, weak_teacher, tell)

@@ -38,11 +38,14 @@ def open_cache(
         tell: called with the size.
 
     Raises:
-        ConfigError: the maps would exceed ``teacher.cache_limit`` or the free disk space.
+        ConfigError: it is no folder, or the maps would exceed ``teacher.cache_limit`` or the free
+            disk space.
     """
     section = config.teacher
     if teacher is None or section is None or section.cache is None:
         return None
+    if section.cache.exists() and not section.cache.is_dir():
+        raise ConfigError(f"teacher.cache: expected a folder, got the file {section.cache}")
     image = fabric.to_device(data.stream.batch(0).images[:1])
     maps = teach(teacher, to_float(image), fabric)
     about = {

@@ -83,5 +83,5 @@ def _prepare_term(
         return valid_labels(batch(step))
 
     counted = None if term.padding_counts else valid
-    given = {"labels": labels} if term.prepares_with_labels else {}
-    term.loss.prepare(features, steps, valid=counted, progress=progress, **given)
+    named = {"labels": labels} if term.prepares_with_labels else {}
+    term.loss.prepare(features, steps, valid=counted, progress=progress, **named)

@@ -60,17 +60,17 @@ class _Sharing(TorchFunctionMode):
         args: Sequence[Any] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        given = dict(kwargs or {})
+        named = dict(kwargs or {})
         if func in _DROPOUTS:
-            return self._dropout(func, *args, **given)
+            return self._dropout(func, *args, **named)
         if func is torch.Tensor.bernoulli_ and not isinstance(_second(args), Tensor):
-            return self._bernoulli(args[0], *args[1:], **given)
-        if func is torch.rand and given.get("generator") is None:
+            return self._bernoulli(args[0], *args[1:], **named)
+        if func is torch.rand and named.get("generator") is None:
             size = tuple(args[0] if len(args) == 1 and not isinstance(args[0], int) else args)
             if self._divides(size):
-                device = torch.device(given.get("device") or "cpu")
-                return self._draw(device, size, lambda whole: torch.rand(whole, **given))
-        return func(*args, **given)
+                device = torch.device(named.get("device") or "cpu")
+                return self._draw(device, size, lambda whole: torch.rand(whole, **named))
+        return func(*args, **named)
 
     def _dropout(
         self,

@@ -38,13 +38,13 @@ def test_small_regions_lie_on_large_ones_and_overlaps_are_counted(tmp_path: Path
     made = converted(tmp_path, cat, {"segmentation": [SQUARE]})
     assert (mask(tmp_path)[5, 5], mask(tmp_path)[3, 3], mask(tmp_path)[0, 0]) == (1, 0, 255)
     assert made.written.counts["pixels where regions of different classes overlap"] == 16
-    assert made.written.counts["pixels that nobody labelled"] == 500
+    assert made.written.counts["unlabelled pixels"] == 500
 
 
 def test_rings_add_up_and_holes_are_those_of_run_lengths(tmp_path: Path) -> None:
     made = converted(tmp_path, {"segmentation": [SQUARE, INSIDE]})
     assert mask(tmp_path)[5, 5] == 0
-    assert made.written.counts["regions with rings that overlap, which COCO adds up: no holes"] == 1
+    assert made.written.counts["regions with overlapping rings, which COCO unites (no holes)"] == 1
     hole = np.zeros((20, 30), np.uint8)
     hole[2:12, 2:12], hole[4:8, 4:8] = 1, 0
     from pycocotools import mask as tools

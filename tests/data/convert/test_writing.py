@@ -85,7 +85,7 @@ def test_two_images_of_one_name_are_told_apart_or_named(tmp_path: Path) -> None:
     file.write_text(text)
     written = convert(tmp_path / "export", tmp_path / "out").written
     assert dict(written.images) == {"train": 2, "val": 2}
-    assert "expected a name of its own, got train/T0_png.rf.0a1b, which" in written.broken[0]
+    assert "expected a unique name, got train/T0_png.rf.0a1b, which" in written.broken[0]
 
 
 def test_what_is_no_export_is_refused(tmp_path: Path) -> None:

@@ -126,7 +126,7 @@ REFUSED: dict[Callable[[Path], Path], str] = {
     empty_mask: "got 0 bytes",
     text_for_image: "expected an image file, got a web page",
     mask_of_colours: "got RGB colours (",
-    mask_with_loss: "expected a mask without loss, got a JPEG",
+    mask_with_loss: "expected a losslessly stored mask, got a JPEG",
     value_that_is_no_class: "expected class ids 0 to 2 and 255, got 7 (",
     mask_of_another_size: "expected a mask of its image's size 30×20, got 30×19",
     mask_that_is_not_turned: "its EXIF note turns it",

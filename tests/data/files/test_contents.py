@@ -29,7 +29,7 @@ CAUSES = {
     "annotation": (b"<annotation><folder>a</folder></annotation>", "an XML text"),
     "svg": (b"<svg xmlns='http://www.w3.org/2000/svg'></svg>", "an SVG drawing"),
     "json": (b'{"shapes": []}', "a JSON text"),
-    "text": (b"not an image", r"a text \('not an image'\)"),
+    "text": (b"not an image", r"text \('not an image'\)"),
     "npy": (b"\x93NUMPY\x01\x00v\x00{'descr'", "a NumPy array"),
     "zip": (b"PK\x03\x04rest", "a ZIP archive"),
     "gzip": (b"\x1f\x8b\x08rest", "a gzip archive"),
@@ -72,7 +72,7 @@ def test_a_mask_of_a_lossy_codec_is_refused_whatever_its_container(
     if name == "a.avif" and not features.check("avif"):
         pytest.skip("Pillow without AVIF")
     Image.fromarray(IDS).save(tmp_path / name, **options)
-    with pytest.raises(DataError, match=f"expected a mask without loss, got {codec}"):
+    with pytest.raises(DataError, match=f"expected a losslessly stored mask, got {codec}"):
         read_mask(tmp_path / name)
     assert read_image(tmp_path / name).shape == (32, 40, 3)
 
@@ -102,7 +102,7 @@ def test_a_tiff_of_several_pages_is_refused_unless_they_are_smaller_copies(
 ) -> None:
     pages = [Image.fromarray(IDS), Image.fromarray(IDS // 4)]
     pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(DataError, match="got a TIFF of 2 pages; store the page that is meant"):
+    with pytest.raises(DataError, match="got a TIFF of 2 pages; store the intended page"):
         read(tmp_path / "a.tif")
     copy = pages[1].copy()
     copy.encoderinfo = {"tiffinfo": {254: 1}}
@@ -158,9 +158,9 @@ def test_a_mask_of_floats_and_a_large_tiff_are_named_as_such(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = write_tiff(tmp_path / "f.tif", IDS.astype(np.float32), format=3)
-    with pytest.raises(DataError, match="got 1 × 32-bit floats a pixel; store ids as 8-bit PNG"):
+    with pytest.raises(DataError, match="got 1 × 32-bit floats per pixel; store ids as 8-bit PNG"):
         read_mask(file)
-    with pytest.raises(DataError, match="got float32, which does not say what is white"):
+    with pytest.raises(DataError, match="got float32, which does not define white"):
         read_image(file)
     monkeypatch.setenv("SEGDISTILL_MAX_MEGAPIXELS", "0.001")
     with pytest.raises(DataError, match=r"at most 0\.001 megapixels, got 40×32"):
@@ -172,7 +172,7 @@ def test_a_mask_of_floats_and_a_large_tiff_are_named_as_such(
 def test_an_animation_is_refused(tmp_path: Path, name: str, read: type) -> None:
     frames = [Image.fromarray(np.stack([IDS + k] * 3, axis=2)) for k in range(2)]
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], lossless=True)
-    with pytest.raises(DataError, match="expected one picture, got an animation; store the frame"):
+    with pytest.raises(DataError, match="got an animation; store the intended frame"):
         read(tmp_path / name)
 
 
@@ -183,7 +183,7 @@ def test_what_pillow_cannot_read_asks_for_tifffile(
     file = write_tiff(
         tmp_path / "a.tif", np.stack([IDS.astype(np.uint16)] * 3, axis=2), photometric=2
     )
-    with pytest.raises(DataError, match=r"3 × 16-bit whole numbers a pixel; pip .*\[tiff\]"):
+    with pytest.raises(DataError, match=r"3 × 16-bit whole numbers per pixel; pip .*\[tiff\]"):
         read_image(file)
 
 
@@ -205,7 +205,7 @@ def test_compressed_colours_of_16_bits_are_read(
             raise ValueError("<COMPRESSION.LZW: 5> requires the 'imagecodecs' package")
 
     monkeypatch.setattr(tifffile, "TiffFile", Without)
-    with pytest.raises(DataError, match=r"numbers a pixel, compressed; pip .*\[tiff\]"):
+    with pytest.raises(DataError, match=r"numbers per pixel, compressed; pip .*\[tiff\]"):
         read_image(file)
 
 

@@ -38,7 +38,7 @@ def test_a_range_clips_and_reads_floats_and_32_bits(tmp_path: Path) -> None:
     image = read_image(tmp_path / "f.tif", pixels(range=(0.0, 1.0)))
     assert image[0, :, 0].tolist() == [0, 0, 128, 255, 255, 0]
     Image.fromarray(np.array([[0, 200, 256]], dtype=np.int32)).save(tmp_path / "i.tif")
-    with pytest.raises(DataError, match=r"got int32, which does not say what is white \(.*256\)"):
+    with pytest.raises(DataError, match=r"got int32, which does not define white \(.*256\)"):
         read_image(tmp_path / "i.tif")
     image = read_image(tmp_path / "i.tif", pixels(range=(0, 255)))
     assert image[0, :, 1].tolist() == [0, 200, 255]

@@ -105,7 +105,7 @@ def test_a_mask_of_colours_is_given_as_colours(tmp_path: Path) -> None:
 
 def test_a_jpeg_mask_is_refused(tmp_path: Path) -> None:
     path = save(tmp_path / "m.jpg", Image.fromarray(GREY))
-    with pytest.raises(DataError, match=r"m\.jpg: expected a mask without loss, got a JPEG"):
+    with pytest.raises(DataError, match=r"m\.jpg: expected a losslessly stored mask, got a JPEG"):
         read_mask(path)
 
 

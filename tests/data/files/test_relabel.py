@@ -78,7 +78,7 @@ def test_binary_masks_are_0_and_255_in_one_band_or_in_black_and_white() -> None:
         ({"labels": {"vann": "car"}}, "got 'vann'; did you mean 'van'"),
         ({"labels": {"van": "lorry"}}, "got 'lorry'"),
         ({"labels": {3: 77}}, "expected a label that has a class already, got 77"),
-        ({"ignore": (0, 1, 2, 3)}, "expected a class that is left, got none"),
+        ({"ignore": (0, 1, 2, 3)}, "expected at least one class left, got none"),
         ({"binary": True}, "expected one or two classes, got 4"),
         ({"binary": True, "ignore": (3,)}, "expected no labels, ignore or reduce_labels"),
     ],
@@ -91,7 +91,7 @@ def test_refuses_what_cannot_be_meant(options: dict[str, object], message: str) 
 def test_a_value_above_all_classes_by_one_is_answered_with_reduce_labels() -> None:
     with pytest.raises(DataError, match=r"read with data\.reduce_labels=true"):
         decoded(plain_ids(4), 0, 1, 4)
-    with pytest.raises(DataError, match=r"go into data\.ignore"):
+    with pytest.raises(DataError, match=r"without a class in data\.ignore"):
         decoded(plain_ids(4), 0, 9)
     # One class alone: reduce_labels would leave nothing to tell apart.
     with pytest.raises(DataError, match=r"0 and 1 are read with data\.binary=true"):

@@ -55,8 +55,11 @@ def test_rows_without_a_split_are_in_every_split_and_paths_may_be_absolute(tree:
         ("", "expected rows of split train, got no rows"),
         ("image,mask,split\na.png\n", r"expected 3 cells in each row, got \['a.png'\] in row 1"),
         ("image,mask\na.png,b.png,train\n", "expected 2 cells in each row"),
-        ("image,label,split\na.png,b.png,train\n", "got label and no mask; rename them"),
-        ("image,mask,subset\na.png,b.png,train\n", "got subset and no split; rename them"),
+        ("image,label,split\na.png,b.png,train\n", "got label and no mask; rename or remove them"),
+        (
+            "image,mask,subset\na.png,b.png,train\n",
+            "got subset and no split; rename or remove them",
+        ),
         ("image,name\na.png,../x\n", r"expected names without \.\. and root, got '\.\./x'"),
         ("image,name\na.png,x\nb.png,x\n", "one image per name, got a.png and b.png for 'x'"),
     ],
@@ -69,7 +72,7 @@ def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str)
 
 def test_refuses_a_json_array_and_says_what_is_read(tree: Path) -> None:
     (tree / "x.json").write_text('[{"image": "train/images/0.png"}]')
-    with pytest.raises(DataError, match="got a JSON array; write one object a line"):
+    with pytest.raises(DataError, match="got a JSON array; write one object per line"):
         listing(split="train", root=tree, file="x.json")
 
 

@@ -20,7 +20,7 @@ def root(tmp_path: Path) -> Path:
     names = [name for pair in zip(NAMES, [f"filler{i}" for i in range(59)]) for name in pair]  # noqa: B905
     (root / "labels.txt").write_text("\n".join(f"{i + 1}: {n}" for i, n in enumerate(names)))
     Image.new("RGB", (4, 1)).save(root / "JPEGImages/2008_000002.jpg")
-    # aeroplane, a filler, bag, and a pixel that nobody labelled
+    # aeroplane, a filler, bag, and an unlabelled pixel
     stored = np.array([[1, 2, 3, 0]], dtype=np.uint16)
     savemat(root / "trainval/2008_000002.mat", {"LabelMap": stored})
     (root / "ImageSets/Main/train.txt").write_text("2008_000002\n2008_000008\n")

@@ -220,7 +220,7 @@ def test_a_changed_index_is_found_when_the_copy_is_opened(part: str, packed: Pat
         (np.zeros((5, 4)), "expected integers, Nx4, got float64"),
         (np.full((5, 4), -2), "expected no number below 0, got -2"),
         (np.zeros((4, 4), np.int64), "names.txt: expected 4 names, got 5"),
-        (np.full((5, 4), 10**6), "index.npy: expected the place of"),
+        (np.full((5, 4), 10**6), "index.npy: expected the position of"),
     ],
     ids=range(6),
 )

@@ -111,7 +111,7 @@ def test_other_names_are_taken_in_order_where_all_shapes_agree(tmp_path: Path) -
     for key, tensor in body(built).state_dict().items():
         if not key.endswith("batches_tracked"):
             assert_close(tensor, state[key], atol=0, rtol=0)
-    assert any("fit one by one in order" in sentence for sentence in said)
+    assert any("fit in their order" in sentence for sentence in said)
 
 
 @pytest.mark.parametrize("place", [0, 40, -3])

@@ -89,7 +89,7 @@ def test_fine_tuning_keeps_everything_but_the_classifier(
         anew = anew or "low_classifier" in name or "high_classifier" in name
         source = initial if anew else network.state_dict()
         assert_close(tensor, source[name], atol=0, rtol=0)
-    (sentence,) = [sentence for sentence in said if "starts anew" in sentence]
+    (sentence,) = [sentence for sentence in said if "initialised at random" in sentence]
     assert "classifier.weight" in sentence
 
 
@@ -124,7 +124,7 @@ def test_settings_that_differ_without_changing_a_shape_are_said(tmp_path: Path) 
     said: list[str] = []
     build_network(FCN | {"weights": path}, classes=3, class_names=NAMES, tell=said.append)
     assert said == [
-        f"{path}: it was saved with output_stride 8 (here 16); the config's settings are taken"
+        f"{path}: it was saved with output_stride 8 (here 16); the config's settings are used"
     ]
 
 
@@ -134,7 +134,7 @@ def test_a_head_for_training_alone_is_left_out_of_our_own_file_and_said(tmp_path
     build_network(FCN | {"weights": path}, classes=3, class_names=NAMES, tell=said.append)
     assert said == [
         f"{path}: tensors left out: auxiliary (7)",
-        f"{path}: it was saved with auxiliary True (here False); the config's settings are taken",
+        f"{path}: it was saved with auxiliary True (here False); the config's settings are used",
     ]
 
 

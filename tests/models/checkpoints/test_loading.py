@@ -45,7 +45,7 @@ def test_a_part_of_the_network_is_refused(tmp_path: Path) -> None:
 def test_other_classes_are_refused_with_both_counts(tmp_path: Path) -> None:
     message = refusal(network(classes=3), network(classes=5).state_dict(), tmp_path)
     assert "classifier.weight (5, 4, 1, 1) where the network has (3, 4, 1, 1)" in message
-    assert "seems to know 5 classes where the data have 3" in message
+    assert "seems to distinguish 5 classes where the data have 3" in message
 
 
 def test_another_kind_of_network_is_refused(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def decode_brush(stream: Sequence[int], size: Size) -> np.ndarray:
         Result bool ``(H, W)``.
 
     Raises:
-        ValueError: the stream ends early, or holds another number of values.
+        ValueError: the stream ends early, or contains another number of values.
 
     Source:
         ``decode`` of @thi.ng/rle-pack, which Label Studio writes with:

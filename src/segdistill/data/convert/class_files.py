@@ -15,7 +15,7 @@ NAMES = (
     "class_names.txt", "labels.txt", "label_names.txt", "classes.csv", "classes.json",
     "data.yaml", "dataset.yaml",
 )  # fmt: skip
-"""File names that are searched for, the most telling first."""
+"""File names to search for, the most specific first."""
 
 
 class ClassRow(NamedTuple):
@@ -34,8 +34,8 @@ class ClassRow(NamedTuple):
 
 def find_class_file(export: Export) -> Path | None:
     """Return the class file nearest the root, or None; ``NAMES`` decides between several."""
-    found = export.named(*NAMES)
-    nearest = [file for file in found if len(file.parts) == len(found[0].parts)] if found else []
+    files = export.named(*NAMES)
+    nearest = [file for file in files if len(file.parts) == len(files[0].parts)] if files else []
     return min(nearest, key=lambda file: NAMES.index(file.name.lower()), default=None)
 
 

@@ -36,7 +36,7 @@ def detect(export: Export) -> str:
 
 
 def read(export: Export, background: str | None) -> Source:
-    """Open an export; each JSON file is a split of its own.
+    """Open an export; each JSON file is a separate split.
 
     Crowds are drawn first, then the other regions from the largest to the smallest, so that
     what lies on something else is seen. Categories are matched by name between the files.
@@ -90,8 +90,8 @@ def read(export: Export, background: str | None) -> Source:
 
 
 def _documents(export: Export) -> list[Path]:
-    """Return the JSON files that hold regions, one a split where COCO itself has several."""
-    found = []
+    """Return the JSON files with regions, one per split if COCO itself has several."""
+    files = []
     for file in export.of(".json"):
         content = export.json(file)
         lists = isinstance(content, dict) and all(
@@ -100,9 +100,9 @@ def _documents(export: Export) -> list[Path]:
         if lists and content["categories"]:
             regions = content["annotations"]
             if not regions or any("segmentation" in region for region in regions[:100]):
-                found.append(file)
-    instances = [file for file in found if file.name.startswith("instances_")]
-    return instances or found
+                files.append(file)
+    instances = [file for file in files if file.name.startswith("instances_")]
+    return instances or files
 
 
 def _drawing(
@@ -138,7 +138,7 @@ def _drawing(
 def _region(
     region: Tree, size: Size, masks: ModuleType, canvas: Canvas, who: str
 ) -> np.ndarray | None:
-    """Return the pixels of a region, or None where it has no outline that can be drawn."""
+    """Return the pixels of a region, or None if it has no outline that can be drawn."""
     outline = region.get("segmentation")
     if isinstance(outline, list):
         rings = [ring for ring in outline if _is_ring(ring)]
@@ -151,7 +151,7 @@ def _region(
         merged = masks.merge(encoded)
         # COCO's rings add up: one inside another is no hole.
         overlaps = len(rings) > 1 and masks.area(merged) < masks.area(encoded).sum()
-        canvas.counts["regions with rings that overlap, which COCO adds up: no holes"] += overlaps
+        canvas.counts["regions with overlapping rings, which COCO unites (no holes)"] += overlaps
     elif isinstance(outline, dict):
         merged = _run_lengths(outline, size, masks, who)
     else:

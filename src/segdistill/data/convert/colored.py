@@ -50,7 +50,7 @@ class ColoredCode:
             raise DataError(
                 f"{path}: expected the colours of the classes in the palette, got "
                 f"{', '.join(str(shown[entry]) for entry in other[:6])} for the ids "
-                f"{', '.join(map(str, other[:6]))}; add the classes, or take the colours out of "
+                f"{', '.join(map(str, other[:6]))}; add the classes, or remove the colours from "
                 "the class file"
             )
         table = np.full(256, IGNORE_INDEX, dtype=np.uint8)

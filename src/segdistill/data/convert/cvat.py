@@ -38,8 +38,8 @@ def read(export: Export, background: str | None) -> Source:
     pairing = pair_tree(export)
     if not pairing.matches:
         raise DataError(
-            f"{export.root}: expected JPEGImages/ beside SegmentationClass/, got no image of a "
-            "mask's name; export with 'Save images', or copy the images there"
+            f"{export.root}: expected JPEGImages/ beside SegmentationClass/, got no image with "
+            "the name of a mask; export with 'Save images', or copy the images there"
         )
     rows = read_class_file(export.root / export.named(_CLASSES)[0])
     return from_pairs(export, pairing, rows, background)

@@ -22,18 +22,19 @@ def detect(export: Export) -> str:
     Raises:
         DataError: several formats are; they are named.
     """
-    found = {
+    signs_by_name = {
         name: signs
         for name, row in CONVERSIONS.items()
         if row.detect and (signs := load(_PACKAGE, row.detect)(export))
     }
-    if len(found) > 1:
-        listed = "".join(f"\n  {name}: {signs}" for name, signs in found.items())
+    if len(signs_by_name) > 1:
+        listed = "".join(f"\n  {name}: {signs}" for name, signs in signs_by_name.items())
         raise DataError(
-            f"{export.root}: expected one format, got the signs of {len(found)}; name one with "
+            f"{export.root}: expected one format, got the signs of {len(signs_by_name)}; name one "
+            "with "
             f"--from:{listed}"
         )
-    return next((f"{name}: {signs}" for name, signs in found.items()), "")
+    return next((f"{name}: {signs}" for name, signs in signs_by_name.items()), "")
 
 
 def convert_command(root: Path) -> str:
@@ -50,4 +51,4 @@ def what_it_is(root: Path) -> str:
         signs = ""
     if signs:
         return f"it is an export to convert ({signs}): {convert_command(root)}"
-    return f"segdistill init {shlex.quote(str(root))} looks at what is there and writes a config"
+    return f"segdistill init {shlex.quote(str(root))} inspects the folder and writes a config"

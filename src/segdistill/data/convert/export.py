@@ -11,6 +11,7 @@ from typing import Any
 
 from segdistill.data.convert.splits import usual_split
 from segdistill.data.files.reading import IMAGE_SUFFIXES
+from segdistill.data.files.scanning import visible_entries
 from segdistill.errors import DataError
 from segdistill.files import check_ends
 
@@ -56,7 +57,7 @@ class Export:
         return sorted(chosen, key=lambda file: (len(file.parts), file))
 
     def json(self, file: Path) -> Any:
-        """Return the content of a JSON file, or None where it is none."""
+        """Return the content of a JSON file, or None if it is none."""
         if file not in self._parsed:
             try:
                 check_ends(self.root / file)
@@ -84,16 +85,20 @@ class Export:
         beside = Path(os.path.normpath(near / words))
         if beside in self._image_set:
             return beside
-        found = self._by_name.get(words.name, [])
+        candidates = self._by_name.get(words.name, [])
         for length in range(2, len(words.parts) + 1):
-            if len(found) > 1:
+            if len(candidates) > 1:
                 end = words.parts[-length:]
-                found = [file for file in found if file.parts[-length:] == end] or found
-        inside = [file for file in found if file.parent.is_relative_to(near)] if near.name else []
-        found = inside if len(found) > 1 and len(inside) == 1 else found
-        if len(found) == 1:
-            return found[0]
-        got = "none" if not found else ", ".join(map(str, found[:3]))
+                candidates = [
+                    file for file in candidates if file.parts[-length:] == end
+                ] or candidates
+        inside = (
+            [file for file in candidates if file.parent.is_relative_to(near)] if near.name else []
+        )
+        candidates = inside if len(candidates) > 1 and len(inside) == 1 else candidates
+        if len(candidates) == 1:
+            return candidates[0]
+        got = "none" if not candidates else ", ".join(map(str, candidates[:3]))
         raise DataError(f"expected one image {words.name} below {self.root}, got {got}")
 
     @cached_property
@@ -138,14 +143,7 @@ def _below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator[Path]:
     real = os.path.realpath(folder)
     if real in above:
         return
-    try:
-        with os.scandir(folder) as scan:
-            entries = [entry for entry in scan if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(
-            f"{folder}: expected a folder that can be read, got {error.strerror or error}"
-        ) from error
-    for entry in entries:
+    for entry in visible_entries(folder):
         if entry.is_dir():
             if entry.name not in _PASSED_OVER:
                 yield from _below(folder / entry.name, above | {real})

@@ -1,4 +1,4 @@
-"""A Hugging Face hub dataset as it is downloaded: Parquet files with images inside."""
+"""A dataset as downloaded from the Hugging Face hub: Parquet files with images inside."""
 
 from __future__ import annotations
 

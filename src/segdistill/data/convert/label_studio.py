@@ -65,7 +65,7 @@ def read(export: Export, background: str | None) -> Source:
 
     Of several annotations of one task the first that was not cancelled is taken. PNG files
     need images whose name is the number of their task (``task-3.jpg`` or ``3.jpg``), or the
-    JSON export beside them, which is then read instead.
+    JSON export next to them, which is then read instead.
 
     Args:
         export: the folder.
@@ -121,7 +121,7 @@ def _json_tasks(export: Export, file: Path, notes: Counter[str]) -> Iterable[_Ta
         who = f"{export.root / file}: task {task.get('id', place)}"
         if isinstance(task.get("data"), dict):
             made = [a for a in task["annotations"] if not a.get("was_cancelled")]
-            notes["tasks with several annotations, of which the first is taken"] += len(made) > 1
+            notes["tasks with several annotations, of which the first is used"] += len(made) > 1
             results = made[0].get("result", ()) if made else ()
             texts = [v for v in task["data"].values() if isinstance(v, str)]
             written = str(task["data"].get("image") or next(iter(texts), ""))
@@ -204,12 +204,13 @@ def _png_tasks(export: Export) -> list[_Task]:
 def _find_image(export: Export, written: str) -> Path:
     if re.fullmatch(r"task-\d+", written):
         stems = (written, written.removeprefix("task-"))
-        found = [image for image in export.images if image.stem in stems]
-        if len(found) == 1:
-            return found[0]
+        images = [image for image in export.images if image.stem in stems]
+        if len(images) == 1:
+            return images[0]
         raise DataError(
             f"expected an image {written}.jpg or {stems[1]}.jpg for the brush's PNG files, got "
-            f"{len(found)}; name the images so, or put the JSON export of the project beside them"
+            f"{len(images)}; name the images like this, or put the JSON export of the project "
+            "beside them"
         )
     local = unquote(written).replace("/data/local-files/?d=", "")
     try:

@@ -1,4 +1,4 @@
-"""labelme: a JSON file of shapes beside each image."""
+"""labelme: a JSON file of shapes next to each image."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def _is_labelme(content: Any) -> bool:
 
 
 def _unreadable(export: Export) -> list[str]:
-    """Return the JSON files beside images that are none."""
+    """Return the JSON files next to images that are not labelme's."""
     stems = {image.with_suffix("") for image in export.images}
     return [
         f"{export.root / file}: expected labelme's JSON, got a file that is cut off or another"
@@ -112,7 +112,7 @@ def _names(export: Export, used: list[str]) -> list[str]:
     if lacking:
         raise DataError(
             f"{export.root / file}: expected every label of the shapes, got none for "
-            f"{', '.join(lacking[:6])}; add them, or take the file away"
+            f"{', '.join(lacking[:6])}; add them, or remove the file"
         )
     return [*names, *(name for name in used if name not in names)]
 

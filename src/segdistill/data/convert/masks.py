@@ -18,13 +18,13 @@ from segdistill.types import IGNORE_INDEX
 
 _LOOKED_AT = 24
 MOST_VALUES = 254
-"""More in masks that nobody names are no classes: heights, or colours blurred at their edges."""
+"""With more unnamed values than this, masks store something else: heights, or blurred colours."""
 
 
 def read(export: Export, background: str | None) -> Source:
     """Open a folder of images and masks.
 
-    Classes are those of a class file where there is one. Otherwise every value or colour in
+    Classes are those of a class file if there is one. Otherwise every value or colour in
     the masks is a class, named by its value; 255 has no class, unless 0 is the only other
     value: then the masks are black and white, and 255 is a class.
 
@@ -33,7 +33,7 @@ def read(export: Export, background: str | None) -> Source:
         background: class of pixels without one.
 
     Raises:
-        DataError: no image has a mask, masks hold too many values, or colours that no class
+        DataError: no image has a mask, masks contain too many values, or colours that no class
             file names.
     """
     pairing = pair_files(export.images)
@@ -42,7 +42,7 @@ def read(export: Export, background: str | None) -> Source:
     if file is not None:
         rows = read_class_file(export.root / file)
         _refuse_unnamed_colors(export, pairing.matches, rows, file)
-        notes = [f"classes as {file} names them"]
+        notes = [f"classes named in {file}"]
         if [row.stored for row in rows] == [0, 1]:
             rows, binary = binary_rows(rows, count_values(export, pairing.matches[:_LOOKED_AT])[0])
             notes += binary
@@ -61,7 +61,7 @@ def binary_rows(rows: list[ClassRow], values: Counter[Value]) -> tuple[list[Clas
         values: pixels by stored number.
 
     Returns:
-        The rows, and what was decided, in sentences; unchanged where masks hold other values.
+        The rows, and what was decided, in sentences; unchanged if masks contain other values.
     """
     if set(values) != {0, IGNORE_INDEX}:
         return rows, []
@@ -121,7 +121,7 @@ def count_values(export: Export, matches: tuple[Match, ...]) -> tuple[Counter[Va
             raise DataError(
                 f"{export.root / match.mask}: expected the values of at most {MOST_VALUES} "
                 f"classes in all masks, got {len(counts)} after this one; are edges blurred, or "
-                "are these no masks of classes?"
+                "are these not masks of classes?"
             )
     return counts, [f"{unread} masks could not be read"] if unread else []
 
@@ -130,7 +130,7 @@ def rows_of(values: Counter[Value]) -> tuple[list[ClassRow], list[str]]:
     """Return a class for each value that masks store, and what was decided.
 
     Raises:
-        DataError: some masks hold numbers and others colours, or none could be read.
+        DataError: some masks contain numbers and others colours, or none could be read.
     """
     numbers = sorted(value for value in values if isinstance(value, int))
     colors = sorted(value for value in values if not isinstance(value, int))

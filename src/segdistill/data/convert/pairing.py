@@ -39,7 +39,7 @@ class Match(NamedTuple):
 
     Attributes:
         name: path below the folder of its split, without extension.
-        split: train, val, test, or empty where no folder says so.
+        split: train, val, test, or empty if no folder says so.
         image: the image.
         mask: its mask.
     """
@@ -79,7 +79,7 @@ def pair_files(files: Iterable[Path]) -> Pairing:
 
     A file is a mask where a folder or the end of its name says so (``masks``, ``train_labels``,
     ``trainannot``, ``_mask``, ``_L``); those words, and those that say image, are no part of the
-    name that both share. Where nothing says so, a PNG beside a JPEG of the same name is its mask.
+    name that both share. Without any such sign, a PNG next to a JPEG of the same name is its mask.
 
     Args:
         files: image files, relative to a root.

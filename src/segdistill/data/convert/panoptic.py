@@ -27,7 +27,7 @@ def read(export: Export, background: str | None) -> Source:
 
     Args:
         export: the folder.
-        background: class of the pixels of no segment, which hold 0.
+        background: class of the pixels without a segment, which are 0.
 
     Raises:
         DataError: there is no such JSON.
@@ -63,7 +63,7 @@ def read(export: Export, background: str | None) -> Source:
 
 
 def _documents(export: Export) -> list[Path]:
-    found = []
+    files = []
     for file in export.of(".json"):
         content = export.json(file)
         rows = content.get("annotations") if isinstance(content, dict) else None
@@ -73,8 +73,8 @@ def _documents(export: Export) -> list[Path]:
             and isinstance(rows[0], dict)
             and "segments_info" in rows[0]
         ):
-            found.append(file)
-    return found
+            files.append(file)
+    return files
 
 
 def _colors(rows: list[dict[str, Any]]) -> dict[str, Color]:
@@ -120,7 +120,7 @@ def _drawing(
                 crowds += bool(known[segment].get("iscrowd"))
         absent = len(known.keys() - set(segments.tolist()))
         counts = {
-            "pixels that nobody labelled": unlabelled,
+            "unlabelled pixels": unlabelled,
             "crowds, drawn as their class": crowds,
             "segments without a pixel": absent,
         }

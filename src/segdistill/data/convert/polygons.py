@@ -47,7 +47,7 @@ def fill_part(size: Size, part: np.ndarray, left: int, top: int) -> np.ndarray:
     Args:
         size: height and width of the image.
         part: bool ``(h, w)``.
-        left: column of the part's first pixel in the image; below 0 where it begins outside.
+        left: column of the part's first pixel in the image; below 0 if it begins outside.
         top: its row.
 
     Shape:

@@ -18,7 +18,7 @@ _SIGNS = {
 
 
 def refuse_published(who: str, export: Export) -> None:
-    """Refuse a folder that a dataset of its own reads, with the words for a config.
+    """Refuse a folder that one of the known datasets reads, and say what to write in a config.
 
     Args:
         who: the command.
@@ -28,8 +28,8 @@ def refuse_published(who: str, export: Export) -> None:
         DataError: it is one.
     """
     for name, patterns in _SIGNS.items():
-        found = [next(export.root.glob(pattern), None) for pattern in patterns]
-        if all(found):
+        signs = [next(export.root.glob(pattern), None) for pattern in patterns]
+        if all(signs):
             root = shlex.quote(str(export.root))
             raise DataError(
                 f"{who}: expected data of your own, got {name} ({' and '.join(patterns)}), which "

@@ -19,17 +19,17 @@ Size = tuple[int, int]
 """Height and width."""
 
 VOID = frozenset({"void", "ignore", "__ignore__", "_ignore_", "unlabeled", "unlabelled"})
-"""Names, in lower case, of what is annotated as having no class."""
+"""Names, in lower case, that mark pixels without a class."""
 
 BACKGROUNDS = frozenset({"background", "_background_", "__background__", "bg"})
-"""Names, in lower case, of the class of all that nobody outlined."""
+"""Names, in lower case, of a class for everything that is not outlined."""
 
 
 class Drawn(NamedTuple):
     """One mask, and what had to be decided to make it.
 
     Attributes:
-        ids: uint8 ``(H, W)`` of the classes written, 255 where there is none.
+        ids: uint8 ``(H, W)`` of the classes written, 255 if there is none.
         counts: how often, by what it was.
     """
 
@@ -43,7 +43,7 @@ class Record:
 
     Attributes:
         name: path below the folder of its split, without extension.
-        split: as the export has it, empty where it has none.
+        split: as the export has it, empty if it has none.
         image: the file, or what returns a file's content.
         draw: makes the mask; given the size of the upright image.
         source: what messages call it.
@@ -90,14 +90,12 @@ class Palette:
     def note(self) -> str:
         """Return what becomes of pixels that no annotation covers, as a sentence."""
         if self.unlabelled == IGNORE_INDEX:
-            return (
-                "pixels that nobody labelled become 255, no class; --background NAME makes a class"
-            )
-        return f"pixels that nobody labelled become {self.classes.names[self.unlabelled]}"
+            return "unlabelled pixels become 255 (ignored); --background NAME makes a class"
+        return f"unlabelled pixels become {self.classes.names[self.unlabelled]}"
 
 
 UNEXPECTED = (KeyError, TypeError, AttributeError, IndexError, ValueError)
-"""What code meets in JSON that is well formed but of another shape than its tool writes."""
+"""Errors that reading well-formed JSON with an unexpected structure raises."""
 
 
 def order_classes(
@@ -112,7 +110,7 @@ def order_classes(
 
     Args:
         names: as annotations have them, in the order of ids to be.
-        background: name of the class of unlabelled pixels; made where the names lack it.
+        background: name of the class of unlabelled pixels; made if the names lack it.
         colors: by name, where the export has some.
 
     Raises:
@@ -125,17 +123,17 @@ def order_classes(
     elif background not in kept:
         kept.insert(0, background)
     check_count(kept)
-    given = colors or {}
-    made = iter(distinct_colors(len(kept) + len(given)))
-    taken = set(given.values())
-    shown = [given.get(name) or next(c for c in made if c not in taken) for name in kept]
+    known = colors or {}
+    made = iter(distinct_colors(len(kept) + len(known)))
+    taken = set(known.values())
+    shown = [known.get(name) or next(c for c in made if c not in taken) for name in kept]
     ids = {name: kept.index(name) if name in kept else IGNORE_INDEX for name in unique}
     unlabelled = IGNORE_INDEX if background is None else kept.index(background)
     return Palette(Classes(tuple(map(_plain, kept)), tuple(shown)), ids, unlabelled)
 
 
 def _plain(name: str) -> str:
-    """Return a name that a line of ``classes.txt`` can hold."""
+    """Return a name that fits into a line of ``classes.txt``."""
     return " ".join(name.replace(",", " ").split()).lstrip("# ") or "unnamed"
 
 
@@ -147,7 +145,7 @@ def check_count(names: Sequence[str]) -> None:
     """
     if len(names) == 1:
         raise DataError(
-            f"convert: expected two classes or more, got {names[0]} alone, which every network "
+            f"convert: expected at least two classes, got {names[0]} alone, which every network "
             "predicts everywhere; --background NAME makes a class of all other pixels"
         )
     if not 0 < len(names) <= MAX_CLASSES:
@@ -159,7 +157,7 @@ def check_stated(size: Size, height: object, width: object) -> None:
 
     Args:
         size: of the upright image.
-        height: as the annotation has it; None where it does not say.
+        height: as the annotation has it; None if it does not say.
         width: as the annotation has it.
 
     Raises:
@@ -177,7 +175,7 @@ class Canvas:
 
     Args:
         size: height and width.
-        unlabelled: id of what is never painted.
+        unlabelled: id of pixels that are never painted.
     """
 
     def __init__(self, size: Size, unlabelled: int) -> None:
@@ -200,5 +198,5 @@ class Canvas:
     def drawn(self) -> Drawn:
         """Return the mask."""
         unpainted = int(self._painted.size - np.count_nonzero(self._painted))
-        counts = {**self.counts, "pixels that nobody labelled": unpainted}
+        counts = {**self.counts, "unlabelled pixels": unpainted}
         return Drawn(self._ids, counts)

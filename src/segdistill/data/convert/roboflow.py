@@ -20,7 +20,7 @@ def detect(export: Export) -> str:
 
 
 def read(export: Export, background: str | None) -> Source:
-    """Open an export; each split has a class file of its own, and all have to agree.
+    """Open an export; each split has its own class file, and all have to agree.
 
     Args:
         export: the folder.

@@ -12,7 +12,7 @@ _NAMES = {
     "test": ("test", "testing"),
 }
 SPLITS = {spelling: split for split, spellings in _NAMES.items() for spelling in spellings}
-"""The usual spellings, in lower case, to the three names that are written."""
+"""Usual spellings of splits, in lower case, and the names that are written for them."""
 
 VAL_SHARE = 0.2
 _BLOCKS = 20
@@ -20,7 +20,7 @@ _SEQUENCES = 5
 
 
 def usual_split(words: str) -> str:
-    """Return train, val or test where a name has one of them as a word of its own, else "".
+    """Return train, val or test if a name contains it as a separate word, otherwise "".
 
     ``instances_val2017`` and ``train-00000-of-00001`` have.
     """
@@ -40,13 +40,13 @@ def propose_splits(names: Sequence[str], share: float = VAL_SHARE) -> tuple[list
 
     Args:
         names: of the images.
-        share: of the images to hold out, met to the nearest sequence or block.
+        share: share of the images to hold out, to the nearest sequence or block.
 
     Returns:
         A split for each name, and how it was decided, as a sentence.
     """
     if len(names) < 2:
-        return ["train"] * len(names), "one image: it is trained on, and nothing is scored"
+        return ["train"] * len(names), "only one image, which is trained on; nothing is scored"
     order = sorted(range(len(names)), key=lambda place: _natural(names[place]))
     sequences: dict[str, list[int]] = {}
     for place in order:

@@ -1,4 +1,4 @@
-"""Exports that hold finished masks: stored values become ids from 0 without gaps."""
+"""Exports with finished masks: stored values become ids from 0 without gaps."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def from_pairs(
         f"{export.root / file}: several files for one image or mask" for file in pairing.doubles
     ]
     ignored = [row.name for row in rows if row.name.lower() in VOID]
-    said = [f"{', '.join(ignored)}: no class, becomes 255"] if ignored else []
-    return Source(classes, records, broken, [*notes, *said])
+    remarks = [f"{', '.join(ignored)}: no class, becomes 255"] if ignored else []
+    return Source(classes, records, broken, [*notes, *remarks])
 
 
 def refuse_unpaired(export: Export, pairing: Pairing) -> None:
@@ -107,7 +107,7 @@ def decoder(rows: Sequence[ClassRow], background: str | None) -> tuple[Classes, 
     numbers = {row.stored: ids[row.name] for row in rows}
     by_color = {row.color: ids[row.name] for row in rows if row.color is not None}
     if len(numbers) < len(rows) or (by_color and len(by_color) < len(rows)):
-        raise DataError("convert: expected another value for each class, got one twice")
+        raise DataError("convert: expected a different value for each class, got one twice")
     code = IdCode({IGNORE_INDEX: without, **numbers})
     return palette.classes, ColoredCode(ColorCode(by_color), code) if by_color else code
 

@@ -58,7 +58,7 @@ def read(export: Export, background: str | None) -> Source:
     if not names:
         raise DataError(
             f"{export.root / files[0]}: expected objects with a class, got none in any file; "
-            "--from masks reads masks_machine/ where the export has it"
+            "--from masks reads masks_machine/ if the export has it"
         )
     palette = order_classes(names, background, colors)
     records, broken = list[Record](), list[str]()

@@ -1,4 +1,4 @@
-"""A tree as Pascal VOC has it, with class names of its own."""
+"""A folder in the layout of Pascal VOC, with its own class names."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def detect(export: Export) -> str:
 
 
 def read(export: Export, background: str | None) -> Source:
-    """Open a tree; masks hold ids in the order of the class file, or its colours.
+    """Open a folder; masks contain ids in the order of the class file, or its colours.
 
     Args:
         export: the folder.
@@ -32,7 +32,7 @@ def read(export: Export, background: str | None) -> Source:
     if file is None:
         raise DataError(
             f"{export.root}: expected a file of class names, got none; write classes.txt with one "
-            "name a line in the order of the ids, or train on VOC's own 21 classes with "
+            "name per line in the order of the ids, or train on VOC's own 21 classes with "
             "data.dataset=voc, which needs no conversion"
         )
     rows = read_class_file(export.root / file)

@@ -16,7 +16,7 @@ _LISTS = ("ImageSets", "Segmentation")
 
 
 def has_masks(export: Export) -> str:
-    """Return the folder of masks, or "" where there is none with images in it."""
+    """Return the folder of masks, or "" if there is none with images in it."""
     folders = {part for file in export.images for part in file.parts[:-1]}
     return next((name for name in reversed(MASKS) if name in folders), "")
 

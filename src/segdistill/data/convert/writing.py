@@ -63,7 +63,7 @@ class Written:
 
     @property
     def only_class(self) -> str:
-        """The one class that has pixels, where there is but one and nothing else."""
+        """The one class that has pixels, if there is but one and nothing else."""
         used = [name for name, count in self.pixels.items() if count]
         return used[0] if len(used) == 1 else ""
 
@@ -88,7 +88,7 @@ def write_source(
         progress: called with records done and in all.
 
     Raises:
-        OverwriteError: the folder holds a file that convert did not make, or that was changed.
+        OverwriteError: the folder contains a file that convert did not write, or that was changed.
         DataError: there is nothing to write.
     """
     if not source.records:
@@ -123,19 +123,19 @@ def write_source(
 
 def _reason(record: Record, error: Exception) -> str:
     """Return why a record could not be written, with its file in front."""
-    said = isinstance(error, DataError | ValueError)
-    reason = str(error) if said else f"expected other content ({type(error).__name__}: {error})"
+    expected = isinstance(error, DataError | ValueError)
+    reason = str(error) if expected else f"expected valid content ({type(error).__name__}: {error})"
     named = record.source in reason or str(record.image) in reason
     return reason if named else f"{record.source}: {reason}"
 
 
 def _splits(records: Iterable[Record], notes: list[str]) -> list[str]:
     """Return a split for each record: its own, or a proposal where none has one."""
-    given = [record.split for record in records]
-    if any(given):
-        rest = given.count("")
-        notes += [f"{rest} images of no split go to train"] if rest else []
-        return [split or "train" for split in given]
+    splits = [record.split for record in records]
+    if any(splits):
+        rest = splits.count("")
+        notes += [f"{rest} images without a split go to train"] if rest else []
+        return [split or "train" for split in splits]
     proposed, how = propose_splits([record.name for record in records])
     notes.append(how)
     return proposed
@@ -168,7 +168,7 @@ def _write_record(
     key = unicodedata.normalize("NFC", str(files[1])).casefold()
     if taken.setdefault(key, record.source) != record.source:
         raise DataError(
-            f"{record.source}: expected a name of its own, got {split}/{record.name}, which "
+            f"{record.source}: expected a unique name, got {split}/{record.name}, which "
             f"{taken[key]} has; rename one of them"
         )
     for file in files:

@@ -19,7 +19,7 @@ FORMS = (
     "commas or semicolons; or class_dict.csv, _classes.csv, CVAT's labelmap.txt, labelme's "
     "labels.txt, id2label.json, data.yaml"
 )
-"""What can be read, for messages."""
+"""The forms that can be read, for messages."""
 
 NOT_LABELLED = "__ignore__"
 """labelme's line for what has no class; it takes no id."""
@@ -41,7 +41,7 @@ class ClassRow(NamedTuple):
 
     Attributes:
         name: as written.
-        id: what masks of ids store for it, or None where the file does not say.
+        id: what masks of ids store for it, or None if the file does not say.
         color: what masks of colours store, or None.
     """
 
@@ -97,7 +97,7 @@ def _parse(file: Path, text: str) -> list[ClassRow]:
 
 
 def _from_tree(file: Path, tree: Any) -> list[ClassRow]:
-    """Read what JSON or YAML hold: a list, or a mapping either way, maybe one level down."""
+    """Read names from JSON or YAML: a list, or a mapping either way, maybe one level down."""
     if isinstance(tree, dict):
         for key in ("id2label", "label2id", "names", "categories", "labels", "classes"):
             if isinstance(tree.get(key), dict | list):
@@ -125,7 +125,7 @@ def _from_cvat(line: str) -> ClassRow:
 
 
 def _from_table(file: Path, lines: list[str]) -> list[ClassRow]:
-    """Read a table with a header; return nothing where the first line is none."""
+    """Read a table with a header; return nothing if the first line is none."""
     if not lines:
         return []
     delimiter = next((mark for mark in "\t;," if mark in lines[0]), None)

@@ -45,9 +45,9 @@ def read_classes(file: Path) -> tuple[Classes, LabelCode]:
     if kept[0].id is not None:
         kept.sort(key=lambda row: row.id or 0)
     names = tuple(row.name for row in kept)
-    given = {row.id: train for train, row in enumerate(kept) if row.id is not None}
+    numbered = {row.id: train for train, row in enumerate(kept) if row.id is not None}
     void = {row.id: IGNORE_INDEX for row in ignored if row.id is not None and row.id >= 0}
-    ids = IdCode({IGNORE_INDEX: IGNORE_INDEX, **void, **(given or plain_ids(len(kept)).ids)})
+    ids = IdCode({IGNORE_INDEX: IGNORE_INDEX, **void, **(numbered or plain_ids(len(kept)).ids)})
     if kept[0].color is None:
         return Classes(names, distinct_colors(len(names))), ids
     colors = {row.color: train for train, row in enumerate(kept) if row.color is not None}
@@ -67,11 +67,11 @@ def _is_ignored(row: ClassRow) -> bool:
 def _check_rows(file: Path, kept: list[ClassRow], ignored: list[ClassRow]) -> None:
     if not 0 < len(kept) <= MAX_CLASSES:
         raise DataError(f"{file}: expected 1 to {MAX_CLASSES} classes, got {len(kept)}")
-    given: dict[str, list[Any]] = {
+    columns: dict[str, list[Any]] = {
         "name": [row.name for row in kept],
         "id": [row.id for row in (*kept, *ignored)],
     }
-    for what, values in given.items():
+    for what, values in columns.items():
         repeated = sorted({str(v) for v in values if v is not None and values.count(v) > 1})
         if repeated:
             # Two lines of ignore are fine, as long as their ids differ.
@@ -93,12 +93,12 @@ def _check_rows(file: Path, kept: list[ClassRow], ignored: list[ClassRow]) -> No
     for row in ignored:
         if kept[0].id is None and row.id is not None and row.id < len(kept):
             raise DataError(
-                f"{file}: expected an id without a class for {row.name}, got {row.id}, which is "
+                f"{file}: expected an unused id for {row.name}, got {row.id}, which is "
                 f"{kept[row.id].name} by its line; give every class its id, as in '0 sky'"
             )
         if row.name.lower() == "ignore" and row.id is None and row.color is None:
             # Left out, it would move the ids of all classes below it.
             raise DataError(
                 f"{file}: expected a colour or an id for ignore, got none; in masks of ids 255 "
-                "has no class: take the line out, or give the class another name"
+                "has no class: remove the line, or give the class another name"
             )

@@ -1,4 +1,4 @@
-"""What a file really holds, by its first bytes: what is no plain image is named."""
+"""What a file really contains, by its first bytes, for messages about files that are no images."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _LOSSY_NAMES = {
 _TIFF_MARKS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 _HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 _FOREIGN = (
-    (b"version https://git-lfs", "a Git LFS pointer in place of the file", "run git lfs pull"),
-    (b"/annex/objects/", "a git-annex pointer in place of the file", "run git annex get"),
+    (b"version https://git-lfs", "a Git LFS pointer instead of the file", "run git lfs pull"),
+    (b"/annex/objects/", "a git-annex pointer instead of the file", "run git annex get"),
     (b"\x93NUMPY", "a NumPy array", "store it as PNG"),
     (b"\x89HDF", "an HDF5 file", "store its arrays as PNG"),
     (b"PK\x03\x04", "a ZIP archive", "unpack it"),
@@ -40,7 +40,7 @@ _FOREIGN = (
 )
 
 
-# What a store or an API sends with status 403 or 404, saved in place of the file.
+# What a store or an API sends with status 403 or 404, saved instead of the file.
 _REFUSAL = re.compile(
     rb"""(<\?xml[^>]*>\s*)?<error>.*?<code>(?P<xml>[^<]*)"""
     rb"""|\{\s*"(error|message|detail)"\s*:\s*"?(?P<json>[^"}]*)""",
@@ -154,7 +154,7 @@ def _webp_chunks(text: bytes) -> set[bytes]:
 
 
 def refuse_foreign(data: np.ndarray, path: Path) -> None:
-    """Refuse what is no image that can be read, and say what it is.
+    """Refuse a file that is not a readable image, and say what it is.
 
     Raises:
         DataError: the content is that of another kind of file, or nothing but zeros.
@@ -225,5 +225,5 @@ def _refuse_text(head: bytes, path: Path) -> None:
     ):
         shown = " ".join(head[:40].decode().split())
         raise DataError(
-            f"{path}: expected an image file, got a text ({shown!r}); copy the image itself"
+            f"{path}: expected an image file, got text ({shown!r}); copy the image itself"
         )

@@ -76,7 +76,7 @@ class FileDataset:
         """Read one image and its mask.
 
         Raises:
-            DataError: a file is missing or broken, the sizes differ, or the mask holds a
+            DataError: a file is missing or broken, the sizes differ, or the mask contains a
                 value that is no class.
         """
         return self._read(index, None)[0]
@@ -122,10 +122,10 @@ class FileDataset:
         return Sample(image, mask, pair.name), size
 
     def read_mask(self, index: int) -> np.ndarray | None:
-        """Read one mask without its image, or return None where there is none.
+        """Read one mask without its image, or return None if there is none.
 
         Raises:
-            DataError: it is missing or broken, or holds a value that is no class.
+            DataError: it is missing or broken, or contains a value that is no class.
         """
         mask = self.pairs[index].mask
         return None if mask is None else self._code.decode(self._stored(mask), self.root / mask)

@@ -19,7 +19,7 @@ from segdistill.errors import DataError
 from segdistill.files import check_ends
 
 MOST_MEGAPIXELS = 200.0
-"""Largest image that is decoded; the environment's ``SEGDISTILL_MAX_MEGAPIXELS`` says another."""
+"""Largest image that is decoded, unless ``SEGDISTILL_MAX_MEGAPIXELS`` is set."""
 
 
 _LIMIT = "SEGDISTILL_MAX_MEGAPIXELS"
@@ -33,8 +33,8 @@ def check_one_frame(picture: Image.Image, path: Path) -> None:
     # The pages of a TIFF were counted before: some are smaller copies of others.
     if picture.format in ("GIF", "WEBP", "AVIF") and getattr(picture, "is_animated", False):
         raise DataError(
-            f"{path}: expected one picture, got an animation; store the frame that is meant, or "
-            "each frame, as a file of its own"
+            f"{path}: expected one picture, got an animation; store the intended frame, or each "
+            "frame, as a separate file"
         )
 
 
@@ -51,7 +51,7 @@ def stored_size(path: Path) -> tuple[int, int]:
 def check_pixels(path: Path, height: int, width: int) -> None:
     """Refuse an image that is too large to be meant, before any of it is decoded.
 
-    A file of a few hundred kilobytes can hold gigapixels of one colour.
+    A file of a few hundred kilobytes can contain gigapixels of one colour.
 
     Raises:
         DataError: it has more than ``MOST_MEGAPIXELS``, or what the environment says.
@@ -86,8 +86,8 @@ def check_header(data: np.ndarray, path: Path) -> TiffFacts | None:
         check_pixels(path, facts.height, facts.width)
         if facts.pages > 1:
             raise DataError(
-                f"{path}: expected one picture, got a TIFF of {facts.pages} pages; store the page "
-                "that is meant, or each page, as a file of its own"
+                f"{path}: expected one picture, got a TIFF of {facts.pages} pages; store the "
+                "intended page, or each page, as a separate file"
             )
     if png_depth(data)[0]:
         width, height = struct.unpack(">II", data[16:24].tobytes())
@@ -120,7 +120,7 @@ def read_bytes(path: Path) -> np.ndarray:
         check_ends(path)
         data = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError as error:
-        raise DataError(f"{path}: expected an image file, got nothing; is it gone?") from error
+        raise DataError(f"{path}: expected an image file, got nothing; was it removed?") from error
     except OSError as error:
         kind = "a folder" if path.is_dir() else f"{error.strerror or error}"
         raise DataError(f"{path}: expected an image file, got {kind}") from error
@@ -171,6 +171,6 @@ def unreadable(path: Path, error: Exception) -> DataError:
 
 
 def may_turn(png: np.ndarray) -> bool:
-    """Return whether a PNG may hold an EXIF note, in either form that is written."""
+    """Return whether a PNG may contain an EXIF note, in either of the forms in use."""
     data = png.tobytes()
     return b"eXIf" in data or b"Raw profile type exif" in data

@@ -1,4 +1,4 @@
-"""What files say beside their pixels: EXIF notes, range of numbers, palette, transparency."""
+"""What files say besides their pixels: EXIF notes, range of numbers, palette, transparency."""
 
 from __future__ import annotations
 

@@ -44,8 +44,8 @@ def as_rgb(caller: str, image: np.ndarray | Tensor | Picture) -> np.ndarray:
         image = np.stack([image] * 3, axis=2)
     if image.ndim != 3 or image.shape[2] not in (3, 4) or not image.size:
         raise ValueError(
-            f"{caller}: expected one image (H, W, 3), got an array {image.shape}; move the "
-            "colours last, and give the images of a batch one by one"
+            f"{caller}: expected one image (H, W, 3), got an array {image.shape}; move the axis "
+            "of colours to the end, and give the images of a batch one by one"
         )
     return _as_bytes(caller, image[..., :3])
 

@@ -57,7 +57,7 @@ class IdCode:
             stored ``(H, W)`` or ``(H, W, 3)``; result uint8 ``(H, W)``.
 
         Raises:
-            DataError: the mask holds colours, or a number that is no class; the file, the
+            DataError: the mask contains colours, or a number that is no class; the file, the
                 numbers and their counts are named.
         """
         if stored.ndim == 3 and (stored == stored[..., :1]).all():
@@ -101,7 +101,7 @@ class IdCode:
                 "data.reduce_labels=true; otherwise add the class"
             )
         return (
-            "values without a class go into data.ignore, others are given a class by data.labels; "
+            "list values without a class in data.ignore, give the others a class in data.labels, "
             "or correct the mask"
         )
 
@@ -142,7 +142,7 @@ class ColorCode:
             stored ``(H, W, 3)``; result uint8 ``(H, W)``.
 
         Raises:
-            DataError: the mask holds numbers, or a colour that is no class; the file, the
+            DataError: the mask contains numbers, or a colour that is no class; the file, the
                 colours and their counts are named.
         """
         if stored.ndim == 2:

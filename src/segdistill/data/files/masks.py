@@ -65,8 +65,8 @@ def mask_from_bytes(data: np.ndarray, path: Path, *, colors: bool = False) -> np
     codec = lossy_codec(data)
     if codec:
         raise DataError(
-            f"{path}: expected a mask without loss, got {codec}, which blurs ids into others; "
-            "store masks as PNG, drawn anew: converting this file does not bring them back"
+            f"{path}: expected a losslessly stored mask, got {codec}, which mixes up ids; "
+            "create the mask again as PNG, because converting this file does not restore it"
         )
     depth, kind = png_depth(data)
     # Greyscale (0) or palette (3) with 8 bits: torchvision scales fewer bits up to 255, and
@@ -116,7 +116,7 @@ def _check_mask_bands(facts: TiffFacts, path: Path) -> None:
     if facts.kind in ("floats", "complex numbers") or (facts.bands > 1 and facts.bits > 8):
         raise DataError(
             f"{path}: expected a mask of whole numbers or 8-bit RGB colours, got "
-            f"{facts.bands} × {facts.bits}-bit {facts.kind} a pixel; store ids as 8-bit PNG"
+            f"{facts.bands} × {facts.bits}-bit {facts.kind} per pixel; store ids as 8-bit PNG"
         )
     if facts.bands not in (1, 3, 4) and not (facts.bands == 2 and facts.extra[:1] in ((1,), (2,))):
         raise DataError(

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from segdistill.data.files.pairing import near_matches, other_files
 from segdistill.data.files.reading import IMAGE_SUFFIXES
+from segdistill.data.files.scanning import visible_entries
 from segdistill.data.pack.manifest import is_packed
 from segdistill.errors import DataError, LayoutError
 
@@ -21,7 +22,7 @@ class Pair(NamedTuple):
     Attributes:
         name: unique within the split.
         image: path of the image.
-        mask: path of the mask, or None where the split has none.
+        mask: path of the mask, or None if the split has none.
     """
 
     name: str
@@ -88,7 +89,7 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         Name (path below the folder, without suffix and extension) to path, sorted.
 
     Raises:
-        DataError: there is no such folder, two files have one name, or the folder holds files
+        DataError: there is no such folder, two files have one name, or the folder contains files
             of other kinds alone.
     """
     if not (root / folder).is_dir():
@@ -97,8 +98,8 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
         )
     files: dict[str, str] = {}
     repeated = []
-    found = sorted(_images_below(root / folder))
-    for file in found:
+    paths = sorted(_images_below(root / folder))
+    for file in paths:
         if not file.stem.endswith(suffix):
             continue
         name = file.relative_to(root / folder).with_suffix("").as_posix().removesuffix(suffix)
@@ -106,7 +107,7 @@ def files_by_name(root: Path, folder: str, suffix: str = "") -> dict[str, str]:
             repeated.append(str(file))
         files[name] = file.relative_to(root).as_posix()
     refuse_files(root / folder, "one file per name", repeated, "repeat a name")
-    unread = "" if found else other_files(root / folder)
+    unread = "" if paths else other_files(root / folder)
     if unread:
         raise DataError(
             f"{root / folder}: expected image files, got {unread}, which are not read; convert "
@@ -120,14 +121,7 @@ def _images_below(folder: Path, above: frozenset[str] = frozenset()) -> Iterator
     real = os.path.realpath(folder)
     if real in above:
         return
-    try:
-        with os.scandir(folder) as scan:
-            inside = [entry for entry in scan if not entry.name.startswith(".")]
-    except OSError as error:
-        raise DataError(
-            f"{folder}: expected a folder that can be read, got {error.strerror or error}"
-        ) from error
-    for entry in inside:
+    for entry in visible_entries(folder):
         path = folder / entry.name
         below = list(_images_below(path, above | {real})) if entry.is_dir() else []
         yield from below
@@ -173,7 +167,7 @@ def find_layout(
 def refuse_files(
     where: Path, expected: str, files: Sequence[str], fault: str, advice: str = ""
 ) -> None:
-    """Raise a DataError that names the first of ``files``, or return where there are none."""
+    """Raise a DataError that names the first of ``files``, or return if there are none."""
     if files:
         listed = "".join(f"\n  {file}" for file in files[:_MOST_LISTED])
         more = len(files) - _MOST_LISTED

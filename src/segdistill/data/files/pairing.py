@@ -29,7 +29,7 @@ def near_matches(images: Iterable[str], masks: Iterable[str], *, settable: bool)
         settable: whether ``data.image_suffix`` and ``data.mask_suffix`` can be set.
 
     Returns:
-        A sentence with what to do, or nothing where the names have nothing in common.
+        A sentence of advice, empty if the names have nothing in common.
     """
     first, second = sorted(images)[:_MOST_COMPARED], sorted(masks)[:_MOST_COMPARED]
     if not first or not second:

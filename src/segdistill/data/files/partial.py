@@ -28,7 +28,7 @@ def read_image_top(path: Path, rows: Rows) -> tuple[np.ndarray, tuple[int, int]]
         uint8 ``(rows, W, 3)``.
 
     Returns:
-        The rows, and height and width of the whole image; None where the file is not a
+        The rows, and height and width of the whole image; None if the file is not a
         plain PNG or is broken, and so has to be read as a whole.
     """
     return _read(path, rows, ("RGB", "RGBA"))

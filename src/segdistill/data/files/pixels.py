@@ -84,8 +84,8 @@ def to_rgb(stored: np.ndarray, path: Path, how: Pixels) -> np.ndarray:
         return np.ascontiguousarray(stored)
     if how.range is None and stored.dtype != np.uint16:
         raise DataError(
-            f"{path}: expected 8 or 16 bits a value, got {stored.dtype}, which does not say "
-            f"what is white (stored are {stored.min():g} to {stored.max():g}); set "
+            f"{path}: expected 8 or 16 bits per value, got {stored.dtype}, which does not define "
+            f"white (the values are {stored.min():g} to {stored.max():g}); set "
             "data.range=[black, white] for the whole dataset"
         )
     low, high = how.range or (0.0, 65535.0)

@@ -111,7 +111,7 @@ def _check_bands(facts: TiffFacts, path: Path) -> None:
     plain = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4, 6: 3, 8: 3}.get(facts.photometric, 3)
     alpha = facts.bands == plain + 1 and facts.extra[:1] in ((1,), (2,))
     if facts.kind == "complex numbers":
-        raise DataError(f"{path}: expected real numbers, got complex ones; store their size")
+        raise DataError(f"{path}: expected real numbers, got complex ones; store their magnitude")
     if facts.bands != plain and not alpha:
         raise DataError(
             f"{path}: expected 1 or 3 bands, got {facts.bands} of {facts.bits} bits; set "
@@ -123,7 +123,7 @@ _WIDE_COLOR_PNGS = ((16, 2), (16, 4), (16, 6))  # bits and kind: RGB, grey and R
 
 
 def stored_levels(path: Path) -> tuple[str, float, float] | None:
-    """Return type, least and largest of an image's numbers; None where they have 8 bits.
+    """Return type, least and largest of an image's numbers; None if they have 8 bits.
 
     Raises:
         DataError: the file cannot be read; it is named.

@@ -217,7 +217,7 @@ def _closed_up(classes: Classes, before: _Codes, after: _Codes) -> tuple[Classes
     has = {train for part in after for train in part.values()}
     kept = [train for train in range(len(classes)) if train in has or train not in had]
     if not kept:
-        raise DataError("data.ignore: expected a class that is left, got none; ignore fewer")
+        raise DataError("data.ignore: expected at least one class left, got none; ignore fewer")
     new = {old: place for place, old in enumerate(kept)} | {IGNORE_INDEX: IGNORE_INDEX}
     names = Classes(
         tuple(classes.names[old] for old in kept), tuple(classes.colors[old] for old in kept)

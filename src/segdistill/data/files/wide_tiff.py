@@ -29,7 +29,7 @@ def read_tifffile(data: np.ndarray, path: Path, facts: TiffFacts) -> np.ndarray:
     Raises:
         DataError: tifffile, or a codec that it needs, is missing, or the file is broken.
     """
-    kind = f"{facts.bands} × {facts.bits}-bit {facts.kind} a pixel"
+    kind = f"{facts.bands} × {facts.bits}-bit {facts.kind} per pixel"
     try:
         import tifffile
     except ImportError as error:

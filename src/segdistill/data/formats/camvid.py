@@ -78,7 +78,7 @@ def camvid(*, split: str, root: Path) -> FileDataset:
 
     Args:
         split: ``train``, ``val`` or ``test``.
-        root: the folder that holds those folders.
+        root: the folder that contains those folders.
 
     Returns:
         The split with 11 classes; void is 255.

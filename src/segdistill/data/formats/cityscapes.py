@@ -53,8 +53,8 @@ def cityscapes(
 
     Args:
         split: ``train``, ``val``, ``test`` (no masks), or ``train_extra`` (coarse masks).
-        root: the folder that holds ``leftImg8bit``.
-        annotation: fine or coarse masks; finest: coarse where there are no fine ones, in
+        root: the folder that contains ``leftImg8bit``.
+        annotation: fine or coarse masks; finest: coarse if there are no fine ones, in
             ``train_extra``.
 
     Returns:
@@ -71,7 +71,7 @@ def cityscapes(
     if split == "train_extra" and annotation == "fine":
         raise DataError(
             "cityscapes: expected coarse masks for train_extra, got fine; set annotation=coarse, "
-            "or finest beside splits that have fine ones"
+            "or finest to join it with splits that have fine masks"
         )
     coarse = annotation == "coarse" or (annotation == "finest" and split == "train_extra")
     masks = "gtCoarse" if coarse else "gtFine"
@@ -80,7 +80,7 @@ def cityscapes(
         {**dict.fromkeys(range(34), IGNORE_INDEX), **dict(zip(LABEL_IDS, range(19), strict=True))}
     )
     if split == "test":
-        # The files that gtFine/test holds are dummies without labels.
+        # The files in gtFine/test are dummies without labels.
         find_layout("cityscapes", root, (images,))
         files = files_by_name(root, images, "_leftImg8bit")
         pairs = [Pair(name, file, None) for name, file in files.items()]

@@ -57,7 +57,7 @@ def coco_stuff(*, split: str, root: Path) -> FileDataset:
 
     Args:
         split: ``train`` or ``val``; of 10k also ``test``.
-        root: the folder that holds those folders.
+        root: the folder that contains those folders.
 
     Returns:
         The split with 171 classes.

@@ -31,7 +31,7 @@ def folder(
 
     Args:
         split: name of the split's folder.
-        root: folder that holds the splits.
+        root: folder that contains the splits.
         classes: file with one class a line, ``name``, ``name 255 128 0`` or ``0 name``; a line
             whose name is ``ignore`` gives the colour or id of pixels without a class; lines that
             start with ``#`` are comments. Exports of annotation tools are read too; see

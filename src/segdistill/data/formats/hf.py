@@ -148,7 +148,7 @@ class ArrowDataset:
 
         Raises:
             DataError: the row has no image or no mask, one is broken, the sizes differ, or
-                the mask holds a value that is no class; the row is named.
+                the mask contains a value that is no class; the row is named.
         """
         row = self._table[index]
         image_column, label_column = self._columns

@@ -15,9 +15,9 @@ def images(*, split: str, root: Path) -> FileDataset:
     """Read all images below a folder.
 
     Args:
-        split: sub-folder that holds them; without one of that name, all images below the root
+        split: sub-folder that contains them; without one of that name, all images below the root
             are the split.
-        root: folder that holds the images.
+        root: folder that contains the images.
 
     Returns:
         Images without masks and without classes.

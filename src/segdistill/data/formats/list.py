@@ -24,7 +24,7 @@ def list(
     """Read one split of a list of files.
 
     The list is a table with commas, semicolons, tabs or spaces between its cells, or JSON lines
-    (``.jsonl``). Each row has ``image``, and may have ``mask`` (empty where there is none),
+    (``.jsonl``). Each row has ``image``, and may have ``mask`` (empty if there is none),
     ``split`` (rows without it are in every split) and ``name``, in upper or lower case; a table
     without a header has image, mask and split in this order. Paths are relative to the root, or
     absolute, with ``/`` or a backslash, and ``~`` and ``$VAR`` are filled in. Other columns are
@@ -101,8 +101,8 @@ def _read_rows(path: Path) -> Sequence[dict[str, str]]:
     lines = text.splitlines(keepends=True)
     if text.lstrip().startswith("["):
         raise DataError(
-            f"{path}: expected CSV or JSON lines, got a JSON array; write one object a line into a "
-            "file .jsonl"
+            f"{path}: expected CSV or JSON lines, got a JSON array; write one object per line "
+            "into a .jsonl file"
         )
     if path.suffix.lower() == ".jsonl":
         parsed = [_parse(path, number, line) for number, line in enumerate(lines, start=1)]
@@ -167,13 +167,13 @@ def _is_file(cell: str) -> bool:
 
 def _check_columns(path: Path, rows: Sequence[dict[str, str]]) -> None:
     """Refuse columns that could be masks or splits under another name."""
-    given = {key for row in rows for key in row if key}
-    missing = {"mask", "split"} - given
-    others = sorted(given - _COLUMNS)
+    columns = {key for row in rows for key in row if key}
+    missing = {"mask", "split"} - columns
+    others = sorted(columns - _COLUMNS)
     if missing and others:
         raise DataError(
             f"{path}: expected columns image, mask, split and name, got {', '.join(others)} and "
-            f"no {' and no '.join(sorted(missing))}; rename them, or take them out"
+            f"no {' and no '.join(sorted(missing))}; rename or remove them"
         )
 
 

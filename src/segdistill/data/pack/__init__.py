@@ -1,1 +1,1 @@
-"""A packed copy of a dataset, which every command takes in place of the original."""
+"""A packed copy of a dataset, which every command accepts instead of the original."""

@@ -24,7 +24,7 @@ FORMAT = 1
 
 
 def is_packed(root: Path) -> bool:
-    """Return whether a folder holds a packed dataset."""
+    """Return whether a folder contains a packed dataset."""
     return (Path(root) / MANIFEST).is_file()
 
 
@@ -180,7 +180,7 @@ def find_pack_faults(root: Path) -> list[str]:
     """Compare the hash of each file of a packed dataset with its manifest.
 
     Returns:
-        One message per file that differs; empty where all are sound.
+        One message per file that differs; empty if all are sound.
     """
     faults = []
     for split in read_manifest(root).splits.values():

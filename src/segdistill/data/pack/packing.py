@@ -1,4 +1,4 @@
-"""A packed copy of a dataset, which every command takes in place of the original.
+"""A packed copy of a dataset, which every command accepts instead of the original.
 
 Decoding a file costs most of the time of a crop. A packed image is not decoded, or only where
 the crop lies.
@@ -107,7 +107,7 @@ def _unfinished(out: Path) -> Path:
 def open_packed(
     root: Path, split: str, options: Mapping[str, object], *, defaults: Mapping[str, object]
 ) -> PackedDataset | TiledDataset:
-    """Open one split of a packed dataset in place of the original.
+    """Open one split of a packed dataset instead of the original.
 
     Args:
         root: the packed folder.

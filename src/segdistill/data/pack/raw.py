@@ -59,7 +59,7 @@ def write_index(out: Path, split: str, index: np.ndarray, names: list[str]) -> N
         out: folder, which exists.
         split: name of the split, the first part of the files' names.
         index: one row per image.
-        names: one per image, each written on a line of its own.
+        names: one per image, written on separate lines.
     """
     np.save(out / f"{split}.index.npy", index)
     lines = [name.replace("\n", " ") for name in names]
@@ -114,7 +114,8 @@ class PackedDataset:
                 mask = maps.masks[mask_first : mask_first + height * width].reshape(height, width)
         except ValueError as error:
             raise DataError(
-                f"{self.root / self.split}.index.npy: expected the place of {self._names[index]}, "
+                f"{self.root / self.split}.index.npy: expected the position of "
+                f"{self._names[index]}, "
                 f"got another ({error}); pack it again"
             ) from None
         return Sample(image, mask, self._names[index])

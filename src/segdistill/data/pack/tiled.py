@@ -109,7 +109,7 @@ class TiledDataset:
         return Sample(image, mask, self.names[index])
 
     def read_mask(self, index: int) -> np.ndarray | None:
-        """Decode one mask, or return None where there is none; raises as for indexing."""
+        """Decode one mask, or return None if there is none; raises as for indexing."""
         if not self._index[index, 1]:
             return None
         size = self._size(index)

@@ -119,7 +119,7 @@ def _fill(
     windows = tile_windows(size)
     for number in touched(size, wanted):
         target = _cut(array, windows[number])
-        # No more than the tile holds, whatever the file would unpack to.
+        # No more than the size of the tile, whatever the file would unpack to.
         inflater = zlib.decompressobj()
         data = inflater.decompress(tiles[number], target.size + 1)
         if not inflater.eof:

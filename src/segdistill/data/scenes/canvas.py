@@ -98,7 +98,7 @@ class Canvas:
             top: its height.
 
         Returns:
-            Rows and columns, or None where none is in the picture.
+            Rows and columns, or None if none is in the picture.
         """
         street, (height, width) = self.street, self.label.shape
         scale = street.focal / z

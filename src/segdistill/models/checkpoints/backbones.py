@@ -47,7 +47,7 @@ def fill_backbone(network: nn.Module, checkpoint: Checkpoint, name: str) -> Load
         name: of the network, for messages.
 
     Raises:
-        ValueError: the network has no backbone of its own.
+        ValueError: the network has no backbone.
         CheckpointError: the file does not fit.
     """
     part = find_backbone(network)
@@ -66,7 +66,7 @@ def fill_backbone(network: nn.Module, checkpoint: Checkpoint, name: str) -> Load
 
 
 def find_backbone(network: nn.Module) -> BackbonePart | None:
-    """Return the backbone of a network, or None where it has none."""
+    """Return the backbone of a network, or None if it has none."""
     trunk = network.backbone if isinstance(network, Segmenter) else None
     if isinstance(trunk, Backbone):
         reference = published_shapes(trunk.name)

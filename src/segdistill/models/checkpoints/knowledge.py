@@ -32,8 +32,8 @@ class Request:
     Attributes:
         settings: of the network, defaults included.
         classes: how many the data have.
-        class_names: their names; none where nobody knows them.
-        fine_tune: a classifier of other classes starts anew.
+        class_names: their names; none if unknown.
+        fine_tune: initialise a classifier of other classes at random.
         rebuild: builds the network for another number of classes.
     """
 
@@ -79,10 +79,10 @@ def load_network(network: nn.Module, checkpoint: Checkpoint, request: Request) -
     if checkpoint.settings is not None and loaded.match.prefix == prefix:
         # Our own file of an adapted network: nothing that a user need know.
         loaded = replace(loaded, match=replace(loaded.match, prefix=""))
-    said = loaded.sentences()
+    sentences = loaded.sentences()
     if differences:
-        said.append(f"{checkpoint.source}: {hint}; the config's settings are taken")
-    return said
+        sentences.append(f"{checkpoint.source}: {hint}; the config's settings are used")
+    return sentences
 
 
 def _class_part(
@@ -134,5 +134,5 @@ def _differences(saved: Mapping[str, Any], given: Mapping[str, object]) -> list[
 
 
 def _plain(value: object) -> Any:
-    """Return a value as JSON holds it, so that tuples equal lists."""
+    """Return a value as stored in JSON, so that tuples equal lists."""
     return json.loads(json.dumps(value, default=str))

@@ -95,7 +95,7 @@ def load_checkpoint(
     if classes.order is not None:
         tensors |= _rows(tensors, classes, checkpoint)
     known = {name for name, _ in network.named_buffers()}
-    # The file's classifier is no stranger where the network's starts anew.
+    # The file's classifier is not left over if the network's is initialised at random.
     extra = _extra(match, state, [*needed, *fresh, *known])
     problems = find_problems(
         needed, tensors, [name for name in extra if _inside(name, match, needed)]
@@ -132,7 +132,7 @@ def load_backbone(
         checkpoint: the file; tensors of head and classifier are left out.
         names: what the published network calls each tensor of the backbone.
         reference: shapes of the published network, in the order of its layers; the backbone's
-            own where nobody published one.
+            own if none was published.
         owner: what messages call the backbone.
 
     Raises:
@@ -251,7 +251,7 @@ def _check_single(checkpoint: Checkpoint, match: Match) -> None:
         raise CheckpointError(
             f"{checkpoint.source}: expected one network, got several that fit, under "
             f"{', '.join(repr(prefix) for prefix in (match.prefix, *match.rivals))}; save the "
-            "state_dict of the one that you mean"
+            "state_dict of the intended one"
         )
 
 

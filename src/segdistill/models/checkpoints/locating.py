@@ -17,12 +17,12 @@ def weight_file(source: str | Path) -> Path:
 
     Args:
         source: a file, a folder as Hugging Face saves them, or ``package:NAME``, an installed
-            Python package that holds one file of weights (``package:NAME/PART`` where it
-            holds several). No code of the package is run.
+            Python package that contains one file of weights (``package:NAME/PART`` where it
+            contains several). No code of the package is run.
 
     Raises:
         FileNotFoundError: there is no such file, folder or package.
-        CheckpointError: the folder or package holds none, or several.
+        CheckpointError: the folder or package contains none, or several.
     """
     if str(source).startswith(PACKAGE):
         return _in_package(str(source).removeprefix(PACKAGE))

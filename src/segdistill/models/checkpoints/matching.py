@@ -20,7 +20,7 @@ _WRAPPERS = {
     "_fsdp_wrapped_module",
     "_checkpoint_wrapped_module",
 }
-# Of several networks in one file, these hold the one that is wanted.
+# Of several networks in one file, these are the keys of the wanted one.
 _WANTED = ("", "model", "network", "net", "student", "architecture", "segmentor", "backbone")
 _NEVER = ("teacher", "ema", "model_ema", "averaged_model", "discriminator")
 
@@ -74,7 +74,7 @@ def match_order(reference: Shapes, found: Mapping[str, Tensor]) -> Match | None:
         found: the file's tensors.
 
     Returns:
-        The match, or None where a single shape or the number of tensors differs. The file may
+        The match, or None if a single shape or the number of tensors differs. The file may
         end before the reference does, as without a classifier.
     """
     ours = [name for name in reference if not name.endswith(COUNTER)]
@@ -139,7 +139,7 @@ def _unwrapped(name: str) -> str:
 
 
 def _stripped(names: Mapping[str, str]) -> str:
-    """Return what stands in the file's names beside the network's, for a message."""
+    """Return by what the file's names differ from the network's, for a message."""
     inserted: Sequence[str] = list(
         dict.fromkeys(part for name in names.values() for part in name.split("."))
     )

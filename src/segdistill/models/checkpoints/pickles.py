@@ -97,7 +97,7 @@ def read_pickle(path: Path) -> tuple[object, tuple[str, ...]]:
 
 
 def module_tensors(module: Placeholder) -> dict[str, Tensor]:
-    """Return the state dict of a module that was pickled whole; empty where it is none."""
+    """Return the state dict of a module that was pickled whole; empty if it is none."""
     return dict(_tensors(module, ""))
 
 

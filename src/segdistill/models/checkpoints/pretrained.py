@@ -17,7 +17,7 @@ from torch import nn
 from segdistill.checks import nearest
 from segdistill.models.checkpoints.reading import read_checkpoint
 
-_SECONDS = 1.5  # that a hub has to answer in; a file that is here already asks nobody
+_SECONDS = 1.5  # for a hub to answer; files that are already here need no hub
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")
 
 
@@ -30,7 +30,7 @@ def timm_arguments(name: str) -> dict[str, Any]:
         name: a timm name.
 
     Raises:
-        ValueError: nobody published any, or they are not here and no hub answers.
+        ValueError: none were published, or they are not here and no hub answers.
     """
     file = timm_file(name)
     if file is None or timm.get_pretrained_cfg(name).custom_load:
@@ -40,7 +40,7 @@ def timm_arguments(name: str) -> dict[str, Any]:
 
 
 def forget_state(network: nn.Module) -> None:
-    """Drop what :func:`timm_arguments` gave, which timm keeps beside the weights themselves."""
+    """Drop what :func:`timm_arguments` gave, which timm stores in addition to the weights."""
     for module in network.modules():
         config = getattr(module, "pretrained_cfg", None)
         if isinstance(config, dict):
@@ -48,7 +48,7 @@ def forget_state(network: nn.Module) -> None:
 
 
 def timm_file(name: str) -> Path | None:
-    """Return the cached file of a timm network's weights, or None where a hub has it.
+    """Return the cached file of a timm network's weights, or None if a hub has it.
 
     Raises:
         ValueError: as for :func:`timm_arguments`.
@@ -73,7 +73,7 @@ def timm_file(name: str) -> Path | None:
 def hub_file(
     repository: str, names: Sequence[str], owner: str, revision: str | None = None
 ) -> Path | None:
-    """Return a file in the cache of the Hugging Face hub, or None where the hub answers for it.
+    """Return a file in the cache of the Hugging Face hub, or None if the hub answers for it.
 
     Args:
         repository: such as ``timm/resnet18.a1_in1k``.
@@ -98,7 +98,7 @@ def hub_file(
 
 
 def url_file(url: str, owner: str) -> Path | None:
-    """Return a file in torch's cache, or None where its server answers; raises as above."""
+    """Return a file in torch's cache, or None if its server answers; raises as above."""
     cached = _hub_cache(url)
     if cached.is_file():
         return cached

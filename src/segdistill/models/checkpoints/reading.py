@@ -1,4 +1,4 @@
-"""A file of weights, read: tensors by name, and what the file knows beside them."""
+"""Reading a file of weights: tensors by name, and what else the file contains."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _DEEPEST = 3
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file of weights holds.
+    """The contents of a file of weights.
 
     Attributes:
         source: as the user named it.
         states: tensors by name, by the dotted key that they lay under; ``""`` is the file itself.
-        beside: keys that hold no tensors of a network, such as ``optimizer``.
+        beside: keys without tensors of a network, such as ``optimizer``.
         code: classes and functions that the file names, none of which was loaded.
         classes: names of the classes, where the file says them.
         settings: of the network, where the file says them.
@@ -62,7 +62,7 @@ def read_checkpoint(source: str | Path) -> Checkpoint:
 
     Raises:
         FileNotFoundError: there is no such file.
-        CheckpointError: it is broken, or holds no tensors by name.
+        CheckpointError: it is broken, or contains no tensors by name.
     """
     path = weight_file(source)
     if path.name.endswith(".index.json"):
@@ -95,7 +95,7 @@ def read_metadata(path: Path) -> dict[str, str]:
 
 
 def saved_config(metadata: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the config that segdistill put into metadata, or None where there is none."""
+    """Return the config that segdistill put into metadata, or None if there is none."""
     try:
         config = json.loads(metadata["config"])
     except (KeyError, ValueError, RecursionError):
@@ -128,7 +128,7 @@ def _read_safetensors(path: Path) -> Checkpoint:
 def _read_shards(path: Path) -> Checkpoint:
     try:
         listed = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        # A shard lies beside its index: a name that leads elsewhere is no shard's.
+        # A shard is next to its index; a name that leads elsewhere is refused.
         files = sorted({str(file) for file in listed.values()})
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         raise CheckpointError(
@@ -209,7 +209,7 @@ def _classes_inside(content: object) -> tuple[str, ...] | None:
 
 
 def _classes_beside(path: Path) -> tuple[str, ...] | None:
-    """Return the class names of the Hugging Face config beside a file."""
+    """Return the class names of the Hugging Face config next to a file."""
     file = path.parent / "config.json"
     try:
         labels = json.loads(file.read_text(encoding="utf-8"))["id2label"]

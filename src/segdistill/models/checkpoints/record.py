@@ -36,26 +36,27 @@ class Loaded:
     half: bool = False
 
     def sentences(self) -> list[str]:
-        """Return what a user should know of it; empty where the file was taken as it is."""
-        said = []
+        """Return what a user should know about it; empty if the file was loaded unchanged."""
+        lines = []
         if self.match.in_order:
-            said.append(
-                f"no names agree, but all {self.count} tensors fit one by one in order: taken so"
+            lines.append(
+                f"no names agree, but all {self.count} tensors fit in their order, so they were "
+                "loaded in it"
             )
         if self.key:
-            said.append(f"taken from its key '{self.key}'")
+            lines.append(f"taken from its key '{self.key}'")
         if self.match.prefix:
-            said.append(f"'{self.match.prefix}' stripped from the names")
+            lines.append(f"'{self.match.prefix}' stripped from the names")
         if self.left_out:
-            said.append(f"tensors left out: {', '.join(self.left_out)}")
+            lines.append(f"tensors left out: {', '.join(self.left_out)}")
         if self.beside:
-            said.append(f"not read: {', '.join(self.beside)}")
+            lines.append(f"not read: {', '.join(self.beside)}")
         if self.counters:
-            said.append(f"{self.counters} batch counters are missing and start at 0")
+            lines.append(f"{self.counters} batch counters are missing and start at 0")
         if self.half:
-            said.append("half precision in the file, float32 in the network")
+            lines.append("half precision in the file, float32 in the network")
         if self.fresh:
-            said.append(f"the classifier starts anew: {', '.join(self.fresh)}")
+            lines.append(f"the classifier is initialised at random: {', '.join(self.fresh)}")
         if self.reordered:
-            said.append(f"its classes were put into the data's order: {list(self.reordered)}")
-        return [f"{self.source}: {sentence}" for sentence in said]
+            lines.append(f"its classes were put into the data's order: {list(self.reordered)}")
+        return [f"{self.source}: {sentence}" for sentence in lines]

@@ -14,7 +14,7 @@ from segdistill.models.checkpoints.reading import Checkpoint
 def find_problems(
     needed: Shapes, tensors: Mapping[str, Tensor], deeper: Sequence[str]
 ) -> dict[str, list[str]]:
-    """Return what of a file does not fit, by kind; empty where all does.
+    """Return what of a file does not fit, by kind; empty if all does.
 
     Args:
         needed: shapes of the network's tensors by name.
@@ -79,13 +79,14 @@ def _cause(
         ((theirs, ours),) = counts
         if theirs and ours and len(problems["of another shape"]) <= 4:
             return (
-                f"it seems to know {theirs[0]} classes where the data have {ours[0]}: build the "
+                f"it seems to distinguish {theirs[0]} classes where the data have {ours[0]}: "
+                "build the "
                 "network with as many and name its classes in class_map, or use other weights"
             )
     if not tensors:
         return "it seems to be of another kind of network: name the network that it was saved from"
     if problems.keys() == {"missing"}:
-        return "it seems to hold a part of the network: a backbone alone goes to backbone_weights"
+        return "it seems to contain part of the network: give a backbone alone as backbone_weights"
     if problems.keys() == {"extra"}:
         return "it seems to be of a deeper network of this family: name the depth that it has"
     return "build the network with the settings that the file was saved with"

@@ -23,11 +23,11 @@ class Adaptation:
             takes the only map of the right width.
         output_is: ``logits``; ``probabilities``, of which the logarithm is taken; or
             ``features``, of a network without classes, which only has taps.
-        mean: of the normalisation of red, green and blue in [0, 1]; None where the source of
+        mean: of the normalisation of red, green and blue in [0, 1]; None if the source of
             the network knows it, or the network normalises.
         std: standard deviation in the same scale.
         channel_order: ``bgr`` for networks that expect blue first, after the normalisation.
-        divisor: images are padded until it divides their sides; None where the source knows.
+        divisor: images are padded until it divides their sides; None if the source knows.
         square: images are padded to squares.
         class_map: for each class of the dataset, the network's: its number, several numbers
             whose probabilities are added, or None for a class that the network lacks.

@@ -188,21 +188,24 @@ class Adapter(nn.Module):
         """Hold the first output against what it is said to be."""
         if self.output_checked or torch.compiler.is_compiling() or maps.is_meta:
             return
-        said, found = self.adaptation.output_is, are_probabilities(maps)
+        declared, probabilities = self.adaptation.output_is, are_probabilities(maps)
         one = maps.shape[1] == 1
-        if one and said == "logits":  # which may be in [0, 1] by chance
-            found &= self._one_sigmoid
-        if found != (said == "probabilities"):
-            answer = "set output_is to probabilities" if found else "set output_is to logits"
+        if one and declared == "logits":  # which may be in [0, 1] by chance
+            probabilities &= self._one_sigmoid
+        if probabilities != (declared == "probabilities"):
+            answer = (
+                "set output_is to probabilities" if probabilities else "set output_is to logits"
+            )
             what = "other values"
-            if found:
+            if probabilities:
                 what = (
                     "those of a sigmoid"
                     if one
                     else "values in [0, 1] that sum to 1 over the classes"
                 )
             raise ValueError(
-                f"Adapter: expected {said} from {type(self.network).__name__}, got {what}; {answer}"
+                f"Adapter: expected {declared} from {type(self.network).__name__}, got {what}; "
+                f"{answer}"
             )
         self.output_checked = True
 

@@ -20,7 +20,7 @@ from segdistill.models.padding import needed_divisor
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _OLDER = "pytorch_model.bin"
 _MASKS = ("eomt", "eomt_dinov3", "mask2former", "maskformer")
-"""Networks that classify masks and are called with images alone, as OneFormer is not."""
+"""Networks that classify masks and take images only, which excludes OneFormer."""
 
 
 def from_huggingface(
@@ -40,13 +40,13 @@ def from_huggingface(
         name: the folder, with ``config.json``.
         classes: number of classes.
         adaptation: how it is fed. Without a mean it is fed as the folder's image processor
-            does, and with ImageNet's normalisation where there is none; without a divisor, by
+            does, and with ImageNet's normalisation if there is none; without a divisor, by
             trying which sizes it takes.
         pretrained: load its weights; False builds it anew with ``classes`` classes.
         new_head: draw anew what the folder lacks or has for another number of classes.
 
     Raises:
-        ConfigError: transformers is not installed, or the folder holds no such network.
+        ConfigError: transformers is not installed, or the folder contains no such network.
         ValueError: the folder's network has other classes, or lacks weights.
     """
     transformers = library("transformers", "transformers", f"hf:{name}")

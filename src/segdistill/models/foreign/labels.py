@@ -16,7 +16,7 @@ def folder_classes(name: str) -> tuple[str, ...]:
         name: of the network, as a config has it.
 
     Returns:
-        ``id2label`` of an ``hf:`` folder's ``config.json``; none where the network is no such
+        ``id2label`` of an ``hf:`` folder's ``config.json``; none if the network is no such
         folder, or its classes are only numbered.
     """
     if not name.startswith(_FOLDER):

@@ -17,16 +17,16 @@ _QUERIES = ("class_queries_logits", "masks_queries_logits")
 def find_logits(
     returned: object, output: str | None, *, classes: int | None
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """Return the logits in what a network returned, and the auxiliary ones beside them.
+    """Return the logits, and the auxiliary ones, in what a network returned.
 
     A network that returns more in training than in evaluation is one network: an ``output``
-    that is named is looked for where there are several, and a single tensor is the logits.
+    that is named is looked for if there are several, and a single tensor is the logits.
 
     Args:
         returned: a tensor, or tensors in mappings, sequences, dataclasses and other objects.
         output: key, attribute, position or dotted path; None takes what is called ``logits``
             or ``out``, or the only map with ``classes`` channels.
-        classes: of the logits, None where they are unknown.
+        classes: of the logits, None if they are unknown.
 
     Returns:
         The logits ``(N, K, h, w)``, and other maps of as many channels by their path.

@@ -106,7 +106,7 @@ class Opaque(nn.Module):
                 "file is a teacher only"
             )
         try:
-            # A program holds its own weights, constants here, and may insist on the layout in
+            # A program contains its own weights, constants here, and may insist on the layout in
             # memory that it was exported with.
             with torch.no_grad():
                 return tree_map(_to_float, self.program[0](images.to(self.dtype).contiguous()))
@@ -147,7 +147,7 @@ def load_program(
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep torch.export.load from logging tracebacks of what is refused in one line."""
+    """Keep torch.export.load from logging the traceback of a failure reported in one line."""
     log = logging.getLogger("torch.export")
     before, log.disabled = log.disabled, True
     try:

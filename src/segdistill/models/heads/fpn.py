@@ -71,7 +71,7 @@ class FeaturePyramid(Head):
             for _ in self.levels
         )
         shallower = [[s for s in sorted(set(strides)) if s < stride] for stride in strides]
-        # The levels whose size a tower takes on, one after the other; none where it has it.
+        # The levels whose size a tower takes on, one after the other; none if it has it.
         self.climbs = [[strides.index(s) for s in reversed(steps)] for steps in shallower]
         self.towers = nn.ModuleList(
             nn.ModuleList(

@@ -1,4 +1,4 @@
-"""The light head of MobileNetV3: a gated deep map beside a shallow one."""
+"""The light head of MobileNetV3: a gated deep map and a shallow one."""
 
 from __future__ import annotations
 

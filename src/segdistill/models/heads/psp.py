@@ -1,4 +1,4 @@
-"""The head of PSPNet: averages over grids of several coarseness beside the map."""
+"""The head of PSPNet: the map and its averages over grids of several sizes."""
 
 from __future__ import annotations
 

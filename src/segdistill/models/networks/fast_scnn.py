@@ -1,4 +1,4 @@
-"""Fast-SCNN: one shared beginning, a deep coarse path and a skip beside it; stride 8."""
+"""Fast-SCNN: shared first layers, a deep coarse path and a skip connection; stride 8."""
 
 from __future__ import annotations
 

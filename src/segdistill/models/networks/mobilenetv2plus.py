@@ -58,7 +58,7 @@ class EveryStage(Trunk):
 
 
 class PlusHead(Head):
-    """The head of MobileNetV2Plus: ASPP on all stages together, beside two shallow maps.
+    """The head of MobileNetV2Plus: ASPP on all stages together, and two shallow maps.
 
     Args:
         features: seven maps, shallowest first.

@@ -19,7 +19,7 @@ _GROUP = 16
 """Channels of each group of a 3x3 convolution."""
 
 _DILATIONS = ((1,), (1, 2), *[(1, 4)] * 4, *[(1, 14)] * 7)
-"""Of the blocks at stride 16 after the first: Gao 2021 and RolandGao/RegSeg (exp48)."""
+"""Dilations of the blocks at stride 16 after the first: Gao 2021 and RolandGao/RegSeg (exp48)."""
 
 
 class DilatedTrunk(Trunk):

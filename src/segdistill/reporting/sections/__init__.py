@@ -1,1 +1,1 @@
-"""One section of the page per pair of files: what it shows (.py) and how (.html)."""
+"""The sections of the page, each a pair of files: its values (.py) and its template (.html)."""

@@ -1,4 +1,4 @@
-"""Analyses: the figures of what ``segdistill analyse`` found, one for every file that is there."""
+"""Analyses: the figures of the results of ``segdistill analyse``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segdistill.runs.analyses import read_analyses, using
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the figures, None where nothing was analysed."""
+    """Return the figures, None if nothing was analysed."""
     if material.folder is None:
         return None
     figures = analysis_figures(material.folder, colors=material.method_colors)
@@ -23,12 +23,12 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def analysis_figures(folder: Path, *, colors: Mapping[str, str] | None = None) -> list[Figure]:
-    """Return the figures of a folder's analyses, none where nothing was analysed.
+    """Return the figures of a folder's analyses.
 
     Args:
         folder: the study, cohort or run folder that was analysed.
-        colors: CSS variable by method, where the page has given them already; else the
-            teacher has ``--s0`` and the methods the next ones in their order.
+        colors: CSS variable by method, if the page has assigned them; otherwise the teacher gets
+            ``--s0`` and the methods the following ones in order.
 
     Raises:
         RunFolderError: a file of an analysis is broken.
@@ -36,11 +36,11 @@ def analysis_figures(folder: Path, *, colors: Mapping[str, str] | None = None) -
     known = [analysis for analysis in read_analyses(folder) if analysis.name in ANALYSES]
     pairs = list(dict.fromkeys(analysis.pair for analysis in known))
     order = list(ANALYSES)
-    known.sort(key=lambda one: (pairs.index(one.pair), order.index(one.name)))
+    known.sort(key=lambda analysis: (pairs.index(analysis.pair), order.index(analysis.name)))
     figures = []
     for analysis in known:
         name = f"analysis-{analysis.name}-{pairs.index(analysis.pair)}"
-        # Only what was looked at is imported, and drawing needs no torch.
+        # Only analyses that exist are imported, and drawing needs no torch.
         module = import_module(f"segdistill.analysis.{analysis.name}")
         with using(folder, analysis):
             place = Place(folder, name, {**method_colors(analysis.values), **(colors or {})})

@@ -1,4 +1,4 @@
-"""Chance: which share of a difference's variance lies in search, seed and images."""
+"""Chance: the shares of search, seed and images in the variance of a difference."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from segdistill.reporting.material import Material
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return a row for each method of a study that has ended, None without any."""
+    """Return a row for each method of a finished study, None without any."""
     study = material.study
     pairs = {} if study is None else study.results.get("pairs", {})
     several = study is not None and study.results.get("repeats", 1) > 1
     rows = []
-    for pair, found in pairs.items():
-        plain = found["methods"].get(PLAIN, {}).get("median_of_searches")
-        for method, own in found["methods"].items():
+    for pair, results in pairs.items():
+        plain = results["methods"].get(PLAIN, {}).get("median_of_searches")
+        for method, own in results["methods"].items():
             chance, median = own.get("chance"), own.get("median_of_searches")
             if not chance or not chance["shares"]:
                 continue

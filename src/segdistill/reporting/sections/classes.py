@@ -1,4 +1,4 @@
-"""IoU by class: each group's, its change to the plain student, and whether seeds prove it."""
+"""IoU by class: each group's, its difference to the plain student, and its significance."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from segdistill.reporting.intervals import Line, forest
 from segdistill.reporting.material import Material
 from segdistill.studies.comparison import Comparison
 
-_MOST_LINES = 30  # classes of a plot that still fits a page
+_MOST_LINES = 30  # number of classes in a plot that fits on a page
 
 
 @dataclass(frozen=True)
@@ -20,10 +20,10 @@ class Cell:
     """One class of one group.
 
     Attributes:
-        value: IoU, mean over seeds; None where neither truth nor prediction have the class.
-        comparison: with the plain student over the shared seeds, corrected over the classes; None
-            where there is nothing to compare.
-        width: of the bar that shows the change, in percent of the column.
+        value: mean IoU over seeds; None if the class occurs in neither labels nor predictions.
+        comparison: comparison with the plain student over the shared seeds, corrected for the
+            number of classes; None if there is nothing to compare.
+        width: width of the bar for the difference, in percent of the column.
     """
 
     value: float | None
@@ -42,8 +42,8 @@ class Cell:
 
 
 def show(material: Material) -> Mapping[str, Any]:
-    """Return a table of classes for what was scored alike, and a plot for each tested method."""
-    # Pairs of a study were scored on the same images and share a table.
+    """Return a table of classes per set of comparable runs, and a plot for each tested method."""
+    # The pairs of a study were scored on the same images and share a table.
     together = material.study is not None or len(material.panels) == 1
     panels = {"": list(material.groups)} if together else material.panels
     figures = class_plots(material)
@@ -60,7 +60,7 @@ def show(material: Material) -> Mapping[str, Any]:
 
 
 def class_colors(groups: Sequence[Group]) -> dict[str, str]:
-    """Return the colour of each class as CSS has it, empty where no run kept them."""
+    """Return the CSS colour of each class, empty if no run has kept them."""
     return {
         name: "#{:02x}{:02x}{:02x}".format(*color)
         for group in groups
@@ -72,7 +72,7 @@ def class_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
     """Return a row per class: its name, its colour and a cell for each group."""
     names = dict.fromkeys(name for group in groups for name in group.runs[0].result.iou)
     table = {
-        name: [Cell(one.summary.iou(name), one.summary.classes.get(name)) for one in groups]
+        name: [Cell(group.summary.iou(name), group.summary.classes.get(name)) for group in groups]
         for name in names
     }
     changes = [abs(cell.change) for cells in table.values() for cell in cells if cell.change]
@@ -94,7 +94,7 @@ def class_rows(groups: Sequence[Group]) -> list[dict[str, Any]]:
 def class_plots(material: Material) -> list[Figure]:
     """Return a forest plot of class differences for each method with several seeds."""
     figures = []
-    for place, group in enumerate(material.groups):
+    for number, group in enumerate(material.groups):
         classes = group.summary.classes
         if group.comparison is None or group.comparison.seeds < 2 or not classes:
             continue
@@ -119,7 +119,7 @@ def class_plots(material: Material) -> list[Figure]:
                 lines,
                 title=group.label,
                 caption=caption,
-                name=f"classes{place}",
+                name=f"classes{number}",
                 unit="IoU points",
             )
         )

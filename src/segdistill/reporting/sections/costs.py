@@ -1,4 +1,4 @@
-"""What training cost: time, memory, energy, and what sharing the teacher saved."""
+"""The cost of training: time, memory, energy, and the savings by sharing the teacher."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from segdistill.runs.result import Result
 from segdistill.studies.summary import Sharing, share
 
 CO2_KG_PER_KWH = 0.48
-"""World mean of electricity in 2023 (Ember, Global Electricity Review 2024)."""
+"""kg of CO2 per kWh, world average of 2023 (Ember, Global Electricity Review 2024)."""
 
 _METERS = {"nvml": "of the GPU, by NVML", "rapl": "of the processor, by RAPL"}
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one run of a group, mean over its seeds; None where it was not measured.
+    """Cost of one run of a group, averaged over its seeds; None if it was not measured.
 
     Attributes:
-        label: of the group.
-        color: of the group, a CSS variable.
-        seconds: of training as if the run were alone.
-        shared_seconds: of them reading, and the teacher's forward where it learns from one.
-        peak_memory_mib: of the cohort; a learner has none by itself.
-        energy_kwh: by the machine's counter.
+        label: label of the group.
+        color: colour of the group, a CSS variable.
+        seconds: duration of training as if the run were alone.
+        shared_seconds: the part for reading, and for the teacher's forward if it has a teacher.
+        peak_memory_mib: peak memory of the cohort, since learners are not measured separately.
+        energy_kwh: energy according to the machine's counter.
     """
 
     label: str
@@ -41,12 +41,12 @@ class Cost:
 
     @property
     def co2_kg(self) -> float | None:
-        """Emissions of that energy at the world's mean."""
+        """Emissions of that energy at the world average."""
         return None if self.energy_kwh is None else CO2_KG_PER_KWH * self.energy_kwh
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the costs of what was trained here, None for a single run."""
+    """Return the costs of the runs trained here, None for a single run."""
     groups = material.trained
     runs = [run for group in groups for run in group.runs]
     if len(runs) < 2:
@@ -75,10 +75,9 @@ def cost(group: Group, color: str) -> Cost:
 
 
 def sharing(runs: Sequence[Run]) -> Sharing | None:
-    """Return what cohorts took together and apart, None where no run shared anything.
+    """Return the time of cohorts together and apart, None if no run shared anything.
 
-    Runs that were alone are left out. A student that learns nothing from the teacher would not
-    have had it alone.
+    Runs outside of cohorts are left out. A plain student alone would not have needed the teacher.
     """
     cohorts: dict[tuple[Path, float | None, float | None], dict[str, Result]] = {}
     for run in runs:
@@ -92,7 +91,7 @@ def sharing(runs: Sequence[Run]) -> Sharing | None:
 
 
 def _study_sharing(material: Material, runs: int) -> Sharing | None:
-    """Return what a finished study wrote down about its cohorts."""
+    """Return the record of a finished study about its cohorts."""
     written = material.study.results.get("cost") if material.study is not None else None
     if not written:
         return None

@@ -1,4 +1,4 @@
-"""Training: the task loss and the mIoU over the steps, mean and range over seeds."""
+"""Training: task loss and mIoU over the steps, with mean and range over seeds."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from segdistill.reporting.runs import Run
 from segdistill.runs.metrics import evaluation_lines, train_lines
 
 _DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)))
-_MOST_POINTS = 250  # of a curve: more than a page has pixels for
+_MOST_POINTS = 250  # points of a curve; more than fit the pixels of a page
 
 
 @dataclass(frozen=True)
 class _Curve:
-    """One number over the steps.
+    """One quantity over the steps.
 
     Attributes:
-        name: prefix of the drawings' ids.
-        title: of the chart.
-        read: returns the values of a run by step.
-        marker: of its points, None for a line alone.
+        name: prefix of the ids in its drawings.
+        title: title of the chart.
+        read: function that returns the values of a run by step.
+        marker: marker of its points, None for a line only.
     """
 
     name: str
@@ -38,7 +38,7 @@ class _Curve:
 
 
 def _task_loss(run: Run) -> dict[int, float]:
-    """Return the task's part of the loss alone, which means the same in every method."""
+    """Return the task loss, which is comparable between methods."""
     lines = train_lines(run.metrics)
     return {line.step: line.parts["task"] for line in lines if "task" in line.parts}
 
@@ -54,7 +54,7 @@ _CURVES = (
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the charts, None where nothing was logged."""
+    """Return the charts, None if nothing was logged."""
     figures = curve_charts(material)
     if not figures:
         return None
@@ -62,16 +62,18 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def curve_charts(material: Material) -> list[Figure]:
-    """Return a chart for each panel and number that was logged, students and teachers apart.
+    """Return a chart for each panel and logged quantity, separately for students and teachers.
 
-    A teacher has losses and scores of another size, beside which the students' would lie on one
-    line. A study's teacher was trained before it, on steps of its own, and is left out.
+    On the scale of a teacher's losses and scores, differences between students would be invisible.
+    A study's teacher was trained before the study and is left out.
     """
     trained = {group.label for group in material.trained}
     figures: dict[str, Figure] = {}
     for panel, groups in material.panels.items():
         for teacher in (False, True):
-            drawn = [one for one in groups if one.teacher == teacher and one.label in trained]
+            drawn = [
+                group for group in groups if group.teacher == teacher and group.label in trained
+            ]
             apart = teacher and len(drawn) < len(groups)
             title = ", ".join(word for word in (panel, "teacher" if apart else "") if word)
             for curve in _CURVES:
@@ -96,14 +98,14 @@ def _chart(
     tidy(axes, "", "step")
     axes.margins(x=0.02)
     title = f"{curve.title}: {of}" if of else curve.title
-    said = "; ".join(f"{label}: {end:.3g}" for label, end in ends.items())
-    alt = f"{title}, over the training steps. Last value of each: {said}."
+    summary = "; ".join(f"{label}: {end:.3g}" for label, end in ends.items())
+    alt = f"{title}, over the training steps. Last value of each: {summary}."
     legend = {label: colors[label] for label in ends}
     return Figure(title, "", to_svg(figure, name), alt, legend)
 
 
 def _draw(axes: Axes, group: Group, color: str, curve: _Curve) -> float | None:
-    """Draw the mean over seeds and the range of the seeds; return the last mean, if any."""
+    """Draw the mean and the range over seeds; return the last mean, if any."""
     runs = [values for run in group.runs if (values := curve.read(run))]
     steps = [step for step in runs[0] if all(step in values for values in runs)] if runs else []
     if not steps:

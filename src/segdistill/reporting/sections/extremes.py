@@ -1,4 +1,4 @@
-"""Worst and best images: those that a method helps most and least, by the mIoU of each image."""
+"""Worst and best images: those on which a method gains and loses most, by mIoU."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from segdistill.runs.confusion import read_image_counts
 
 @dataclass(frozen=True)
 class Extreme:
-    """An image where a method and the plain student differ much.
+    """An image on which a method and the plain student differ most.
 
     Attributes:
         image: its name.
-        plain: mIoU of the plain student on it, mean over seeds.
-        method: that of the method.
+        plain: mIoU of the plain student on it, averaged over seeds.
+        method: the same for the method.
     """
 
     image: str
@@ -36,7 +36,7 @@ class Extreme:
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the extreme images of every method, None where runs kept no counts per image."""
+    """Return the extreme images of every method, None if runs have kept no counts per image."""
     by_method = extremes(material)
     if not by_method:
         return None
@@ -53,11 +53,11 @@ def extremes(material: Material, *, count: int = 3) -> dict[str, list[Extreme]]:
     """Return, by group, the images with the largest gains and those with the largest losses.
 
     Args:
-        material: what is compared; groups without a baseline are left out.
-        count: most of each; no image is in both.
+        material: the runs to compare; groups without a baseline are left out.
+        count: maximum number of each; no image is in both.
 
     Returns:
-        From the largest gain to the largest loss.
+        The images from the largest gain to the largest loss.
     """
     kept: dict[Path, dict[str, float]] = {}
     by_method = {}
@@ -70,8 +70,8 @@ def extremes(material: Material, *, count: int = 3) -> dict[str, list[Extreme]]:
         changes = np.array([method[name] - plain[name] for name in names], dtype=np.float64)
         worst, best = worst_and_best(changes, count=count)
         rows = [
-            Extreme(names[place], plain[names[place]], method[names[place]])
-            for place in [*best, *reversed(worst)]
+            Extreme(names[number], plain[names[number]], method[names[number]])
+            for number in [*best, *reversed(worst)]
         ]
         if rows:
             by_method[group.label] = rows
@@ -79,7 +79,7 @@ def extremes(material: Material, *, count: int = 3) -> dict[str, list[Extreme]]:
 
 
 def _mean(group: Group, compared: Group, kept: dict[Path, dict[str, float]]) -> dict[str, float]:
-    """Return the mIoU of each image, the mean over the runs of the seeds that are compared."""
+    """Return the mIoU of each image, averaged over the runs of the compared seeds."""
     runs = [run for run in group.runs if run.seeds in compared.summary.differences]
     for run in runs:
         if run.folder not in kept:
@@ -92,7 +92,7 @@ def _mean(group: Group, compared: Group, kept: dict[Path, dict[str, float]]) -> 
 
 
 def image_scores(folder: Path) -> dict[str, float]:
-    """Return the mIoU of each image with a label, empty where the run kept no counts."""
+    """Return the mIoU of each image with labels, empty if the run has kept no counts."""
     kept = read_image_counts(folder)
     if kept is None:
         return {}

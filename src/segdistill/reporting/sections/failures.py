@@ -1,4 +1,4 @@
-"""Failed runs of a study, and what their absence means for the comparison."""
+"""Failed runs of a study, and their consequences for the comparison."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segdistill.reporting.studies import Study
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the failed and the missing runs of a study, None where every run finished."""
+    """Return the failed and missing runs of a study, None if every run has finished."""
     study = material.study
     if study is None or not (study.failures or study.unfinished):
         return None
@@ -24,9 +24,9 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def survivors(study: Study) -> list[str]:
-    """Return a sentence for each method some of whose final runs failed."""
+    """Return a sentence for each method with failed final runs."""
     counts = Counter((failure.pair, failure.method) for failure in study.failures)
-    said = []
+    sentences = []
     for (pair, method), failed in counts.items():
         finished = len(study.students.get(pair, {}).get(method, ()))
         of_pair = f" of {pair}" if len(study.pairs) > 1 else ""
@@ -35,7 +35,7 @@ def survivors(study: Study) -> list[str]:
             if finished
             else "Nothing can be said about it."
         )
-        said.append(
+        sentences.append(
             f"{failed} of {failed + finished} final runs of {method}{of_pair} failed. {consequence}"
         )
-    return said
+    return sentences

@@ -1,4 +1,4 @@
-"""Differences to plain: a forest plot for each set of methods that share a table."""
+"""Differences to plain: a forest plot for each set of methods in a table."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from segdistill.reporting.material import Material
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the plots, None where nothing was compared on several seeds."""
+    """Return the plots, None if nothing was compared on several seeds."""
     figures = forest_plots(material)
     return {"figures": figures} if figures else None
 
@@ -19,7 +19,7 @@ def show(material: Material) -> Mapping[str, Any] | None:
 def forest_plots(material: Material) -> list[Figure]:
     """Return a forest plot for each panel whose methods were compared on several seeds."""
     figures = []
-    for place, (panel, groups) in enumerate(material.panels.items()):
+    for number, (panel, groups) in enumerate(material.panels.items()):
         lines = [
             Line(
                 label=group.name,
@@ -38,5 +38,5 @@ def forest_plots(material: Material) -> list[Figure]:
                 "difference may be claimed."
             )
             title = f"Difference to plain: {panel}" if panel else "Difference to plain"
-            figures.append(forest(lines, title=title, caption=caption, name=f"forest{place}"))
+            figures.append(forest(lines, title=title, caption=caption, name=f"forest{number}"))
     return figures

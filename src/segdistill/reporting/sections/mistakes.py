@@ -1,4 +1,4 @@
-"""What is taken for what: the confusion matrix of each group, all its seeds together."""
+"""Mistakes: the confusion matrix of each group, summed over its seeds."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
 from segdistill.reporting.plots import row_shares
 
-_MOST_CLASSES = 24  # of a matrix that still fits a page
+_MOST_CLASSES = 24  # number of classes of a matrix that fits on a page
 _MOST_MISTAKES = 8
 
 
 @dataclass(frozen=True)
 class Mistake:
-    """Pixels of one class that were taken for another.
+    """Pixels of one class that were predicted as another.
 
     Attributes:
-        true: class of the truth.
-        predicted: class that was predicted.
-        share: of the true class's pixels.
-        of_all: of all labelled pixels.
+        true: the true class.
+        predicted: the predicted class.
+        share: share of the true class's pixels.
+        of_all: share of all labelled pixels.
     """
 
     true: str
@@ -38,10 +38,10 @@ class Matrix:
     """A group's confusion matrix.
 
     Attributes:
-        label: of the group.
-        names: of the classes.
-        shares: of each true class by predicted class; None where there are too many classes.
-        mistakes: the most frequent ones.
+        label: label of the group.
+        names: names of the classes.
+        shares: shares of each true class by predicted class; None for too many classes.
+        mistakes: the most frequent mistakes.
     """
 
     label: str
@@ -51,18 +51,18 @@ class Matrix:
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the matrices, None where no run kept one."""
-    matrices = [one for group in material.trained if (one := matrix(group)) is not None]
+    """Return the matrices, None if no run has kept one."""
+    matrices = [summed for group in material.trained if (summed := matrix(group)) is not None]
     return {"matrices": matrices} if matrices else None
 
 
 def matrix(group: Group) -> Matrix | None:
-    """Return the matrix of a group's runs added up, None where they kept none."""
+    """Return the summed matrix of a group's runs, None if they have kept none."""
     kept = [run.confusion for run in group.runs if run.confusion is not None]
     if not kept:
         return None
     names = kept[0].classes
-    counts = np.sum([one.counts for one in kept if one.classes == names], axis=0)
+    counts = np.sum([stored.counts for stored in kept if stored.classes == names], axis=0)
     shares = row_shares(counts.tolist())
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)

@@ -1,4 +1,4 @@
-"""What a network costs to run: mIoU against cost, with the front of those that nothing beats."""
+"""The cost of running a network: mIoU against cost, with the Pareto front."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _COSTS = {
     "latency_ms": "latency, ms per image",
 }
 _MARKERS = {"o": "circle", "s": "square", "D": "diamond", "^": "triangle", "v": "tip", "P": "plus"}
-_LOG_FROM = 8.0  # ratio of the largest to the smallest cost
-_SAME = 1e-3  # relative difference below which two costs are one
+_LOG_FROM = 8.0  # ratio of largest to smallest cost from which the scale is logarithmic
+_SAME = 1e-3  # relative difference below which two costs are equal
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the plots, None where all networks cost the same."""
+    """Return the plots, None if all networks cost the same."""
     figures = pareto_plots(material)
     if not figures:
         return None
@@ -33,13 +33,13 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that no other one beats, from the cheapest.
+    """Return the points that no other point dominates, from the cheapest.
 
-    A point is beaten by one that costs no more and scores higher, or costs less and scores
-    no lower.
+    A point is dominated by one that costs no more and scores higher, or costs less and scores no
+    lower.
 
     Args:
-        points: cost and score of each.
+        points: cost and score of each point.
     """
     best: list[tuple[float, float]] = []
     for cost, score in sorted(set(points), key=lambda point: (point[0], -point[1])):
@@ -49,10 +49,10 @@ def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
 
 
 def pareto_plots(material: Material) -> list[Figure]:
-    """Return mIoU against GFLOPs, parameters and latency, as far as runs have them.
+    """Plot mIoU against GFLOPs, parameters and latency, as far as runs have them.
 
-    Scores of other images share no plot. A cost that is the same for all is left out: there is
-    nothing to weigh.
+    Scores on different images are in different plots. A cost that is the same for all networks is
+    left out.
     """
     shown = [group for groups in material.panels.values() for group in groups]
     if material.study is None and len(material.panels) > 1:
@@ -71,7 +71,7 @@ def pareto_plots(material: Material) -> list[Figure]:
 
 
 def _cost(group: Group, material: Material, key: str) -> float | None:
-    """Return a cost, the mean over all runs of the same network, however it was trained."""
+    """Return a cost, averaged over all runs of the same network."""
     if key == "latency_ms":
         timing = material.timings.of.get(group.label)
         return None if timing is None else timing.ms
@@ -81,7 +81,7 @@ def _cost(group: Group, material: Material, key: str) -> float | None:
         counted = [material.student_cost(first, key) for key in ("params_m", "gflops")]
         return one.teacher, one.panel, first.network, *counted
 
-    runs = [run for one in material.groups if network(one) == network(group) for run in one.runs]
+    runs = [run for g in material.groups if network(g) == network(group) for run in g.runs]
     costs = [cost for run in runs if (cost := material.student_cost(run, key)) is not None]
     return fmean(costs) if costs else None
 
@@ -95,8 +95,8 @@ def _plot(
 ) -> Figure:
     figure, axes = blank(3.4)
     pairs = list(material.panels)
-    known = [one for one in groups if one.label in costs]
-    located = [(costs[one.label], 100 * one.miou) for one in known]
+    known = [group for group in groups if group.label in costs]
+    located = [(costs[group.label], 100 * group.miou) for group in known]
     edge = front(located)
     axes.step(
         [cost for cost, _ in edge],
@@ -117,28 +117,28 @@ def _plot(
     if high > _LOG_FROM * low:
         log_across(axes)
     axes.margins(x=0.12, y=0.12)
-    # What is moved aside does not count for the limits by itself.
-    for one, (cost, score) in zip(known, located, strict=True):
-        half = 100 * (one.deviation or 0.0)
+    # The limits do not include marks that are moved aside.
+    for group, (cost, score) in zip(known, located, strict=True):
+        half = 100 * (group.deviation or 0.0)
         axes.update_datalim([(cost, score - half), (cost, score + half)])
     axes.autoscale_view()
     tidy(axes, "mIoU, %", words)
-    said = "; ".join(
-        f"{one.label}: {score:.1f} % at {cost:.3g}"
-        for one, (cost, score) in zip(known, located, strict=True)
+    summary = "; ".join(
+        f"{group.label}: {score:.1f} % at {cost:.3g}"
+        for group, (cost, score) in zip(known, located, strict=True)
     )
     title = f"mIoU against {words.partition(',')[0]}"
     caption = (
         "Marks of the same network stand side by side. Dashed: the front, which nothing cheaper "
         "beats. Star: teacher."
     )
-    if any(one.deviation is not None for one in known):
+    if any(group.deviation is not None for group in known):
         caption = f"Mean over seeds; bars are one standard deviation. {caption}"
     if len(pairs) > 1:
         shapes = zip(pairs, _MARKERS.values(), strict=False)
         caption += f" Shapes: {', '.join(f'{shape} {pair}' for pair, shape in shapes)}."
     legend = {group.name: material.colors[group.label] for group in known}
-    return Figure(title, caption, to_svg(figure, f"pareto-{key}"), f"{title}. {said}.", legend)
+    return Figure(title, caption, to_svg(figure, f"pareto-{key}"), f"{title}. {summary}.", legend)
 
 
 def _mark(
@@ -149,14 +149,14 @@ def _mark(
     color: str,
     aside: float,
 ) -> None:
-    """Draw a group's mean and spread, moved aside by a few points of the page."""
+    """Draw a group's mean and spread, moved aside by a few points."""
     figure = axes.get_figure(root=True)
     shift = ScaledTranslation(aside / 72, 0, figure.dpi_scale_trans)  # type: ignore[union-attr]
     cost, score = at
-    place = axes.transData + shift
+    moved = axes.transData + shift
     if group.deviation is not None:
         half = 100 * group.deviation
         ends = [score - half, score + half]
-        axes.plot([cost, cost], ends, color=color, linewidth=1.4, alpha=0.8, transform=place)
+        axes.plot([cost, cost], ends, color=color, linewidth=1.4, alpha=0.8, transform=moved)
     size = 11 if marker == "*" else 6.5
-    axes.plot([cost], [score], marker, color=color, markersize=size, transform=place)
+    axes.plot([cost], [score], marker, color=color, markersize=size, transform=moved)

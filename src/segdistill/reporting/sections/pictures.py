@@ -1,4 +1,4 @@
-"""Pictures side by side: input, truth and what each group predicts, inside the page."""
+"""Pictures side by side: input, labels and each group's prediction."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from segdistill.reporting.sections.extremes import extremes, image_scores
 from segdistill.runs.analyses import find_picture, read_analysis, using
 from segdistill.studies.verdict import points
 
-MOST_PICTURES = 12  # about 60 kB each
-MOST_REMARKABLE = 3  # worst images of a run, and as many best
+MOST_PICTURES = 12  # of about 60 kB each
+MOST_REMARKABLE = 3  # number of worst, and of best, images of a run
 _TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One layer of a picture: ``input``, ``truth`` or ``prediction``, and where it is from."""
+    """One layer of a picture: ``input``, ``truth`` or ``prediction``, and its origin."""
 
     kind: str
     label: str
@@ -35,7 +35,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Picture:
-    """Layers of one image of the scored split, and what is special about it."""
+    """Layers of one image of the scored split, and a remark about it."""
 
     name: str
     layers: Sequence[Layer]
@@ -43,17 +43,17 @@ class Picture:
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the analysed and the kept pictures, none twice; None where there are none.
+    """Return the analysed and the kept pictures without repetition; None if there are none.
 
-    Images that are the worst or the best come first, and say so.
+    The worst and the best images come first, with a remark.
     """
     notes = remarkable(material)
     analysed = [] if material.folder is None else analysed_pictures(material.folder, material)
     names = {picture.name for picture in analysed}
     kept = [picture for picture in kept_pictures(material.trained) if picture.name not in names]
-    pictures = [replace(one, note=notes.get(one.name, "")) for one in [*analysed, *kept]]
-    order = {name: place for place, name in enumerate(notes)}
-    pictures.sort(key=lambda one: order.get(one.name, len(order)))
+    pictures = [replace(p, note=notes.get(p.name, "")) for p in [*analysed, *kept]]
+    order = {name: rank for rank, name in enumerate(notes)}
+    pictures.sort(key=lambda picture: order.get(picture.name, len(order)))
     pictures = pictures[:MOST_PICTURES]
     if not pictures:
         return None
@@ -61,10 +61,10 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def remarkable(material: Material) -> dict[str, str]:
-    """Return what is special about images, by name, the most telling first.
+    """Return remarks on images, by name, the most remarkable first.
 
-    In a comparison these are the images where a method gains or loses most; of runs that are
-    compared with nothing, the worst and the best of each.
+    In a comparison these are the images on which a method gains or loses most; for runs without a
+    comparison, the worst and the best of each.
     """
     notes: dict[str, list[str]] = {}
     compared = extremes(material)
@@ -87,7 +87,7 @@ def remarkable(material: Material) -> dict[str, str]:
 
 
 def kept_pictures(groups: Sequence[Group]) -> list[Picture]:
-    """Return the pictures that runs kept, with a prediction of each group's first run."""
+    """Return the pictures that runs have kept, with the prediction of each group's first run."""
     firsts = [(group.label, group.runs[0].pictures) for group in groups]
     names = list(dict.fromkeys(name for _, pictures in firsts for name in pictures))
     pictures = []
@@ -109,10 +109,10 @@ def analysed_pictures(folder: Path, material: Material) -> list[Picture]:
 
     Args:
         folder: the study, cohort or run folder that was analysed.
-        material: of the report.
+        material: material of the report.
 
     Raises:
-        RunFolderError: a file of the analysis is broken, or names a picture elsewhere.
+        RunFolderError: a file of the analysis is broken, or names a picture outside of it.
     """
     pictures = []
     for panel, groups in material.panels.items():

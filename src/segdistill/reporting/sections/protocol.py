@@ -1,4 +1,4 @@
-"""How a study compared: the paragraph that a reviewer reads first."""
+"""The protocol of a study: the paragraph that a reviewer reads first."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from segdistill.studies.statistics import smallest_p
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return the protocol and the study file, None for runs by themselves."""
+    """Return the protocol and the study file, None for runs outside of a study."""
     study = material.study
     if study is None:
         return None
@@ -29,8 +29,8 @@ def show(material: Material) -> Mapping[str, Any] | None:
 def protocol(study: Study, groups: Sequence[Group]) -> list[str]:
     """Return the protocol of a study in sentences, from its file and its results."""
     settings = study.settings
-    students = [one for one in groups if not one.teacher]
-    splits = {run.result.split for one in students for run in one.runs}
+    students = [group for group in groups if not group.teacher]
+    splits = {run.result.split for group in students for run in group.runs}
     return [
         *_search(settings),
         _seeds(settings),
@@ -51,7 +51,7 @@ def _search(settings: Mapping[str, Any]) -> list[str]:
     if not trials:
         return ["Nothing was searched: all settings are as the study file has them."]
     share = f"{100 * float(search['holdout']):g} %" if search.get("holdout") else "a part"
-    said = [
+    sentences = [
         f"Every method and the plain student got {trials} trials, suggested by "
         f"{search.get('sampler', 'the sampler')} (seed {search.get('seed', 0)}), over learning "
         f"rate and weight decay and, for a method, its own space. They were scored on {share} of "
@@ -59,26 +59,26 @@ def _search(settings: Mapping[str, Any]) -> list[str]:
     ]
     repeats = search.get("repeats", 1)
     if repeats > 1:
-        said.append(
+        sentences.append(
             f"That was done {repeats} times, each search with seeds of its own, and the final "
             "seeds were divided among the searches. The searches are the sample of every test and "
             "interval, so that these hold the chance of the search."
         )
     else:
-        said.append(
+        sentences.append(
             "There was one search: what another one would have chosen is in no interval "
             "(search.repeats puts it there)."
         )
     if search.get("steps"):
-        said.append(f"A trial had {search['steps']:,} steps.")
+        sentences.append(f"A trial had {search['steps']:,} steps.")
     if search.get("pruning"):
         pruning = search["pruning"]
-        said.append(
+        sentences.append(
             "Trials that fell behind ended early (successive halving with "
             f"{pruning.get('rungs')} rung{'s' * (pruning.get('rungs') != 1)} and factor "
             f"{pruning.get('factor')}): they are listed as pruned."
         )
-    return said
+    return sentences
 
 
 def _seeds(settings: Mapping[str, Any]) -> str:
@@ -91,25 +91,25 @@ def _seeds(settings: Mapping[str, Any]) -> str:
 
 
 def _budget(settings: Mapping[str, Any], students: Sequence[Group]) -> str:
-    steps = {one.label: {run.result.steps for run in one.runs} for one in students}
+    steps = {group.label: {run.result.steps for run in group.runs} for group in students}
     if settings.get("match") == "seconds":
-        said = ", ".join(
+        budgets = ", ".join(
             f"{label} {'/'.join(f'{n:,}' for n in sorted(filter(None, counts)))}"
             for label, counts in steps.items()
         )
         return (
             "Budgets match by measured seconds: each method had as many steps as the plain "
-            f"student's time allows: {said}."
+            f"student's time allows: {budgets}."
         )
     counts = sorted({n for counted in steps.values() for n in counted if n})
     return f"Budgets match by steps: {' or '.join(f'{n:,}' for n in counts)} for every method."
 
 
 def _statistics(students: Sequence[Group]) -> str:
-    comparisons = [one.comparison for one in students if one.comparison is not None]
+    comparisons = [group.comparison for group in students if group.comparison is not None]
     if not comparisons:
         return "Nothing was compared."
-    seeds = min(one.searches or one.seeds for one in comparisons)
+    seeds = min(comparison.searches or comparison.seeds for comparison in comparisons)
     unit = "searches" if comparisons[0].searches else "seeds"
     flips = "all sign flips" if seeds <= EXACT_SEEDS else "sampled sign flips"
     return (

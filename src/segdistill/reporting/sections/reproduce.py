@@ -1,4 +1,4 @@
-"""Commands, configs with their hashes, and the environment: what repeats a result."""
+"""How to reproduce: commands, configs with their hashes, and the environment."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _OF_ONE_RUN = ("command", "started", "config_hash")
 
 @dataclass(frozen=True)
 class ConfigLine:
-    """A run's config hash, and the lines in which its config differs from the group's first."""
+    """A run's config hash, and the lines of its config that differ from the group's first."""
 
     label: str
     hash: str
@@ -31,7 +31,7 @@ class ConfigLine:
 
 @dataclass(frozen=True)
 class Configs:
-    """The configs of a group: the first in full, the others by what differs."""
+    """The configs of a group: the first in full, the differences of the others."""
 
     label: str
     text: str
@@ -77,26 +77,26 @@ def configs(group: Group) -> Configs:
 
 
 def changed(before: str, after: str) -> list[str]:
-    """Return the lines of a text that another one has not."""
+    """Return the lines of a text that are not in another."""
     lines = difflib.ndiff(before.splitlines(), after.splitlines())
     return [" ".join(line[2:].split()) for line in lines if line.startswith("+ ")]
 
 
 def commands(runs: Sequence[Run]) -> list[str]:
-    """Return the command lines that made the runs, each once, and those that score them."""
+    """Return the distinct commands that made the runs, and those that score them."""
     lines = recorded(runs)
     lines += [f"segdistill evaluate {shlex.quote(str(run.folder))}" for run in runs]
     return list(dict.fromkeys(lines))
 
 
 def recorded(runs: Sequence[Run]) -> list[str]:
-    """Return the command lines that made the runs, each once."""
+    """Return the distinct commands that made the runs."""
     words = [run.environment.command for run in runs if run.environment.command]
     return list(dict.fromkeys(shlex.join(command) for command in words))
 
 
 def environments(runs: Sequence[Run]) -> list[tuple[str, Mapping[str, str]]]:
-    """Return each environment that runs were made in, once, with the labels of its runs."""
+    """Return each distinct environment with the labels of its runs."""
     by_values: dict[str, tuple[list[str], dict[str, str]]] = {}
     for run in runs:
         flat = _flat({k: v for k, v in run.environment.as_dict().items() if k not in _OF_ONE_RUN})

@@ -1,4 +1,4 @@
-"""Results: a row per method, with its difference to plain; and every run by itself."""
+"""Results: a row per method with its difference to plain, and a row per run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from segdistill.reporting.material import Material
 
 
 def show(material: Material) -> Mapping[str, Any]:
-    """Return the tables of methods and of runs, apart for what was not scored alike."""
+    """Return the tables of methods and of runs, separately for each set of comparable runs."""
     absent = {name for run in material.runs for name in run.result.absent_classes}
     least = {f"{group.comparison.smallest_p:.2g}" for group in material.groups if group.comparison}
     return {
@@ -56,6 +56,6 @@ def _run_rows(group: Group, material: Material) -> list[dict[str, Any]]:
 
 
 def _other_size(material: Material) -> bool:
-    """Return whether some run's costs were counted at another size, and are left out."""
+    """Return whether the costs of some run are left out because they are for another size."""
     costs = [run.result.cost for run in material.runs if run.result.cost is not None]
     return any(cost.cost_size not in (None, material.cost_size) for cost in costs)

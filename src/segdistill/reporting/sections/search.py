@@ -1,4 +1,4 @@
-"""Search: score by trial, and score against each number that was searched."""
+"""Search: score by trial, and score against each searched number."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from segdistill.reporting.studies import Study
 from segdistill.runs.trials import Trial
 
 _LOG_FROM = 10.0  # ratio of the largest to the smallest value tried
-_WIDTH = 3.7  # inches of a chart that shares its row with others
+_WIDTH = 3.7  # width in inches of a chart that shares its row with others
 _HEIGHT = 2.5
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return plots and tables of the trials, None where nothing was searched."""
+    """Return plots and tables of the trials, None if nothing was searched."""
     study = material.study
     if study is None or not study.trials:
         return None
@@ -37,7 +37,7 @@ def show(material: Material) -> Mapping[str, Any] | None:
 
 
 def chosen_settings(study: Study) -> list[dict[str, Any]]:
-    """Return what the search chose for each method of each pair."""
+    """Return the choices of the search for each method of each pair."""
     return [
         {
             "pair": pair,
@@ -53,7 +53,7 @@ def chosen_settings(study: Study) -> list[dict[str, Any]]:
 
 
 def short_ranges(study: Study) -> list[str]:
-    """Return a sentence for each setting whose best value lies at an end of its range."""
+    """Return a sentence for each setting whose best value is at an end of its range."""
     several = len(study.pairs) > 1
     return [
         f"{method}{f', {pair}' if several else ''}: the best {setting(study, method, path)} lies "
@@ -65,13 +65,13 @@ def short_ranges(study: Study) -> list[str]:
 
 
 def _regret(study: Study, pair: str, method: str) -> Mapping[str, Any]:
-    """Return what the study said of a method's search when it ended, empty before."""
+    """Return the study's record about a method's search, empty until the study has ended."""
     methods = study.results.get("pairs", {}).get(pair, {}).get("methods", {})
     return methods.get(method, {}).get("search_regret") or {}
 
 
 def trial_rows(study: Study) -> list[dict[str, Any]]:
-    """Return a row per trial, with what was searched in words."""
+    """Return a row per trial, with a description of its settings."""
     return [
         {
             "trial": trial,
@@ -91,7 +91,7 @@ def _in_words(study: Study, method: str, params: Mapping[str, Any]) -> str:
 
 
 def searches_in(study: Study) -> int:
-    """Return how many searches a study made of each method."""
+    """Return the number of searches per method."""
     return 1 + max((trial.repeat for trial in study.trials), default=0)
 
 
@@ -104,7 +104,7 @@ def trials_by_method(study: Study) -> dict[tuple[str, str, int], list[Trial]]:
 
 
 def best_trial(study: Study, pair: str, method: str, repeat: int) -> int | None:
-    """Return the number of the trial that a search chose, None where there was no search."""
+    """Return the number of the trial that a search chose, None without a search."""
     choice = study.chosen.get(pair, {}).get(method)
     if choice is None or repeat >= len(choice.searches):
         return None
@@ -112,13 +112,13 @@ def best_trial(study: Study, pair: str, method: str, repeat: int) -> int | None:
 
 
 def setting(study: Study, method: str, key: str) -> str:
-    """Return what a searched setting is called: ``lr``, ``pixelwise_kl weight``."""
+    """Return the name of a searched setting: ``lr``, ``pixelwise_kl weight``."""
     parts = key.split(".")
     terms = (study.settings.get("methods") or {}).get(method) or {}
     if parts[0] == "distill" and len(parts) > 2 and parts[1].isdigit():
         distill = terms.get("distill") or []
-        place = int(parts[1])
-        loss = distill[place].get("loss", key) if place < len(distill) else ".".join(parts[:2])
+        number = int(parts[1])
+        loss = distill[number].get("loss", key) if number < len(distill) else ".".join(parts[:2])
         return f"{loss} {' '.join(parts[2:])}"
     return key.removeprefix("training.")
 
@@ -126,10 +126,10 @@ def setting(study: Study, method: str, key: str) -> str:
 def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
     """Return a plot of score by trial for each method that was searched.
 
-    Methods of one pair share their axes. Every trial is there: finished, pruned and failed.
+    Methods of a pair share their axes. All trials are shown: finished, pruned and failed.
     """
     figures = []
-    for place, ((pair, method, repeat), trials) in enumerate(trials_by_method(study).items()):
+    for number, ((pair, method, repeat), trials) in enumerate(trials_by_method(study).items()):
         limits = _limits([trial for trial in study.trials if trial.pair == pair])
         best = best_trial(study, pair, method, repeat)
         figure, axes = blank(_HEIGHT, _WIDTH)
@@ -144,7 +144,7 @@ def search_plots(study: Study, groups: Sequence[Group]) -> list[Figure]:
         tidy(axes, "mIoU, %", "trial")
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         alt = f"Search of {title}: {_counted(trials)}. {_told(trials, best)}"
-        figures.append(Figure(title, "", to_svg(figure, f"search-{place}"), alt))
+        figures.append(Figure(title, "", to_svg(figure, f"search-{number}"), alt))
     return figures
 
 
@@ -156,8 +156,8 @@ def _title(study: Study, pair: str, method: str, repeat: int) -> str:
 def sweep_plots(study: Study, groups: Sequence[Group]) -> dict[str, list[Figure]]:
     """Return, by method, a plot of score against each number that its trials varied.
 
-    A sweep of one number shows the score against that number alone; in a search over several
-    the others vary too, so that a plot shows where good values lie and no more.
+    If a single number was varied, its plot shows its effect; in a search over several numbers the
+    others vary too, so that a plot only shows where good values are.
     """
     sweeps: dict[str, list[Figure]] = {}
     for (pair, method, repeat), trials in trials_by_method(study).items():
@@ -206,7 +206,7 @@ def _draw(
 
 
 def _limits(trials: Sequence[Trial]) -> tuple[float, float]:
-    """Return the range of the scores with some air, in percent."""
+    """Return the range of the scores with some margin, in percent."""
     scores = [score for trial in trials if math.isfinite(score := _score(trial))] or [0.0, 100.0]
     air = 0.08 * (max(scores) - min(scores)) or 1.0
     return min(scores) - air, max(scores) + air

@@ -1,4 +1,4 @@
-"""Shifts: scores beside mIoU, and mIoU on corrupted images, each with its own intervals."""
+"""Shifts: further scores, and mIoU on corrupted images, each with intervals."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ _LOWER_IS_BETTER = ("ECE",)
 
 
 def show(material: Material) -> Mapping[str, Any] | None:
-    """Return a table of methods by column for each pair of a study that has ended, None without."""
+    """Return a table of methods for each pair of a finished study, None without shifts."""
     study = material.study
     pairs = {} if study is None else study.results.get("pairs", {})
     tables = []
-    for pair, found in pairs.items():
+    for pair, results in pairs.items():
         methods = {
-            name: own["further"] for name, own in found["methods"].items() if "further" in own
+            name: own["further"] for name, own in results["methods"].items() if "further" in own
         }
         columns = list(dict.fromkeys(column for own in methods.values() for column in own))
         if columns:

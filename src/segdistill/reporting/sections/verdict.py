@@ -1,4 +1,4 @@
-"""Verdict: what the numbers say, in sentences that claim no more than they carry."""
+"""Verdict: sentences that claim no more than the numbers support."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LEVEL = 0.05
 
 
 def show(material: Material) -> Mapping[str, Any]:
-    """Return the sentences of the verdict, and what the reader has to know about them."""
+    """Return the sentences of the verdict, and remarks on them."""
     remarks = [said for group in material.groups for said in repeats(group.label, group.runs)]
     if material.study is None:
         difference = training_differences([group.runs for group in material.students])
@@ -50,11 +50,11 @@ def show(material: Material) -> Mapping[str, Any]:
 
 
 def sentences(groups: Sequence[Group], *, margin: float = MARGIN) -> list[str]:
-    """Return one sentence per compared method, then what the student costs against the teacher."""
+    """Return one sentence per compared method, then one on the student and the teacher."""
     compared = [group for group in groups if group.comparison is not None]
-    said = _on_one_seed(compared)
-    if not said:
-        said = [
+    lines = _on_one_seed(compared)
+    if not lines:
+        lines = [
             verdict(group.label, group.baseline, group.comparison, margin=margin)
             for group in compared
             if group.comparison is not None and group.baseline is not None
@@ -62,16 +62,16 @@ def sentences(groups: Sequence[Group], *, margin: float = MARGIN) -> list[str]:
     students = [group for group in groups if not group.teacher]
     teachers = [group for group in groups if group.teacher]
     lonely = [g for g in students if g.comparison is None and not _is_baseline(g, groups)]
-    said += [_alone(group) for group in lonely or (teachers if not students else [])]
+    lines += [_alone(group) for group in lonely or (teachers if not students else [])]
     if not compared and students and not lonely:
-        said += [_alone(group) for group in students]
+        lines += [_alone(group) for group in students]
     if teachers and students:
-        said.append(_against_teacher(max(students, key=lambda group: group.miou), teachers[0]))
-    return said
+        lines.append(_against_teacher(max(students, key=lambda group: group.miou), teachers[0]))
+    return lines
 
 
 def caution(groups: Sequence[Group]) -> str | None:
-    """Return what the reader has to know about the number of seeds, None with enough of them."""
+    """Return a warning about the number of seeds, None if there are enough."""
     compared = [group for group in groups if group.comparison is not None]
     if not compared:
         return None
@@ -95,8 +95,8 @@ def caution(groups: Sequence[Group]) -> str | None:
 
 
 def literature(groups: Sequence[Group]) -> list[str]:
-    """Set plain students beside what papers report for the same network on the same split."""
-    said = []
+    """Compare plain students with published scores of the same network on the same split."""
+    lines = []
     for group in groups:
         run = group.runs[0]
         student, data = run.settings.get("student") or {}, run.settings.get("data") or {}
@@ -104,13 +104,13 @@ def literature(groups: Sequence[Group]) -> list[str]:
         known = published(str(data.get("dataset")), run.result.split, *names)
         if group.teacher or run.method != PLAIN or not known:
             continue
-        listed = ", ".join(f"{one.miou:.1f} ({one.source})" for one in known)
-        said.append(
+        listed = ", ".join(f"{score.miou:.1f} ({score.source})" for score in known)
+        lines.append(
             f"{group.label} reaches {100 * group.miou:.1f} mIoU; papers report for "
             f"{names[0]} on {names[1]} without distillation: {listed}. Their recipes differ, but "
             "a gain over a plain student that lies far below them says little."
         )
-    return said
+    return lines
 
 
 def _is_baseline(group: Group, groups: Sequence[Group]) -> bool:
@@ -125,7 +125,7 @@ def _alone(group: Group) -> str:
 
 
 def _on_one_seed(compared: Sequence[Group]) -> list[str]:
-    """Return one sentence for all methods where each met its baseline once, else none."""
+    """Return one sentence for all methods if each was compared on one seed, else none."""
     changes = [
         f"{group.label} scored {points(group.comparison.difference.estimate)}"
         for group in compared
