@@ -93,7 +93,10 @@ def test_never_writes_among_the_images_it_reads(trained: Trained, cli: Cli, tmp_
     for words, message in (
         ([folder, "--out", folder], "expected a separate folder for predictions"),
         ([folder, "--out", "link"], "expected a separate folder for predictions"),
-        ([folder, "--recursive", "--out", folder / "masks"], "expected a separate folder for predictions"),
+        (
+            [folder, "--recursive", "--out", folder / "masks"],
+            "expected a separate folder for predictions",
+        ),
         ([folder / "a.png", "--out", folder], "or one that predict wrote"),
         ([folder / "a.png", "--out", "link"], "or one that predict wrote"),
     ):
