@@ -55,7 +55,9 @@ def test_a_command_may_write_again_what_it_wrote(tmp_path: Path) -> None:
     for text in ("old", "new"):
         write_whole(file, text, made_by="report")
         claim("report", [file])
-    with pytest.raises(OverwriteError, match="export: expected a new file, or one that export"):
+    with pytest.raises(
+        OverwriteError, match="export: expected a new file, or an unchanged one written by export"
+    ):
         claim("export", [file])
 
 

@@ -47,6 +47,6 @@ def test_the_demo_makes_a_teacher_three_students_and_a_page(tmp_path: Path) -> N
 
 def test_the_demo_leaves_a_folder_of_other_files_as_it_was(tmp_path: Path) -> None:
     (tmp_path / "cat.jpg").write_text("a photo")
-    with pytest.raises(RunFolderError, match=r"got cat\.jpg in it"):
+    with pytest.raises(RunFolderError, match=r"got one with cat\.jpg"):
         demo(tmp_path, overrides=SMALL)
     assert [file.name for file in tmp_path.iterdir()] == ["cat.jpg"]

@@ -82,7 +82,7 @@ def test_weights_alone_are_compared_on_noise_and_not_scored(
     said: list[object] = []
     made = export(weights, tmp_path / "a.txt", format="text", tell=said.append)
     assert made.score is None
-    assert "compared on noise, not scored" in str(said)
+    assert "compared on noise instead of scored" in str(said)
     with pytest.raises(DataError, match="expected a run folder for onnx-int8"):
         export(weights, tmp_path / "a.int8.onnx", format="onnx-int8")
 

@@ -66,7 +66,7 @@ def test_latency_of_a_run_each_way(trained: Trained, cli: Cli) -> None:
 def test_latency_of_a_configs_networks_in_words(cli: Cli) -> None:
     words = ["--size", "32x48", "--passes", "2", "--no-compile"]
     out = cli("bench", "latency", "tiny.yaml", *words).out
-    assert "one image of 32x48, median of 2 passes" in out
+    assert "one image of 32x48, median and 10th to 90th percentile of 2 passes" in out
     rows = [line for line in out.splitlines()[4:] if not line.startswith("the machine was busy")]
     assert [line.split(",")[0] for line in rows] == ["teacher"] * 3 + ["student"] * 3
 

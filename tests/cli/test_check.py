@@ -22,7 +22,7 @@ def test_all_is_tried_and_nothing_written(cli: Cli, tmp_path: Path) -> None:
         "teacher is fed RGB images normalised: ",
         "kl is fed RGB images normalised: ",
         "% on 3 images of val, where guessing gets ",
-        "kl: first losses task",
+        "kl: first losses: task",
         "one step took",
         "scoring works on images of 48x64",
     ):
@@ -38,7 +38,7 @@ def test_a_teacher_near_chance_stops_the_check_unless_allowed(cli: Cli, tmp_path
     words = ["check", "tiny.yaml", "teacher.untrained=false", "teacher.weights=t.safetensors"]
     done = cli(*words)
     assert done.code == 2
-    assert "teacher: expected one that knows the data, got mIoU" in done.err
+    assert "teacher: expected one that knows the dataset, got mIoU" in done.err
     assert "continue with --allow-weak-teacher" in done.err
     assert cli(*words, "--allow-weak-teacher").code == 0
 

@@ -97,8 +97,8 @@ def test_never_writes_among_the_images_it_reads(trained: Trained, cli: Cli, tmp_
             [folder, "--recursive", "--out", folder / "masks"],
             "expected a separate folder for predictions",
         ),
-        ([folder / "a.png", "--out", folder], "or one that predict wrote"),
-        ([folder / "a.png", "--out", "link"], "or one that predict wrote"),
+        ([folder / "a.png", "--out", folder], "or an unchanged one written by predict"),
+        ([folder / "a.png", "--out", "link"], "or an unchanged one written by predict"),
     ):
         done = cli("predict", trained.run, *words)
         assert (done.code, done.out) == (2, "")

@@ -65,7 +65,7 @@ def test_never_writes_over_a_file_of_a_run_or_a_foreign_page(
         before = file.read_bytes()
         done = cli("report", trained.folder, "--out", file)
         assert (done.code, done.out, file.read_bytes()) == (2, "", before)
-        assert "expected a new file, or one that report wrote" in done.err
+        assert "expected a new file, or an unchanged one written by report" in done.err
     page.unlink()
     for _ in range(2):
         assert cli("report", trained.folder, "--out", page).code == 0

@@ -53,5 +53,5 @@ def test_more_models_ask_for_wider_intervals() -> None:
 def test_refuses_models_without_a_cost_and_other_images() -> None:
     with pytest.raises(ValueError, match="counts and a cost each"):
         decide({"a": CLEAR}, {})
-    with pytest.raises(ValueError, match="evaluate both on one split"):
+    with pytest.raises(ValueError, match="evaluate both on the same split"):
         decide({"a": CLEAR, "b": CLEAR[:3]}, {"a": ms(1), "b": ms(1)})

@@ -186,7 +186,7 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
     shutil.copytree(whole, tmp_path / "study")
     with pytest.raises(RunFolderError, match="a study that has started; continue with --resume"):
         run_study(study, tmp_path / "study")
-    words = r"got different ones: seeds \[0, 1\] \(now \[5\]\); set them back"
+    words = r"got different ones: seeds \[0, 1\] \(now \[5\]\); restore them"
     with pytest.raises(RunFolderError, match=words):
         run_study(small("seeds=[5]", "search.trials=0"), tmp_path / "study", resume=True)
     (tmp_path / "photos").mkdir()
@@ -268,7 +268,7 @@ def test_a_study_whose_teacher_was_replaced_is_refused_and_moved_files_are_not(
         resume=True,
     )
     write_teacher(1)
-    words = r"by SHA-256: pairs\.student\.teacher\.weights [0-9a-f]{12} \(now"
+    words = r"others \(SHA-256\): pairs\.student\.teacher\.weights [0-9a-f]{12} \(now"
     with pytest.raises(RunFolderError, match=words):
         run_study(study, tmp_path / "study", resume=True)
 

@@ -86,7 +86,7 @@ def own(small: Make) -> Callable[..., RunConfig]:
 
 def test_other_settings_are_refused_by_key_and_value(small: Make, tmp_path: Path) -> None:
     begin(small(), tmp_path / "run")
-    words = r"training\.lr 0\.02 \(now 0\.01\), training\.seed 0 \(now 3\); set them back"
+    words = r"training\.lr 0\.02 \(now 0\.01\), training\.seed 0 \(now 3\); restore them"
     with pytest.raises(RunFolderError, match=words):
         go_on(small("training.lr=0.01", "training.seed=3"), tmp_path / "run")
     with pytest.raises(RunFolderError, match=r"training\.steps 6 \(now 5\)"):
@@ -127,7 +127,9 @@ def test_other_training_images_are_refused(own: Make, tmp_path: Path) -> None:
     for folder in ("images", "masks"):
         files = tmp_path / "data" / "train" / folder
         shutil.copy(files / "0.png", files / "9.png")
-    with pytest.raises(RunFolderError, match=r"by SHA-256: data\.images [0-9a-f]{12} \(now"):
+    with pytest.raises(
+        RunFolderError, match=r"others \(SHA-256\): data\.images [0-9a-f]{12} \(now"
+    ):
         go_on(own(tmp_path / "data"), tmp_path / "run")
 
 
@@ -140,7 +142,7 @@ def test_a_replaced_teacher_is_refused(small: Make, tmp_path: Path) -> None:
     begin(config, tmp_path / "run")
     first = file.read_bytes()
     save_network(file, build_network(section, classes=11, seed=1), {})
-    words = r"by SHA-256: teacher\.weights [0-9a-f]{12} \(now [0-9a-f]{12}\); restore them"
+    words = r"others \(SHA-256\): teacher\.weights [0-9a-f]{12} \(now [0-9a-f]{12}\); restore them"
     with pytest.raises(RunFolderError, match=words):
         go_on(config, tmp_path / "run")
     file.unlink()
@@ -165,7 +167,7 @@ def test_changed_own_code_is_another_run(
     config = small("student={network: 'import:own_code_of_a_test:build'}", distill=[])
     run_cohort({"": config}, tmp_path / "run")
     module.write_text(NETWORK.format(kernel=5, padding=2))
-    with pytest.raises(RunFolderError, match=r"by SHA-256: student\.network"):
+    with pytest.raises(RunFolderError, match=r"others \(SHA-256\): student\.network"):
         go_on(config, tmp_path / "run")
 
 
@@ -193,7 +195,7 @@ def test_more_steps_extend_a_finished_run(small: Make, tmp_path: Path) -> None:
 def test_more_steps_extend_an_interrupted_run(small: Make, tmp_path: Path) -> None:
     begin(small(), tmp_path / "run")
     said = go_on(small("training.steps=8"), tmp_path / "run")
-    assert any("extended from 6 to 8 steps; from step 4 on" in text for text in said)
+    assert any("extended from 6 to 8 steps; from step 4 the learning rate" in text for text in said)
     assert read_result(tmp_path / "run").step == 8
 
 
@@ -220,7 +222,7 @@ def test_settings_that_this_release_does_not_know_are_refused_by_name(
     begin(small(), tmp_path / "run")
     file = tmp_path / "run" / "resolved.yaml"
     file.write_text(file.read_text() + "later: 1\n")
-    with pytest.raises(RunFolderError, match=r"one of another: unknown key 'later'"):
+    with pytest.raises(RunFolderError, match=r"got another: unknown key 'later'"):
         go_on(small(), tmp_path / "run")
 
 

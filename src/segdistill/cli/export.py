@@ -69,7 +69,7 @@ def export(
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Write a student for other programs, and compare the file with the network.
+    """Write a student as a file for other programs, compared with it.
 
     Example: segdistill export runs/student-1 --format onnx --out student.onnx
 

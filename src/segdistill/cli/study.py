@@ -38,7 +38,7 @@ def study(
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Compare methods with a plain student that is tuned in the same way.
+    """Compare methods with a plain student tuned as hard.
 
     Example: segdistill study studies/scenes --out study
     """

@@ -30,7 +30,7 @@ def ui(
     ] = 24.0,
     trust: Trust = None,
 ) -> None:
-    """Show a page to drop an image on: what each model sees, and where they disagree.
+    """Show on a page what several models see in an image.
 
     The page is served to this machine alone, asks nothing of the network, and writes nothing.
 

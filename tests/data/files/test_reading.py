@@ -117,7 +117,12 @@ def test_what_is_no_image_is_refused_by_name(tmp_path: Path, kind: str, read: ty
         path.mkdir()
     elif kind != "missing":
         path.write_text("" if kind == "empty" else "hello, I am text, no image at all")
-    reason = {"missing": "got nothing", "empty": "0 bytes", "folder": "a folder", "text": "a text"}
+    reason = {
+        "missing": "got nothing",
+        "empty": "0 bytes",
+        "folder": "a folder",
+        "text": "got text",
+    }
     with pytest.raises(DataError, match=rf"x\.png: expected .*image.*{reason[kind]}"):
         read(path)
 
