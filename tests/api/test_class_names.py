@@ -94,6 +94,7 @@ def test_classes_of_other_names_are_refused_with_the_word_that_maps_them(folder:
     assert evaluate(folder / "run", overrides=[*words, merged]).scores.pixel_accuracy > 0
 
 
+@pytest.mark.long
 def test_predictions_and_exports_of_mapped_classes_are_the_datas(
     folder: Path, tmp_path: Path
 ) -> None:

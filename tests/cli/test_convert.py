@@ -26,6 +26,7 @@ def roboflow(tmp_path: Path) -> Path:
     return tmp_path / "export"
 
 
+@pytest.mark.long
 def test_from_an_export_to_a_trained_student(cli: Cli, roboflow: Path) -> None:
     done = cli("convert", roboflow, "--out", "own")
     assert done.code == 0

@@ -76,6 +76,7 @@ def parts(run: str) -> dict[str, float]:
     return dict(train_lines(read_metrics(Path(run)))[0].parts)
 
 
+@pytest.mark.long
 def test_a_function_and_a_module_distil_with_their_settings(own: Cli) -> None:
     layers = (
         "{loss: 'import:own_code_of_mine:MyLayers', tap: backbone, weight: 1.0, gain: 0.5, "

@@ -156,6 +156,7 @@ def test_shares_of_a_mixed_batch_hold_both_kinds(dataset: FileDataset) -> None:
     assert torch.equal(torch.cat([share.images for share in shares]), whole.images[order])
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_number_of_epochs(dataset: FileDataset) -> None:
     stream = Stream(dataset, Recipe((4, 4)), 4, seed=0)
     for k in range(100):

@@ -178,6 +178,7 @@ def test_an_unfinished_run_leaves_the_old_page(tmp_path: Path) -> None:
     assert out.read_text() == "old"
 
 
+@pytest.mark.long
 def test_needs_neither_torch_nor_pyplot(tmp_path: Path) -> None:
     run = make_run(tmp_path / "a", name="a", pictures=[])
     code = (

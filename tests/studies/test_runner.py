@@ -195,6 +195,7 @@ def test_another_studys_folder_and_one_that_has_begun_are_refused(
         run_study(study, tmp_path / "photos")
 
 
+@pytest.mark.long
 def test_what_was_measured_for_another_study_is_measured_again(small: Make, tmp_path: Path) -> None:
     run_study(small("search.trials=0"), tmp_path, dry_run=True)
     plan_file(tmp_path).unlink()  # as where it was interrupted between two pairs

@@ -105,6 +105,7 @@ def test_a_run_that_stops_its_cohort_takes_no_other_with_it(
     assert has_result(folder / "lad")
 
 
+@pytest.mark.long
 def test_what_no_method_is_to_blame_for_is_tried_again(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

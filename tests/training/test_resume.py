@@ -226,6 +226,7 @@ def test_settings_that_this_release_does_not_know_are_refused_by_name(
         go_on(small(), tmp_path / "run")
 
 
+@pytest.mark.long
 def test_the_bits_of_an_extension_are_those_of_one_that_was_never_stopped(
     small: Make, tmp_path: Path
 ) -> None:

@@ -133,6 +133,7 @@ def test_killed_while_a_checkpoint_is_written_the_one_before_is_used(
     assert_same_bits(unbroken(everything), tmp_path / "killed")
 
 
+@pytest.mark.long
 def test_a_broken_checkpoint_is_said_and_the_one_before_used(
     everything: RunConfig, tmp_path: Path, unbroken: Callable[[RunConfig], Path]
 ) -> None:
@@ -336,6 +337,7 @@ def test_a_folder_with_anything_else_in_it_is_refused(small: Make, tmp_path: Pat
         run_cohort({"": small("training.log_every=1")}, tmp_path / "half")
 
 
+@pytest.mark.long
 def test_an_interrupt_leaves_a_checkpoint_to_go_on_from(small: Make, tmp_path: Path) -> None:
     config = small("training.checkpoint_every=100", "training.log_every=1")
     run_cohort({"": config}, tmp_path / "whole")
@@ -362,6 +364,7 @@ def test_a_loss_that_is_not_finite_is_named_and_the_last_checkpoint_kept(
     assert find_end(tmp_path / "run") is None
 
 
+@pytest.mark.long
 def test_a_learner_that_diverges_or_is_pruned_leaves_the_bits_of_the_others_alone(
     small: Make, tmp_path: Path
 ) -> None:
@@ -396,6 +399,7 @@ def test_a_learner_that_diverges_or_is_pruned_leaves_the_bits_of_the_others_alon
     assert any(isinstance(event, Note) and "finished" in event.text for event in said)
 
 
+@pytest.mark.long
 def test_a_cohort_of_which_one_has_left_resumes_with_the_others(
     small: Make, tmp_path: Path
 ) -> None:
@@ -530,6 +534,7 @@ def test_unlabelled_images_fill_a_part_of_each_batch(small: Make, tmp_path: Path
     assert read_result(run).skipped_images == ()
 
 
+@pytest.mark.long
 def test_after_a_resume_logs_go_on_as_if_there_had_been_no_break(
     small: Make, tmp_path: Path
 ) -> None:

@@ -51,6 +51,7 @@ def interrupt_at(stage: str, step: int) -> Callable[[Event], None]:
     return tell
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("term", [CRITIC, MEMORY], ids=lambda term: str(term["loss"]))
 def test_critics_and_queues_resume_to_the_same_bits(
     small: Make, tmp_path: Path, term: dict[str, object]
@@ -82,6 +83,7 @@ def test_a_critic_learns_by_itself_and_is_logged_but_not_part_of_the_loss(
         assert line.loss == pytest.approx(line.parts["task"] + line.parts["holistic"])
 
 
+@pytest.mark.long
 def test_the_first_stage_is_run_counted_saved_and_resumed_to_the_same_bits(
     small: Make, tmp_path: Path
 ) -> None:

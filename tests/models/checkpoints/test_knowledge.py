@@ -67,6 +67,7 @@ def test_a_teacher_of_other_classes_is_refused_by_name(tmp_path: Path) -> None:
         build_network(FCN | {"weights": path}, classes=3, class_names=["road", "sky", "tree"])
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("names", [["road", "sky", "tree"], ["tree", "house"], []])
 @pytest.mark.parametrize("settings", [FCN, LRASPP])
 def test_fine_tuning_keeps_everything_but_the_classifier(

@@ -106,6 +106,7 @@ SMP: list[tuple[str, dict[str, object], TapShape, TapShape]] = [
 ]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("name", "args", "backbone", "head"), SMP, ids=[each[0] for each in SMP])
 def test_networks_of_segmentation_models_pytorch(
     name: str, args: dict[str, object], backbone: TapShape, head: TapShape

@@ -102,6 +102,7 @@ def test_captions_and_alternatives_carry_the_numbers(figures: dict[str, Figure])
     assert "point of pole <thin>: plain 0.12, kl 0.25" in near.alt
 
 
+@pytest.mark.long
 def test_methods_have_the_colours_that_the_page_gives_them(tmp_path: Path) -> None:
     folder = analysed.write_all(tmp_path)
     title = "What the critic of kl sees"
