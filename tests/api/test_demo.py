@@ -31,7 +31,7 @@ def test_the_demo_makes_a_teacher_three_students_and_a_page(tmp_path: Path) -> N
     assert len(shown.notes) == 2
     for name, note in zip(("kl", "lad+kl"), shown.notes, strict=True):
         assert note.startswith(f"{name} against plain: ")
-        assert "when the 4 images are drawn again" in note
+        assert "when the 4 images are resampled" in note
         assert "several paired seeds decide" in note
     assert "segdistill demo: drawn scenes" in page
 
