@@ -20,7 +20,7 @@ def adaptation(
     q: float = 2.0,
     valid: Tensor | None = None,
 ) -> Tensor:
-    r"""Compare the directions of adapted features at each position by a norm, not its square.
+    r"""Compare the directions of adapted features at each position by a norm, not a squared norm.
 
     With :math:`V` the valid positions of all images,
 
@@ -28,16 +28,16 @@ def adaptation(
         L = \frac{1}{|V|} \sum_{i \in V} \Big\|
             \frac{x_i}{\|x_i\|_q} - \frac{y_i}{\|y_i\|_q} \Big\|_p,
 
-    norms over channels. It does not change when a position is multiplied by a positive
+    with norms taken over channels. It does not change when a position is multiplied by a positive
     number. No gradient reaches the teacher. Half-precision maps are compared in float32.
 
-    It needs two maps of memory beyond its inputs. It is not twice differentiable.
+    It needs memory for two maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: the student's map after its adapter, :math:`x`.
         teacher: the teacher's map after the encoder, :math:`y`, of the same shape.
         p: order of the norm of the difference; 1 is the curve of Fig. 5, "the L1 loss".
-        q: order of the norm that a vector is divided by.
+        q: order of the norm that each vector is divided by.
         valid: True where a position counts, False where augmentation padded; None counts
             every position.
 
@@ -45,7 +45,7 @@ def adaptation(
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 2 for p = q.
+        The loss, unitless, from 0 to 2 for p = q.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, C, H, W)``, ``valid`` has another
@@ -70,10 +70,10 @@ def adaptation(
 
 
 def check_orders(caller: str, **orders: float) -> None:
-    """Refuse the order of a norm that is not a finite number of at least 1.
+    """Refuse norm orders that are not finite numbers of at least 1.
 
     Raises:
-        ValueError: names the first that is not.
+        ValueError: an order is invalid; the message names the first such one.
     """
     for name, order in orders.items():
         if not (math.isfinite(order) and order >= 1):

@@ -22,7 +22,7 @@ def adaptive_cross_entropy(
     temperature: float = 1.0,
     ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
-    r"""Cross-entropy against the teacher where its likeliest class is the label, else the label.
+    r"""Cross-entropy against the teacher where it predicts the label, else against the label.
 
     With :math:`V` the labelled positions of all images and :math:`k_p` their labels,
 
@@ -31,36 +31,35 @@ def adaptive_cross_entropy(
         q_p = \sigma(y_p / T) \text{ where } \arg\max_k y_{pk} = k_p,
         \text{ else the indicator of } k_p.
 
-    So a teacher's mistakes are not taught. It is a cross-entropy, not a divergence: for equal
-    maps it is the teacher's entropy, not 0. Positions without a label are left out; without any
-    labelled position the loss is 0. No gradient reaches the teacher. Half-precision maps are
-    compared in float32. It needs two maps of memory beyond its inputs. It is not twice
-    differentiable.
+    So the teacher's mistakes are not passed on. It is a cross-entropy, not a divergence: for equal
+    maps it is the teacher's entropy, not 0. Positions without a label are left out; if no position
+    is labelled, the loss is 0. No gradient reaches the teacher. Half-precision maps are compared in
+    float32. It needs memory for two maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
         teacher: logits of the teacher, :math:`y`, of the same shape.
-        labels: class ids; resized to the map by nearest where they are of another size.
-        temperature: :math:`T`, no unit.
+        labels: class ids; resized to the map by nearest neighbour if their size differs.
+        temperature: :math:`T`, unitless.
         ignore_index: label of a position that has no class.
 
     Shape:
         student, teacher ``(N, K, H, W)``; labels ``(N, H', W')``; result ``()``.
 
     Returns:
-        The loss in nats times :math:`T^2`, at least 0. A class to which the teacher gives -inf has
-        no part in its distribution; where the student gives -inf to what it has to learn the loss
+        The loss in nats times :math:`T^2`, at least 0. A class to which the teacher gives -inf is
+        left out of its distribution; if the student gives -inf to a class it has to learn, the loss
         is infinite.
 
     Raises:
-        ValueError: the maps differ in shape or are not ``(N, K, H, W)``, a label is no class, or
+        ValueError: the maps differ in shape or are not ``(N, K, H, W)``, a label is not a class, or
             the temperature is not a finite number above 0.
         TypeError: the labels are not int64.
 
     Source:
         Park and Heo, "Knowledge Distillation for Semantic Segmentation Using Channel and Spatial
-        Correlations and Adaptive Cross Entropy", Sensors 2020, 20(16):4616, after its abstract:
-        the full equations were not at hand, so this is a reading of it, and the temperature is
+        Correlations and Adaptive Cross Entropy", Sensors 2020, 20(16):4616, based on the abstract:
+        the full equations were not available, so this is our reading of it, and the temperature is
         ours.
     """
     who = "adaptive_cross_entropy"
@@ -87,7 +86,7 @@ def adaptive_cross_entropy(
 
 
 class AdaptiveCrossEntropy(nn.Module):
-    """Module form of :func:`adaptive_cross_entropy`; it has no parameters to learn.
+    """Module form of :func:`adaptive_cross_entropy`; it has no learnable parameters.
 
     It leaves out the positions that augmentation padded, whatever their label.
 

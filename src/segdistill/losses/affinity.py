@@ -19,24 +19,24 @@ def affinity(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -
 
     .. math:: L = \frac{1}{N} \sum_n \sum_i \|A(x_n)_i - A(y_n)_i\|_2.
 
-    This is Eq. 4 as it is printed, a sum over rows of norms that are not squared; it grows with
-    :math:`\sqrt P`. Maps of more positions than channels are compared through their C×C products,
-    where a row whose cosines differ by less than rounding (1e-3 in float32) counts as equal. No
-    gradient reaches the teacher. Half-precision maps are compared in float32. It is not twice
+    This is Eq. 4 as printed, a sum over rows of unsquared norms; it grows with :math:`\sqrt P`.
+    Maps with more positions than channels are compared through their C×C products; there, a row
+    whose cosines differ by less than rounding error (1e-3 in float32) counts as equal. No gradient
+    reaches the teacher. Half-precision maps are compared in float32. It is not twice
     differentiable.
 
     Args:
         student: the student's map after its adapter, :math:`x`.
         teacher: the teacher's map after the encoder, :math:`y`, of the same height and width.
         valid: True where a position counts, False where augmentation padded; None counts
-            every position. An image without any has no part in the mean.
+            every position. An image without any is left out of the mean.
 
     Shape:
         student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result
         ``()``.
 
     Returns:
-        The loss, no unit, from 0 to :math:`2 \sqrt P`.
+        The loss, unitless, from 0 to :math:`2 \sqrt P`.
 
     Raises:
         ValueError: the maps differ in size or are not ``(N, C, H, W)``, or ``valid`` has
@@ -57,10 +57,10 @@ def affinity(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -
 
 
 class Affinity(nn.Module):
-    """Module form of :func:`affinity`; it has no parameters to learn.
+    """Module form of :func:`affinity`; it has no learnable parameters.
 
-    Without an adapter and an autoencoder: KA's Table 1, "S1+affinity", where maps are resized to
-    one size. Given a batch it leaves out the positions that augmentation padded.
+    Without an adapter or an autoencoder, this is "S1+affinity" in KA's Table 1, where maps are
+    resized to the same size. Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:

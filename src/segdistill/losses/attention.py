@@ -16,19 +16,19 @@ def attention(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
     r"""Compare the spatial attention of two feature maps, of any two widths.
 
     The attention of image :math:`n` is the mean squared activation at each of its :math:`P`
-    positions, as a unit vector over them,
+    positions, normalised to a unit vector over them,
 
     .. math:: q(x)_n = \frac{a_n}{\|a_n\|_2}, \qquad a_{np} = \frac{1}{C} \sum_c x_{ncp}^2,
 
-    and the loss the mean squared difference,
+    and the loss is the mean squared difference,
 
     .. math:: L = \frac{1}{N P} \sum_{n, p} (q(x)_{np} - q(y)_{np})^2.
 
     It does not change when a map is multiplied by a number. No gradient reaches the teacher,
-    and none a map of zeros. Half-precision maps are compared in float32.
+    and none reaches a map of zeros. Half-precision maps are compared in float32.
 
-    Use it where widths differ and no projector is wanted: it is the cheapest of the feature
-    losses. It needs at most three maps of memory beyond its inputs. It is not twice
+    Use it when widths differ and you do not want a projector: it is the cheapest of the feature
+    losses. It needs memory for at most three maps beyond its inputs. It is not twice
     differentiable.
 
     Args:
@@ -42,7 +42,7 @@ def attention(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
         ``()``.
 
     Returns:
-        The loss, no unit, from 0 to :math:`2 / P`.
+        The loss, unitless, from 0 to :math:`2 / P`.
 
     Raises:
         ValueError: the maps differ in size or are not ``(N, C, H, W)``, or ``valid`` has
@@ -50,9 +50,9 @@ def attention(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
         TypeError: ``valid`` is not bool.
 
     Source:
-        Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017,
-        arXiv:1612.03928, Eq. 2. The paper sums norms that are not squared; the authors'
-        szagoruyko/attention-transfer and all code since have this mean.
+        Zagoruyko and Komodakis, "Paying More Attention to Attention", ICLR 2017, arXiv:1612.03928,
+        Eq. 2. The paper sums unsquared norms; the authors' szagoruyko/attention-transfer and all
+        later code use this mean.
     """
     check_maps("attention", student=student, teacher=teacher)
     check_valid("attention", valid, student)
@@ -65,9 +65,9 @@ def attention(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
 
 
 class Attention(nn.Module):
-    """Module form of :func:`attention`; it has no parameters to learn.
+    """Module form of :func:`attention`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
@@ -75,6 +75,6 @@ class Attention(nn.Module):
 
 
 def _attention(maps: Tensor) -> Tensor:
-    """Return the unit attention of ``(N, C, H, W)`` over positions, ``(N, H, W)``."""
-    # Attention is squared activation, and so is the length below which it has no direction.
+    """Return the unit attention of ``(N, C, H, W)`` maps over positions, ``(N, H, W)``."""
+    # Attention is squared activation, so the shortest length is squared as well.
     return unit(maps.square().mean(dim=1), dim=(1, 2), shortest=SHORTEST**2)

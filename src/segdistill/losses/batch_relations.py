@@ -25,23 +25,23 @@ def batch_relations(
         L = \frac{1}{B^2} \sum_{i, j} \frac{1}{A_i} \sum_a \mathrm{KL}\big(
             \sigma(S^y_{ij}[a] / \tau) \,\|\, \sigma(S^x_{ij}[a] / \tau) \big).
 
-    :math:`B` counts the images of all processes: each compares its own with those of all, and the
-    mean over processes is the equation. The widths of the two maps may differ. It does not change
-    when an embedding is multiplied by a positive number. No gradient reaches the teacher.
-    Half-precision maps are compared in float32. It is not twice differentiable.
+    :math:`B` counts the images of all processes: each process compares its own images with those of
+    all, and the mean over processes gives the equation. The widths of the two maps may differ. It
+    does not change when an embedding is multiplied by a positive number. No gradient reaches the
+    teacher. Half-precision maps are compared in float32. It is not twice differentiable.
 
-    The similarity maps are never held whole, but their arithmetic is real: eight operations
-    for each pair of pixels and channel. :math:`S_{ji} = S_{ij}^T` would save a quarter of
+    The full similarity maps are never held in memory, but their arithmetic is still done: eight
+    operations per pair of pixels and channel. :math:`S_{ji} = S_{ij}^T` would save a quarter of
     them, at the price of a second pass over the scores for the column sums. Use it on maps of
     stride 8 or more and on embeddings, not logits.
 
     Args:
         student: embeddings of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same height and width.
-        temperature: :math:`\tau`, no unit.
-        valid: True where a position counts, as an anchor and among those it is compared with,
-            False where augmentation padded; None counts every position. An image without any
-            has no part in the mean.
+        temperature: :math:`\tau`, unitless.
+        valid: True where a position counts, both as an anchor and as a contrast; False where
+            augmentation padded; None counts every position. An image without any is left out of the
+            mean.
 
     Shape:
         student ``(N, D, H, W)``; teacher ``(N, D', H, W)``; valid ``(N, H, W)``; result
@@ -90,9 +90,9 @@ def batch_relations(
 
 
 class BatchRelations(nn.Module):
-    """Module form of :func:`batch_relations`; it has no parameters to learn.
+    """Module form of :func:`batch_relations`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
 
     Args:
         temperature: see :func:`batch_relations`.

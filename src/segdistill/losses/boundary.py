@@ -1,4 +1,4 @@
-"""Boundary-privileged distillation (BPKD): the edges of classes apart from their bodies."""
+"""Boundary-privileged distillation (BPKD): the edges of classes separately from their bodies."""
 
 import torch
 from torch import Tensor, nn
@@ -27,11 +27,12 @@ def edge_masks(
     window: int = 7,
     ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
-    r"""Return how much of each position of a map is at the edge of each class.
+    r"""Return the share of each position of a map that is at the edge of each class.
 
-    A pixel is at the edge of class :math:`k` where its window of ``window`` pixels holds both
-    :math:`k` and another class: dilation minus erosion of the class's mask. Pixels without a
-    class are as those outside the image, no edge. The shares are area averages of the pixels.
+    A pixel is at the edge of class :math:`k` if its window, ``window`` pixels wide, contains both
+    :math:`k` and another class: dilation minus erosion of the class's mask. Pixels without a class
+    are treated like those outside the image: they make no edge. The shares are area averages over
+    pixels.
 
     Args:
         labels: class ids.
@@ -48,8 +49,8 @@ def edge_masks(
     """
     every = torch.arange(classes, device=labels.device)[:, None, None]
     shares = []
-    # An image at a time: of all, the masks at the size of the labels would be the largest
-    # tensor of a step.
+    # One image at a time: for the whole batch, the masks at the size of the labels would be the
+    # largest tensor of a training step.
     for label in labels:
         masks = (label == every).to(torch.float32)
         for side in ((window, 1), (1, window)):
@@ -80,14 +81,14 @@ def boundary_edge(
             \mathrm{KL}(q(y)_p \,\|\, q(x)_p).
 
     A class without an edge adds nothing. It is 0 for equal maps. No gradient reaches the
-    teacher. Half-precision maps are compared in float32. It needs two maps of memory beyond its
+    teacher. Half-precision maps are compared in float32. It needs memory for two maps beyond its
     inputs. It is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
         teacher: logits of the teacher, :math:`y`, of the same shape.
         edges: :math:`M`; see :func:`edge_masks`.
-        temperature: :math:`T`, no unit.
+        temperature: :math:`T`, unitless.
         valid: True where a position counts, False where augmentation padded; None counts every
             position.
 
@@ -125,26 +126,26 @@ def boundary_edge(
 class Boundary(nn.Module):
     """:func:`boundary_edge` at the edges of classes, :func:`channelwise_kl` on their bodies.
 
-    The parts are ``edge`` and ``body``, each times its weight; the body's maps are the logits
-    times 1 minus the share of each position at the edge of the class. It leaves out the positions
-    that augmentation padded, whatever their label.
+    The parts are ``edge`` and ``body``, each multiplied by its weight; the body's maps are the
+    logits times 1 minus the share of each position at the edge of the class. It leaves out the
+    positions that augmentation padded, whatever their label.
 
-    It needs some five maps of logits beyond its inputs: the masks, the masked logits and two
-    gradients. Beside the features of any network that is little.
+    It needs memory for about five maps of logits beyond its inputs: the masks, the masked logits
+    and two gradients. That is little compared with the features of any network.
 
     Args:
-        edge_weight: of the part ``edge``.
-        body_weight: of the part ``body``.
-        temperature: of both parts.
-        window: side of the window that an edge is seen in, in pixels of the labels; odd.
+        edge_weight: weight of the part ``edge``.
+        body_weight: weight of the part ``body``.
+        temperature: temperature of both parts.
+        window: side of the window in which edges are detected, in pixels of the labels; odd.
 
     Source:
         Liu et al., "BPKD: Boundary Privileged Knowledge Distillation For Semantic Segmentation",
-        WACV 2024, arXiv:2306.08075. Its training code was never released: masks before the
-        softmax and after it, width 7, T = 4 and the weights (body 20; edge 50 times 2) are those
-        of a third party's reimplementation (lamnmh05/Semantic-Segmentation-with-Knowledge-
-        Distilled-SegFormer), not checked against the paper; that it multiplies with the squared
-        temperature is our convention.
+        WACV 2024, arXiv:2306.08075. Its training code was never released: applying the masks both
+        before and after the softmax, width 7, T = 4 and the weights (body 20; edge 50 times 2) come
+        from a third-party reimplementation (lamnmh05/Semantic-Segmentation-with-Knowledge-
+        Distilled-SegFormer), not checked against the paper; multiplying by the squared temperature
+        is our convention.
     """
 
     def __init__(
@@ -173,7 +174,7 @@ class Boundary(nn.Module):
         student, teacher, edges = full_precision(student, teacher.detach(), edges)
         body = 1 - edges
         edge = boundary_edge(student, teacher, edges, temperature=self.temperature, valid=valid)
-        # Outside the body a logit of -inf is 0 as any other is.
+        # Outside the body a logit of -inf becomes 0, like any other.
         student, teacher = at_least(student) * body, at_least(teacher) * body
         bodies = channelwise_kl(student, teacher, temperature=self.temperature, valid=valid)
         return {"edge": self.edge_weight * edge, "body": self.body_weight * bodies}

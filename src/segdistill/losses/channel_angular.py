@@ -20,7 +20,7 @@ def channel_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = 
     It does not change when a channel is multiplied by a positive number. Zero channels,
     half precision and the teacher's gradient are treated as in :func:`layer_angular`.
 
-    It needs two maps of memory beyond its inputs. It is not twice differentiable.
+    It needs memory for two maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
@@ -32,7 +32,7 @@ def channel_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = 
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 4.
+        The loss, unitless, from 0 to 4.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or ``valid`` has
@@ -49,9 +49,9 @@ def channel_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = 
 
 
 class ChannelAngular(nn.Module):
-    """Module form of :func:`channel_angular`; it has no parameters to learn.
+    """Module form of :func:`channel_angular`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:

@@ -19,27 +19,27 @@ from segdistill.types import Batch
 class ChannelMemory(nn.Module):
     r"""Compare channels with a queue of the teacher's channels that both networks share.
 
-    With :math:`F_n` the :math:`C` channels of image :math:`n`, as means over a grid of cells and
+    With :math:`F_n` the :math:`C` channels of image :math:`n`, averaged over a grid of cells and
     each divided by its norm, and :math:`V` unit channels drawn from the queue,
 
     .. math::
         L = \frac{1}{N C} \sum_{n, c} \mathrm{KL}\big(
             \sigma(F_n^y V^T / \tau)[c] \,\|\, \sigma(F_n^x V^T / \tau)[c] \big).
 
-    Channels of the batch, of all processes, are drawn and pushed before contrasts are drawn, as
-    in the authors' code; in evaluation mode nothing is pushed. The grid has the same cells
-    whatever the size of the map. Queue and step are in the ``state_dict``, the same in every
-    process. Given a batch it leaves out the positions that augmentation padded. No gradient
-    reaches the teacher. Half precision is compared in float32. Beside one gradient of the map
+    Channels are drawn from the batch of all processes and pushed before contrasts are drawn, as in
+    the authors' code; in evaluation mode nothing is pushed. The grid has the same cells whatever
+    the size of the map. The queue and the step are part of the ``state_dict`` and are the same in
+    every process. Given a batch, it leaves out the positions that augmentation padded. No gradient
+    reaches the teacher. Half precision is compared in float32. Apart from one gradient of the map,
     everything has the size of the grid. It is not twice differentiable.
 
     Args:
-        temperature: :math:`\tau`, no unit.
+        temperature: :math:`\tau`, unitless.
         grid: rows and columns of the grid.
         queue: channels kept; the oldest is overwritten first.
         pushed: channels of the teacher pushed per step, drawn from those of the batch.
         contrasts: channels drawn per step; no more than ``queue``.
-        seed: of the queue at the start and of all draws.
+        seed: seed of the initial queue and of all draws.
 
     Shape:
         student, teacher ``(N, C, H, W)``; result ``()``.
@@ -51,9 +51,9 @@ class ChannelMemory(nn.Module):
         ValueError: the maps differ in shape, or a setting is out of range.
 
     Source:
-        CIRKDv2 in winycg/CIRKD (README of August 2025, no licence): queue 10 000, 256 pushed,
-        2 048 drawn, temperature 0.1, weight 0.1. There the length of a channel is that of the
-        training crop pooled by 4, so that no other crop can follow, and the end of the queue is
+        CIRKDv2 in winycg/CIRKD (README of August 2025, no licence): queue 10 000, 256 pushed, 2 048
+        drawn, temperature 0.1, weight 0.1. There the length of a channel is that of the training
+        crop pooled by 4, so no other crop size can be used afterwards, and the end of the queue is
         overwritten early; here the grid is fixed (16×32 is 512×1024 at stride 8, pooled by 4) and
         the queue wraps.
     """

@@ -23,26 +23,26 @@ def channel_relations(
 ) -> Tensor:
     r"""Compare the similarities between the channels of all images of the batch.
 
-    With :math:`F_i` the :math:`C` channels of image :math:`i`, pooled by means and each divided by
-    its norm over the cells, and :math:`S_{ij} = F_i F_j^T`,
+    With :math:`F_i` the :math:`C` channels of image :math:`i`, mean-pooled and each divided by its
+    norm over the cells, and :math:`S_{ij} = F_i F_j^T`,
 
     .. math::
         L = \frac{1}{B^2} \sum_{i, j} \frac{1}{C} \sum_c \mathrm{KL}\big(
             \sigma(S^y_{ij}[c] / \tau) \,\|\, \sigma(S^x_{ij}[c] / \tau) \big).
 
-    :math:`B` counts the images of all processes: each compares its own with those of all, and the
-    mean over processes is the equation. It does not change when a channel is multiplied by a
-    positive number. No gradient reaches the teacher. Half-precision maps are compared in float32.
-    The similarity maps are never held whole, and beside one gradient of the map everything has the
-    pooled size. It is not twice differentiable.
+    :math:`B` counts the images of all processes: each process compares its own images with those of
+    all, and the mean over processes gives the equation. It does not change when a channel is
+    multiplied by a positive number. No gradient reaches the teacher. Half-precision maps are
+    compared in float32. The full similarity maps are never held in memory, and apart from one
+    gradient of the map, everything has the pooled size. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same shape.
         pool: side of the cells whose means are compared; 1 compares every position.
-        temperature: :math:`\tau`, no unit.
+        temperature: :math:`\tau`, unitless.
         valid: True where a position counts, False where augmentation padded; None counts every
-            position. An image without any has no part in the mean.
+            position. An image without any is left out of the mean.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
@@ -56,11 +56,11 @@ def channel_relations(
         TypeError: ``valid`` is not bool.
 
     Source:
-        CIRKDv2 in winycg/CIRKD (README of August 2025, no licence): pool 4, temperature 0.1,
-        weight 1, student projected by two 1×1 convolutions. There :math:`B` is the batch of one
-        GPU, which in its scripts is a single image. There is a squared difference of the channels
-        beside it, weight 100 as a mean over cells too: :func:`channel_angular` with weight 100
-        divided by the number of cells.
+        CIRKDv2 in winycg/CIRKD (README of August 2025, no licence): pool 4, temperature 0.1, weight
+        1, student projected by two 1×1 convolutions. There :math:`B` is the batch of one GPU, which
+        in its scripts is a single image. It is used together with a squared difference of the
+        channels, with weight 100 on a mean that is taken over cells as well:
+        :func:`channel_angular` with weight 100 divided by the number of cells does the same.
     """
     who = "channel_relations"
     check_same_maps(who, student=student, teacher=teacher)
@@ -89,9 +89,9 @@ def channel_relations(
 
 
 class ChannelRelations(nn.Module):
-    """Module form of :func:`channel_relations`; it has no parameters to learn.
+    """Module form of :func:`channel_relations`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
 
     Args:
         pool: see :func:`channel_relations`.

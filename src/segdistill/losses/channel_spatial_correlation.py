@@ -1,4 +1,4 @@
-"""Channel and spatial correlation (CSC): match how channels, and how positions, go together."""
+"""Channel and spatial correlation (CSC): match how channels, and positions, correlate."""
 
 from torch import Tensor, nn
 
@@ -13,7 +13,7 @@ from segdistill.types import Batch
 
 @without_autocast
 def channel_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
-    r"""Compare how alike any two channels of an image are.
+    r"""Compare how similar every two channels of an image are.
 
     With :math:`\hat x_{nc}` the map of a channel divided by its norm over the valid positions,
 
@@ -22,20 +22,20 @@ def channel_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None
             (\hat x_{nc} \cdot \hat x_{nd} - \hat y_{nc} \cdot \hat y_{nd})^2.
 
     It does not change when a channel is multiplied by a positive number. No gradient reaches the
-    teacher. Half-precision maps are compared in float32. It needs two maps of memory beyond its
+    teacher. Half-precision maps are compared in float32. It needs memory for two maps beyond its
     inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same shape.
         valid: True where a position counts, False where augmentation padded; None counts every
-            position. An image without any has no part in the mean.
+            position. An image without any is left out of the mean.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 4.
+        The loss, unitless, from 0 to 4.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or ``valid`` has
@@ -56,7 +56,7 @@ def channel_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None
         some = valid.flatten(start_dim=1).any(dim=1).to(student.dtype)
     shares = some / (share_of_count(some.sum()) * channels**2)
     weights = student.new_ones(images, channels)
-    # Channels take the place of positions: vectors over positions are compared.
+    # Channels take the place of positions: the vectors compared are over positions.
     return compare_cosines(
         squared_differences, student.mT, teacher.mT, weights=weights, shares=shares
     )
@@ -65,19 +65,19 @@ def channel_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None
 class ChannelSpatialCorrelation(nn.Module):
     """:func:`channel_similarity` and :func:`pairwise_similarity` of the same maps.
 
-    The parts are ``channel`` and ``spatial``, each times its weight. Given a batch it leaves out
-    the positions that augmentation padded.
+    The parts are ``channel`` and ``spatial``, each multiplied by its weight. Given a batch, it
+    leaves out the positions that augmentation padded.
 
     Args:
-        channel_weight: of the part ``channel``.
-        spatial_weight: of the part ``spatial``.
-        pool: of the part ``spatial``; see :func:`pairwise_similarity`.
+        channel_weight: weight of the part ``channel``.
+        spatial_weight: weight of the part ``spatial``.
+        pool: pooling of the part ``spatial``; see :func:`pairwise_similarity`.
 
     Source:
         Park and Heo, "Knowledge Distillation for Semantic Segmentation Using Channel and Spatial
         Correlations and Adaptive Cross Entropy", Sensors 2020, 20(16):4616, compares channel and
-        spatial correlation maps of both networks by their squared difference. Only its abstract
-        was at hand: normalisation, pooling and weights are ours.
+        spatial correlation maps of both networks by their squared difference. Only its abstract was
+        available: normalisation, pooling and weights are ours.
     """
 
     def __init__(

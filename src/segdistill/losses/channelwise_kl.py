@@ -28,21 +28,22 @@ def channelwise_kl(
         L = \frac{T^2}{N C} \sum_{n, c} \sum_i
             \phi(y_{n, c})_i \log \frac{\phi(y_{n, c})_i}{\phi(x_{n, c})_i}.
 
-    It is 0 when every channel looks at the same places, and does not change when a
-    constant is added to a channel; one that is -inf everywhere is the limit of a constant.
+    It is 0 when every channel looks at the same places, and does not change when a constant is
+    added to a channel; a channel that is -inf everywhere is treated as the limit of a constant one.
     No gradient reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it on logits where thin or rare classes matter: every channel weighs the same, however few
-    pixels it has. It needs two maps of memory beyond its inputs. It is not twice differentiable.
+    Use it on logits when thin or rare classes matter: every channel weighs the same, however few
+    pixels it has. It needs memory for two maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: logits or features of the student, :math:`x`, unbounded.
-        teacher: those of the teacher, :math:`y`, as many channels and the same size.
-        temperature: :math:`T`, no unit; above 1 it flattens the distributions. 4 is the
+        teacher: those of the teacher, :math:`y`, with the same number of channels and the same
+            size.
+        temperature: :math:`T`, unitless; above 1 it flattens the distributions. 4 is the
             authors' choice for logits on Cityscapes.
-        valid: True where a position counts, False where augmentation padded; None counts
-            every position. A distribution is one over the valid positions; an image without
-            any has no part in the mean.
+        valid: True where a position counts, False where augmentation padded; None counts every
+            position. Distributions are over the valid positions; an image without any is left
+            out of the mean.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
@@ -70,7 +71,8 @@ def channelwise_kl(
     def log_distribution(maps: Tensor) -> Tensor:
         scores = at_least(maps.flatten(start_dim=2) / temperature)
         if padded is not None:
-            # Far below any other, and not -inf: of an image of padding alone that makes nan.
+            # Far below any other value but not -inf, which gives nan for an image that is all
+            # padding.
             scores = scores.masked_fill(padded, torch.finfo(scores.dtype).min)
         # log_softmax, never softmax().log(): a position far below the peak is -100, not -inf.
         logs = F.log_softmax(scores, dim=-1)
@@ -86,9 +88,9 @@ def channelwise_kl(
 
 
 class ChannelwiseKL(nn.Module):
-    """Module form of :func:`channelwise_kl`; it has no parameters to learn.
+    """Module form of :func:`channelwise_kl`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
 
     Args:
         temperature: see :func:`channelwise_kl`.

@@ -1,4 +1,4 @@
-"""Dense contrast of channel groups (Af-DCD): each group nearest to the teacher's own."""
+"""Dense contrast of channel groups (Af-DCD): pull each group towards the teacher's same group."""
 
 import torch
 from torch import Tensor, nn
@@ -25,9 +25,9 @@ def contrast_groups(
     temperature: float = 0.07,
     valid: Tensor | None = None,
 ) -> Tensor:
-    r"""Contrast each group of channels at each position with the teacher's groups around it.
+    r"""Contrast each channel group at each position with the teacher's groups around it.
 
-    Both maps are max-pooled and cut into patches, and the channels into :math:`M` groups. For
+    Both maps are max-pooled and split into patches, and their channels into :math:`M` groups. For
     anchor :math:`a`, group :math:`m` of the student at a position, let the positive be the same
     group at the same position of the teacher and the negatives :math:`\mathcal{N}_a` every other
     group at every position of the same patch; other positions of the same group are neither. With
@@ -38,20 +38,20 @@ def contrast_groups(
         L = -\frac{1}{|A|} \sum_{a \in A} \log \frac{\exp(-d_{a+} / \tau)}
             {\exp(-d_{a+} / \tau) + \sum_{b \in \mathcal{N}_a} \exp(-d_{ab} / \tau)}.
 
-    It is not 0 for equal maps, whose groups may be alike. No gradient reaches the teacher.
-    Half-precision maps are compared in float32. An image at a time: beside the gradient it holds
-    some four maps of ``(patch · patch · M)²`` distances for each patch, 0.25 MiB each as
-    published. It is not twice differentiable.
+    It is not 0 for equal maps, since their groups may be similar to each other. No gradient reaches
+    the teacher. Half-precision maps are compared in float32. It works on one image at a time:
+    besides the gradient it holds about four maps of ``(patch · patch · M)²`` distances per patch,
+    0.25 MiB each at the published settings. It is not twice differentiable.
 
     Args:
         student: features of the student.
         teacher: those of the teacher, of the same shape.
-        groups: :math:`M`; the channels have to divide into them.
+        groups: :math:`M`; the number of channels must be divisible by it.
         patch: side of a patch, in pooled positions; those at the border may be smaller.
-        pool: side of the cells that are max-pooled first; 1 pools none.
+        pool: side of the cells that are max-pooled first; 1 turns pooling off.
         temperature: :math:`\tau`, in units of the features.
         valid: True where a position counts, as an anchor and as a contrast; None counts every
-            position. An image without any has no part in the mean.
+            position. An image without any is left out of the mean.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
@@ -66,9 +66,9 @@ def contrast_groups(
 
     Source:
         Fan et al., "Augmentation-free Dense Contrastive Knowledge Distillation for Efficient
-        Semantic Segmentation", NeurIPS 2023, and OSVAI/Af-DCD (Apache-2.0), whose defaults these
-        are; on CamVid it does not pool. There the sum is divided by images and positions but not
-        by groups.
+        Semantic Segmentation", NeurIPS 2023, and OSVAI/Af-DCD (Apache-2.0), from which these
+        defaults are taken; on CamVid it does not pool. There the sum is divided by the number of
+        images and positions but not by that of groups.
     """
     who = "contrast_groups"
     check_same_maps(who, student=student, teacher=teacher)
@@ -105,32 +105,32 @@ def contrast_groups(
 
 
 class ContrastGroups(nn.Module):
-    """:func:`contrast_groups` of a map generated from the student's with holes, and its error.
+    """:func:`contrast_groups` of a map generated from the masked student's, and its error.
 
     The student's map goes through the layers of :class:`MaskedGeneration`, which are trained with
-    the student and no part of it. The parts are ``feature``, the mean squared difference of the
-    generated map and the teacher's, and ``contrast``, each times its weight.
+    the student but are not part of it. The parts are ``feature``, the mean squared difference
+    between the generated map and the teacher's, and ``contrast``, each multiplied by its weight.
 
-    Given a batch it leaves out the positions that augmentation padded. The mask is a function of
-    the seed, the step and the place in the batch.
+    Given a batch, it leaves out the positions that augmentation padded. The mask depends only on
+    the seed, the step and the image's place in the batch.
 
     Args:
         student_channels: channels of the student's map.
         teacher_channels: channels of the teacher's map.
-        feature_weight: of the part ``feature``.
-        contrast_weight: of the part ``contrast``.
+        feature_weight: weight of the part ``feature``.
+        contrast_weight: weight of the part ``contrast``.
         drop: see :class:`MaskedGeneration`.
         groups: see :func:`contrast_groups`.
         patch: see :func:`contrast_groups`.
         pool: see :func:`contrast_groups`.
         temperature: see :func:`contrast_groups`.
-        seed: of the masks.
+        seed: seed of the masks.
 
     Source:
-        see :func:`contrast_groups`. Published are 2e-6 on a sum of squares divided by the images,
-        here 2e-6 · 2048 · 64 · 128 = 33.6 on the mean, for a teacher of 2048 channels at stride
-        8 of 512×1024, and 0.005 on a sum over 16 groups, here 0.005 · 16 = 0.08. An author says
-        that without the part ``feature`` the gain is low.
+        see :func:`contrast_groups`. The published weights are 2e-6 on a sum of squares divided by
+        the number of images, here 2e-6 · 2048 · 64 · 128 = 33.6 on the mean, for a teacher with
+        2048 channels at stride 8 of 512×1024, and 0.005 on a sum over 16 groups, here 0.005 · 16 =
+        0.08. One of the authors says that the gain is small without the part ``feature``.
     """
 
     def __init__(

@@ -21,26 +21,26 @@ def correlation(
     r"""Compare two maps of logits by Pearson correlations of their probabilities.
 
     With :math:`u = \sigma(x/T)` and :math:`v = \sigma(y/T)` over classes and :math:`\rho` the
-    correlation, over the classes at each of the valid positions :math:`V`, and over all these
-    for each of the :math:`K` classes,
+    correlation, taken over the classes at each of the valid positions :math:`V` and over all these
+    positions for each of the :math:`K` classes,
 
     .. math::
         L = T^2 \Big( \frac{1}{|V|} \sum_{p \in V} (1 - \rho(u_p, v_p))
             + \frac{1}{K} \sum_k (1 - \rho(u_k, v_k)) \Big).
 
-    The positions are those of the images of all processes: the mean over processes is the
+    The positions are those of the images of all processes: the mean over processes gives the
     equation. It is 0 for equal maps, except that a distribution without spread, such as the uniform
-    one, correlates with nothing and counts 1. No gradient reaches the teacher. Half-precision
+    one, correlates with nothing and counts as 1. No gradient reaches the teacher. Half-precision
     maps are compared in float32.
 
-    Use it where the teacher is much larger than the student: the ranking has to be matched, not
+    Use it when the teacher is much larger than the student: only the ranking has to be matched, not
     the confidence. It computes the probabilities twice and needs two maps of memory beyond its
     inputs. It is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
         teacher: logits of the teacher, :math:`y`, of the same shape.
-        temperature: :math:`T`, no unit.
+        temperature: :math:`T`, unitless.
         valid: True where a position counts, False where augmentation padded; None counts
             every position.
 
@@ -48,7 +48,7 @@ def correlation(
         student, teacher ``(N, K, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to :math:`4 T^2`.
+        The loss, unitless, from 0 to :math:`4 T^2`.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, K, H, W)``, ``valid`` has another
@@ -57,7 +57,7 @@ def correlation(
 
     Source:
         Huang et al., "Knowledge Distillation from A Stronger Teacher", NeurIPS 2022,
-        arXiv:2205.10536, Eqs. 8 to 10, both weights 1, and hunto/DIST_KD. Each position is a
+        arXiv:2205.10536, Eqs. 8 to 10, with both weights 1, and hunto/DIST_KD. Each position is a
         sample there too; two public copies correlate across the batch at each position.
     """
     check_same_maps("correlation", student=student, teacher=teacher)
@@ -67,18 +67,19 @@ def correlation(
 
     positions, classes = count_positions(student, valid), student.shape[1]
     masks = () if valid is None else (valid[:, None],)
-    # How each class varies over the batch has to be known before any block's gradient is made.
+    # How each class varies over the batch has to be known before any block's gradient is computed.
     of_classes, slope = _over_positions(
         student.detach(), teacher.detach(), *masks, temperature=temperature
     )
     any_position = 1.0 if valid is None else (sum_over_processes(valid.any()) > 0).float()
-    # Every process has the classes' part whole, and training takes the mean over processes.
+    # Every process holds the whole class term, and training averages over processes.
     share = processes()[1] / classes
 
     def by_rows(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
         u = (student / temperature).softmax(dim=1)
         v = (teacher / temperature).softmax(dim=1)
-        # A linear form with the gradient of the classes' part; minus itself it adds no value.
+        # A linear form with the gradient of the class term; subtracting its own value leaves the
+        # gradient.
         form = leave_out(slope(u.detach(), v) * u, *mask).sum() * share
         of_positions = leave_out(1 - _over_classes(u, v), *mask).sum() / positions
         return of_positions - (form - form.detach())
@@ -88,9 +89,9 @@ def correlation(
 
 
 class Correlation(nn.Module):
-    """Module form of :func:`correlation`; it has no parameters to learn.
+    """Module form of :func:`correlation`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
 
     Args:
         temperature: see :func:`correlation`.
@@ -110,7 +111,7 @@ class Correlation(nn.Module):
 
 
 def _over_classes(x: Tensor, y: Tensor) -> Tensor:
-    """Return the correlation over dimension 1, 0 where one of the two has no spread."""
+    """Return the correlation over dimension 1, or 0 where either input has no spread."""
     x = x - x.mean(dim=1, keepdim=True)
     y = y - y.mean(dim=1, keepdim=True)
     lengths = [length(z, dim=1).clamp_min(SHORTEST) for z in (x, y)]
@@ -120,10 +121,10 @@ def _over_classes(x: Tensor, y: Tensor) -> Tensor:
 def _over_positions(
     student: Tensor, teacher: Tensor, *mask: Tensor, temperature: float
 ) -> tuple[Tensor, Callable[[Tensor, Tensor], Tensor]]:
-    """Return the correlation of each class, and from probabilities to its gradient for them."""
+    """Return the correlation of each class and a function from probabilities to its gradient."""
     sums = student.new_zeros(6, student.shape[1], dtype=torch.float64)
     for x, y, *valid in blocks(student, teacher, *mask, dim=2):
-        # float64: a class may vary by little about its mean.
+        # float64: a class may vary only slightly around its mean.
         u = leave_out((x / temperature).softmax(dim=1).double(), *valid)
         v = leave_out((y / temperature).softmax(dim=1).double(), *valid)
         counted = leave_out(torch.ones_like(u[:, :1]), *valid).expand_as(u)

@@ -18,45 +18,45 @@ _EPSILON = 1e-5
 class CrossAttention(nn.Module):
     r"""Let each position of the student's map attend to the teacher's, then compare the two.
 
-    With A a 1×1 convolution where the widths differ, :math:`\theta, \phi, g` 1×1 convolutions to
-    fewer channels, the teacher's map max-pooled by 2 for the last two, :math:`P'` its valid cells
-    and W a 1×1 convolution with batch norm that starts at 0,
+    With A a 1×1 convolution if the widths differ, :math:`\theta, \phi, g` 1×1 convolutions to fewer
+    channels, the teacher's map max-pooled by 2 for :math:`\phi` and :math:`g`, :math:`P'` its valid
+    cells and W a 1×1 convolution with batch norm that starts at 0,
 
     .. math::
         z = A(x) + W\Big( \frac{1}{P'} \theta(A(x))^T \phi(y)\, g(y)^T \Big), \qquad
         L = \frac{1}{2 C |V|} \sum_{c, p \in V} (\mathrm{IN}(z) - \mathrm{IN}(y))_{cp}^2,
 
-    IN taking mean and deviation from each channel of each image, over its valid positions, and V
-    the valid positions of all images. There is no softmax, so the product of the last two comes
-    first and no map of pairs of positions is built.
+    where IN normalises each channel of each image by its mean and deviation over the valid
+    positions, and V are the valid positions of all images. There is no softmax, so the product of
+    :math:`\phi` and :math:`g` is computed first and no map over pairs of positions is built.
 
-    All layers are trained with the student and are no part of it; they follow autocast as a
-    network does, the comparison is in float32. Batch norm sees what augmentation padded, as 0. No
+    All layers are trained with the student but are not part of it; they follow autocast as a
+    network does, while the comparison is in float32. Batch norm sees padded positions as 0. No
     gradient reaches the teacher.
 
-    It holds some four maps of the teacher's width: A(x), W of it, and both maps normalised. That
-    is what the method is.
+    It holds about four maps of the teacher's width: A(x), the output of W, and both maps
+    normalised. This is inherent to the method.
 
     Args:
         student_channels: channels of the student's map.
         teacher_channels: channels of the teacher's map.
-        reduction: by how much :math:`\theta, \phi, g` are narrower than the teacher.
+        reduction: factor by which :math:`\theta, \phi, g` are narrower than the teacher.
 
     Shape:
         student ``(N, student_channels, H, W)``; teacher ``(N, teacher_channels, H, W)``;
         result ``()``.
 
     Returns:
-        The loss, no unit, at least 0; 1 for maps that have nothing to do with each other.
+        The loss, unitless, at least 0; 1 for maps that have nothing to do with each other.
 
     Raises:
-        ValueError: the maps differ in size, a width is not the one announced, or the reduction is
+        ValueError: the maps differ in size, a width is not the one declared, or the reduction is
             below 1.
 
     Source:
-        "CanKD", WACV 2026, arXiv:2511.21503, and tori-hotaru/CanKD (Apache-2.0): last backbone
-        stage, 512 to 2048 channels; weight 5 in its README, 10 in its DeepLabV3 configs. That
-        W starts at 0 and that keys are pooled is that code's.
+        "CanKD", WACV 2026, arXiv:2511.21503, and tori-hotaru/CanKD (Apache-2.0): the last backbone
+        stage, from 512 to 2048 channels; weight 5 in its README, 10 in its DeepLabV3 configs.
+        Starting W at 0 and pooling the keys are taken from that code.
     """
 
     def __init__(self, student_channels: int, teacher_channels: int, reduction: int = 2) -> None:
@@ -100,7 +100,7 @@ class CrossAttention(nn.Module):
 
 
 def _max_pool(maps: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
-    """Return maxima over cells of 2×2 valid positions, and 1 where a cell has any."""
+    """Return maxima over the valid positions of 2×2 cells, and 1 where a cell has any."""
     if valid is not None:
         maps = maps.masked_fill(~valid[:, None], -torch.inf)
     pooled = F.max_pool2d(maps, 2, ceil_mode=True)
@@ -109,7 +109,7 @@ def _max_pool(maps: Tensor, valid: Tensor | None) -> tuple[Tensor, Tensor]:
 
 
 def _instance_norm(maps: Tensor, valid: Tensor | None) -> Tensor:
-    """Return maps less their mean and over their deviation, by channel and image."""
+    """Return maps minus their mean, divided by their deviation, per channel and image."""
     if valid is None:
         count: Tensor | int = maps[0, 0].numel()
     else:

@@ -1,4 +1,4 @@
-"""CIRKD whole: the relations of one set of embeddings to the batch and to two memories."""
+"""All of CIRKD: relations of one set of embeddings to the batch and to two memories."""
 
 from torch import Tensor, nn
 
@@ -12,17 +12,17 @@ from segdistill.types import Batch
 class CrossImageRelations(nn.Module):
     """:func:`batch_relations` and :class:`MemoryRelations` behind one projection head.
 
-    The parts are ``batch``, ``pixel`` and ``region``, each times its weight; the paper adds
+    The parts are ``batch``, ``pixel`` and ``region``, each multiplied by its weight; the paper adds
     :func:`pixelwise_kl` on the logits with weight 1.
 
     Args:
         classes: number of classes.
-        teacher_channels: width of the teacher's embeddings, to which the student's are
-            projected before.
-        temperature: of all three parts.
-        batch_weight: of the part ``batch``.
-        pixel_weight: of the part ``pixel``; 0.1 in the paper, 0.01 on Pascal VOC.
-        region_weight: of the part ``region``.
+        teacher_channels: width of the teacher's embeddings; the student's are projected to it
+            beforehand.
+        temperature: temperature of all three parts.
+        batch_weight: weight of the part ``batch``.
+        pixel_weight: weight of the part ``pixel``; 0.1 in the paper, 0.01 on Pascal VOC.
+        region_weight: weight of the part ``region``.
         pixel_queue: see :class:`MemoryRelations`.
         region_queue: see :class:`MemoryRelations`.
         pixels: see :class:`MemoryRelations`.

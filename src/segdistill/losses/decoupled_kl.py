@@ -1,4 +1,4 @@
-"""Decoupled distillation (DKD): the true class against the rest, and the rest among itself."""
+"""Decoupled distillation (DKD): the true class against the rest, and the rest among themselves."""
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ def decoupled_kl(
     beta: float = 8.0,
     ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
-    r"""Compare two maps of logits apart for the labelled class and for the other classes.
+    r"""Compare two maps of logits separately for the labelled class and for the other classes.
 
     At a position with label :math:`k`, let :math:`b(y) = (\sigma(y/T)_k, 1 - \sigma(y/T)_k)`
     and let :math:`r(y)` be the softmax of :math:`y/T` over the classes other than :math:`k`.
@@ -35,18 +35,18 @@ def decoupled_kl(
             \alpha\, \mathrm{KL}(b(y_p) \| b(x_p)) + \beta\, \mathrm{KL}(r(y_p) \| r(x_p)).
 
     It is 0 for equal maps. Positions without a label have no target and are left out;
-    without any labelled position the loss is 0. No gradient reaches the teacher.
+    if no position is labelled, the loss is 0. No gradient reaches the teacher.
     Half-precision maps are compared in float32.
 
-    Use it where the teacher is nearly certain: what it knows about the other classes then hardly
-    shows in :func:`pixelwise_kl`. It needs two maps of memory beyond its inputs. It is not twice
+    Use it when the teacher is nearly certain: what it knows about the other classes then hardly
+    shows in :func:`pixelwise_kl`. It needs memory for two maps beyond its inputs. It is not twice
     differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
         teacher: logits of the teacher, :math:`y`, of the same shape.
-        labels: class ids; resized to the map by nearest where they are of another size.
-        temperature: :math:`T`, no unit.
+        labels: class ids; resized to the map by nearest neighbour if their size differs.
+        temperature: :math:`T`, unitless.
         alpha: :math:`\alpha`, weight of the labelled class against the rest.
         beta: :math:`\beta`, weight of the rest; 8 is the authors' choice for ResNets.
         ignore_index: label of a position that has no class.
@@ -58,14 +58,14 @@ def decoupled_kl(
         The loss in nats times :math:`T^2`, at least 0 up to rounding.
 
     Raises:
-        ValueError: the maps differ in shape, are not ``(N, C, H, W)`` or have one class, a
-            label is no class, or a hyperparameter is not a finite number above 0.
+        ValueError: the maps differ in shape, are not ``(N, C, H, W)`` or have one class, a label is
+            not a class, or a hyperparameter is not a finite number above 0.
         TypeError: the labels are not int64.
 
     Source:
-        Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, arXiv:2203.08679, Eq. 7,
-        and megvii-research/mdistiller, per image there, per position here. That code masks
-        with logits of -1000 and takes the log of a softmax; here both are exact.
+        Zhao et al., "Decoupled Knowledge Distillation", CVPR 2022, arXiv:2203.08679, Eq. 7, and
+        megvii-research/mdistiller; they apply it per image, here it is per position. That code
+        masks with logits of -1000 and takes the log of a softmax; here both are exact.
     """
     check_same_maps("decoupled_kl", student=student, teacher=teacher)
     check_positive("decoupled_kl", temperature=temperature, alpha=alpha, beta=beta)
@@ -87,7 +87,7 @@ def decoupled_kl(
 
 
 class DecoupledKL(nn.Module):
-    """Module form of :func:`decoupled_kl`; it has no parameters to learn.
+    """Module form of :func:`decoupled_kl`; it has no learnable parameters.
 
     It leaves out the positions that augmentation padded, whatever their label.
 
@@ -123,7 +123,7 @@ def _decoupled(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     others = logits.scatter(1, target, -torch.inf)
     rest = others.logsumexp(dim=1, keepdim=True)
     either = torch.cat((logits.gather(1, target), rest), dim=1)
-    # 0 in place of -inf: the target is no outcome, and its term below is exp(-inf) * 0.
+    # 0 in place of -inf: the target is not a possible outcome, and its term below is exp(-inf) * 0.
     among = (others - rest).scatter(1, target, 0.0)
     return F.log_softmax(either, dim=1), among
 

@@ -1,4 +1,4 @@
-"""Double similarity (DSD): how attention moves between layers, and how classes go together."""
+"""Double similarity (DSD): how attention changes between layers and how similar classes are."""
 
 from collections.abc import Sequence
 
@@ -39,19 +39,19 @@ def pixel_similarity(
     .. math:: L = \frac{1}{N |M|} \sum_{n} \sum_{(i, j) \in M} \|R^x_{ij} - R^y_{ij}\|_2^2.
 
     Widths may differ. No gradient reaches the teacher. Half-precision maps are compared in
-    float32. It needs two maps of memory beyond its inputs, of one layer at a time.
+    float32. It needs memory for two maps beyond its inputs, for one layer at a time.
 
     Args:
         layers: maps of the student and of the teacher, from the first layer to the last.
-        every_pair: compare every pair of layers, not adjacent ones alone.
+        every_pair: compare every pair of layers, not only adjacent ones.
         valid: True where a position of the last layer's map counts, False where augmentation
-            padded; None counts every position. An image without any has no part in the mean.
+            padded; None counts every position. An image without any is left out of the mean.
 
     Shape:
         each pair ``(N, C, h, w)`` and ``(N, C', h, w)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 4.
+        The loss, unitless, from 0 to 4.
 
     Raises:
         ValueError: there are fewer than two layers, the maps of one differ in size or are not
@@ -83,7 +83,7 @@ def pixel_similarity(
 def category_similarity(
     student: Tensor, teacher: Tensor, *, temperature: float = 1.0, valid: Tensor | None = None
 ) -> Tensor:
-    r"""Compare how alike the probability maps of any two classes are.
+    r"""Compare how similar the probability maps of every two classes are.
 
     With :math:`q_k` the probabilities :math:`\sigma(z / T)` of class :math:`k` over the valid
     positions of an image, divided by their norm,
@@ -93,21 +93,21 @@ def category_similarity(
             (q^x_{nk} \cdot q^x_{nl} - q^y_{nk} \cdot q^y_{nl})^2.
 
     It is 0 for equal maps. No gradient reaches the teacher. Half-precision maps are compared in
-    float32. An image at a time: it needs the gradient and some four maps of one image. It is not
-    twice differentiable.
+    float32. It works on one image at a time and needs memory for the gradient and about four maps
+    of one image. It is not twice differentiable.
 
     Args:
         student: logits of the student.
         teacher: logits of the teacher, of the same shape.
-        temperature: :math:`T`, no unit.
+        temperature: :math:`T`, unitless.
         valid: True where a position counts, False where augmentation padded; None counts every
-            position. An image without any has no part in the mean.
+            position. An image without any is left out of the mean.
 
     Shape:
         student, teacher ``(N, K, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 1.
+        The loss, unitless, from 0 to 1.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, K, H, W)``, ``valid`` has another
@@ -140,7 +140,7 @@ def spatial_category_similarity(
     temperature: float = 4.0,
     valid: Tensor | None = None,
 ) -> Tensor:
-    r"""Compare classes by their distributions over positions: the form of winycg/CIRKD.
+    r"""Compare classes by their distributions over positions, as winycg/CIRKD does.
 
     With :math:`\phi_k` the softmax of class :math:`k` over the mean-pooled positions of an image,
 
@@ -148,7 +148,7 @@ def spatial_category_similarity(
         L = \frac{1}{N K^2} \sum_n \sum_{k, l}
             (\phi^x_{nk} \cdot \phi^x_{nl} - \phi^y_{nk} \cdot \phi^y_{nl})^2.
 
-    Products are of distributions, not of unit vectors. Args, errors and memory as
+    The products are of distributions, not of unit vectors. Args, errors and memory are those of
     :func:`category_similarity`; ``pool`` is the side of the cells.
     """
     who = "spatial_category_similarity"
@@ -177,24 +177,24 @@ def spatial_category_similarity(
 
 
 class DoubleSimilarity(nn.Module):
-    """:func:`category_similarity` of logits and :func:`pixel_similarity` of layers beside them.
+    """:func:`category_similarity` of logits and :func:`pixel_similarity` of further layers.
 
-    The parts are ``pixel`` and ``category``, each times its weight. The layers are the maps of
-    ``beside``. Given a batch it leaves out the positions that augmentation padded.
+    The parts are ``pixel`` and ``category``, each multiplied by its weight. The layers are the maps
+    of ``beside``. Given a batch, it leaves out the positions that augmentation padded.
 
     Args:
-        pixel_weight: of the part ``pixel``.
-        category_weight: of the part ``category``.
-        temperature: of the part ``category``.
+        pixel_weight: weight of the part ``pixel``.
+        category_weight: weight of the part ``category``.
+        temperature: temperature of the part ``category``.
         every_pair: see :func:`pixel_similarity`.
-        spatial: take :func:`spatial_category_similarity` for the part ``category``.
+        spatial: use :func:`spatial_category_similarity` for the part ``category``.
 
     Source:
         Feng et al., "Double Similarity Distillation for Semantic Image Segmentation", IEEE TIP
-        2021, arXiv:2107.08591, after others' notes of it: adjacent layers, a softmax over
-        classes, unit class maps; its weights were not at hand. winycg/CIRKD compares every pair
-        of layers with weight 1000 on a mean over positions and
-        :func:`spatial_category_similarity` with weight 10: ``every_pair`` and ``spatial``.
+        2021, arXiv:2107.08591, as described in others' notes on it: adjacent layers, a softmax over
+        classes, unit class maps; its weights were not available. winycg/CIRKD compares every pair
+        of layers with weight 1000 on a mean over positions and :func:`spatial_category_similarity`
+        with weight 10: ``every_pair`` and ``spatial``.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Feature augmentation (FAKD): distil the student's logits as if its features varied."""
+"""Feature augmentation (FAKD): distil the student's logits as if its features varied randomly."""
 
 from collections.abc import Sequence
 
@@ -32,22 +32,22 @@ def augmented_logits(
     strength: float = 0.5,
     ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
-    r"""Return logits whose loss bounds the expected one under varied features.
+    r"""Return logits whose loss bounds the expected loss under varied features.
 
-    Where the features of class :math:`y` vary with variance :math:`\lambda \sigma^2_y` in each
-    channel and the classifier's rows are :math:`w_k`,
+    If the features of class :math:`y` have variance :math:`\lambda \sigma^2_y` in each channel and
+    the classifier's rows are :math:`w_k`,
 
     .. math:: \tilde z_k = z_k + \frac{\lambda}{2} \sum_c \sigma^2_{yc} (w_{kc} - w_{yc})^2.
 
-    Positions without a label keep their logits, and a class of -inf stays excluded. What is added
-    depends on the labels alone, so it is a table of :math:`K \times K`. Gradient flows to logits
-    and weight.
+    Positions without a label keep their logits, and a class at -inf stays excluded. The added term
+    depends only on the labels, so it is a :math:`K \times K` table. Gradient flows to the logits
+    and the weight.
 
     Args:
-        logits: of the student.
+        logits: logits of the student.
         labels: class ids at the logits' size.
-        weight: of the linear classifier.
-        variance: :math:`\sigma^2`, of each class and channel.
+        weight: weight of the linear classifier.
+        variance: :math:`\sigma^2`, for each class and channel.
         strength: :math:`\lambda`.
         ignore_index: label of a position that has no class.
 
@@ -70,28 +70,28 @@ def augmented_logits(
 class FeatureAugmentation(nn.Module):
     """Compare :func:`augmented_logits` of the student with the teacher's logits.
 
-    The variance of the student's features is kept for each class over all steps and all
-    processes, in the ``state_dict``; in evaluation mode it is not updated. The features are those
-    of ``beside``, from which one 1×1 convolution makes the student's logits. Given a batch it
-    leaves out the positions that augmentation padded, whatever their label.
+    The variance of the student's features is kept for each class over all steps and all processes,
+    in the ``state_dict``; in evaluation mode it is not updated. The features come from ``beside``;
+    a single 1×1 convolution turns them into the student's logits. Given a batch, it leaves out the
+    positions that augmentation padded, whatever their label.
 
     Args:
-        classifier: the student's last layer, a 1×1 convolution; it stays the student's.
-        strength: of the augmentation, at its height.
-        ramp: steps over which it rises from 0; 0 for full strength at once.
-        temperature: of the comparison.
-        channelwise: compare by :func:`channelwise_kl`, else by :func:`pixelwise_kl`.
+        classifier: the student's last layer, a 1×1 convolution; it remains part of the student.
+        strength: full strength of the augmentation.
+        ramp: steps over which the strength rises from 0; 0 starts at full strength.
+        temperature: temperature of the comparison.
+        channelwise: compare by :func:`channelwise_kl` instead of :func:`pixelwise_kl`.
 
     Raises:
         ValueError: the classifier is not one 1×1 convolution, or the features are not its input.
 
     Source:
         Yuan et al., "FAKD: Feature Augmented Knowledge Distillation for Semantic Segmentation",
-        WACV 2024, arXiv:2208.14143. The bound is that of implicit semantic data augmentation
-        (Wang et al., NeurIPS 2019), which the paper rests on, from memory: strength, its rise over
-        all of training and a variance for each channel alone are of that family and not checked
-        against the paper. That it is applied beside the channel-wise comparison is from Niemann
-        et al. 2023.
+        WACV 2024, arXiv:2208.14143. The bound is that of implicit semantic data augmentation (Wang
+        et al., NeurIPS 2019), on which the paper is based, written from memory: the strength, its
+        rise over the whole of training and a separate variance for each channel belong to that
+        family of methods and are not checked against the paper. Applying it together with the
+        channel-wise comparison follows Niemann et al. 2023.
     """
 
     mean: Tensor
@@ -114,7 +114,7 @@ class FeatureAugmentation(nn.Module):
                 f"convolution, got {type(classifier).__name__}; choose another loss, or a student "
                 "with such a classifier"
             )
-        # In a tuple: its parameters are the student's, in its checkpoint and its optimiser.
+        # In a tuple: its parameters belong to the student, its checkpoint and its optimiser.
         self._classifier = (classifier,)
         classes, channels = classifier.weight.shape[:2]
         self.strength = strength
@@ -166,7 +166,7 @@ class FeatureAugmentation(nn.Module):
     @torch.no_grad()
     @without_autocast
     def _update(self, features: Tensor, labels: Tensor) -> None:
-        """Merge the moments of the global batch with those of the steps before."""
+        """Merge the moments of the global batch with those of earlier steps."""
         (features,) = full_precision(features)
         flat = features.flatten(start_dim=2)
         labels = torch.where(labels == IGNORE_INDEX, -1, labels).flatten(start_dim=1)
@@ -178,7 +178,7 @@ class FeatureAugmentation(nn.Module):
         counts = sum_over_processes(membership.sum(dim=(0, 2)).double())
         least = counts[:, None].clamp_min(1)
         mean = summed(flat) / least
-        # About the mean, which the square of a mean would cancel with.
+        # Centred on the mean: subtracting the square of the mean would lose precision.
         offset = mean.to(flat.dtype).T @ membership
         variance = summed((flat - offset).square()) / least
         share = (counts / (counts + self.counts).clamp_min(1))[:, None]

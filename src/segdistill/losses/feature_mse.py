@@ -16,12 +16,11 @@ def feature_mse(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None
 
     .. math:: L = \frac{1}{N C P} \sum_{n, c, p} (x_{ncp} - y_{ncp})^2
 
-    It grows with the square of the features' scale, so that its weight has to be found anew
-    for every pair of networks. No gradient reaches the teacher. Half-precision maps are
-    compared in float32.
+    It grows with the square of the features' scale, so its weight has to be tuned again for every
+    pair of networks. No gradient reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it as the baseline of feature distillation. It needs one map of memory beyond its inputs,
-    two with ``valid``, where it is not twice differentiable.
+    Use it as the baseline of feature distillation. It needs memory for one map beyond its inputs,
+    or for two with ``valid``; with ``valid`` it is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
@@ -58,9 +57,9 @@ def feature_mse(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None
 
 
 class FeatureMSE(nn.Module):
-    """Module form of :func:`feature_mse`; it has no parameters to learn.
+    """Module form of :func:`feature_mse`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Feature matching taken apart: the same loss in parts that tell the two lengths and the angle."""
+"""Feature matching taken apart: the same loss as terms of the two lengths and the angle."""
 
 import torch
 from torch import Tensor, nn
@@ -22,11 +22,11 @@ def feature_mse_terms(
     .. math::
         \frac{1}{N} \|x - y\|^2 = \frac{m^2}{N} + \frac{n^2}{N} - \frac{2 m n \cos\theta}{N},
 
-    each a mean over the images. From a log of the parts come :math:`m`, :math:`n` and
-    :math:`m n / N`, the weight that the angle has in the loss, as root mean squares. The sum
-    is the loss in one piece up to rounding, with its exact gradient, all of which comes by
-    way of the third part: they are to be summed, not weighted apart. No gradient reaches the
-    teacher. Half-precision maps are compared in float32.
+    each a mean over the images. From the logged parts one can read :math:`m`, :math:`n` and
+    :math:`m n / N`, the weight of the angle in the loss, as root mean squares. The sum equals
+    :func:`feature_mse` up to rounding and has its exact gradient, which flows entirely through the
+    third part: sum the parts, do not weight them separately. No gradient reaches the teacher.
+    Half-precision maps are compared in float32.
 
     Args:
         student: features of the student, :math:`x`.
@@ -64,9 +64,9 @@ def feature_mse_terms(
 
 
 class FeatureMSETerms(nn.Module):
-    """Module form of :func:`feature_mse_terms`; it has no parameters to learn.
+    """Module form of :func:`feature_mse_terms`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(

@@ -1,4 +1,4 @@
-"""Grouped decoupled distillation (GDKD): likely classes, the others, and one against both."""
+"""Grouped decoupled distillation (GDKD): likely classes, the others, and both as groups."""
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +24,7 @@ def grouped_decoupled_kl(
     others: float = 2.0,
     valid: Tensor | None = None,
 ) -> Tensor:
-    r"""Compare logits apart for the teacher's likeliest classes and for the others.
+    r"""Compare logits separately for the teacher's likeliest classes and for the others.
 
     At a position let :math:`G` be the :math:`k` classes with the teacher's largest logits,
     :math:`b(y) = (\sum_{G} \sigma(y/T), \sum_{\bar G} \sigma(y/T))`, and :math:`r_G(y)` and
@@ -38,19 +38,19 @@ def grouped_decoupled_kl(
 
     It needs no labels, unlike :func:`decoupled_kl`. It is 0 for equal maps, and does not change
     when a constant is added to the logits of a pixel. No gradient reaches the teacher.
-    Half-precision maps are compared in float32. It needs two maps of memory beyond its inputs. It
+    Half-precision maps are compared in float32. It needs memory for two maps beyond its inputs. It
     is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
         teacher: logits of the teacher, :math:`y`, of the same shape.
-        top: :math:`k`, classes in the first group; fewer than there are.
-        temperature: :math:`T`, no unit.
+        top: :math:`k`, number of classes in the first group; less than the number of classes.
+        temperature: :math:`T`, unitless.
         between: :math:`w_0`, weight of one group against the other.
-        inside: :math:`w_1`, weight of the first group among itself.
-        others: :math:`w_2`, weight of the other classes among themselves.
+        inside: :math:`w_1`, weight of the classes within the first group.
+        others: :math:`w_2`, weight of the other classes within their group.
         valid: True where a position counts, False where augmentation padded; None counts every
-            position. Without any valid position the loss is 0.
+            position. If no position is valid, the loss is 0.
 
     Shape:
         student, teacher ``(N, K, H, W)``; valid ``(N, H, W)``; result ``()``.
@@ -65,10 +65,10 @@ def grouped_decoupled_kl(
         TypeError: ``valid`` is not bool.
 
     Source:
-        ZaberKo/seg-gdkd (its licence is that repository's), whose defaults these are (k 3, T 1,
-        weights 1, 1, 2; 5 classes in some of its runs). That code masks with logits of -1000 and
-        takes the log of a softmax; here both are exact. Which classes make up the group is the
-        teacher's to say there too.
+        ZaberKo/seg-gdkd (see that repository for its licence), from which these defaults are taken
+        (k 3, T 1, weights 1, 1, 2; 5 classes in some of its runs). That code masks with logits of
+        -1000 and takes the log of a softmax; here both are exact. There, too, the teacher decides
+        which classes make up the group.
     """
     who = "grouped_decoupled_kl"
     check_same_maps(who, student=student, teacher=teacher)
@@ -105,9 +105,9 @@ def grouped_decoupled_kl(
 
 
 class GroupedDecoupledKL(nn.Module):
-    """Module form of :func:`grouped_decoupled_kl`; it has no parameters to learn.
+    """Module form of :func:`grouped_decoupled_kl`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
 
     Args:
         top: see :func:`grouped_decoupled_kl`.

@@ -1,4 +1,4 @@
-"""Hard labels: learn the class that the teacher prefers at every pixel, and nothing of the rest."""
+"""Hard labels: learn only the class that the teacher prefers at every pixel."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -19,20 +19,20 @@ def hard_labels(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None
         L = -\frac{1}{|V|} \sum_{p \in V} \log \sigma(x_p)_{k_p}, \qquad
         k_p = \arg\max_k y_{pk}.
 
-    It is a control: a method that gains no more than this does not owe its gain to the softness
-    of the teacher's distribution. Half-precision maps are compared in float32.
+    It is a control: the gain of a method that is no better than this one does not come from the
+    softness of the teacher's distribution. Half-precision maps are compared in float32.
 
     Args:
         student: logits of the student, :math:`x`.
-        teacher: logits of the teacher, :math:`y`, of the same shape; of equal classes the first.
+        teacher: logits of the teacher, :math:`y`, of the same shape; ties go to the first class.
         valid: True where a position counts, False where augmentation padded; None counts
-            every position. Without any valid position the loss is 0.
+            every position. If no position is valid, the loss is 0.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss in nats, at least 0; it is 0 for equal maps in the limit of certainty alone.
+        The loss in nats, at least 0; for equal maps it is 0 only in the limit of full certainty.
 
     Raises:
         ValueError: the maps differ in shape, are not ``(N, C, H, W)`` or have one class, or
@@ -54,9 +54,9 @@ def hard_labels(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None
 
 
 class HardLabels(nn.Module):
-    """Module form of :func:`hard_labels`; it has no parameters to learn.
+    """Module form of :func:`hard_labels`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:

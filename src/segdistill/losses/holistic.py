@@ -42,7 +42,7 @@ def critic_loss(
         L = \frac{1}{N} \sum_n D(x_n, I_n) - D(y_n, I_n)
             + \lambda (\|\nabla_z D(z_n, I_n)\|_2 - 1)^2.
 
-    It teaches the critic alone: no gradient reaches the student or the teacher. Half
+    It trains only the critic: no gradient reaches the student or the teacher. Half
     precision is computed in float32.
 
     Args:
@@ -50,8 +50,8 @@ def critic_loss(
         student: the student's segmentation maps, :math:`x`.
         teacher: the teacher's, :math:`y`, of the same shape.
         images: :math:`I`, the condition.
-        penalty_weight: :math:`\lambda`; 0 leaves the penalty out.
-        seed: of the points between.
+        penalty_weight: :math:`\lambda`; 0 turns the penalty off.
+        seed: seed of the interpolated points.
 
     Shape:
         student, teacher ``(N, K, H, W)``; images ``(N, 3, H', W')``; result ``()``.
@@ -116,7 +116,7 @@ def hinge_critic_loss(critic: Score, student: Tensor, teacher: Tensor, images: T
 
 @without_autocast
 def generator_loss(critic: Score, student: Tensor, images: Tensor) -> Tensor:
-    r"""Return what the student minimises: the critic's score of its maps, negative.
+    r"""Return what the student minimises: the negative of the critic's score of its maps.
 
     .. math:: L = -\frac{1}{N} \sum_n D(x_n, I_n)
 
@@ -140,18 +140,18 @@ def generator_loss(critic: Score, student: Tensor, images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Adversary:
-    """What a training loop needs to step a critic beside the student.
+    """What a training loop needs to train a critic alongside the student.
 
     Attributes:
-        critic: the network to step; its parameters are none of the student's optimiser.
-        loss: from student's map, teacher's map and batch to the critic's loss.
-        score: from logits and images to scores ``(N,)``, given to the critic as in training.
+        critic: the network to train; its parameters are not in the student's optimiser.
+        loss: function from the student's map, the teacher's map and the batch to the critic's loss.
+        score: function from logits and images to scores ``(N,)``, preparing them as in training.
         optimizer: ``"adam"`` or ``"sgd"``.
-        learning_rate: of the optimiser.
-        betas: of Adam.
-        momentum: of SGD.
-        weight_decay: L2, of both.
-        scheduled: the rate falls with the student's, in the same proportion.
+        learning_rate: learning rate of the optimiser.
+        betas: betas of Adam.
+        momentum: momentum of SGD.
+        weight_decay: L2 penalty, for both.
+        scheduled: whether the rate falls in proportion to the student's.
     """
 
     critic: nn.Module
@@ -168,40 +168,40 @@ class Adversary:
 class Holistic(nn.Module):
     """:func:`generator_loss` of the student's logits, with its critic.
 
-    The critic sees logits, "which are real valued" (Sec. 2), as in the code of SKD, IFVD and
-    CIRKD. Given probabilities the student's gradient is an order of magnitude smaller, and a
-    published weight means something else. What augmentation padded is 0 in both networks' maps,
-    so that nothing there tells them apart. The critic's weights are in the ``state_dict``, and
-    the loss of the student sends no gradient to them.
+    The critic sees logits, "which are real valued" (Sec. 2), as in the code of SKD, IFVD and CIRKD.
+    Given probabilities, the student's gradient is an order of magnitude smaller, and a published
+    weight means something else. Padded positions are 0 in both networks' maps, so that they do not
+    tell the two apart. The critic's weights are in the ``state_dict``, and the loss of the student
+    sends no gradient to them.
 
-    The paper does not say how its critic is optimised. The default is Adam of rate 4e-4 and
-    betas 0.9 and 0.99, as in YukangWang/IFVD (where the rate follows the student's) and in
-    CIRKD's comparison (winycg/CIRKD, ``train_kd.py``: a constant rate, the hinge form). SKD's
-    own code (``networks/kd_model.py``, ``run_train_val.sh``) has SGD of rate 4e-4, momentum 0.9
-    and weight decay 5e-4, and the student's poly schedule. All three multiply the critic's loss
+    The paper does not say how its critic is optimised. The default is Adam with learning rate 4e-4
+    and betas 0.9 and 0.99, as in YukangWang/IFVD (where the rate follows the student's) and in
+    CIRKD's comparison (winycg/CIRKD, ``train_kd.py``: a constant rate, the hinge form). SKD's own
+    code (``networks/kd_model.py``, ``run_train_val.sh``) uses SGD with learning rate 4e-4, momentum
+    0.9 and weight decay 5e-4, and the student's poly schedule. All three multiply the critic's loss
     by 0.1.
 
     Args:
         classes: channels of the maps.
         width: see :class:`Critic`.
         bound_last: see :class:`Critic`.
-        softmax: give the critic class probabilities in place of logits, which may not be -inf.
-        hinge: teach the critic by :func:`hinge_critic_loss`, which has no penalty.
+        softmax: give the critic class probabilities instead of logits; logits may not be -inf.
+        hinge: train the critic with :func:`hinge_critic_loss`, which has no penalty.
         penalty_weight: see :func:`critic_loss`; 10 in Gulrajani et al. and in SKD's code.
-        critic_weight: of the critic's own loss.
-        optimizer: of the critic, ``"adam"`` or ``"sgd"``.
-        learning_rate: of the critic's optimiser; 4e-4 in all three.
-        betas: of Adam.
-        momentum: of SGD.
-        weight_decay: of the critic's optimiser.
+        critic_weight: weight of the critic's own loss.
+        optimizer: the critic's optimiser, ``"adam"`` or ``"sgd"``.
+        learning_rate: learning rate of the critic's optimiser; 4e-4 in all three.
+        betas: betas of Adam.
+        momentum: momentum of SGD.
+        weight_decay: weight decay of the critic's optimiser.
         scheduled: let the critic's rate fall with the student's.
-        seed: of the points of the gradient penalty.
+        seed: seed of the points of the gradient penalty.
 
     Shape:
         student, teacher ``(N, classes, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, unbounded.
+        The loss, unitless, unbounded.
 
     Raises:
         ValueError: a setting is out of range, or the maps differ in shape.
@@ -251,12 +251,12 @@ class Holistic(nn.Module):
 
     @property
     def adversary(self) -> Adversary:
-        """The critic and how to teach it."""
+        """The critic and how to train it."""
         return self._adversary
 
     def critic_loss(self, student: Tensor, teacher: Tensor, batch: Batch) -> Tensor:
         """Return the weighted loss of the critic on both maps, for its optimiser."""
-        # A function of the step: new points each time, and the same ones in a resumed run.
+        # They depend on the step: new points each time, and the same ones in a resumed run.
         seed = derive(self.seed, "critic", self.steps.value)
         if ends_step():
             self.steps.value += 1
@@ -275,7 +275,7 @@ class Holistic(nn.Module):
         return self.critic_weight * loss
 
     def score(self, logits: Tensor, images: Tensor) -> Tensor:
-        """Return the critic's score of each map of logits, ``(N,)``, no position left out."""
+        """Return the critic's score of each map of logits, ``(N,)``; no position is left out."""
         scores: Tensor = self.critic(self._given(logits), images)
         return scores
 
@@ -291,7 +291,7 @@ class Holistic(nn.Module):
         )
 
     def _seen(self, logits: Tensor, batch: Batch) -> Tensor:
-        """Return a map as the critic is given it, without what is padded."""
+        """Return a map as the critic sees it, with padded positions set to 0."""
         maps = self._given(logits)
         return leave_out(maps, valid_at(batch, maps))
 
@@ -302,7 +302,7 @@ class Holistic(nn.Module):
 
 @contextmanager
 def _frozen(critic: nn.Module) -> Iterator[None]:
-    """Let no gradient reach the critic's parameters from what is computed inside."""
+    """Keep gradients of what is computed inside from reaching the critic's parameters."""
     parameters = [parameter for parameter in critic.parameters() if parameter.requires_grad]
     for parameter in parameters:
         parameter.requires_grad_(False)

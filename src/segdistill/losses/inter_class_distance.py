@@ -30,24 +30,24 @@ def inter_class_distance(
     r"""Compare the distances between the class means of each image, for maps of any two widths.
 
     With :math:`\mu_{nk}` the mean of the features of class :math:`k` in image :math:`n`,
-    :math:`e_{nkl} = \|\mu_{nk} - \mu_{nl}\|_2` and :math:`Q_n` the pairs of classes that the image
-    has,
+    :math:`e_{nkl} = \|\mu_{nk} - \mu_{nl}\|_2` and :math:`Q_n` the pairs of classes present in the
+    image,
 
     .. math::
         L = \frac{1}{N} \sum_n \frac{1}{|Q_n|} \sum_{(k < l) \in Q_n} (e^x_{nkl} - e^y_{nkl})^2.
 
-    Distances are in units of the features, whose scale therefore matters. An image of fewer than
+    Distances are in units of the features, whose scale therefore matters. An image with fewer than
     two classes adds 0. No gradient reaches the teacher. Half-precision maps are compared in
-    float32. It needs one map of memory beyond its inputs, the gradient.
+    float32. It needs memory for one map beyond its inputs, for the gradient.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same height and width.
-        labels: class ids; resized to the map by nearest where they are of another size.
+        labels: class ids; resized to the map by nearest neighbour if their size differs.
         classes: number of classes.
         ignore_index: label of a position that has no class.
         valid: True where a position counts, False where augmentation padded; an image without any
-            has no part in the mean. None counts every image. Padded positions have no label.
+            is left out of the mean. None counts every image. Padded positions have no label.
 
     Shape:
         student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; labels ``(N, H', W')``; valid
@@ -57,16 +57,16 @@ def inter_class_distance(
         The loss in squared units of the features, at least 0.
 
     Raises:
-        ValueError: the maps differ in size or are not ``(N, C, H, W)``, a label is no class, or
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``, a label is not a class, or
             ``valid`` has another size.
         TypeError: the labels are not int64, or ``valid`` is not bool.
 
     Source:
-        Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI
-        2022, arXiv:2205.03650. The paper sums over pairs; that means are of an image, not of the
-        batch, and the published weights are not certain. A third party's code resizes labels
-        bilinearly, which makes classes that are not there. The paper's term of position is
-        :class:`PositionPrediction`.
+        Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI 2022,
+        arXiv:2205.03650. The paper sums over pairs; it is uncertain whether its means are per
+        image, as here, or over the batch, and the published weights are uncertain too. A third
+        party's code resizes labels bilinearly, which creates classes that are not there. The
+        paper's position term is :class:`PositionPrediction`.
     """
     caller = "inter_class_distance"
     check_maps(caller, student=student, teacher=teacher)
@@ -85,7 +85,7 @@ def inter_class_distance(
 
 
 class InterClassDistance(nn.Module):
-    """Module form of :func:`inter_class_distance`; it has no parameters to learn.
+    """Module form of :func:`inter_class_distance`; it has no learnable parameters.
 
     It leaves out the positions that augmentation padded, whatever their label.
 
@@ -108,7 +108,7 @@ class InterClassDistance(nn.Module):
 
 
 def _distances(maps: Tensor, membership: Tensor, pairs: Tensor) -> Tensor:
-    """Return the distance of each pair of class means, ``(N, K, K)``, 0 where there is none."""
+    """Return the distances between class means, ``(N, K, K)``, 0 where a class is absent."""
     means, _ = class_means(maps.flatten(start_dim=2), membership)
     exact = "donot_use_mm_for_euclid_dist"  # the product form cancels
     return torch.cdist(means.mT.contiguous(), means.mT.contiguous(), compute_mode=exact) * pairs

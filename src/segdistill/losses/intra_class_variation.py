@@ -24,7 +24,7 @@ def intra_class_variation(
     classes: int,
     ignore_index: int = IGNORE_INDEX,
 ) -> Tensor:
-    r"""Compare how alike each pixel is to the mean of its class, for maps of any two widths.
+    r"""Compare how similar each pixel is to the mean of its class, for maps of any two widths.
 
     With :math:`\mu_{nk}` the mean of the features over the positions of image :math:`n` that
     have class :math:`k`, :math:`V` the labelled positions of all images and
@@ -33,18 +33,18 @@ def intra_class_variation(
     .. math:: L = \frac{1}{|V|} \sum_{(n, p) \in V} (m_x(n, p) - m_y(n, p))^2.
 
     Gradient flows through the student's means as well. Positions without a label are left out;
-    without any labelled position the loss is 0. It does not change when a map is multiplied by a
+    if no position is labelled, the loss is 0. It does not change when a map is multiplied by a
     positive number. No gradient reaches the teacher. Half-precision maps are compared in float32.
     It is not twice differentiable.
 
-    Use it where labels are dense: it compares what labels can order. It needs little more than
-    one map of memory beyond its inputs, the gradient, and costs two products of the features with
+    Use it when labels are dense: it only compares labelled positions. It needs memory for little
+    more than one map beyond its inputs, the gradient, and costs two products of the features with
     the class means per map.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same height and width.
-        labels: class ids; resized to the map by nearest where they are of another size.
+        labels: class ids; resized to the map by nearest neighbour if their size differs.
         classes: number of classes, :math:`K`.
         ignore_index: label of a position that has no class.
 
@@ -53,18 +53,17 @@ def intra_class_variation(
         ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 4.
+        The loss, unitless, from 0 to 4.
 
     Raises:
-        ValueError: the maps differ in size or are not ``(N, C, H, W)``, or a label is no
-            class.
+        ValueError: the maps differ in size or are not ``(N, C, H, W)``, or a label is not a class.
         TypeError: the labels are not int64.
 
     Source:
-        Wang et al., "Intra-class Feature Variation Distillation for Semantic Segmentation",
-        ECCV 2020, Eqs. 2 to 4; weight 50 (paper), 200 (the code of YukangWang/IFVD), 20
-        (CIRKD's comparison). There the sum is divided by all positions, the unlabelled ones
-        too, which add 0; here by the labelled ones.
+        Wang et al., "Intra-class Feature Variation Distillation for Semantic Segmentation", ECCV
+        2020, Eqs. 2 to 4; weight 50 (paper), 200 (the code of YukangWang/IFVD), 20 (CIRKD's
+        comparison). There the sum is divided by the number of all positions, including unlabelled
+        ones, which add 0; here by that of the labelled ones.
     """
     caller = "intra_class_variation"
     check_maps(caller, student=student, teacher=teacher)
@@ -82,7 +81,7 @@ def intra_class_variation(
 
 
 class IntraClassVariation(nn.Module):
-    """Module form of :func:`intra_class_variation`; it has no parameters to learn.
+    """Module form of :func:`intra_class_variation`; it has no learnable parameters.
 
     It leaves out the positions that augmentation padded, whatever their label.
 
@@ -103,17 +102,17 @@ class IntraClassVariation(nn.Module):
 
 
 def _variation(maps: Tensor, membership: Tensor, labels: Tensor) -> Tensor:
-    """Return the cosine of each position and its class mean, ``(N, P)``, 0 without a class."""
+    """Return the cosine between each position and its class mean, ``(N, P)``, 0 without a class."""
     features = maps.flatten(start_dim=2)
     cosines: Tensor = _Variation.apply(features, membership, labels)  # type: ignore[no-untyped-call]
     return cosines
 
 
 class _Variation(torch.autograd.Function):
-    """Cosines with class means, keeping no second map for the gradient.
+    """Cosines with class means that keep no second map for the gradient.
 
-    Features enter through their norms, their products with the means and the means
-    themselves; autograd would hold one map of gradients for each of the three.
+    The features enter through their norms, their products with the means and the means themselves;
+    autograd would hold a map of gradients for each of the three.
     """
 
     @staticmethod
@@ -130,12 +129,12 @@ class _Variation(torch.autograd.Function):
     @staticmethod
     @first_order
     def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        r"""Return the gradient in one map.
+        r"""Return the gradient, using a single map.
 
         With f a position, m its class mean, c their cosine and g the incoming gradient,
         c = f·m / (|f| |m|) sends g (m/|m| - c f/|f|) / |f| to f directly, and
         (Σ g f/|f| - m/|m| Σ g c) / (|m| count), summed over the class, through the mean.
-        Where a norm is below the shortest it is a constant, and its term is missing.
+        Where a norm is below the shortest length it is a constant, so its term drops out.
         """
         features, membership, means, counts, norms, mean_norms, cosines = ctx.saved_tensors
         scaled = upstream / norms

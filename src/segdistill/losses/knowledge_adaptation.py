@@ -1,4 +1,4 @@
-"""Knowledge adaptation (KA): match a teacher's features in the form an autoencoder gives them."""
+"""Knowledge adaptation (KA): match a teacher's features as an autoencoder encodes them."""
 
 from collections.abc import Callable
 
@@ -22,29 +22,30 @@ from segdistill.types import Batch
 
 
 class KnowledgeAdaptation(nn.Module):
-    """:func:`adaptation` and :func:`affinity` to a teacher's features in encoded form.
+    """:func:`adaptation` and :func:`affinity` with respect to a teacher's encoded features.
 
-    First :meth:`prepare` trains an autoencoder on the teacher's features. Then the student's
-    map goes through two adapters, one for each part, and is compared with the teacher's map
-    after the frozen encoder, which halves its height and width: a teacher of stride 8 meets a
-    student of stride 16, and where they do not meet the encoded map is resized bilinearly.
-    The maps are given as they are, of different sizes.
+    First :meth:`prepare` trains an autoencoder on the teacher's features. Then the student's map
+    goes through two adapters, one for each part, and is compared with the teacher's map after the
+    frozen encoder, which halves its height and width: a teacher at stride 8 then matches a student
+    at stride 16; if the sizes still differ, the encoded map is resized bilinearly. The maps are
+    passed in as they are, with different sizes.
 
-    Given a batch, what augmentation padded is 0 before every convolution here, as what is outside
-    the map is, and is left out of both parts; batch norm averages over it as in a network.
+    Given a batch, padded positions are set to 0 before every convolution here, like those outside
+    the map, and are left out of both parts; batch norm averages over them as in a network.
 
-    The parts are ``adapt`` and ``affinity``, each times its weight. Adapters are trained with
-    the student and are no part of it; they follow autocast as a network does, the comparison
-    is in float32. The autoencoder and the progress of ``prepare`` are in the ``state_dict``.
+    The parts are ``adapt`` and ``affinity``, each multiplied by its weight. Adapters are trained
+    with the student but are not part of it; they follow autocast as a network does, while the
+    comparison is in float32. The autoencoder and the progress of ``prepare`` are in the
+    ``state_dict``.
 
     Args:
         student_channels: channels of the student's map.
         teacher_channels: channels of the teacher's map.
-        adapt_weight: of the part ``adapt``; 50 in the paper.
-        affinity_weight: of the part ``affinity``; 1 in the paper.
+        adapt_weight: weight of the part ``adapt``; 50 in the paper.
+        affinity_weight: weight of the part ``affinity``; 1 in the paper.
         p: see :func:`adaptation`; 1 for the L1 form of Fig. 5.
         q: see :func:`adaptation`.
-        adapter_layers: 3×3 convolutions with batch norm and ReLU of an adapter; 3 in the
+        adapter_layers: number of 3×3 convolutions with batch norm and ReLU in an adapter; 3 in the
             appendix, 1 in Sec. 3.1.
 
     Shape:
@@ -53,8 +54,8 @@ class KnowledgeAdaptation(nn.Module):
 
     Raises:
         ValueError: a hyperparameter is out of range, or the maps are not of the same images
-            or not of the widths announced.
-        RuntimeError: the autoencoder has not been trained to the end.
+            or do not have the declared widths.
+        RuntimeError: the autoencoder has not finished training.
 
     Source:
         He et al., "Knowledge Adaptation for Efficient Semantic Segmentation", CVPR 2019,
@@ -95,26 +96,25 @@ class KnowledgeAdaptation(nn.Module):
         learning_rate: float = 0.1,
         weight_decay: float = 1e-4,
     ) -> None:
-        """Train the autoencoder on the teacher's features, or go on where that was left.
+        """Train the autoencoder on the teacher's features, or resume where it left off.
 
-        Plain SGD, since the paper gives a learning rate and a weight decay but no momentum:
-        so the weights are all its state. After each step the module's ``state_dict`` is a
-        place to resume from, and a run that was interrupted and resumed ends with the same
-        bits.
+        Plain SGD, since the paper gives a learning rate and a weight decay but no momentum: so the
+        weights are its only state. After each step training can be resumed from the module's
+        ``state_dict``, and an interrupted and resumed run ends bit-identical.
 
         Args:
-            features: from a step, counted from 0, to the teacher's map of its batch; the same
-                for the same step.
-            steps: of training; those of one epoch in the paper.
-            valid: from the same step to True where a position of its batch is not padding, bool
-                ``(N, H', W')`` of any size; None counts every position.
+            features: function from a step, counted from 0, to the teacher's map of its batch; it
+                must return the same map for the same step.
+            steps: number of training steps; one epoch in the paper.
+            valid: function from the same step to True where a position of its batch is not padding,
+                bool ``(N, H', W')`` of any size; None counts every position.
             progress: called after each step with the number of steps done and the loss; it
                 may save the ``state_dict``, and may raise to interrupt.
-            learning_rate: of SGD; 0.1 in the paper.
-            weight_decay: of SGD; 1e-4 in the paper.
+            learning_rate: learning rate of SGD; 0.1 in the paper.
+            weight_decay: weight decay of SGD; 1e-4 in the paper.
 
         Raises:
-            ValueError: ``steps`` is below 1, or the features are of another width.
+            ValueError: ``steps`` is below 1, or the features have a different width.
         """
         check_positive("KnowledgeAdaptation", steps=steps)
         parameters = list(self.autoencoder.parameters())
@@ -138,7 +138,7 @@ class KnowledgeAdaptation(nn.Module):
             self.autoencoder.requires_grad_(False).eval()
 
     def train(self, mode: bool = True) -> "KnowledgeAdaptation":
-        """Switch the adapters; the autoencoder trains in :meth:`prepare` alone."""
+        """Switch the adapters only; the autoencoder trains only in :meth:`prepare`."""
         super().train(mode)
         self.autoencoder.eval()
         return self

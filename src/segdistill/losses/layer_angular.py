@@ -11,20 +11,20 @@ from segdistill.types import Batch
 
 @without_autocast
 def layer_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
-    r"""Compare the directions of two feature maps, each image's map one vector (LAD).
+    r"""Compare the directions of two feature maps, taking each image's map as one vector (LAD).
 
     With :math:`\hat x_n` the map of image :math:`n` divided by its norm over channels and
     positions,
 
     .. math:: L = \frac{1}{N} \sum_n \|\hat x_n - \hat y_n\|_2^2,
 
-    which is :math:`2 (1 - \cos\theta)` for each image. It does not change when a map is
-    multiplied by a positive number, and is 0 for maps that differ by no more than that. A
-    zero map stays zero and is at distance 1 from every other. No gradient reaches the
-    teacher. Half-precision maps are compared in float32.
+    which is :math:`2 (1 - \cos\theta)` for each image. It does not change when a map is multiplied
+    by a positive number, and is 0 for maps that differ only by such a factor. A zero map stays zero
+    and is at distance 1 from every other map. No gradient reaches the teacher. Half-precision maps
+    are compared in float32.
 
-    Use it on the last backbone stage where feature scales of teacher and student differ: the
-    weight need not be found anew. It needs one map of memory beyond its inputs. It is not twice
+    Use it on the last backbone stage when the feature scales of teacher and student differ: the
+    weight need not be tuned again. It needs memory for one map beyond its inputs. It is not twice
     differentiable.
 
     Args:
@@ -37,7 +37,7 @@ def layer_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 4.
+        The loss, unitless, from 0 to 4.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or ``valid`` has
@@ -54,9 +54,9 @@ def layer_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
 
 
 class LayerAngular(nn.Module):
-    """Module form of :func:`layer_angular`; it has no parameters to learn.
+    """Module form of :func:`layer_angular`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-"""Local similarity (LOCAL): match how alike each pixel and its eight neighbours are."""
+"""Local similarity (LOCAL): match how similar each pixel is to its eight neighbours."""
 
 import torch
 from torch import Tensor, nn
@@ -11,7 +11,7 @@ from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.unit import SHORTEST, length
 from segdistill.types import Batch
 
-# Half of the 8 neighbours, as (rows down, columns right): every pair of neighbours once.
+# Half of the 8 neighbours, as (rows down, columns right), so that every pair occurs once.
 _OFFSETS = ((0, 1), (1, -1), (1, 0), (1, 1))
 
 
@@ -25,26 +25,26 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
         L = \frac{1}{N} \sum_n \frac{1}{|E_n|} \sum_{(i, j) \in E_n}
             (\cos(x_{ni}, x_{nj}) - \cos(y_{ni}, y_{nj}))^2.
 
-    At the border only real neighbours count, and a map of one position has none: it gives 0.
+    At the border only real neighbours count; a map of one position has none and gives 0.
     The loss does not change when a position is multiplied by a positive number. No gradient
     reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it as the cheap, near-sighted form of :func:`pairwise_similarity`. It needs at most three
-    maps of memory beyond its inputs. It is not twice differentiable.
+    Use it as a cheap, short-range form of :func:`pairwise_similarity`. It needs memory for at
+    most three maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same height and width.
-        valid: True where a position counts, False where augmentation padded; None counts
-            every position. A pair counts where both positions do; an image without any pair has
-            no part in the mean.
+        valid: True where a position counts, False where augmentation padded; None counts every
+            position. A pair counts if both positions do; an image without any pair is left out of
+            the mean.
 
     Shape:
         student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result
         ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 4.
+        The loss, unitless, from 0 to 4.
 
     Raises:
         ValueError: the maps differ in size or are not ``(N, C, H, W)``, or ``valid`` has
@@ -66,12 +66,12 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
 
     def difference(student: Tensor, teacher: Tensor, shares: Tensor) -> Tensor:
         lengths_s, lengths_t = (length(x, dim=1).clamp_min(SHORTEST) for x in (student, teacher))
-        # Starts at a 0 with a graph, for maps without any neighbours.
+        # Start from a 0 that has a graph, for maps without any neighbours.
         total = student[:0].sum()
         for down, right in _OFFSETS:
             cosine_s = _cosines(student, lengths_s, down, right)
             cosine_t = _cosines(teacher, lengths_t, down, right)
-            # A position that does not count is 0 here, and its cosine with any other 0 too.
+            # A position that does not count is 0 here, and so is its cosine with any other.
             total = total + ((cosine_s - cosine_t).square() * shares).sum()
         return total
 
@@ -79,7 +79,7 @@ def local_similarity(student: Tensor, teacher: Tensor, *, valid: Tensor | None =
 
 
 def count_pairs(valid: Tensor) -> Tensor:
-    """Return the pairs of neighbours in each image that both count, int64 ``(N,)``.
+    """Return the number of pairs of neighbours in each image that both count, int64 ``(N,)``.
 
     Args:
         valid: True where a position counts, bool ``(N, 1, H, W)``.
@@ -89,9 +89,9 @@ def count_pairs(valid: Tensor) -> Tensor:
 
 
 class LocalSimilarity(nn.Module):
-    """Module form of :func:`local_similarity`; it has no parameters to learn.
+    """Module form of :func:`local_similarity`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
@@ -99,7 +99,7 @@ class LocalSimilarity(nn.Module):
 
 
 def _cosines(maps: Tensor, lengths: Tensor, down: int, right: int) -> Tensor:
-    """Return the cosine of each position and its neighbour at one offset."""
+    """Return the cosine between each position and its neighbour at one offset."""
     product = (_shifted(maps, down, right) * _shifted(maps, -down, -right)).sum(1, keepdim=True)
     return product / (_shifted(lengths, down, right) * _shifted(lengths, -down, -right))
 

@@ -11,15 +11,15 @@ from segdistill.types import Batch
 
 @without_autocast
 def magnitude(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
-    r"""Compare the norms of two feature maps, each image's map one vector.
+    r"""Compare the norms of two feature maps, taking each image's map as one vector.
 
     .. math:: L = \frac{1}{N} \sum_n \frac{(\|y_n\|_2 - \|x_n\|_2)^2}{C P}
 
-    A diagnostic: with :func:`layer_angular` it makes up :func:`feature_mse`, and its authors
-    show that this half does not help. No gradient reaches the teacher, and none a map of
-    zeros. Half-precision maps are compared in float32.
+    This is a diagnostic: together with :func:`layer_angular` it makes up :func:`feature_mse`, and
+    its authors show that this half does not help. No gradient reaches the teacher, and none reaches
+    a map of zeros. Half-precision maps are compared in float32.
 
-    It needs one map of memory beyond its inputs. It is not twice differentiable.
+    It needs memory for one map beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
@@ -52,9 +52,9 @@ def magnitude(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) 
 
 
 class Magnitude(nn.Module):
-    """Module form of :func:`magnitude`; it has no parameters to learn.
+    """Module form of :func:`magnitude`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:

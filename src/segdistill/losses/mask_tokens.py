@@ -1,4 +1,4 @@
-"""Masked distillation by tokens (MasKD): regions that the teacher's logits show count together."""
+"""Masked distillation by tokens (MasKD): compare by regions found in the teacher's logits."""
 
 from collections.abc import Callable
 
@@ -35,16 +35,16 @@ def masked_mse(
         L = \frac{1}{2 N M C} \sum_{n, t, c}
             \frac{\sum_p m_{ntp}^2 (x_{ncp} - y_{ncp})^2}{\sum_p m_{ntp}}.
 
-    Masks are the teacher's: no gradient reaches them or the teacher. Half-precision maps are
-    compared in float32. It needs two maps of memory beyond its inputs, since the masks come down
-    to one weight for each position. It is not twice differentiable.
+    The masks come from the teacher: no gradient reaches them or the teacher. Half-precision maps
+    are compared in float32. It needs memory for two maps beyond its inputs, since the masks reduce
+    to one weight per position. It is not twice differentiable.
 
     Args:
         student: logits or features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same shape.
-        masks: :math:`m`, :math:`M` an image.
+        masks: :math:`m`, :math:`M` per image.
         valid: True where a position counts, False where augmentation padded; None counts every
-            position. An image without any has no part in the mean.
+            position. An image without any is left out of the mean.
 
     Shape:
         student, teacher ``(N, C, H, W)``; masks ``(N, M, H, W)``; valid ``(N, H, W)``; result
@@ -80,23 +80,24 @@ class MaskTokens(nn.Module):
 
     A token is a vector over classes, and its mask :math:`\sigma(\text{token} \cdot y_p)`. First
     :meth:`prepare` trains the tokens on the teacher's logits: the cross-entropy of the logits,
-    summed over the masks, against the labels, and the mean Dice overlap of any two masks. Then
-    they stay as they are. Tokens and progress are in the ``state_dict``.
+    summed over the masks, against the labels, and the mean Dice overlap of any two masks. After
+    that they are fixed. The tokens and the progress are part of the ``state_dict``.
 
-    It compares the logits themselves, so that it has no limit where one of them is -inf: a teacher
-    that excludes a class needs another loss, such as :func:`pixelwise_kl`. Given a batch it leaves
+    It compares the logits themselves, so it has no finite limit if one of them is -inf: a teacher
+    that excludes a class needs another loss, such as :func:`pixelwise_kl`. Given a batch, it leaves
     out the positions that augmentation padded.
 
     Args:
         teacher_channels: number of classes.
         tokens: number of masks.
-        seed: of the tokens at the start.
+        seed: seed of the initial tokens.
 
     Source:
         Huang et al., "Masked Distillation with Receptive Tokens", ICLR 2023, and hunto/MasKD
         (Apache-2.0): 8 tokens drawn with deviation 0.01, weight 1, the division by tokens and
-        classes and the half. There the tokens are trained while the teacher is in training mode;
-        here it is as it teaches. The optimiser of that stage is ours.
+        classes and the factor 1/2. There the teacher is in training mode while the tokens are
+        trained; here it is in the same mode as during distillation. The optimiser of that stage is
+        ours.
     """
 
     def __init__(self, teacher_channels: int, tokens: int = 8, seed: int = 0) -> None:
@@ -119,21 +120,22 @@ class MaskTokens(nn.Module):
         progress: Callable[[int, Tensor], None] | None = None,
         learning_rate: float = 0.1,
     ) -> None:
-        """Train the tokens on the teacher's logits, or go on where that was left.
+        """Train the tokens on the teacher's logits, or resume where it left off.
 
-        Plain SGD, so that the tokens are all its state; see
+        It uses plain SGD, so that the tokens are its only state; see
         :meth:`segdistill.losses.KnowledgeAdaptation.prepare`.
 
         Args:
-            features: from a step, counted from 0, to the teacher's logits of its batch.
-            steps: of training.
-            labels: from the same step to the labels, int64 ``(N, H', W')``, 255 for no class.
-            valid: from the same step to True where a position is not padding, of any size.
+            features: function from a step, counted from 0, to the teacher's logits of its batch.
+            steps: number of training steps.
+            labels: function from the same step to the labels, int64 ``(N, H', W')``, 255 for no
+                class.
+            valid: function from the same step to True where a position is not padding, of any size.
             progress: called after each step with the number of steps done and the loss.
-            learning_rate: of SGD.
+            learning_rate: learning rate of SGD.
 
         Raises:
-            ValueError: ``steps`` is below 1, or the logits are of another width.
+            ValueError: ``steps`` is below 1, or the logits have a different width.
         """
         check_positive("MaskTokens", steps=steps)
         self.planned.value = steps

@@ -1,4 +1,4 @@
-"""Masked generation (MGD): from a student's map with holes, generate the teacher's."""
+"""Masked generation (MGD): generate the teacher's map from a masked student's map."""
 
 from torch import Tensor, nn
 
@@ -15,24 +15,24 @@ from segdistill.types import Batch
 class MaskedGeneration(nn.Module):
     r"""Drop positions of the student's map and generate the teacher's map from the rest.
 
-    With A a 1×1 convolution where the widths differ, M a mask that drops each position of
+    With A a 1×1 convolution if the widths differ, M a mask that drops each position of
     each image with probability :math:`\lambda`, and G a 3×3 convolution, a ReLU and a 3×3
     convolution, and V the valid positions of all images,
 
     .. math:: L = \frac{1}{C |V|} \sum_{c, p \in V} (G(M \odot A(x)) - y)_{cp}^2.
 
-    Given a batch, what augmentation padded is treated as what is outside the map: the
-    convolutions see zeros there.
+    Given a batch, padded positions are treated like those outside the map: the convolutions see
+    zeros there.
 
-    A and G are trained with the student and are no part of it. The mask is a function of
-    the seed, the step and the place in the batch. The convolutions follow autocast as a
-    network does; the comparison is in float32. No gradient reaches the teacher.
+    A and G are trained with the student but are not part of it. The mask depends only on the seed,
+    the step and the image's place in the batch. The convolutions follow autocast as a network does;
+    the comparison is in float32. No gradient reaches the teacher.
 
     Args:
         student_channels: channels of the student's map.
         teacher_channels: channels of the teacher's map.
-        drop: :math:`\lambda`, probability of a position to be dropped.
-        seed: of the masks.
+        drop: :math:`\lambda`, probability that a position is dropped.
+        seed: seed of the masks.
 
     Shape:
         student ``(N, student_channels, H, W)``; teacher ``(N, teacher_channels, H, W)``;
@@ -42,14 +42,14 @@ class MaskedGeneration(nn.Module):
         The loss in squared units of the features, at least 0.
 
     Raises:
-        ValueError: ``drop`` is not in [0, 1), the maps differ in size, or a width is not the
-            one announced.
+        ValueError: ``drop`` is not in [0, 1), the maps differ in size, or a width is not the one
+            declared.
 
     Source:
         Yang et al., "Masked Generative Distillation", ECCV 2022, arXiv:2205.01529, Eq. 5, and
-        yzd-v/MGD. Published is a sum over values divided by N with weight 2e-5; on this mean
-        the weight is 2e-5 · C · P, such as 41.9 for 512 channels of 64×64. The shipped recipe
-        adds 3 · :func:`channelwise_kl` on the logits.
+        yzd-v/MGD. The published loss is a sum over values divided by N with weight 2e-5; on this
+        mean the weight is 2e-5 · C · P, for example 41.9 for 512 channels of 64×64. The shipped
+        recipe adds 3 · :func:`channelwise_kl` on the logits.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class MaskedGeneration(nn.Module):
         return feature_mse(generated, teacher, valid=valid_at(batch, student))
 
     def generated(self, student: Tensor, teacher: Tensor, batch: Batch | None) -> Tensor:
-        """Return the map that is generated from the student's with holes, and count the step.
+        """Return the map generated from the masked student's map, and count the step.
 
         Shape:
             as in the class; result as teacher.

@@ -32,18 +32,18 @@ def memory_relations(
         L = \frac{1}{A} \sum_a \mathrm{KL}\big(
             \sigma(F^y V^T / \tau)[a] \,\|\, \sigma(F^x V^T / \tau)[a] \big).
 
-    The similarity maps are never held whole; what is left is three products of anchors, contrasts
-    and width. Use it where a batch is too small to hold the classes that should be told apart. No
-    gradient reaches the teacher or the contrasts. Half precision is compared in float32. It is
-    not twice differentiable.
+    The full similarity maps are never held in memory; what remains is three products over anchors,
+    contrasts and width. Use it when a batch is too small to contain the classes that should be told
+    apart. No gradient reaches the teacher or the contrasts. Half precision is compared in float32.
+    It is not twice differentiable.
 
     Args:
         student: anchors of the student, :math:`x`, as a map or as rows.
         teacher: those of the teacher, :math:`y`, of the same shape.
         contrast: embeddings drawn from a memory.
-        temperature: :math:`\tau`, no unit.
+        temperature: :math:`\tau`, unitless.
         valid: True where an anchor counts, False where augmentation padded; None counts every
-            anchor. Without any valid anchor the loss is 0.
+            anchor. If no anchor is valid, the loss is 0.
 
     Shape:
         student, teacher ``(N, D, H, W)`` or ``(A, D)``; contrast ``(K, D)``; valid
@@ -62,7 +62,7 @@ def memory_relations(
         Segmentation", CVPR 2022, Eqs. 5 to 8 (printed as KL(student ‖ teacher)).
     """
     if student.ndim == 2 and teacher.ndim == 2:
-        # Rows become the map of one image of width 1.
+        # Rows become the map of a single image of width 1.
         student, teacher = (x.mT[None, ..., None] for x in (student, teacher))
         valid = None if valid is None else valid[None, :, None]
     check_same_maps("memory_relations", student=student, teacher=teacher)
@@ -91,25 +91,25 @@ def memory_relations(
 
 
 class MemoryRelations(nn.Module):
-    """:func:`memory_relations` to a queue of pixels and to a queue of regions.
+    """:func:`memory_relations` with a queue of pixels and with a queue of regions.
 
-    Contrasts are drawn before the teacher's embeddings of the batch are pushed, as in the
-    paper; the authors' code pushes first. Queues and step are in the ``state_dict``, and the
-    same in every process. In evaluation mode nothing is pushed.
+    Contrasts are drawn before the teacher's embeddings of the batch are pushed, as in the paper;
+    the authors' code pushes first. The queues and the step are part of the ``state_dict`` and are
+    the same in every process. In evaluation mode nothing is pushed.
 
     Args:
         classes: number of classes.
-        teacher_channels: width of the teacher's embeddings, to which the student's are
-            projected before.
+        teacher_channels: width of the teacher's embeddings; the student's are projected to it
+            beforehand.
         temperature: see :func:`memory_relations`.
-        pixel_weight: of the part ``pixel``; 0.1 in the paper, 0.01 on Pascal VOC.
-        region_weight: of the part ``region``.
+        pixel_weight: weight of the part ``pixel``; 0.1 in the paper, 0.01 on Pascal VOC.
+        region_weight: weight of the part ``region``.
         pixel_queue: pixels kept per class.
         region_queue: regions kept per class.
-        pixels: at most so many per class and image are pushed.
+        pixels: largest number of pixels pushed per class and image.
         pixel_contrasts: pixels drawn per step, balanced over the classes.
         region_contrasts: regions drawn per step, balanced over the classes.
-        seed: of the queues at the start and of all draws.
+        seed: seed of the initial queues and of all draws.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Anybody's own loss: a function or a module, in the place of one of the table's."""
+"""A user's own loss: a function or a module, in place of a built-in one."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ FROM_BATCH = ("batch", "labels", "valid", "images", "beside")
 
 
 class OwnLoss(nn.Module):
-    """A function or a module as the objective calls losses: with maps and a batch.
+    """Wrap a function or a module so that the objective can call it with maps and a batch.
 
-    A function is called with the student's and the teacher's map, and by name with its settings
-    and with what it asks for out of the batch:
+    A function is called with the student's and the teacher's map, and by keyword with its settings
+    and with whatever of the batch it asks for:
 
     ``labels``
         int64 ``(N, H, W)`` at the size of the images, 255 where a position has no class or was
@@ -34,22 +34,23 @@ class OwnLoss(nn.Module):
     ``images``
         uint8 RGB ``(N, 3, H, W)``.
     ``batch``
-        all three as they are, a :class:`segdistill.types.Batch`.
+        all three unchanged, as a :class:`segdistill.types.Batch`.
     ``beside``
-        pairs of further maps, those of the config's ``beside``.
+        pairs of further maps, as listed under ``beside`` in the config.
 
-    Of a module this goes for ``forward``; its settings, and what of :data:`GIVEN` it asks for, go
-    to the constructor. A module without settings in its constructor is built as it is.
+    For a module this applies to ``forward``; its settings, and the values of :data:`GIVEN` it asks
+    for, go to the constructor. A module whose constructor has no settings is built without
+    arguments.
 
     Args:
         target: the function or the module's class.
-        settings: what the config gives beside tap, weight, projector and the like.
+        settings: what the config gives besides tap, weight, projector and the like.
         given: values for :data:`GIVEN`.
-        who: begins messages.
+        who: start of error messages.
 
     Raises:
-        ConfigError: it is neither, does not take two maps first, has no such setting, or lacks
-            one.
+        ConfigError: the target is neither, does not take two maps first, does not have a given
+            setting, or lacks a required one.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class OwnLoss(nn.Module):
         *,
         beside: Sequence[tuple[Tensor, Tensor]] = (),
     ) -> Tensor | dict[str, Tensor]:
-        # What a teacher made in inference mode cannot be kept for a gradient.
+        # Tensors that a teacher computed in inference mode cannot be saved for a gradient.
         teacher = teacher.clone() if teacher.is_inference() else teacher
         given: dict[str, Any] = {}
         for name in self.asks:
@@ -114,7 +115,7 @@ class OwnLoss(nn.Module):
 
     @property
     def name(self) -> str:
-        """What the loss is called."""
+        """The name of the loss."""
         return getattr(self.call, "__name__", type(self.call).__name__)
 
     def extra_repr(self) -> str:

@@ -1,4 +1,4 @@
-"""Pair-wise distillation (SKD): match how alike any two positions of an image are."""
+"""Pair-wise distillation (SKD): match how similar every two positions of an image are."""
 
 import torch
 from torch import Tensor, nn
@@ -22,18 +22,18 @@ def pairwise_similarity(
 ) -> Tensor:
     r"""Compare the cosines between all positions of two maps, of any two widths.
 
-    With :math:`M` positions in an image, of the map or of its cells if it is pooled,
+    With :math:`M` positions in an image (cells if the map is pooled),
 
     .. math::
         L = \frac{1}{N} \sum_n \frac{1}{M^2} \sum_{i, j}
             (\cos(x_{ni}, x_{nj}) - \cos(y_{ni}, y_{nj}))^2.
 
-    The M×M map is not built where it is larger than C×C: for unit columns U and V,
-    :math:`\sum_{ij} (u_i \cdot u_j - v_i \cdot v_j)^2 = \|U U^T\|^2 + \|V V^T\|^2 - 2 \|U
-    V^T\|^2`. What is left is five products of C×C×M per image, two of them by half. It needs less
-    than three maps of memory beyond its inputs.
+    The M×M map is not built if it is larger than C×C: for unit columns U and V,
+    :math:`\sum_{ij} (u_i \cdot u_j - v_i \cdot v_j)^2 = \|U U^T\|^2 + \|V V^T\|^2 - 2 \|U V^T\|^2`.
+    What remains is five products of C×C×M per image, two of which are only half computed. It needs
+    memory for less than three maps beyond its inputs.
 
-    Use it where the layout of a scene should be learnt, not its features; Niemann et al. 2023
+    Use it to teach the layout of a scene rather than its features; Niemann et al. 2023
     find no gain from it over a tuned :func:`pixelwise_kl`.
 
     The loss does not change when a position is multiplied by a positive number. No gradient
@@ -43,18 +43,18 @@ def pairwise_similarity(
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same height and width.
-        pool: kernel and stride of a max pooling before, as (height, width) or one number for
-            both; 1 compares every position, half the map's size the authors' 2×2 cells (3×3
-            where the size is odd).
+        pool: kernel and stride of a max pooling beforehand, as (height, width) or one number for
+            both; 1 compares every position, and half the map's size gives the authors' 2×2 cells
+            (3×3 if the size is odd).
         valid: True where a position counts, False where augmentation padded; a pooled cell
-            counts its valid positions. An image without any has no part in the mean.
+            counts its valid positions. An image without any is left out of the mean.
 
     Shape:
         student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result
         ``()``.
 
     Returns:
-        The loss, no unit, from 0 (up to rounding, 1e-7 to either side) to 4.
+        The loss, unitless, from 0 (up to rounding, 1e-7 to either side) to 4.
 
     Raises:
         ValueError: the maps differ in size or are not ``(N, C, H, W)``, ``valid`` has another
@@ -62,10 +62,9 @@ def pairwise_similarity(
         TypeError: ``valid`` is not bool.
 
     Source:
-        Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019,
-        Eq. 2; weight 10. The authors' irfanICMLL/structure_knowledge_distillation pools with
-        a kernel of half the map and takes the norms as constants of the gradient; CIRKD's
-        copy pools 2×2.
+        Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019, Eq. 2;
+        weight 10. The authors' irfanICMLL/structure_knowledge_distillation pools with a kernel of
+        half the map and treats the norms as constants in the gradient; CIRKD's copy pools 2×2.
     """
     check_maps("pairwise_similarity", student=student, teacher=teacher)
     check_directions("pairwise_similarity", student)
@@ -89,9 +88,9 @@ def pairwise_similarity(
 
 
 class PairwiseSimilarity(nn.Module):
-    """Module form of :func:`pairwise_similarity`; it has no parameters to learn.
+    """Module form of :func:`pairwise_similarity`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
 
     Args:
         pool: see :func:`pairwise_similarity`.

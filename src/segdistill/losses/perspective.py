@@ -1,4 +1,4 @@
-"""Adaptive perspective (APD): match how positions see the class means of the batch."""
+"""Adaptive perspective (APD): match how positions relate to the class means of the batch."""
 
 import torch
 from torch import Tensor, nn
@@ -35,25 +35,25 @@ def perspective(
 ) -> tuple[Tensor, Tensor]:
     r"""Compare cosines with the class means of the batch, and the means themselves.
 
-    With :math:`\mu_k` the mean of the features of class :math:`k` over the images of all
-    processes, :math:`s_x(p)_k = a \cos(x_p, \mu^x_k)` over the classes :math:`K'` that the batch
-    has and V the valid positions of all images,
+    With :math:`\mu_k` the mean of the features of class :math:`k` over the images of all processes,
+    :math:`s_x(p)_k = a \cos(x_p, \mu^x_k)` over the classes :math:`K'` present in the batch and V
+    the valid positions of all images,
 
     .. math::
         L_{map} = \frac{1}{|V|} \sum_{p \in V} \mathrm{KL}(\sigma(s_y(p)) \,\|\, \sigma(s_x(p))),
         \qquad
         L_{mean} = \frac{1}{|K'|} \sum_{k \in K'} 1 - \cos(\mu^x_k, \mu^y_k).
 
-    Gradient flows through the student's means as well, those of other processes included. Both
-    are 0 for equal maps, and where no position is labelled. No gradient reaches the teacher.
-    Half-precision maps are compared in float32. It needs three maps of memory beyond its inputs:
+    Gradient flows through the student's means as well, those of other processes included. Both are
+    0 for equal maps, and if no position is labelled. No gradient reaches the teacher.
+    Half-precision maps are compared in float32. It needs memory for three maps beyond its inputs:
     the gradients through a position's norm, its products with the means and the means themselves.
     It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
         teacher: those of the teacher, :math:`y`, of the same shape.
-        labels: class ids; resized to the map by nearest where they are of another size.
+        labels: class ids; resized to the map by nearest neighbour if their size differs.
         classes: number of classes.
         scale: :math:`a`, the inverse of a temperature.
         ignore_index: label of a position that has no class.
@@ -68,7 +68,7 @@ def perspective(
         The loss of the maps in nats and that of the means from 0 to 2.
 
     Raises:
-        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, a label is no class,
+        ValueError: the maps differ in shape or are not ``(N, C, H, W)``, a label is not a class,
             ``valid`` has another size, or the scale is not a finite number above 0.
         TypeError: the labels are not int64, or ``valid`` is not bool.
 
@@ -109,28 +109,29 @@ def perspective(
 
 
 class Perspective(nn.Module):
-    """:func:`perspective` of the student's map and of the teacher's after an adapter.
+    """:func:`perspective` of the student's map and the teacher's adapted map.
 
-    The adapter is a 1×1 convolution that starts as the identity; with a classifier of its own it
-    learns the labels, as a mean over labelled positions, and learns nothing from the comparison.
-    Both are trained with the student and are no part of it or of the teacher.
+    The adapter is a 1×1 convolution that starts as the identity; with a classifier of its own it is
+    trained on the labels, as a mean over labelled positions, and gets no gradient from the
+    comparison. Both are trained with the student but are part of neither the student nor the
+    teacher.
 
-    The parts are ``map``, ``mean`` and ``adapter``, the first two times their weights. It leaves
-    out the positions that augmentation padded, whatever their label.
+    The parts are ``map``, ``mean`` and ``adapter``, the first two multiplied by their weights. It
+    leaves out the positions that augmentation padded, whatever their label.
 
     Args:
         teacher_channels: channels of both maps, the student's after its projector.
         classes: number of classes.
-        map_weight: of the part ``map``.
-        mean_weight: of the part ``mean``.
+        map_weight: weight of the part ``map``.
+        mean_weight: weight of the part ``mean``.
         scale: see :func:`perspective`.
 
     Source:
-        Tian et al., "Adaptive Perspective Distillation for Semantic Segmentation", IEEE TPAMI
-        2023, and dvlab-research/APD (no licence): scale 10, mean 0.5, and a divergence of weight
-        10 that is a mean over classes too, here 10 / 19 for 19 classes. Means are of the whole
-        batch in that code and of single images as Niemann et al. 2023 read the paper. That the
-        adapter is linear and starts as the identity is ours.
+        Tian et al., "Adaptive Perspective Distillation for Semantic Segmentation", IEEE TPAMI 2023,
+        and dvlab-research/APD (no licence): scale 10, mean 0.5, and a divergence of weight 10 that
+        is also averaged over classes, here 10 / 19 for 19 classes. The means are over the whole
+        batch in that code and over single images in Niemann et al.'s (2023) reading of the paper.
+        The linear adapter that starts as the identity is ours.
     """
 
     def __init__(

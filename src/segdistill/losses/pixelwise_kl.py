@@ -25,15 +25,15 @@ def pixelwise_kl(
     It is 0 for equal maps, and does not change when a constant is added to the logits of a
     pixel. No gradient reaches the teacher. Half-precision maps are compared in float32.
 
-    Use it first: tuned with the same care, few methods add to it (Niemann et al. 2023, Table 6).
-    It needs two maps of memory beyond its inputs. It is not twice differentiable.
+    Use it first: when tuned with the same care, few methods improve on it (Niemann et al. 2023,
+    Table 6). It needs memory for two maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: logits of the student, :math:`x`.
         teacher: logits of the teacher, :math:`y`, of the same shape.
-        temperature: :math:`T`, no unit; above 1 it flattens the distributions.
+        temperature: :math:`T`, unitless; above 1 it flattens the distributions.
         valid: True where a position counts, False where augmentation padded; None counts
-            every position. Without any valid position the loss is 0.
+            every position. If no position is valid, the loss is 0.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
@@ -62,9 +62,9 @@ def pixelwise_kl(
 
 
 class PixelwiseKL(nn.Module):
-    """Module form of :func:`pixelwise_kl`; it has no parameters to learn.
+    """Module form of :func:`pixelwise_kl`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded: those whose nearest
+    Given a batch, it leaves out the positions that augmentation padded: those whose nearest
     pixel of ``batch.valid`` is False.
 
     Args:

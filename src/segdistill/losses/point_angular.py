@@ -13,15 +13,15 @@ from segdistill.types import Batch
 def point_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = None) -> Tensor:
     r"""Compare the directions of the feature vectors at each position (PAD).
 
-    With :math:`\hat x_{np}` the vector of one position divided by its norm over channels and
-    :math:`P` positions in a map,
+    With :math:`\hat x_{np}` the vector of one position divided by its norm over channels, and
+    :math:`P` the number of positions in a map,
 
     .. math:: L = \frac{1}{N P} \sum_{n, p} \|\hat x_{np} - \hat y_{np}\|_2^2.
 
     It does not change when a position is multiplied by a positive number. Zero positions,
     half precision and the teacher's gradient are treated as in :func:`layer_angular`.
 
-    It needs two maps of memory beyond its inputs. It is not twice differentiable.
+    It needs memory for two maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student, :math:`x`.
@@ -33,7 +33,7 @@ def point_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, from 0 to 4.
+        The loss, unitless, from 0 to 4.
 
     Raises:
         ValueError: the maps differ in shape or are not ``(N, C, H, W)``, or ``valid`` has
@@ -51,9 +51,9 @@ def point_angular(student: Tensor, teacher: Tensor, *, valid: Tensor | None = No
 
 
 class PointAngular(nn.Module):
-    """Module form of :func:`point_angular`; it has no parameters to learn.
+    """Module form of :func:`point_angular`; it has no learnable parameters.
 
-    Given a batch it leaves out the positions that augmentation padded.
+    Given a batch, it leaves out the positions that augmentation padded.
     """
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:

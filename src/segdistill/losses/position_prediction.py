@@ -1,4 +1,4 @@
-"""Position prediction (IDD's second term): match where positions seem to be."""
+"""Position prediction (IDD's second term): match where positions appear to be."""
 
 import torch
 from torch import Tensor, nn
@@ -11,19 +11,19 @@ from segdistill.types import Batch
 
 
 class PositionPrediction(nn.Module):
-    r"""Let both maps tell where each position is, and compare what they tell.
+    r"""Predict from both maps where each position is, and compare the predictions.
 
     A 3×3 convolution of each network's map, :math:`g_x` and :math:`g_y`, trained with the student
-    and no part of it, gives row and column, :math:`r_p` from -1 to 1. The teacher's learns the
-    truth; the student's, and the student through it, what the teacher's says. With :math:`V` the
-    valid positions of all images,
+    but not part of it, predicts row and column, :math:`r_p`, from -1 to 1. The teacher's
+    convolution learns the true position; the student's, and the student through it, learn the
+    teacher's prediction. With :math:`V` the valid positions of all images,
 
     .. math::
         L = \frac{1}{|V|} \sum_{p \in V} \|g_x(x)_p - g_y(y)_p\|^2 + \|g_y(y)_p - r_p\|^2,
 
-    the first term without a gradient for :math:`g_y`. Given a batch, what augmentation padded is
-    0 before the convolutions, as what is outside the map is. The convolutions follow autocast as
-    a network does; the comparison is in float32. No gradient reaches the teacher.
+    the first term without a gradient for :math:`g_y`. Given a batch, padded positions are set to 0
+    before the convolutions, like those outside the map. The convolutions follow autocast as a
+    network does; the comparison is in float32. No gradient reaches the teacher.
 
     Args:
         student_channels: channels of the student's map.
@@ -37,13 +37,13 @@ class PositionPrediction(nn.Module):
         The loss in squared half sizes of the map, at least 0.
 
     Raises:
-        ValueError: the maps differ in size, or a width is not the one announced.
+        ValueError: the maps differ in size, or a width is not the one declared.
 
     Source:
-        Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI
-        2022, arXiv:2205.03650, has a module that predicts positions from the features and
-        compares the predictions of both networks. Its layers, training and weight were not at
-        hand: this form of it is ours.
+        Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI 2022,
+        arXiv:2205.03650, has a module that predicts positions from the features and compares the
+        predictions of both networks. Its layers, training and weight were not available: this form
+        of it is ours.
     """
 
     def __init__(self, student_channels: int, teacher_channels: int) -> None:

@@ -11,36 +11,37 @@ from segdistill.losses.maths.unit import SHORTEST
 
 
 def standardize_logits(logits: Tensor) -> Tensor:
-    r"""Return logits without their mean and deviation over the classes of each position.
+    r"""Return logits standardised over the classes of each position.
 
-    With :math:`\mu_p` and :math:`\sigma_p` over the :math:`K` classes of position :math:`p`,
+    With mean :math:`\mu_p` and deviation :math:`\sigma_p` over the :math:`K` classes of position
+    :math:`p`,
 
     .. math:: \hat z_{kp} = \frac{z_{kp} - \mu_p}{\sigma_p}, \quad
         \sigma_p = \sqrt{\frac{1}{K} \sum_k (z_{kp} - \mu_p)^2}.
 
-    A student compared after it need not be as sure of itself as its teacher, only rank and space
-    the classes alike. Deviations below 1e-4 are taken for 1e-4, so that the gradient is bounded
-    where all logits are equal. A logit of -inf, a class that a teacher excludes, stays so and has
-    no part in mean and deviation. Half precision is brought to float32. It keeps one map, its
-    result, and is not twice differentiable.
+    A student compared this way need not be as confident as its teacher; it only has to rank and
+    space the classes in the same way. Deviations below 1e-4 are raised to 1e-4, so that the
+    gradient is bounded where all logits are equal. A logit of -inf, for a class that a teacher
+    excludes, stays -inf and is left out of mean and deviation. Half precision is converted to
+    float32. The function keeps one map, its result, and is not twice differentiable.
 
     Args:
-        logits: of a network.
+        logits: logits of a network.
 
     Shape:
         logits ``(N, K, H, W)``; result likewise.
 
     Returns:
-        The standardised logits, no unit, float32 or wider.
+        The standardised logits, unitless, float32 or wider.
 
     Raises:
         ValueError: the logits are not ``(N, K, H, W)``, or have one class.
 
     Source:
-        Sun et al., "Logit Standardization in Knowledge Distillation", CVPR 2024,
-        arXiv:2403.01427, for classification. The authors' code divides by K - 1 in
-        :math:`\sigma`, which is a temperature of :math:`\sqrt{K / (K - 1)}`, and reduces the last
-        dimension, which of a map is its width and not its classes.
+        Sun et al., "Logit Standardization in Knowledge Distillation", CVPR 2024, arXiv:2403.01427,
+        for classification. The authors' code divides by K - 1 in :math:`\sigma`, which is a
+        temperature of :math:`\sqrt{K / (K - 1)}`, and reduces over the last dimension, which for a
+        map is its width and not its classes.
     """
     if logits.ndim != 4 or logits.shape[1] < 2:
         raise ValueError(

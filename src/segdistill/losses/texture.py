@@ -1,4 +1,4 @@
-"""Texture distillation (SSTKD): fine structure by bands, and how strong it is by counts."""
+"""Texture distillation (SSTKD): fine structure as bands, and its strength as histograms."""
 
 import torch
 from torch import Tensor, nn
@@ -24,28 +24,29 @@ def structural_texture(
 ) -> Tensor:
     r"""Compare the bands of the Laplacian pyramids of two maps.
 
-    Level :math:`j` of the pyramid is the map of level :math:`j - 1` in means of 2×2 cells, and its
-    band :math:`b_j` what these leave out of the level above. With :math:`V_{nj}` the valid
+    Level :math:`j` of the pyramid is the map of level :math:`j - 1` averaged over 2×2 cells, and
+    its band :math:`b_j` is what these means lose of the level above. With :math:`V_{nj}` the valid
     positions of a band's level in an image,
 
     .. math::
         L = \frac{1}{N} \sum_n \sum_{j=1}^{J} \frac{1}{C |V_{nj}|}
             \sum_{c, p \in V_{nj}} (b_j^x - b_j^y)_{ncp}^2.
 
-    The contourlet transform splits each band further by directions. A filter bank that does so
-    orthonormally leaves the squared difference of a band as it is, so none is computed: the value
-    is that of the whole transform.
+    The contourlet transform further splits each band by direction. An orthonormal filter bank
+    leaves the squared difference of a band unchanged, so none is computed: the value is that of the
+    whole transform.
 
-    No gradient reaches the teacher. Half-precision maps are compared in float32. It needs the
-    gradient and, an image at a time, some three maps. It is not twice differentiable.
+    No gradient reaches the teacher. Half-precision maps are compared in float32. It needs memory
+    for the gradient and, one image at a time, about three maps. It is not twice differentiable.
 
     Args:
-        student: features of the student, of an early layer.
+        student: features of the student from an early layer.
         teacher: those of the teacher, of the same shape.
-        levels: :math:`J`, bands that are compared; a level of one position has a band of zeros.
+        levels: :math:`J`, number of bands compared; a level with a single position has a band of
+            zeros.
         valid: True where a position counts, False where augmentation padded; None counts every
-            position. Cells are means of their valid positions; an image without any has no part
-            in the mean.
+            position. Cells are means of their valid positions; an image without any is left out of
+            the mean.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.
@@ -72,7 +73,7 @@ def structural_texture(
         masks.append(mean_pool(masks[-1][:, None].float(), 2)[:, 0] > 0)
 
     def difference(student: Tensor, teacher: Tensor, *masks: Tensor) -> Tensor:
-        # Bands are linear: those of the difference are the difference of the bands.
+        # Bands are linear: the bands of the difference are the differences of the bands.
         maps, total = student - teacher, student.new_zeros(())
         for mask in masks:
             above = mean_pool(maps, 2, mask)
@@ -91,7 +92,7 @@ def structural_texture(
 def statistical_texture(
     student: Tensor, teacher: Tensor, *, bins: int = 8, valid: Tensor | None = None
 ) -> Tensor:
-    r"""Compare how often a map is how much like its mean, for maps of any two widths.
+    r"""Compare histograms of each map's similarity to its mean, for maps of any two widths.
 
     With :math:`s_p = \cos(f_p, \bar f)` over the valid positions :math:`V_n` of an image, levels
     :math:`l_i` at equal steps :math:`\delta` from the least to the largest of them, and
@@ -101,21 +102,21 @@ def statistical_texture(
         (h_i^x - h_i^y)^2 + (l_i^x - l_i^y)^2.
 
     It does not change when a position is multiplied by a positive number. No gradient reaches the
-    teacher. Half-precision maps are compared in float32. It needs two maps of memory beyond its
+    teacher. Half-precision maps are compared in float32. It needs memory for two maps beyond its
     inputs.
 
     Args:
-        student: features of the student, of an early layer.
+        student: features of the student from an early layer.
         teacher: those of the teacher, of the same height and width.
         bins: :math:`B`, number of levels.
         valid: True where a position counts, False where augmentation padded; None counts every
-            position. An image without any has no part in the mean.
+            position. An image without any is left out of the mean.
 
     Shape:
         student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result ``()``.
 
     Returns:
-        The loss, no unit, at least 0.
+        The loss, unitless, at least 0.
 
     Raises:
         ValueError: the maps differ in size or are not ``(N, C, H, W)``, ``valid`` has another
@@ -143,12 +144,12 @@ def statistical_texture(
 class Texture(nn.Module):
     """:func:`structural_texture` and :func:`statistical_texture` of an early layer.
 
-    The parts are ``structure`` and ``statistics``, each times its weight. Given a batch it leaves
-    out the positions that augmentation padded.
+    The parts are ``structure`` and ``statistics``, each multiplied by its weight. Given a batch, it
+    leaves out the positions that augmentation padded.
 
     Args:
-        structure_weight: of the part ``structure``.
-        statistics_weight: of the part ``statistics``.
+        structure_weight: weight of the part ``structure``.
+        statistics_weight: weight of the part ``statistics``.
         levels: see :func:`structural_texture`.
         bins: see :func:`statistical_texture`.
 
@@ -156,7 +157,7 @@ class Texture(nn.Module):
         Ji et al., "Structural and Statistical Texture Knowledge Distillation for Semantic
         Segmentation", CVPR 2022, arXiv:2305.03944; there is no official code. Weights (0.9 and
         1.15), levels, bins, the pyramid's filter (here means of cells) and the form of the counts
-        are from memory of the paper or ours, not checked against it.
+        are recalled from the paper or our own, not checked against it.
     """
 
     def __init__(

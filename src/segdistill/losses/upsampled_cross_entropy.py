@@ -1,4 +1,4 @@
-"""Cross-entropy of logits at full size, without the logits of full size."""
+"""Cross-entropy at full size without ever holding the full-size logits."""
 
 import torch
 from torch import Tensor
@@ -33,24 +33,24 @@ def upsampled_cross_entropy(
             + \frac{\epsilon}{K} \sum_k w_k \log \sigma(z_p)_k \Big),
 
     the value of ``F.cross_entropy(F.interpolate(logits, size, mode="bilinear"), labels)``. The
-    resized logits, K times the size of an image, exist only a tile at a time, and so does their
-    gradient: from stride 8 it takes less than a tenth of the memory. It is not twice
+    resized logits, K times the size of an image, exist only one tile at a time, and so does their
+    gradient: from stride 8 this takes less than a tenth of the memory. It is not twice
     differentiable. Half-precision logits are compared in float32.
 
     Args:
-        logits: at their own stride, unbounded.
+        logits: logits at their own stride, unbounded.
         labels: int64 class ids.
-        weight: :math:`w` of each class; None weighs all alike.
+        weight: :math:`w` of each class; None weighs all classes equally.
         label_smoothing: :math:`\epsilon`, in [0, 1].
         ignore_index: label of positions that have no class.
-        divisor: what the sum over positions is divided by, such as that of a larger batch of
-            which these images are a part; None: the weight of the labelled positions here.
+        divisor: what the sum over positions is divided by, for example that of a larger batch these
+            images are part of; None takes the weight of the labelled positions here.
 
     Shape:
         logits ``(N, K, h, w)``; labels ``(N, H, W)``; weight ``(K,)``; result ``()``.
 
     Returns:
-        The loss in nats, at least 0; 0 with a graph where no position is labelled.
+        The loss in nats, at least 0; if no position is labelled, 0 with a graph.
 
     Raises:
         ValueError: the logits are not ``(N, K, h, w)``, the labels not ``(N, H, W)``, a label is
@@ -104,7 +104,7 @@ def upsampled_cross_entropy(
 
 
 def _histogram(labels: Tensor, labelled: Tensor, classes: int) -> Tensor:
-    """Return how many positions have each class; labels of no class are not counted."""
+    """Return how many positions have each class; labels without a class are not counted."""
     counts = labels.new_zeros(classes + 1)
     rows = labels.where(labelled, classes).flatten()
     return counts.scatter_add_(0, rows, torch.ones_like(rows))[:classes]

@@ -1,4 +1,4 @@
-"""Pixel-wise distillation at full size, without the logits of full size."""
+"""Pixel-wise distillation at full size without ever holding the full-size logits."""
 
 import torch
 from torch import Tensor
@@ -23,9 +23,9 @@ def upsampled_kl(
 ) -> Tensor:
     r"""Compare the class distributions of each pixel of an image, at the image's size.
 
-    The value of :func:`pixelwise_kl` of both maps resized bilinearly, each from a stride of its
-    own, without the resized maps: they exist only a tile at a time. It is not twice
-    differentiable. No gradient reaches the teacher. Half-precision maps are compared in float32.
+    It has the value of :func:`pixelwise_kl` of both maps resized bilinearly, each from its own
+    stride, but the resized maps exist only one tile at a time. It is not twice differentiable. No
+    gradient reaches the teacher. Half-precision maps are compared in float32.
 
     Args:
         student: logits of the student, at their own stride.
@@ -38,9 +38,9 @@ def upsampled_kl(
         student ``(N, K, h, w)``; teacher ``(N, K, h', w')``; valid ``(N, *size)``; result ``()``.
 
     Returns:
-        The loss in nats times :math:`T^2`, at least 0 up to rounding; 0 with a graph where no
-        position counts. A class to which the teacher gives -inf adds nothing, the limit of
-        :math:`p \log p`; where only the student's logit is -inf the loss is infinite.
+        The loss in nats times :math:`T^2`, at least 0 up to rounding; if no position counts, 0 with
+        a graph. A class to which the teacher gives -inf adds nothing, the limit of
+        :math:`p \log p`; if only the student's logit is -inf, the loss is infinite.
 
     Raises:
         ValueError: the maps differ in images or classes or are not ``(N, K, h, w)``, ``valid``
@@ -69,7 +69,7 @@ def upsampled_kl(
         pixels = teacher[(image, slice(None), *resizing.source(tile))].to(dtype)
         log_s = _log_softmax(values, temperature)
         log_t = _log_softmax(resizing.enlarge(pixels, tile), temperature)
-        # In place where it can be: fresh memory costs more time than the arithmetic.
+        # In place where possible: allocating memory takes longer than the arithmetic.
         p = log_t.exp()
         divergence = log_t.sub_(log_s).mul_(p)
         slope = log_s.exp_().sub_(p)

@@ -1,1 +1,1 @@
-"""What several losses compute alike."""
+"""Computations shared by several losses."""

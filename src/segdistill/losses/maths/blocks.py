@@ -1,4 +1,4 @@
-"""A sum over parts of two maps that are compared apart, its gradient made part by part."""
+"""A sum over separately compared parts of two maps, its gradient computed part by part."""
 
 from collections.abc import Callable, Iterator
 from itertools import repeat
@@ -11,7 +11,7 @@ from segdistill.losses.maths.first_order import first_order
 from segdistill.losses.maths.positions import leave_out
 from segdistill.losses.maths.precision import full_precision
 
-# Values of a map in a block: in the cache of a processor, and enough to keep a GPU busy.
+# Values per block: few enough for a processor's cache, enough to keep a GPU busy.
 _VALUES = 2**17
 _VALUES_ON_DEVICE = 2**24
 
@@ -24,21 +24,21 @@ def sum_over_blocks(
     dim: int,
     valid: Tensor | None = None,
 ) -> Tensor:
-    """Return the sum of a function over blocks of maps, in two maps of memory beyond the inputs.
+    """Return the sum of a function over blocks of maps, using two maps of memory beyond the inputs.
 
-    A loss whose parts (rows, channels or images) are compared apart needs its intermediate maps
-    for one block at a time only. Each block's gradient is made by autograd right after its value
-    and kept in one map, which backward scales; so the sum is not twice differentiable.
+    A loss that compares parts (rows, channels or images) separately needs its intermediate maps for
+    only one block at a time. Autograd computes each block's gradient right after its value and
+    stores it in one map, which backward scales; so the sum is not twice differentiable.
 
     Args:
-        function: from blocks of all tensors, the floating ones in float32 or wider, to the
+        function: maps blocks of all tensors, the floating-point ones in float32 or wider, to the
             block's sum.
-        student: the map that the gradient is for.
-        teacher: the map that it is compared with.
+        student: the map that gets the gradient.
+        teacher: the map it is compared with.
         others: tensors that vary along ``dim`` as the maps do; they get no gradient.
         dim: dimension along which parts are independent: 0 images, 1 channels, 2 rows.
-        valid: True where a position counts; elsewhere both maps are 0 to the function, and
-            the gradient is 0.
+        valid: True where a position counts; elsewhere the function sees 0 in both maps, and the
+            gradient is 0.
 
     Shape:
         student ``(N, C, H, W)``; teacher ``(N, C', H, W)``; valid ``(N, H, W)``; result ``()``.
@@ -60,11 +60,12 @@ def sum_over_blocks(
 
 
 def blocks(*tensors: Tensor, dim: int) -> Iterator[list[Tensor]]:
-    """Yield matching blocks of tensors along a dimension, the floating ones in full precision.
+    """Yield matching blocks of tensors along a dimension, floating-point ones in full precision.
 
     Args:
-        tensors: tensors that vary along ``dim`` together; the first says how large blocks are.
-        dim: the dimension to divide.
+        tensors: tensors that vary along ``dim`` together; the first determines the size of the
+            blocks.
+        dim: the dimension to split.
     """
     size = _size(tensors[0], dim)
     for block in zip(*(torch.split(tensor, size, dim) for tensor in tensors), strict=True):
@@ -73,9 +74,9 @@ def blocks(*tensors: Tensor, dim: int) -> Iterator[list[Tensor]]:
 
 
 def masks(maps: Tensor, dim: int, valid: Tensor | None) -> Iterator[Tensor | None]:
-    """Yield which positions count in each of the :func:`blocks` of a map, ``(N, 1, H, W)``."""
+    """Yield which positions count, for each of the :func:`blocks` of a map, ``(N, 1, H, W)``."""
     if valid is None or dim == 1:
-        # Every channel has the same positions.
+        # The same positions count in every channel.
         yield from repeat(None if valid is None else valid[:, None])
     else:
         yield from torch.split(valid[:, None], _size(maps, dim), dim)
@@ -96,10 +97,10 @@ class _Sum(torch.autograd.Function):
         dim: int,
         valid: Tensor | None,
     ) -> Tensor:
-        # Not in half precision: a mean's gradient may be too small before it is scaled.
+        # Not in half precision: the gradient of a mean may underflow before it is scaled.
         dtype = torch.float32
         for tensor in (student, *others):
-            if tensor.is_floating_point():  # else blocks would be copies in a wider type
+            if tensor.is_floating_point():  # otherwise blocks would be copies in a wider type
                 dtype = torch.promote_types(dtype, tensor.dtype)
         gradient = torch.empty_like(student, dtype=dtype)
         total = torch.zeros((), dtype=torch.float64, device=student.device)
@@ -109,7 +110,7 @@ class _Sum(torch.autograd.Function):
         for (slope, x, y, *rest), mask in parts:
             x = x.detach()
             if mask is not None:
-                # The gradient's room is free until it is made.
+                # The gradient's memory is free until the gradient is computed.
                 x = slope.copy_(x).masked_fill_(~mask, 0.0).detach()
             x.requires_grad_()
             with torch.enable_grad():

@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 def one_hot(labels: Tensor, *, classes: int, dtype: torch.dtype) -> Tensor:
-    """Return which class each position has; a label outside the classes has none.
+    """Return the class of each position, one-hot; a label outside the classes has none.
 
     Args:
         labels: int64 class ids.
@@ -20,10 +20,10 @@ def one_hot(labels: Tensor, *, classes: int, dtype: torch.dtype) -> Tensor:
 
 
 def class_means(features: Tensor, membership: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the mean feature of each class in each image, and how many positions it has.
+    """Return the mean feature of each class in each image, and the number of its positions.
 
-    A product with the one-hot matrix of K rows is one pass over the features, the same
-    arithmetic on every device in every run; adding by index is neither on a GPU.
+    A product with the one-hot matrix of K rows is a single pass over the features and deterministic
+    on every device; adding by index is neither on a GPU.
 
     Args:
         features: feature vectors by position.

@@ -19,9 +19,9 @@ def squared_distance(
     Args:
         student: the student's map.
         teacher: the teacher's map.
-        vector: dimensions that make up a vector.
+        vector: dimensions that make up one vector.
         parts: a dimension along which the vectors are counted.
-        valid: True where a position counts, or None where all do.
+        valid: True where a position counts, or None if all do.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``()``.

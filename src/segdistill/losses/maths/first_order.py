@@ -1,4 +1,4 @@
-"""Gradients made by hand or in the forward pass, which have no gradient of their own."""
+"""Hand-written gradients, or ones made in the forward pass, that have no gradient of their own."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -10,11 +10,11 @@ import torch
 def first_order(backward: Callable[..., Any]) -> Callable[..., Any]:
     """Return the ``backward`` of a Function that refuses to be differentiated again.
 
-    ``once_differentiable`` would take the gradient for a constant where nothing but the
-    loss itself is differentiated, and say nothing.
+    ``once_differentiable`` would silently treat the gradient as a constant if only the loss itself
+    is differentiated.
 
     Raises:
-        RuntimeError: in backward, where a graph of the gradient is asked for.
+        RuntimeError: in backward, if a graph of the gradient is requested.
     """
 
     @wraps(backward)

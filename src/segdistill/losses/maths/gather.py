@@ -11,7 +11,7 @@ from segdistill.seeding import torch_generator
 
 
 def processes() -> tuple[int, int]:
-    """Return this process's rank and the number of processes, ``(0, 1)`` for one alone."""
+    """Return this process's rank and the number of processes, ``(0, 1)`` if it is the only one."""
     if not (distributed.is_available() and distributed.is_initialized()):
         return 0, 1
     return distributed.get_rank(), distributed.get_world_size()
@@ -20,8 +20,8 @@ def processes() -> tuple[int, int]:
 def gather_images(tensor: Tensor) -> Tensor:
     """Return the tensors of all processes, joined along the first dimension by rank.
 
-    Gradient flows back to the process that a part came from, summed over the processes that
-    used it. In a process alone it is the tensor itself.
+    Gradient flows back to the process that each part came from, summed over the processes that used
+    it. With a single process the result is the tensor itself.
 
     Args:
         tensor: of the same shape in every process.
@@ -36,7 +36,7 @@ def gather_images(tensor: Tensor) -> Tensor:
 
 
 def gather_batch(tensor: Tensor) -> Tensor:
-    """Return :func:`gather_images` in the order of the global batch, however it is divided."""
+    """Return :func:`gather_images` in the order of the global batch, however it is split."""
     part, gathered = current_part(), gather_images(tensor)
     if part is None or processes()[1] == 1:
         return gathered
@@ -52,13 +52,13 @@ def sum_over_processes(tensor: Tensor) -> Tensor:
 
 
 def share_of_count(count: Tensor) -> Tensor:
-    """Return a count of the global batch divided by the processes, and never 0.
+    """Return a count over the global batch divided by the number of processes, never 0.
 
     A sum divided by it is this process's part of the global batch's mean: the mean of the parts
     over the processes, which is what data-parallel training takes, is the mean of the batch.
 
     Args:
-        count: of what counts in this process's images.
+        count: what this process's images contribute to the count.
     """
     world = processes()[1]
     return (sum_over_processes(count) / world).clamp_min(1 / world)
@@ -67,17 +67,17 @@ def share_of_count(count: Tensor) -> Tensor:
 def draw_uniform(
     seed: int, purpose: str, *position: int, shape: tuple[int, ...], device: torch.device
 ) -> Tensor:
-    """Return numbers from 0 to 1 for the images being computed, drawn for the global batch.
+    """Return uniform numbers from 0 to 1 for the current images, drawn for the global batch.
 
-    So what is drawn for an image does not depend on how the batch is divided, over processes or
+    Therefore what is drawn for an image does not depend on how the batch is split over processes or
     into parts; see :func:`segdistill.losses.maths.part.computing`.
 
     Args:
         seed: see :func:`segdistill.seeding.derive`.
-        purpose: see there.
-        position: see there, such as the step.
-        shape: of the result, images first, the same in every process.
-        device: of the result; another kind of device draws other numbers.
+        purpose: see :func:`segdistill.seeding.derive`.
+        position: see :func:`segdistill.seeding.derive`; for example the step.
+        shape: shape of the result, images first; the same in every process.
+        device: device of the result; different kinds of devices draw different numbers.
     """
     rank, world = processes()
     part = current_part()

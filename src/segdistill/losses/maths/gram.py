@@ -1,4 +1,4 @@
-"""Comparisons of all cosines within two maps, by C×C products in place of P×P maps."""
+"""Comparisons of all cosines within two maps, by C×C products instead of P×P maps."""
 
 from collections.abc import Callable
 from typing import Any
@@ -22,8 +22,8 @@ def compare_cosines(
 ) -> Tensor:
     """Return the weighted sum over images of a comparison of their cosines.
 
-    Image by image: one image's unit vectors are gone before the next begins, and are made again
-    for the gradient. What is kept is the products. It is not twice differentiable.
+    It works image by image: the unit vectors of one image are freed before the next begins and are
+    recomputed for the gradient; only the products are kept. It is not twice differentiable.
 
     Args:
         compare: the comparison.
@@ -52,7 +52,7 @@ def squared_differences(u: Tensor, v: Tensor) -> tuple[Tensor, Slope]:
         value = difference.double().square().sum()
         return value, lambda u, v, out: torch.mm(u, difference, out=out).mul_(4)
     uu, uv, vv = _gram(u), u @ v.mT, _gram(v)
-    # The difference cancels: its terms are summed in float64.
+    # The terms of the difference nearly cancel, so they are summed in float64.
     ours, mixed, theirs = (product.double().square().sum() for product in (uu, uv, vv))
 
     def slope(u: Tensor, v: Tensor, out: Tensor) -> Tensor:
@@ -70,13 +70,14 @@ def row_lengths(u: Tensor, v: Tensor) -> tuple[Tensor, Slope]:
     if _few(u, v):
         difference = (u.mT @ u).sub_(v.mT @ v)
         rows = length(difference, dim=1)
-        # A root has no slope at 0, where the row is 0 as well.
+        # The square root has no slope at 0, but the row is 0 there, so the quotient is 0.
         unit_rows = difference.div_(rows.clamp_min(torch.finfo(rows.dtype).tiny))
         return rows.double().sum(), lambda u, v, out: torch.mm(u, unit_rows + unit_rows.mT, out=out)
     uu, uv, vv = _gram(u), u @ v.mT, _gram(v)
     squares = torch.mm(vv, v).addmm_(uv.mT, u, alpha=-1).mul_(v).sum(dim=0)
     squares += torch.mm(uu, u).addmm_(uv, v, alpha=-1).mul_(u).sum(dim=0)
-    # What the cancellation leaves of equal rows is no difference, and its root has no slope.
+    # For equal rows, what cancellation leaves is rounding error: it counts as no difference,
+    # without a slope.
     real = squares > 8 * torch.finfo(u.dtype).eps * u.shape[1]
     rows = torch.where(real, squares, 1).sqrt()
 
@@ -102,7 +103,7 @@ class _CompareCosines(torch.autograd.Function):
     ) -> Tensor:
         total = student.new_zeros((), dtype=torch.float64)
         ctx.slopes, ctx.norms = [], []
-        # One image's room serves all: fresh memory costs more time than what is written to it.
+        # One image's buffer serves all images: allocating memory takes longer than writing to it.
         u, v = torch.empty_like(student[0]), torch.empty_like(teacher[0])
         for n in range(len(student)):
             pairs = ((student[n], u), (teacher[n], v))
@@ -127,14 +128,14 @@ class _CompareCosines(torch.autograd.Function):
             torch.mul(student[n], weights[n] / norms[0], out=u)
             torch.mul(teacher[n], weights[n] / norms[1], out=v)
             direct = slope(u, v, gradient[n])
-            # Through u = x / |x|; below the shortest norm the divisor is constant.
+            # Back through u = x / |x|; below the shortest norm the divisor is constant.
             along = torch.mul(u, direct, out=spare).sum(dim=0) * (norms[0] > SHORTEST)
             direct.sub_(u.mul_(along)).mul_(upstream * shares[n] / norms[0])
         return gradient, None, None, None, None
 
 
 def _gram(u: Tensor) -> Tensor:
-    """Return U Uᵀ from its upper triangle of blocks, for up to 7/16 less arithmetic."""
+    """Return U Uᵀ from its upper triangle of blocks, which saves up to 7/16 of the arithmetic."""
     channels = len(u)
     size = max(-(-channels // 8), 64)
     gram = u.new_empty(channels, channels)

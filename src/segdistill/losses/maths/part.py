@@ -1,4 +1,4 @@
-"""The part of the global batch that is being computed, where a batch is computed in several."""
+"""The part of the global batch being computed, if a batch is computed in several parts."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,9 +13,9 @@ class Part:
     """Which images of the global batch are being computed.
 
     Attributes:
-        places: of the images in the global batch, int64 ``(N,)``.
-        images: in the global batch.
-        last: it is the step's last part in this process.
+        places: positions of the images in the global batch, int64 ``(N,)``.
+        images: number of images in the global batch.
+        last: whether it is the step's last part in this process.
     """
 
     places: Tensor
@@ -28,7 +28,7 @@ _current: ContextVar[Part | None] = ContextVar("part", default=None)
 
 @contextmanager
 def computing(part: Part) -> Iterator[None]:
-    """Say which part of the global batch the losses see inside the block."""
+    """Declare which part of the global batch the losses see inside the ``with`` block."""
     token = _current.set(part)
     try:
         yield
@@ -37,11 +37,11 @@ def computing(part: Part) -> Iterator[None]:
 
 
 def current_part() -> Part | None:
-    """Return the part that is being computed, None where nobody said."""
+    """Return the part that is being computed, or None if none was declared."""
     return _current.get()
 
 
 def ends_step() -> bool:
-    """Return whether a step of training ends with the images that are being computed."""
+    """Return whether the images being computed are the last of the training step."""
     part = _current.get()
     return part is None or part.last

@@ -1,4 +1,4 @@
-"""Means over cells of a map, of the positions that count."""
+"""Means over the cells of a map, using only the positions that count."""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -12,7 +12,7 @@ def mean_pool(maps: Tensor, cell: int, valid: Tensor | None = None) -> Tensor:
     Args:
         maps: features.
         cell: side of a cell; those at the border may be smaller.
-        valid: True where a position counts, or None where all do.
+        valid: True where a position counts, or None if all do.
 
     Shape:
         maps ``(N, C, H, W)``; valid ``(N, H, W)``; result ``(N, C, ⌈H/cell⌉, ⌈W/cell⌉)``.
@@ -27,12 +27,12 @@ def mean_pool(maps: Tensor, cell: int, valid: Tensor | None = None) -> Tensor:
 
 
 def mean_grid(maps: Tensor, size: tuple[int, int], valid: Tensor | None = None) -> Tensor:
-    """Return the means of the valid positions of a grid of cells that covers the map.
+    """Return the means of the valid positions in each cell of a grid that covers the map.
 
     Args:
         maps: features.
         size: rows and columns of the grid.
-        valid: True where a position counts, or None where all do.
+        valid: True where a position counts, or None if all do.
 
     Shape:
         maps ``(N, C, H, W)``; valid ``(N, H, W)``; result ``(N, C, *size)``.
@@ -41,5 +41,5 @@ def mean_grid(maps: Tensor, size: tuple[int, int], valid: Tensor | None = None) 
         return F.adaptive_avg_pool2d(maps, size)
     share = F.adaptive_avg_pool2d(valid[:, None].to(maps.dtype), size)
     pooled = F.adaptive_avg_pool2d(leave_out(maps, valid), size)
-    least = 1 / (2 * maps.shape[2] * maps.shape[3])  # less than one position has
+    least = 1 / (2 * maps.shape[2] * maps.shape[3])  # less than the weight of one position
     return pooled / share.clamp_min(least)

@@ -1,7 +1,7 @@
-"""Which positions of a map count: labels and validity, brought to the map's size.
+"""Which positions of a map count: labels and validity, resized to the map's size.
 
-The rule of the house: a position that augmentation padded counts in no loss. It is left out of
-every sum, norm, softmax, mean and pair, and out of what a sum is divided by.
+The rule throughout: a position that augmentation padded does not count in any loss. It is left out
+of every sum, norm, softmax, mean and pair, and of the number that a sum is divided by.
 """
 
 import torch
@@ -33,7 +33,7 @@ def resize_labels(labels: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def resize_valid(valid: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Return validity at a map's size, by the same nearest rule as :func:`resize_labels`.
+    """Return validity at a map's size, by the same nearest-neighbour rule as :func:`resize_labels`.
 
     Args:
         valid: bool, False where augmentation padded.
@@ -52,7 +52,7 @@ def resize_valid(valid: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def valid_at(batch: Batch | None, maps: Tensor) -> Tensor | None:
-    """Return which positions of a map are not padding, or None without a batch: all count.
+    """Return which positions of a map are not padding, or None (all count) without a batch.
 
     Shape:
         maps ``(N, C, H, W)``; result ``(N, H, W)``.
@@ -61,7 +61,7 @@ def valid_at(batch: Batch | None, maps: Tensor) -> Tensor | None:
 
 
 def valid_labels(batch: Batch) -> Tensor:
-    """Return the labels of a batch, without a class where augmentation padded."""
+    """Return the labels of a batch, with no class where augmentation padded."""
     return batch.labels.masked_fill(~batch.valid, IGNORE_INDEX)
 
 
@@ -77,12 +77,12 @@ def leave_out(maps: Tensor, valid: Tensor | None = None) -> Tensor:
 
 
 def count_positions(maps: Tensor, valid: Tensor | None) -> Tensor | int:
-    """Return what a sum over positions is divided by for a mean; see :func:`share_of_count`."""
+    """Return what to divide a sum over positions by to get a mean; see :func:`share_of_count`."""
     return maps[:, 0].numel() if valid is None else share_of_count(valid.sum())
 
 
 def count_images(maps: Tensor, valid: Tensor | None) -> Tensor | int:
-    """Return what a sum over images is divided by: an image of padding alone does not count."""
+    """Return what to divide a sum over images by; an image that is all padding does not count."""
     if valid is None:
         return len(maps)
     return share_of_count(valid.flatten(start_dim=1).any(dim=1).sum())
@@ -113,14 +113,14 @@ def check_valid(caller: str, valid: Tensor | None, maps: Tensor) -> None:
 def check_labels(
     caller: str, labels: Tensor, maps: Tensor, *, classes: int, ignore_index: int
 ) -> None:
-    """Refuse labels that are not int64 ``(N, H', W')``, or a label that is no class.
+    """Refuse labels that are not int64 ``(N, H', W')``, or a label that is not a class.
 
-    On an accelerator a wrong label value stops the device's queue instead, since looking at
-    the values here would wait for it.
+    On an accelerator a wrong label value triggers a device-side assertion instead, since checking
+    the values here would wait for the device.
 
     Raises:
         TypeError: the labels are not int64.
-        ValueError: they have another number of images, or a value is neither a class nor
+        ValueError: the number of images differs, or a value is neither a class nor
             ``ignore_index``.
     """
     if labels.dtype != torch.int64:

@@ -14,8 +14,8 @@ R = TypeVar("R")
 def full_precision(*maps: Tensor) -> tuple[Tensor, ...]:
     """Return tensors in one floating dtype that is float32 or wider.
 
-    Half precision becomes float32; one float64 tensor lifts the others. What a teacher made
-    in inference mode is copied, since autograd keeps no such tensor.
+    Half precision becomes float32; one float64 tensor promotes the others. Tensors that a teacher
+    computed in inference mode are copied, since autograd cannot save them.
     """
     dtype = torch.float32
     for tensor in maps:
@@ -25,9 +25,9 @@ def full_precision(*maps: Tensor) -> tuple[Tensor, ...]:
 
 
 def without_autocast(function: Callable[P, R]) -> Callable[P, R]:
-    """Return the function with autocast off inside, so that no product drops to half precision.
+    """Return the function with autocast off inside, so that no product falls to half precision.
 
-    The first tensor among the arguments says which device's autocast is meant.
+    The first tensor among the arguments determines the device whose autocast is turned off.
     """
 
     @wraps(function)

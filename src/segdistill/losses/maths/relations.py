@@ -1,4 +1,4 @@
-"""Row-softmax KL between two similarity maps that are never held whole."""
+"""Row-softmax KL between two similarity maps that are never fully held in memory."""
 
 from typing import Any
 
@@ -23,26 +23,26 @@ def relation_kl(
     temperature: float,
     counted: Tensor | None = None,
 ) -> Tensor:
-    r"""Compare how anchors relate to contrasts, as the student and as the teacher see it.
+    r"""Compare how anchors relate to contrasts for the student and for the teacher.
 
     .. math::
         L = \frac{1}{M} \sum_m \sum_{n, a} w_{na}\,
             \mathrm{KL}(\sigma(y_{na}^T V_m / \tau) \,\|\, \sigma(x_{na}^T U_m / \tau))
 
-    with one softmax over the contrasts of each set :math:`m`, of those that have any. A block of
-    anchors holds whole rows, so their softmaxes, their share of the loss and its gradient
-    :math:`(\sigma(s) - \sigma(t)) / \tau` are there at once: the two gradients are
-    accumulated in the forward pass, and backward scales them. What is left of the direct form
-    is its arithmetic, two products for the scores and one or two for the gradients.
+    with one softmax over the contrasts of each set :math:`m`; sets without any are left out. A
+    block of anchors holds whole rows, so their softmaxes, their share of the loss and its gradient
+    :math:`(\sigma(s) - \sigma(t)) / \tau` are all available at once: the two gradients are
+    accumulated in the forward pass, and backward scales them. The arithmetic is that of the direct
+    form: two products for the scores and one or two for the gradients.
 
     Args:
         student: the student's anchors, :math:`x`.
         teacher: the teacher's anchors, :math:`y`; no gradient reaches them.
-        contrasts: the student's and the teacher's contrasts, U and V; None stands for the
-            anchors themselves, each image a set.
+        contrasts: the student's and the teacher's contrasts, U and V; None stands for the anchors
+            themselves, with each image as a set.
         weights: :math:`w`, the share of each anchor in the sum.
         temperature: :math:`\tau`.
-        counted: True where a contrast counts, or None where all do.
+        counted: True where a contrast counts, or None if all do.
 
     Shape:
         student ``(N, D, A)``; teacher ``(N, D', A)``; contrasts ``(M, D, K)`` and
@@ -82,7 +82,7 @@ class _RowSoftmaxKL(torch.autograd.Function):
         shares, bias = of_sets
         ours = student if contrasts is None else contrasts
         gradient = torch.zeros_like(student) if ctx.needs_input_grad[0] else None
-        # Where the anchors are the contrasts, both parts go into one gradient.
+        # If the anchors are the contrasts, both parts go into one gradient.
         of_contrasts = gradient
         if contrasts is not None:
             of_contrasts = torch.zeros_like(ours) if ctx.needs_input_grad[1] else None
@@ -117,15 +117,15 @@ class _RowSoftmaxKL(torch.autograd.Function):
 def _block(
     scores: Tensor, teacher_scores: Tensor, share: Tensor, bias: Tensor | None
 ) -> tuple[Tensor, Tensor]:
-    """Return the weighted KL of a block of rows and its gradient for the scores.
+    """Return the weighted KL of a block of rows and its gradient with respect to the scores.
 
-    Both score maps are overwritten; three maps of a block's size are the most that is held.
+    Both score maps are overwritten; at most three maps of a block's size are held at once.
     """
     difference = teacher_scores - scores
     if bias is not None:
         scores += bias
         teacher_scores += bias
-    # The peak's probability is at least 1 / K, so its log is safe, and tells the normaliser.
+    # The peak's probability is at least 1 / K, so its log is safe and gives the normaliser.
     peak, teacher_peak = (z.amax(dim=1, keepdim=True) for z in (scores, teacher_scores))
     p = torch.softmax(scores, dim=1, out=scores)
     q = torch.softmax(teacher_scores, dim=1, out=teacher_scores)

@@ -23,15 +23,15 @@ def sum_over_tiles(
 ) -> Tensor:
     """Return the sum of a function over tiles of bilinearly resized logits.
 
-    A tile's logits and gradient are made, used and freed while they are in the cache; the
-    gradient is gathered at the logits' own stride, where backward scales it. So memory does not
+    A tile's logits and gradient are computed, used and freed while they are in the cache; the
+    gradient is accumulated at the logits' own stride, where backward scales it. So memory does not
     grow with the size, and the sum is not twice differentiable.
 
     Args:
-        function: the value and gradient of one tile.
-        logits: at their own stride.
-        size: height and width that they are resized to.
-        dtype: the least precision of tiles and sum.
+        function: computes the value and gradient of one tile.
+        logits: logits at their own stride.
+        size: height and width to resize them to.
+        dtype: the lowest precision of the tiles and the sum.
 
     Shape:
         logits ``(N, K, h, w)``; result ``()``.
@@ -45,7 +45,7 @@ def sum_over_tiles(
 
 
 def resizing_of(maps: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Resizing:
-    """Return the resizing of ``(N, K, h, w)`` maps to a size, in a precision of its own."""
+    """Return the resizing of ``(N, K, h, w)`` maps to a size, in the given precision."""
     like = maps.new_empty(0, dtype=dtype)
     return Resizing((maps.shape[2], maps.shape[3]), size, like=like)
 

@@ -1,4 +1,4 @@
-"""Unit vectors whose gradient stays bounded where a vector vanishes."""
+"""Unit vectors whose gradient stays bounded when a vector vanishes."""
 
 import torch
 from torch import Tensor
@@ -24,11 +24,11 @@ def unit(
     Args:
         vectors: any tensor, float32 or wider.
         dim: the dimension or dimensions that make up one vector.
-        order: :math:`q` of the norm.
+        order: :math:`q`, the order of the norm.
         shortest: :math:`\epsilon`; a zero vector stays zero.
 
     Returns:
-        A tensor of the same shape, each vector of norm 1, or less where it was shorter than
+        A tensor of the same shape, with each vector of norm 1, or less if it was shorter than
         ``shortest``.
     """
     return vectors / length(vectors, dim=dim, order=order).clamp_min(shortest)
@@ -37,11 +37,11 @@ def unit(
 def length(vectors: Tensor, *, dim: int | tuple[int, ...], order: float = 2.0) -> Tensor:
     """Return norms with the reduced dimensions kept; their gradient at a zero vector is 0."""
     if isinstance(dim, int) and order == 2:
-        # vector_norm is several times slower across channels than over neighbours in memory.
+        # vector_norm is several times slower over channels than over contiguous memory.
         squares = vectors.square().sum(dim=dim, keepdim=True)
         some = squares > 0
         return torch.where(some, squares, 1).sqrt() * some
-    # The norm of norms: over millions of values vector_norm loses four digits of float32.
+    # A norm of norms: over millions of values, vector_norm loses four digits in float32.
     for axis in (dim,) if isinstance(dim, int) else reversed(dim):
         vectors = torch.linalg.vector_norm(vectors, ord=order, dim=axis, keepdim=True)
     return vectors

@@ -1,7 +1,7 @@
-"""Each image's map as one vector: its length, and its direction against another's.
+"""Each image's map as one vector: its length, and its direction compared with another's.
 
-The gradient of either is a sum of the maps, each times one number per image, so that it is written
-in one pass and nothing of a map's size is kept for it.
+The gradient of either is a sum of the maps, each multiplied by one number per image, so it is
+written in one pass and nothing of a map's size is kept for it.
 """
 
 from typing import Any
@@ -22,7 +22,7 @@ def lengths(maps: Tensor, valid: Tensor | None = None) -> Tensor:
 
     Args:
         maps: features.
-        valid: True where a position counts, or None where all do.
+        valid: True where a position counts, or None if all do.
 
     Shape:
         maps ``(N, C, H, W)``; valid ``(N, H, W)``; result ``(N,)``, float32 or wider.
@@ -34,13 +34,13 @@ def lengths(maps: Tensor, valid: Tensor | None = None) -> Tensor:
 def direction_distances(student: Tensor, teacher: Tensor, valid: Tensor | None = None) -> Tensor:
     r"""Return :math:`\|\hat x_n - \hat y_n\|^2` of each image's maps divided by their norms.
 
-    A map shorter than :data:`~segdistill.losses.maths.unit.SHORTEST` is divided by that. No
+    A map shorter than :data:`~segdistill.losses.maths.unit.SHORTEST` is divided by that value. No
     gradient reaches the teacher, and it is not twice differentiable.
 
     Args:
         student: features, :math:`x`.
         teacher: features, :math:`y`.
-        valid: True where a position counts, or None where all do.
+        valid: True where a position counts, or None if all do.
 
     Shape:
         student, teacher ``(N, C, H, W)``; valid ``(N, H, W)``; result ``(N,)``, float32 or wider.
@@ -77,14 +77,14 @@ class _Distances(torch.autograd.Function):
                 difference = torch.mul(x, ours[n].to(x.dtype))
                 difference -= y * theirs[n].to(x.dtype)
                 distances[n] += _squares(leave_out(difference, mask))
-        # With d = x̂ - ŷ, of |ŷ|² = |x̂|² - 2 x̂·d + |d|².
+        # With d = x̂ - ŷ, from |ŷ|² = |x̂|² - 2 x̂·d + |d|².
         unit_squares = [
             (norm * inverse).square() for norm, inverse in zip(norms, (ours, theirs), strict=True)
         ]
         along = (unit_squares[0] + distances - unit_squares[1]) / 2
         along *= norms[0] > SHORTEST  # below it the divisor is constant
         ctx.save_for_backward(student, ours, theirs, along)
-        ctx.others = teacher, valid  # what a teacher made in inference mode may not be saved
+        ctx.others = teacher, valid  # inference-mode tensors of a teacher cannot be saved
         return distances.to(_wider(student, teacher))
 
     @staticmethod
@@ -104,7 +104,7 @@ class _Distances(torch.autograd.Function):
 def _combine(
     student: Tensor, teacher: Tensor, ours: Tensor, theirs: Tensor, valid: Tensor | None
 ) -> Tensor:
-    """Return each image's maps times a number of its own and added, in the student's dtype."""
+    """Return the sum of each image's maps, each times its own number, in the student's dtype."""
     result = torch.empty_like(student)
     for n in range(len(student)):
         mask = None if valid is None else valid[n : n + 1]
@@ -134,7 +134,7 @@ def _norms(maps: Tensor, valid: Tensor | None) -> Tensor:
 
 
 def _squares(part: Tensor) -> Tensor:
-    # Norms of rows first: over millions of values one sum in float32 loses four digits.
+    # Norms of rows first: over millions of values, one sum in float32 loses four digits.
     rows: Tensor = torch.linalg.vector_norm(part, dim=-1)
     return rows.double().square().sum()
 

@@ -1,1 +1,1 @@
-"""Parts of losses that have weights or memory."""
+"""Parts of losses that have weights or a memory."""

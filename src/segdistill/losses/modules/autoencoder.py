@@ -8,10 +8,10 @@ from segdistill.losses.maths.precision import full_precision, without_autocast
 
 
 class Autoencoder(nn.Module):
-    """Encode feature maps at half their height and width, and decode them again.
+    """Encode feature maps at half their height and width, and decode them back.
 
-    Three 3×3 convolutions and three transposed ones, as wide as the features, each with batch
-    norm and ReLU; the first and the last have stride 2.
+    It has three 3×3 convolutions and three transposed ones, as wide as the features, each with
+    batch norm and ReLU; the first and the last have stride 2.
 
     Args:
         channels: width of the features.
@@ -39,7 +39,7 @@ class Autoencoder(nn.Module):
         """Return the code of features.
 
         Args:
-            features: of the teacher.
+            features: features of the teacher.
             valid: True where a position counts; the others are 0 before every convolution.
 
         Shape:
@@ -48,7 +48,7 @@ class Autoencoder(nn.Module):
         return through(self.encoder, features.to(next(self.encoder.parameters()).dtype), valid)
 
     def decode(self, code: Tensor, size: tuple[int, ...], valid: Tensor | None = None) -> Tensor:
-        """Return features of the given height and width, which halve to the code's.
+        """Return features of the given height and width, half of which is the code's size.
 
         Args:
             code: see :meth:`encode`.
@@ -64,7 +64,7 @@ class Autoencoder(nn.Module):
 
 
 def through(layers: nn.Sequential, maps: Tensor, valid: Tensor | None) -> Tensor:
-    """Return a map after convolutions to which a position that does not count is outside it."""
+    """Apply convolutions that treat positions that do not count as outside the map."""
     for layer in layers:
         if valid is not None:
             maps = leave_out(maps, resize_valid(valid, maps.shape[2:]))
@@ -91,11 +91,12 @@ def autoencoder_loss(
 
     .. math:: L = \frac{1}{N P} \big( \|\phi - D(E\phi)\|_2^2 + \alpha \|E\phi\|_1 \big)
 
-    A mean over the :math:`P` positions of :math:`N` images, a sum over channels: as a mean over
-    channels too, the published learning rate of 0.1 hardly moves it within an epoch.
+    It is a mean over the :math:`P` positions of :math:`N` images and a sum over channels: with a
+    mean over channels too, the published learning rate of 0.1 makes hardly any progress within an
+    epoch.
 
     Args:
-        features: :math:`\phi`, of the teacher.
+        features: :math:`\phi`, the features of the teacher.
         code: :math:`E\phi`.
         decoded: :math:`D(E\phi)`.
         sparsity: :math:`\alpha`.

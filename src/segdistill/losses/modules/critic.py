@@ -7,38 +7,36 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 
 class Critic(nn.Module):
-    """Score a segmentation map together with the image it is of.
+    """Score a segmentation map together with its image.
 
-    Four 4×4 convolutions of stride 2 with spectral norm and leaky ReLU, self-attention after
-    the third and the fourth, a fifth convolution without, and the mean of what that gives.
-    Padding follows the size (a map of n positions becomes one of ⌈n/2⌉), so that any map of at
-    least 1×1 can be scored; public critics need 64×64.
+    It has four 4×4 convolutions of stride 2 with spectral norm and leaky ReLU, self-attention after
+    the third and the fourth, and a fifth convolution without these; the score is the mean of its
+    output. Padding depends on the size (a map of n positions becomes one of ⌈n/2⌉), so that any map
+    of at least 1×1 can be scored; public critics need 64×64.
 
     Args:
         classes: channels of the map.
         width: channels after the first convolution; they double up to the fourth.
-        bound_last: give the last convolution spectral norm too. It bounds the slope of the
-            score, which the gradient penalty wants to be 1.
+        bound_last: give the last convolution spectral norm too. This bounds the slope of the score,
+            which the gradient penalty pulls towards 1.
 
     Shape:
-        maps ``(N, classes, H, W)``; images ``(N, 3, H', W')``, uint8 or from 0 to 1, resized
+        maps ``(N, classes, H, W)``; images ``(N, 3, H', W')``, uint8 or floats from 0 to 1, resized
         to the map; result ``(N,)``.
 
     Returns:
-        The scores, no unit, unbounded.
+        The scores, unitless, unbounded.
 
     Raises:
-        ValueError: maps and images differ in number, or their channels are not those
-            expected.
+        ValueError: maps and images differ in number, or do not have the expected channels.
 
     Source:
-        Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019,
-        Sec. 3.1: map and image are "concatenated", "five convolutions", and "two self-attention
-        modules are inserted between the final three layers". Kernels, widths, slope and which
-        layers have spectral norm (all but the last) are those of
-        irfanICMLL/structure_knowledge_distillation (``networks/sagan_models.py``), which scores
-        the logits behind a batch norm and without the image; self-attention after Zhang et al.,
-        "SAGAN", arXiv:1805.08318.
+        Liu et al., "Structured Knowledge Distillation for Semantic Segmentation", CVPR 2019, Sec.
+        3.1: map and image are "concatenated", "five convolutions", and "two self-attention modules
+        are inserted between the final three layers". Kernels, widths, slope and which layers have
+        spectral norm (all but the last) are those of irfanICMLL/structure_knowledge_distillation
+        (``networks/sagan_models.py``), which scores the logits after a batch norm and without the
+        image; self-attention follows Zhang et al., "SAGAN", arXiv:1805.08318.
     """
 
     def __init__(self, classes: int, width: int = 64, bound_last: bool = False) -> None:
@@ -77,7 +75,7 @@ class SelfAttention(nn.Module):
     The sum starts at 0: the layer is the identity until it has learnt.
 
     Args:
-        channels: of the map; queries and keys have an eighth of them.
+        channels: channels of the map; queries and keys have an eighth as many.
 
     Shape:
         maps ``(N, C, H, W)``; result the same.
@@ -95,7 +93,7 @@ class SelfAttention(nn.Module):
         query, key, value = (
             layer(maps).flatten(start_dim=2) for layer in (self.query, self.key, self.value)
         )
-        # Written out, not fused: the gradient penalty needs the gradient of its gradient.
+        # Written out, not fused: the gradient penalty differentiates its gradient.
         weights = (query.mT @ key).softmax(dim=2)
         attended: Tensor = value @ weights.mT
         return maps + self.share * attended.reshape(maps.shape)

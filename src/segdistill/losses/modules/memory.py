@@ -1,4 +1,4 @@
-"""Memories of a teacher's embeddings: queues by class, filled and drawn from in balance."""
+"""Memories of a teacher's embeddings: one queue per class, sampled evenly over the classes."""
 
 import torch
 from torch import Tensor, nn
@@ -22,8 +22,8 @@ class ClassQueue(nn.Module):
     Args:
         classes: number of queues.
         channels: length of a vector.
-        capacity: vectors in a queue; the oldest is overwritten first.
-        seed: of the vectors at the start.
+        capacity: number of vectors in a queue; the oldest is overwritten first.
+        seed: seed of the initial vectors.
     """
 
     vectors: Tensor
@@ -47,20 +47,20 @@ class ClassQueue(nn.Module):
         slots = torch.arange(vectors.shape[1], device=vectors.device)
         rows = torch.arange(classes, device=vectors.device)[:, None]
         columns = (self.position[:, None] + slots) % capacity
-        # Every slot is written, the unused ones with what they held: the same shapes and the
-        # same work for every batch, and no waiting for a count.
+        # Every slot is written, unused ones with their old contents: shapes and work are the same
+        # for every batch, and there is no waiting for a count.
         used = (slots < counts[:, None])[..., None]
         kept = self.vectors[rows, columns]
         self.vectors[rows, columns] = torch.where(used, vectors.to(kept.dtype), kept)
         self.position.copy_((self.position + counts) % capacity)
 
     def draw(self, count: int, *, seed: int, step: int) -> Tensor:
-        """Return ``(count, C)`` vectors, of every class as many as of any other or one more.
+        """Return ``(count, C)`` vectors; the numbers per class differ by at most one.
 
         Args:
             count: number of vectors.
-            seed: of the draw.
-            step: of training; the draw is a function of the two.
+            seed: seed of the draw.
+            step: training step; the draw depends only on the seed and the step.
 
         Raises:
             ValueError: a class would have to give more vectors than its queue holds.
@@ -93,8 +93,8 @@ class PixelMemory(nn.Module):
         classes: number of classes.
         channels: width of the embeddings.
         capacity: pixels kept per class; 20 000 in the paper.
-        pixels: at most so many per class and image are pushed; 16 in the paper.
-        seed: of the start and of the draws.
+        pixels: largest number of pixels pushed per class and image; 16 in the paper.
+        seed: seed of the initial queues and of the draws.
     """
 
     def __init__(
@@ -122,29 +122,29 @@ class PixelMemory(nn.Module):
     def enqueue(
         self, teacher: Tensor, labels: Tensor, *, step: int, ignore_index: int = IGNORE_INDEX
     ) -> None:
-        """Draw pixels of each class in each image, of all processes, and push them.
+        """Draw pixels of each class from each image of all processes, and push them.
 
         The authors' code draws positions of the whole raster for every class; here, as in the
         paper, the pixels pushed for a class have that class.
 
         Args:
             teacher: the teacher's embeddings, normalised here.
-            labels: class ids, resized to the map by nearest.
-            step: of training; the draw is a function of seed and step.
+            labels: class ids, resized to the map by nearest neighbour.
+            step: training step; the draw depends only on the seed and the step.
             ignore_index: label of a position that has no class.
 
         Shape:
             teacher ``(N, C, H, W)``; labels ``(N, H', W')``.
 
         Raises:
-            ValueError: a label is no class, or belongs to a class that the memory lacks.
+            ValueError: a label is not a class, or belongs to a class that the memory lacks.
         """
         labels = _labels("PixelMemory", teacher, labels, self.classes, ignore_index)
         images, positions = labels.shape
         keys = draw_uniform(
             self.seed, "pixels", step, shape=(images, positions), device=teacher.device
         )
-        # Sorted by class, and within a class at random: its first pixels are a draw.
+        # Sorted by class, in random order within a class: its first pixels are a random draw.
         order = (labels + keys.double()).argsort(dim=1)
         counts = one_hot(labels, classes=self.classes, dtype=torch.int64).sum(dim=2)
         starts = counts.cumsum(dim=1) - counts
@@ -168,7 +168,7 @@ class RegionMemory(nn.Module):
         classes: number of classes.
         channels: width of the embeddings.
         capacity: regions kept per class; 2 000 in the paper.
-        seed: of the start and of the draws.
+        seed: seed of the initial queues and of the draws.
     """
 
     def __init__(self, classes: int, channels: int, capacity: int = 2000, seed: int = 0) -> None:
@@ -185,14 +185,14 @@ class RegionMemory(nn.Module):
 
         Args:
             teacher: the teacher's embeddings, normalised here.
-            labels: class ids, resized to the map by nearest.
+            labels: class ids, resized to the map by nearest neighbour.
             ignore_index: label of a position that has no class.
 
         Shape:
             teacher ``(N, C, H, W)``; labels ``(N, H', W')``.
 
         Raises:
-            ValueError: a label is no class, or belongs to a class that the memory lacks.
+            ValueError: a label is not a class, or belongs to a class that the memory lacks.
         """
         labels = _labels("RegionMemory", teacher, labels, self.classes, ignore_index)
         (teacher,) = full_precision(teacher.detach())
@@ -209,13 +209,13 @@ class RegionMemory(nn.Module):
 def _labels(
     caller: str, teacher: Tensor, labels: Tensor, classes: int, ignore_index: int
 ) -> Tensor:
-    """Return labels ``(N, P)`` at the map's size, with ``classes`` where there is none."""
+    """Return labels ``(N, P)`` at the map's size, with the value ``classes`` for no class."""
     check_labels(caller, labels, teacher, classes=classes, ignore_index=ignore_index)
     labels = resize_labels(labels, teacher.shape[2:]).flatten(start_dim=1)
     return torch.where(labels == ignore_index, classes, labels)
 
 
 def _push(queue: ClassQueue, vectors: Tensor, counts: Tensor) -> None:
-    """Push ``(N, K, V, C)`` vectors image by image, in every process those of all."""
+    """Push ``(N, K, V, C)`` vectors image by image; every process pushes those of all processes."""
     for image in zip(gather_batch(vectors), gather_batch(counts), strict=True):
         queue.push(*image)

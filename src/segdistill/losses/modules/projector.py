@@ -15,10 +15,9 @@ from segdistill.upsampling import at_least, snap_excluded
 def resize_like(maps: Tensor, other: Tensor) -> Tensor:
     """Resize a map bilinearly to the height and width of another.
 
-    Corners are not aligned: a map is resized as an image is. Half precision is brought to
-    float32 first, since what is between two values is rounded as they are. What is between -inf
-    and any value is :data:`segdistill.upsampling.LEAST`. Where the sizes are equal the map itself
-    is returned.
+    Corners are not aligned: a map is resized like an image. Half precision is converted to float32
+    first, since interpolated values would be rounded too. Interpolating between -inf and any value
+    gives :data:`segdistill.upsampling.LEAST`. If the sizes are equal, the map itself is returned.
 
     Args:
         maps: the map to resize.
@@ -43,16 +42,16 @@ def resize_like(maps: Tensor, other: Tensor) -> Tensor:
 
 
 class Projector(nn.Module):
-    """Bring a student's map to the width of the teacher's, position by position.
+    """Project a student's map to the width of the teacher's, position by position.
 
-    It is trained with the student and is no part of it.
+    It is trained with the student but is not part of it.
 
     Args:
         kind: ``"linear"``, a 1×1 convolution (FitNet, MIMIC); ``"conv_bn_relu"``, a 1×1
-            convolution, batch norm and ReLU (angular distillation, Sec. 4.2); or ``"mlp"``,
-            the same and one more 1×1 convolution (CIRKD, Sec. 3.3).
-        student_channels: channels that come in.
-        teacher_channels: channels that go out.
+            convolution, batch norm and ReLU (angular distillation, Sec. 4.2); or ``"mlp"``, the
+            same followed by another 1×1 convolution (CIRKD, Sec. 3.3).
+        student_channels: number of input channels.
+        teacher_channels: number of output channels.
 
     Shape:
         maps ``(N, student_channels, H, W)``; result ``(N, teacher_channels, H, W)``.
@@ -88,10 +87,10 @@ class Projector(nn.Module):
 def check_widths(
     caller: str, channels: tuple[int, int], *, student: Tensor, teacher: Tensor
 ) -> None:
-    """Refuse maps whose widths are not those that a module was made for.
+    """Refuse maps whose widths are not those a module was made for.
 
     Raises:
-        ValueError: names the widths expected and given.
+        ValueError: a width differs; the message names the widths expected and given.
     """
     given = (student.shape[1], teacher.shape[1])
     if given != channels:

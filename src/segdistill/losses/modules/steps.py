@@ -1,17 +1,17 @@
-"""A count of steps that a checkpoint holds."""
+"""A step count that is saved in checkpoints."""
 
 import torch
 from torch import Tensor, nn
 
 
 class StepCount(nn.Module):
-    """Number of steps a module has taken, for draws that are a function of the step.
+    """Number of steps a module has taken, for draws that depend on the step.
 
-    A plain number, not a buffer: reading a buffer would wait for the device. It is in the
-    module's ``state_dict`` all the same.
+    A plain number, not a buffer: reading a buffer would wait for the device. It is still part of
+    the module's ``state_dict``.
 
     Attributes:
-        value: steps taken.
+        value: number of steps taken.
     """
 
     def __init__(self) -> None:
