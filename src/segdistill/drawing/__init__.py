@@ -1,1 +1,1 @@
-"""Charts of the report, drawn by matplotlib without a display as SVG in the page's own colours."""
+"""Charts of the report: SVG in the page's own colours, drawn by matplotlib without a display."""

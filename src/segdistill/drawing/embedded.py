@@ -1,4 +1,4 @@
-"""Picture files inside the page, their bytes as they are."""
+"""Picture files embedded in the page, byte for byte."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ _MEDIA = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".we
 
 
 def data_uri(file: Path) -> Markup:
-    """Return a picture file as a ``data:`` address."""
+    """Return a picture file as a ``data:`` URI."""
     coded = base64.b64encode(file.read_bytes()).decode("ascii")
     return Markup(f"data:{_MEDIA[file.suffix.lower()]};base64,{coded}")

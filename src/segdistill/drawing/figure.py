@@ -13,13 +13,13 @@ class Figure:
     """A drawing with its title, caption and description.
 
     Attributes:
-        title: heading, a few words, no full stop.
-        caption: what is drawn and how to read it, one or two sentences.
+        title: heading of a few words, without a full stop.
+        caption: what is drawn and how to read it, in one or two sentences.
         svg: inline SVG as :func:`segdistill.drawing.svg.to_svg` returns it: colours and
             font are the page's, ids are unique within the page.
-        alt: what a reader who cannot see it has to know, its main numbers included.
-        legend: what is drawn, by label: its colour, a CSS variable; empty if the drawing says
-            it itself.
+        alt: what a reader who cannot see it has to know, including its main numbers.
+        legend: the colour, a CSS variable, of everything that is drawn, by label; empty if the
+            drawing has its own labels.
     """
 
     title: str

@@ -1,4 +1,4 @@
-"""Charts as SVG that takes its colours and its font from the page around it."""
+"""Charts as SVG that takes its colours and font from the surrounding page."""
 
 from __future__ import annotations
 
@@ -13,43 +13,43 @@ from matplotlib.text import Text
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 SERIES_COLORS = 7
-"""How many colours the page's style defines, ``--s0`` (teachers) to ``--s6``."""
+"""The number of colours that the page's style defines, ``--s0`` (teachers) to ``--s6``."""
 
 FULL_WIDTH = 5.0
-"""Inches of a chart that is as wide as a phone: there a point is one pixel of the page."""
+"""Width in inches of a chart as wide as a phone, where one point is one pixel of the page."""
 
 TEXT_SIZE = 13.2
-"""Of all text, in points: 12 pixels on a phone of 390, where the page shows a chart smallest."""
+"""Size of all text in points: 12 pixels on a phone 390 pixels wide, the smallest display."""
 
 BLACK, WHITE = "#000001", "#fffffe"
-"""For marks on pictures, which are the same on a light and on a dark page."""
+"""For marks on pictures, which look the same on a light and a dark page."""
 
-_SERIES = "#0a0b{:02x}"  # stand-ins, replaced by what the page defines
+_SERIES = "#0a0b{:02x}"  # placeholders, replaced by the colours that the page defines
 
 
 def ink(color: str) -> str:
-    """Return the stand-in that matplotlib draws with for one of the page's ``--s0`` to ``--s6``."""
+    """Return the placeholder colour that matplotlib uses for one of ``--s0`` to ``--s6``."""
     return _SERIES.format(int(color.removeprefix("--s")))
 
 
 def series_color(place: int) -> str:
-    """Return the CSS variable of the n-th series that is not the teacher, from 0 on."""
+    """Return the CSS variable of the n-th series other than the teacher, counted from 0."""
     return f"--s{1 + place % (SERIES_COLORS - 1)}"
 
 
 def canvas(height: float, width: float = FULL_WIDTH) -> Canvas:
-    """Return an empty figure, in inches."""
+    """Return an empty figure of the given size in inches."""
     return Canvas(figsize=(width, height), layout="constrained")
 
 
 def blank(height: float, width: float = FULL_WIDTH) -> tuple[Canvas, Axes]:
-    """Return a figure and its axes, in inches."""
+    """Return a figure of the given size in inches, and its axes."""
     figure = canvas(height, width)
     return figure, figure.subplots()
 
 
 def tidy(axes: Axes, title: str, across: str) -> None:
-    """Title a chart and strip it of what carries no information."""
+    """Title a chart and remove everything that carries no information."""
     axes.set_title(title, loc="left", fontweight="bold")
     axes.set_xlabel(across)
     axes.spines[["top", "right"]].set_visible(False)
@@ -65,7 +65,7 @@ def zero_line(axes: Axes) -> None:
 
 
 def log_across(axes: Axes) -> None:
-    """Make the horizontal axis logarithmic, with few plain numbers at it."""
+    """Make the horizontal axis logarithmic, labelled with a few plain numbers."""
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -73,11 +73,11 @@ def log_across(axes: Axes) -> None:
 
 
 def to_svg(figure: Canvas, name: str) -> Markup:
-    """Return a figure as inline SVG whose colours are the page's and whose text can be read.
+    """Return a figure as inline SVG in the page's colours, with readable text.
 
     Args:
-        figure: drawn with the stand-in colours of this module; text and axes in black.
-        name: unique within the page; prefixes the ids that the SVG refers to.
+        figure: drawn with the placeholder colours of this module; text and axes in black.
+        name: unique within the page; used as a prefix of the ids that the SVG refers to.
     """
     for axes in figure.axes:
         for part in (axes, *axes.child_axes):
@@ -91,7 +91,7 @@ def to_svg(figure: Canvas, name: str) -> Markup:
 
 
 def _for_page(text: str, name: str) -> str:
-    """Strip a file of what a page has already, and leave size, font and colours to it."""
+    """Remove what the page already has, and leave size, font and colours to the page."""
     text = text[text.index("<svg") :]
     # The style element inside would restyle the whole page.
     text = re.sub(r"<metadata>.*?</metadata>|<style.*?</style>", "", text, flags=re.DOTALL)
@@ -104,16 +104,16 @@ def _for_page(text: str, name: str) -> str:
         text = text.replace(_SERIES.format(number), f"var(--s{number})")
     text = re.sub(r"#(000000|b0b0b0|262626)", "currentColor", text)
     text = text.replace(BLACK, "black").replace(WHITE, "white")
-    # A class's own colour, nearer to the text's where it would drown in the page's.
+    # Bring a class's own colour closer to that of the text, so that it stands out from the page.
     text = re.sub(r"(#[0-9a-f]{6})", r"color-mix(in srgb, \1 86%, currentColor)", text)
-    # Black text has no fill of its own in the file: it takes the page's.
+    # Black text has no fill of its own in the file, so it takes the page's.
     return text.replace(
         "<svg ", '<svg aria-hidden="true" focusable="false" fill="currentColor" ', 1
     )
 
 
 def _unique_ids(text: str, name: str) -> str:
-    """Keep the ids that are referred to, with a prefix that makes them unique in the page."""
+    """Keep only ids that are referred to, with a prefix that makes them unique in the page."""
     referred = set(re.findall(r'(?:url\(#|href="#)([^")]+)', text))
 
     def rename(match: re.Match[str]) -> str:

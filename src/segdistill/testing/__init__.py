@@ -1,4 +1,4 @@
-"""For tests of losses: the contract that those of segdistill keep, for anybody's own.
+"""For tests of losses: check your own against the contract that segdistill's losses keep.
 
 .. code-block:: python
 
@@ -33,15 +33,15 @@ def check_loss(
     Args:
         loss: a function ``(student, teacher, ...)``, the class of a module, the name of a loss
             of segdistill, ``import:package.module:loss`` or ``FILE.py:loss``.
-        settings: what a config would give it.
+        settings: the settings that a config would give it.
         channels: width of the maps that it is tried on.
-        classes: number of classes of the labels.
+        classes: number of classes in the labels.
         waive: names of checks that are not meant to hold; see :data:`CHECKS`.
-        processes: compute it in two processes too.
+        processes: also compute it in two processes.
 
     Raises:
         AssertionError: one line for each breach, with what it means.
-        ConfigError: the loss cannot be found or built, or no check has a name to be waived.
+        ConfigError: the loss cannot be found or built, or a waived name is not that of a check.
     """
     findings = find_breaches(
         loss,
@@ -65,6 +65,6 @@ def find_breaches(
     waive: Iterable[str] = (),
     processes: bool = True,
 ) -> list[Finding]:
-    """Return what every check came to; Args as :func:`check_loss`."""
+    """Return the finding of every check; the arguments are those of :func:`check_loss`."""
     subject = subject_of(loss, settings or {}, channels, classes, waive)
     return try_contract(subject, processes=processes)

@@ -1,4 +1,4 @@
-"""The contract of a distillation loss, tried on one: each breach is one line."""
+"""Checks one distillation loss against the contract of all: each breach is one line."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Subject:
     """A loss to be tried.
 
     Attributes:
-        name: what lines call it.
-        make: builds it anew, always the same.
+        name: its name in messages.
+        make: builds a new instance, the same every time.
         call: calls it with maps and a batch.
         channels: width of both maps.
         classes: number of classes.
-        steady: builds it without what is drawn for each image, where that can be.
+        steady: builds it without the random draws for each image, if it has such a form.
         waived: checks that are not meant to hold for it, each with the reason.
     """
 
@@ -48,12 +48,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check came to.
+    """The result of one check.
 
     Attributes:
-        check: its name.
-        fault: what is wrong and what that means, one line; empty where it holds.
-        waived: why it was not tried, where the loss says that it does not hold.
+        check: name of the check.
+        fault: what is wrong and what that means, in one line; empty if the check holds.
+        waived: why the check was not run, if it is not meant to hold for the loss.
     """
 
     check: str
@@ -62,11 +62,11 @@ class Finding:
 
 
 def try_contract(subject: Subject, *, processes: bool = True) -> list[Finding]:
-    """Try every check on a loss.
+    """Run every check on a loss.
 
     Args:
         subject: the loss.
-        processes: compute it in two processes too, which takes some seconds.
+        processes: also compute it in two processes, which takes a few seconds.
     """
     findings = []
     for name, check in CHECKS.items():
@@ -77,11 +77,11 @@ def try_contract(subject: Subject, *, processes: bool = True) -> list[Finding]:
             continue
         try:
             fault = check(subject)
-        except Exception as error:  # of anybody's code, which may raise anything
+        except Exception as error:  # anybody's code runs here and may raise anything
             fault = f"it raised {type(error).__name__}: {error}".splitlines()[0]
         findings.append(Finding(name, fault or ""))
         if fault and name == FIRST:
-            break  # nothing else could be told
+            break  # the other checks could tell nothing
     return findings
 
 
@@ -101,7 +101,7 @@ def batch(subject: Subject, images: int = 2) -> Batch:
 
 
 def value(subject: Subject, module: nn.Module, *given: Any) -> Tensor:
-    """Return the loss as one scalar, the sum of its parts."""
+    """Return the loss as a single scalar, the sum of its parts."""
     result = subject.call(module, *given)
     parts = list(result.values()) if isinstance(result, dict) else [result]
     for part in parts:
@@ -114,7 +114,7 @@ def value(subject: Subject, module: nn.Module, *given: Any) -> Tensor:
 def slope(
     subject: Subject, module: nn.Module, student: Tensor, teacher: Tensor, given: Batch
 ) -> tuple[Tensor, Tensor]:
-    """Return value and gradient for the student's map."""
+    """Return the value and its gradient with respect to the student's map."""
     student = student.detach().clone().requires_grad_()
     loss = value(subject, module, student, teacher, given)
     if not loss.requires_grad:
@@ -338,9 +338,10 @@ def _in_two(
     teacher: Tensor,
     given: Batch,
 ) -> Sequence[tuple[Tensor, Tensor]]:
-    """Compute halves of a batch in two processes that know each other.
+    """Compute the two halves of a batch in two processes of one group.
 
-    The second is a fork: what is tried may be a function that no other process could import.
+    The second process is a fork, because the loss may be a function that no other process
+    could import.
     """
 
     def half(rank: int) -> tuple[Tensor, Tensor]:
@@ -363,7 +364,7 @@ def _in_two(
         torch.save(half(1), Path(folder) / "half.pt")
 
     with warnings.catch_warnings():
-        # Python warns of threads; the child computes on one, and joins nothing that it inherited.
+        # Python warns about threads; the child computes on one and joins none that it inherited.
         warnings.simplefilter("ignore", DeprecationWarning)
         pid = os.fork()
     if pid == 0:
@@ -403,4 +404,4 @@ CHECKS: dict[str, Callable[[Subject], str]] = {
     "state in the checkpoint": _state,
     PROCESSES: _processes,
 }
-"""The checks by name, in the order in which they are tried."""
+"""The checks by name, in the order in which they run."""

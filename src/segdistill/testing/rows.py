@@ -1,4 +1,4 @@
-"""Losses of the table built and called with what their rows say that they need."""
+"""Builds and calls losses of the table with what their rows say they need."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SMALL: dict[str, Any] = {
 
 
 def small_settings(name: str, channels: int) -> dict[str, Any]:
-    """Return the settings of a row that make it small, and fit maps of so many channels."""
+    """Return settings that make a row's loss small and fit maps with that many channels."""
     settings = LOSSES[name].settings
     small = {key: value for key, value in SMALL.items() if key in settings}
     if "groups" in settings:
@@ -38,14 +38,16 @@ def small_settings(name: str, channels: int) -> dict[str, Any]:
 def build(
     name: str, *, channels: int, classes: int, seed: int = 0, small: bool = True
 ) -> nn.Module:
-    """Return a loss of the table for maps of equal width; its layers draw from torch.
+    """Return a loss of the table for maps of equal width.
+
+    Its layers are initialised from torch's random state.
 
     Args:
-        name: in the table.
-        channels: of both maps.
+        name: name in the table.
+        channels: number of channels of both maps.
         classes: number of classes.
-        seed: of its draws.
-        small: with settings for tests, else with the table's.
+        seed: seed of its draws.
+        small: use settings for tests instead of the table's.
     """
     row = LOSSES[name]
     given = {
@@ -64,7 +66,7 @@ def build(
 
 
 def prepare(name: str, module: nn.Module, teacher: Tensor, batch: Batch, steps: int) -> None:
-    """Run the stage before training, where a loss has one, on one batch again and again."""
+    """Run the stage before training, if a loss has one, repeatedly on one batch."""
     row = LOSSES[name]
     given: dict[str, Any] = {}
     if row.prepares_with_labels:
@@ -85,13 +87,13 @@ def call(
     """Call a loss.
 
     Args:
-        name: in the table.
+        name: name in the table.
         module: the loss.
         student: map of the student.
         teacher: map of the teacher.
-        batch: what the maps were made from; None where the loss has a form without.
-        features: the two maps beside, which then come rectified as well; None for the maps
-            that are compared.
+        batch: what the maps were made from; None if the loss can be called without it.
+        features: the two maps to pass as ``beside``, also in rectified form; None takes the
+            maps that are compared.
     """
     row = LOSSES[name]
     given = () if batch is None else (batch,)

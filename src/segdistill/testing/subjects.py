@@ -1,4 +1,4 @@
-"""From what a person names to a loss that the contract can be tried on."""
+"""Turns what the user names into a loss that can be checked against the contract."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ WAIVED: dict[str, dict[str, str]] = {
     "position_prediction": {SAME_MAP: "the two convolutions are different layers"},
     "channel_memory": {IMAGES: "it draws channels of the batch"},
 }
-"""Checks that are not meant to hold for losses of the table, with the reason."""
+"""Checks that are not meant to hold for certain losses of the table, with the reason."""
 
 
 def subject_of(
@@ -54,7 +54,10 @@ def subject_of(
     classes: int,
     waive: Iterable[str],
 ) -> Subject:
-    """Return the subject; Args and errors as :func:`segdistill.testing.check_loss`."""
+    """Return the subject.
+
+    The arguments and errors are those of :func:`segdistill.testing.check_loss`.
+    """
     waived = {}
     for name in waive:
         if name not in CHECKS:
@@ -82,7 +85,7 @@ def subject_of(
         value: Tensor | dict[str, Tensor] = module(student, teacher, batch, beside=beside)
         return value
 
-    make()  # what cannot be built is refused, not tried
+    make()  # a loss that cannot be built is refused here, before any check
     return Subject(who, make, call, channels, classes, waived=waived)
 
 
