@@ -242,3 +242,12 @@ def test_a_limit_of_pixels_that_is_no_number_is_refused(
     monkeypatch.setenv("SEGDISTILL_MAX_MEGAPIXELS", value)
     with pytest.raises(ValueError, match="SEGDISTILL_MAX_MEGAPIXELS: expected a number above 0"):
         read_image(file)
+
+
+def test_a_large_tiff_of_one_strip_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = save(tmp_path / "x.tif", Image.fromarray(RGB), compression="tiff_deflate")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)  # Pillow refuses twice as many
+    assert np.array_equal(read_image(path), RGB)
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(DataError, match=r"x\.tif: expected a readable image"):
+        read_image(path)

@@ -134,7 +134,7 @@ def _check_not_empty(data: np.ndarray, path: Path) -> None:
 
 
 def open_picture(path: Path, data: np.ndarray) -> Image.Image:
-    """Open a picture with Pillow, which reads its header alone.
+    """Open a picture with Pillow, which reads its header alone, but large TIFFs whole.
 
     Raises:
         DataError: it is no picture, or too large to be meant.
@@ -145,6 +145,13 @@ def open_picture(path: Path, data: np.ndarray) -> Image.Image:
     except (OSError, ValueError, SyntaxError) as error:
         raise unreadable(path, error) from error
     check_pixels(path, picture.height, picture.width)
+    limit = Image.MAX_IMAGE_PIXELS
+    if picture.format == "TIFF" and limit and picture.height * picture.width > limit:
+        try:
+            with _without_pillows_limit():
+                picture.load()  # meets the limit a second time, on the size of a strip
+        except (OSError, ValueError, SyntaxError) as error:
+            raise unreadable(path, error) from error
     return picture
 
 
