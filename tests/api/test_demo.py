@@ -32,7 +32,7 @@ def test_the_demo_makes_a_teacher_three_students_and_a_page(tmp_path: Path) -> N
     for name, note in zip(("kl", "lad+kl"), shown.notes, strict=True):
         assert note.startswith(f"{name} against plain: ")
         assert "when the 4 images are resampled" in note
-        assert "several paired seeds decide" in note
+        assert "several paired seeds are needed" in note
     assert "segdistill demo: drawn scenes" in page
 
     said: list[Event] = []
