@@ -197,6 +197,15 @@ def test_factors_come_nearer_and_stay_non_negative() -> None:
     assert all((product >= 0).all() for product in products)
 
 
+def test_the_bases_of_segnext_are_drawn_with_its_weights() -> None:
+    settings = {"network": "segnext", "variant": "tiny"}
+    first, again, other = (
+        build_network(settings, classes=2, seed=seed).get_buffer("head.bases") for seed in (1, 1, 2)
+    )
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
 def test_a_pyramids_pooling_is_the_adaptive_one_where_64_divides_the_image() -> None:
     maps = torch.randn(1, 3, 16, 32)  # of an image of 128x256 at stride 8
     ours = F.avg_pool2d(maps, 8, ceil_mode=True, count_include_pad=False)

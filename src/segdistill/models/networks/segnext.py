@@ -150,18 +150,17 @@ class Hamburger(Head):
 
     Args:
         features: maps of stride 4 to 32; the first is not read.
-        seed: of the bases that the factorisation starts from.
 
     Source:
         Geng et al., "Is Attention Better Than Matrix Decomposition?", ICLR 2021, Sec. 3 and
         Appendix B.1; widths, group norms and numbers of updates from open-mmlab/mmsegmentation
         (ham_head.py), which draws other bases for every batch, in evaluation too. Ours are drawn
-        once, so that a network gives the same result twice.
+        once, with the initial weights, so that a network gives the same result twice.
     """
 
     out_channels, out_stride = _WIDTH, 8
 
-    def __init__(self, features: Sequence[FeatureInfo], seed: int = 0) -> None:
+    def __init__(self, features: Sequence[FeatureInfo]) -> None:
         super().__init__()
         read = sum(feature.channels for feature in features[1:])
         self.squeeze = _normed(read, _WIDTH)
@@ -170,8 +169,7 @@ class Hamburger(Head):
             nn.Conv2d(_WIDTH, _WIDTH, 1, bias=False), nn.GroupNorm(32, _WIDTH)
         )
         self.align = _normed(_WIDTH, _WIDTH)
-        drawn = torch.rand(_WIDTH, _PARTS, generator=torch.Generator().manual_seed(seed))
-        self.register_buffer("bases", F.normalize(drawn, dim=0))
+        self.register_buffer("bases", F.normalize(torch.rand(_WIDTH, _PARTS), dim=0))
         self.bases: Tensor
 
     def forward(self, features: Sequence[Tensor]) -> Tensor:
