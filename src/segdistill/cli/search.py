@@ -61,7 +61,7 @@ def search(
     Students are timed before any training; those that keep the limit are trained under one
     teacher, and the cheapest is chosen that cannot be told from the best.
 
-    Example: segdistill search scenes/search --latency 15ms --size 96x128
+    Example: segdistill search searches/scenes --latency 15ms --out search
     """
     words = [*(overrides or ())]
     if limit is not None:

@@ -150,7 +150,7 @@ def load_search(
     """Read a file that searches students, or a packaged one by name.
 
     Args:
-        source: path of a YAML file, or the name of a recipe such as ``scenes/search``.
+        source: path of a YAML file, or the name of a recipe such as ``searches/scenes``.
         overrides: overrides of the form ``a.b=value``.
         trust: as for :func:`load_configs`.
 
@@ -163,7 +163,7 @@ def load_search(
     if other is not None:
         raise ConfigError(
             f"{source}: expected a file with students to search, got {other}; see segdistill "
-            "recipes copy scenes/search"
+            "recipes copy searches/scenes"
         )
     try:
         return config.check_search(_trusting(config.override(tree, overrides), trust, source))

@@ -106,7 +106,7 @@ class TrialsConfig(Section):
         description="share of the training split on which students are scored instead of trained",
     )
     pruning: PruningConfig | None = Field(
-        PruningConfig(rungs=1),
+        PruningConfig(),
         description="stop a student that falls behind earlier ones that are no slower (rungs, "
         "factor); null: never",
     )
@@ -210,6 +210,11 @@ def check_search(tree: Mapping[str, Any]) -> StudentSearchConfig:
         raise ConfigError(f"seeds: expected distinct seeds, got {list(search.seeds)}")
     if len(search.seeds) > MOST_SEEDS:
         raise ConfigError(f"seeds: expected at most {MOST_SEEDS}, got {len(search.seeds)}")
+    if search.engine.memory_mib is not None:
+        raise ConfigError(
+            "engine.memory_mib: expected null, because search.cohort says how many students "
+            f"are in memory, got {search.engine.memory_mib:g}; set search.cohort"
+        )
     trained = f"{search.data.get('train_split', 'train')}{SIGN}holdout"
     scored = search.evaluation.get("split", "val")
     if shared_splits(trained, scored):
@@ -228,18 +233,18 @@ def _check_students(search: StudentSearchConfig) -> None:
     for name, family in families.items():
         check_name(name, "students")
         for key, values in family.items():
-            if not values:
-                raise ConfigError(f"students.{name}.{key}: expected values to try, got none")
-            if len(set(map(repr, values))) < len(values):
+            if not values or len(set(map(repr, values))) < len(values):
                 raise ConfigError(
-                    f"students.{name}.{key}: expected distinct values, got {list(values)}"
+                    f"students.{name}.{key}: expected distinct values to try, got {list(values)}"
                 )
-            first = {other: own[0] for other, own in family.items()}
-            for value in values:
-                check_named(NetworkConfig, {**first, key: value}, f"students.{name}")
     count = count_students(families)
     if count > MOST_STUDENTS:
         raise ConfigError(
             f"students: expected at most {MOST_STUDENTS:,} students to choose from, got "
             f"{count:,}; list fewer values"
         )
+    for name, family in families.items():
+        first = {key: values[0] for key, values in family.items()}
+        for key, values in family.items():
+            for value in values:
+                check_named(NetworkConfig, {**first, key: value}, f"students.{name}")

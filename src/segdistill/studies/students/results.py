@@ -108,8 +108,10 @@ def _reasons(
     """Return why a student was chosen, a sentence each."""
     under = [name for name, one in finished.items() if one.fits]
     limit = search.latency.limit_ms
-    kept = "" if limit is None else f" that keep {limit:g} ms in nine of ten passes"
+    kept = "" if limit is None else f" under {limit:g} ms in nine of ten passes"
     first = f"of the {len(under)} students{kept}, {verdict.best} has the highest mIoU"
+    if len(under) == 1:
+        first = f"{verdict.best} is the only student{kept}"
     worse = len(verdict.behind) - len(verdict.equals)
     others = [f"it is better than {worse} of the others"] if worse else []
     return (first, *others, *told_apart(verdict, verdict.equals), *why_chosen(verdict))
