@@ -30,7 +30,7 @@ SEARCH: Tree = {
         "fast_scnn": {},  # which images of this size are too small for
     },
     "latency": {"passes": 5},
-    "search": {"trials": 2, "parallel": 3, "holdout": 0.3},
+    "search": {"trials": 3, "parallel": 3, "holdout": 0.3},
     "seeds": 2,
 }
 
