@@ -56,9 +56,9 @@ def search(
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Find the student that is worth its time: which network, how wide and how deep.
+    """Find the student that is worth its time on a device.
 
-    Students are timed before any training; those that keep the limit are trained under one
+    Networks, widths, strides and heads are timed before any training; those that keep the limit are trained under one
     teacher, and the cheapest is chosen that cannot be told from the best.
 
     Example: segdistill search searches/scenes --latency 15ms --out search
