@@ -124,6 +124,8 @@ class Diffusion(nn.Module):
         segmenter the paper takes, and with which weight, is not known.
     """
 
+    kept: Tensor
+
     def __init__(
         self,
         student_channels: int,
