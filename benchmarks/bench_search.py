@@ -25,10 +25,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("runs/search"))
     parser.add_argument("--latency", default="15ms")
+    parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--teacher-steps", type=int, default=500)
     parser.add_argument("words", nargs="*", help="KEY=VALUE on the search file")
     given = parser.parse_args()
-    one_thread = ["training.device=cpu", "training.precision=32-true"]
+    one_thread = [
+        "training.device=cpu",
+        "training.precision=32-true",
+        f"data.batch_size={given.batch}",
+    ]
     began = time.time()
     with display() as tell:
         (teacher,) = train(

@@ -58,8 +58,8 @@ def search(
 ) -> None:
     """Find the student that is worth its time on a device.
 
-    Networks, widths, strides and heads are timed before any training; those that keep the limit are trained under one
-    teacher, and the cheapest is chosen that cannot be told from the best.
+    Networks, widths, strides and heads are timed before any training; those that keep the limit
+    are trained under one teacher, and the cheapest is chosen that cannot be told from the best.
 
     Example: segdistill search searches/scenes --latency 15ms --out search
     """
