@@ -1,4 +1,4 @@
-# make demo: try it. make test: run the tests. make check: all that a change must pass.
+# make demo: try it. make test: run the tests. make check: all that a change must pass. make docs: the site.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
@@ -35,6 +35,7 @@ arrows: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/build_site.py
 
 clean:
 	rm -rf $(VENV) demo runs build
