@@ -17,12 +17,16 @@ from typer.testing import CliRunner
 from documented import PAGES, ROOT, Typed, blocks, typed
 from segdistill.catalogue.datasets import dataset_settings
 from segdistill.cli import build_app
-from segdistill.config.loading import load_configs, load_study, recipe_files
+from segdistill.config.loading import load_configs, load_search, load_study, recipe_files
 
 COMMAND_LINE: Any = typer.main.get_command(build_app())
 PROGRAM = COMMAND_LINE.make_context("segdistill", ["recipes", "list"])
 ASSUMED = ["data={dataset: folder, root: photos, batch_size: 8, crop: [256, 256]}"]
 """What pages assume and do not show: a folder of photos."""
+LOADERS: dict[str, Any] = {"study": load_study, "search": load_search}
+"""Who reads the file of a command; of all others it is a run file."""
+KEYS = {"study": "methods", "search": "students"}
+STAND_INS = {"study": "studies/reference", "search": "searches/reference"}
 COMMANDS = [
     command
     for page in PAGES
@@ -64,16 +68,17 @@ def parsed(command: Typed) -> dict[str, Any]:
 def test_a_command_is_one_that_can_be_typed(command: Typed) -> None:
     given = parsed(command)
     words = list(given.get("overrides") or [])
-    if given.get("verb") == "pack":
+    verb, source = given.get("verb"), given.get("config", given.get("file"))
+    if verb == "pack":
         keys = {word.partition("=")[0] for word in given["settings"]}
         assert keys <= set(dataset_settings(given["dataset"]))
-    elif given.get("config") == "loss" or "overrides" not in given:
+    elif source == "loss" or "overrides" not in given:
         return
-    elif given.get("config") in recipe_files():
-        (load_study if given["verb"] == "study" else load_configs)(given["config"], words)
-    elif given["verb"] == "study":
-        load_study("studies/reference", words)
-    elif "config" in given:
+    elif source in recipe_files():
+        LOADERS.get(verb, load_configs)(source, words)
+    elif verb in LOADERS:
+        LOADERS[verb](STAND_INS[verb], words)
+    elif source is not None:
         load_configs("reference", [*ASSUMED, *words])
     else:  # a run's student, which is trained, takes settings that a new one does not
         load_configs("reference", [*ASSUMED, *(word for word in words if "student." not in word)])
@@ -95,10 +100,12 @@ def test_a_config_is_one_that_is_taken(
             network.setdefault("network", "fcn")
     else:
         tree["teacher"] = {"network": "fcn", "untrained": True}
-    tree.setdefault("student", {"network": "lraspp", "backbone": "mobilenetv2_035"})
+    if "students" not in tree:
+        tree.setdefault("student", {"network": "lraspp", "backbone": "mobilenetv2_035"})
     tree.setdefault("training", {"steps": 1})
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(tree))
-    (load_study if "methods" in tree else load_configs)(tmp_path / "config.yaml")
+    verb = next((verb for verb, key in KEYS.items() if key in tree), "")
+    LOADERS.get(verb, load_configs)(tmp_path / "config.yaml")
 
 
 def test_the_readme_shows_the_answer_to_a_typo() -> None:
