@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from multiprocessing.process import BaseProcess
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -50,7 +51,7 @@ def load_batches(
         while True:
             # Beyond the loader's own limit: what a worker has put in line is fetched from it
             # without one, for ever where it is stopped.
-            last = threading.Timer(2 * TIMEOUT_SECONDS, lambda: [each.kill() for each in own])
+            last = threading.Timer(2 * TIMEOUT_SECONDS, _kill, [own])
             last.daemon = True
             if own:
                 last.start()
@@ -73,8 +74,8 @@ def load_batches(
         lost = str(error).rstrip(". ") or "an end of file"
     finally:
         del batches  # ends the workers, except those that hang
+        _kill(own)
         for worker in own:
-            worker.kill()
             worker.join(5)
         deaths.end()
     if lost:  # raised here, since the frames of torch's error keep the workers
@@ -122,6 +123,11 @@ class _Deaths:
             if self.waits:
                 raise
             self.kept = error
+
+
+def _kill(workers: Iterable[BaseProcess]) -> None:
+    for worker in workers:
+        worker.kill()
 
 
 def _has_signals() -> bool:
