@@ -3,11 +3,11 @@
     python benchmarks/bench_recipes.py --root path/to/camvid --teacher teacher.safetensors
 
 The teacher is an FPN on EfficientNet-Lite0, trained for 2,000 steps on CamVid at half resolution;
-its settings are ``TEACHER``. The students are those of ``camvid/students``, with smaller batches.
-Recipes with the same terms are one run. Runs share a teacher, batches and seed in cohorts, one
-after the other; what the result file already has with the terms of today is not repeated, so it
-can be stopped and gone on with. 300 steps are too few to compare methods: it shows that each
-objective trains, and what its own part of a step costs.
+its settings are ``TEACHER``. The students are those of ``camvid/students``, with smaller crops and
+batches. Recipes with the same terms are one run. Runs share a teacher, batches and seed in
+cohorts, one after the other; what the result file already has with the terms of today is not
+repeated, so it can be stopped and gone on with. 300 steps are too few to compare methods: it shows
+that each objective trains, and what its own part of a step costs.
 
 The terms are those of the recipes. Where one names a map of its own network that is not here, the
 map of the same meaning takes its place (``TAPS``).
@@ -33,8 +33,14 @@ from segdistill.runs.metrics import read_metrics, train_lines
 from segdistill.runs.result import read_failure, read_result
 from segdistill.training.run import run_cohort
 
-STEPS, BATCH = 300, 4
-TRAINING = {"steps": STEPS, "warmup_steps": 20, "evaluate_every": None, "log_every": 10}
+STEPS, BATCH, CROP = 300, 2, [96, 128]
+TRAINING = {
+    "steps": STEPS,
+    "warmup_steps": 20,
+    "evaluate_every": None,
+    "log_every": 10,
+    "precision": "32-true",  # not every processor has bfloat16 arithmetic
+}
 TEACHER = {"network": "fpn", "backbone": "efficientnet_lite0", "pyramid": 96, "width": 64}
 TAPS = {
     "last": {"teacher": "head", "student": "head"},
@@ -59,7 +65,7 @@ def main() -> None:
     while missing:
         now, missing = missing[: words.at_once], missing[words.at_once :]
         found = finished() | train(now, words.root, words.teacher)
-        setup = {"steps": STEPS, "batch_size": BATCH, "teacher": TEACHER}
+        setup = {"steps": STEPS, "batch_size": BATCH, "crop": CROP, "teacher": TEACHER}
         write_result("recipes", setup | {"recipes": dict(sorted(found.items()))})
 
 
@@ -95,7 +101,7 @@ def train(groups: list[list[str]], root: Path, teacher: Path) -> dict[str, Any]:
         for role in ("teacher", "student")
     }
     changes = {
-        "data": {"batch_size": BATCH, "root": str(root)},
+        "data": {"batch_size": BATCH, "crop": CROP, "root": str(root)},
         "training": TRAINING,
         "evaluation": {"pictures": 0},
         "teacher": TEACHER | {"weights": str(teacher)} | taps["teacher"],
