@@ -221,7 +221,10 @@ class Program:
 
     def kill(self) -> None:
         """Kill it and its workers."""
-        os.killpg(self.pid, signal.SIGKILL)
+        try:
+            os.killpg(self.pid, signal.SIGKILL)
+        except ProcessLookupError:  # it has not made its group yet
+            os.kill(self.pid, signal.SIGKILL)
         self.wait()
 
 

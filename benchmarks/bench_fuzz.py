@@ -3,6 +3,8 @@
 ``python benchmarks/bench_fuzz.py --cases 2000`` runs each case in a copy of a small world (a run, a
 study, packs, exports of annotation tools), in worker processes that are killed where a case takes
 longer than it may. ``--only "run 13"`` runs one case again and prints what it said.
+``--logs FOLDER`` keeps what came of each case, and goes on with what the folder's logs leave out;
+``--again`` also runs those that did not behave once more: the last outcome of a case counts.
 """
 
 from __future__ import annotations
@@ -64,6 +66,10 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--minutes", type=float, default=120.0, help="no case begins after these")
     parser.add_argument("--name", default="fuzz", help="of the file in results/")
+    parser.add_argument(
+        "--logs", type=Path, help="folder of what came of each case; else forgotten"
+    )
+    parser.add_argument("--again", action="store_true", help="also what did not behave before")
     parser.add_argument("--only", help="one case, as in 'run 13'")
     parser.add_argument("--world", type=Path, help="one that an earlier call made; else new")
     options = parser.parse_args()
@@ -81,9 +87,16 @@ def main() -> None:
             print(json.dumps({**asdict(case), **asdict(outcome)}, indent=2, default=str))
             print(judge.faults(outcome) or "behaved")
             return
+        logs = options.logs or Path(place) / "logs"
+        logs.mkdir(parents=True, exist_ok=True)
+        known = {
+            key for key, entry in outcomes(logs).items() if not (options.again and entry["faults"])
+        }
         cases = [*planned(options.cases, options.first, options.targets)]
-        done = run_all(cases, base, Path(place), options.workers, options.minutes)
-    write(done, options.name)
+        left = [case for case in cases if case not in known]
+        run_all(left, base, logs, options.workers, options.minutes)
+        found = outcomes(logs)
+    write([found[case] for case in cases if case in found], options.name)
 
 
 def planned(count: int, first: int, targets: list[str]) -> Iterator[tuple[str, int]]:
@@ -96,12 +109,13 @@ def planned(count: int, first: int, targets: list[str]) -> Iterator[tuple[str, i
 
 
 def run_all(
-    cases: list[tuple[str, int]], base: Path, place: Path, workers: int, minutes: float
-) -> list[dict[str, Any]]:
-    """Run cases in worker processes, and return what came of each."""
+    cases: list[tuple[str, int]], base: Path, folder: Path, workers: int, minutes: float
+) -> None:
+    """Run cases in worker processes, and log what came of each in a folder."""
     until = time.monotonic() + 60 * minutes
     left = [cases[start::workers] for start in range(workers)]
-    logs = [place / f"log-{worker}.jsonl" for worker in range(workers)]
+    began = time.time_ns()
+    logs = [folder / f"{began}-{worker}.jsonl" for worker in range(workers)]
     pids = [begin(own, base, log, until) for own, log in zip(left, logs, strict=True)]
     while any(pids):
         time.sleep(1)
@@ -124,7 +138,16 @@ def run_all(
             rest = left[worker][len(tried) :]
             going_on = rest and time.monotonic() < until
             pids[worker] = begin(rest, base, logs[worker], until) if going_on else 0
-    return [entry for log in logs for entry in read(log) if "faults" in entry]
+
+
+def outcomes(folder: Path) -> dict[tuple[str, int], dict[str, Any]]:
+    """Return the last outcome of each case that the logs of a folder hold."""
+    return {
+        (entry["target"], entry["number"]): entry
+        for log in sorted(folder.glob("*.jsonl"))
+        for entry in read(log)
+        if "faults" in entry
+    }
 
 
 def begin(cases: list[tuple[str, int]], base: Path, log: Path, until: float) -> int:
@@ -144,7 +167,7 @@ def begin(cases: list[tuple[str, int]], base: Path, log: Path, until: float) -> 
 def work(cases: list[tuple[str, int]], base: Path, log: Path, until: float) -> None:
     """Run cases one after the other, and log what came of each."""
     resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
-    place = log.with_suffix(".place")
+    place = base.parent / log.stem
     for target, number in cases:
         if time.monotonic() > until:
             break

@@ -26,7 +26,7 @@ from segdistill.catalogue.controls import CONTROLS
 from segdistill.catalogue.datasets import DATASETS, dataset_settings
 from segdistill.catalogue.losses import LOSSES, Loss, costs, licence_in_words, needs
 from segdistill.catalogue.settings import Setting, as_yaml
-from segdistill.config import rows, studies
+from segdistill.config import rows, students, studies
 from segdistill.data.files.pixels import pixels
 from segdistill.data.files.relabel import relabel
 from segdistill.models import backbone_names
@@ -35,6 +35,7 @@ ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
 BACKBONES = ROOT / "src" / "segdistill" / "catalogue" / "backbones.txt"
 STUDY = ROOT / "src" / "segdistill" / "recipes" / "studies" / "reference.yaml"
+SEARCH = ROOT / "src" / "segdistill" / "recipes" / "searches" / "reference.yaml"
 LOSSES_PAGE = ROOT / "docs" / "losses.md"
 DATASETS_PAGE = ROOT / "docs" / "datasets.md"
 API_PAGE = ROOT / "docs" / "api.md"
@@ -81,6 +82,16 @@ def study_reference() -> str:
     )
 
 
+def search_reference() -> str:
+    """Return a search file with every key: what it takes, what it does and its default."""
+    return (
+        "# Every key of a search file: what it takes, what it does and its default.\n"
+        "# segdistill search searches/reference --out search --dry-run\n"
+        + "\n".join(_section(students.StudentSearchConfig, _SEARCH_VALUES))
+        + "\n"
+    )
+
+
 _TEACHER = (
     "{network: lraspp, backbone: resnet18, output_stride: 16, width: 128, "
     "weights: demo/teacher/model.safetensors}"
@@ -92,6 +103,15 @@ _STUDY_VALUES = {
     "methods": "{kl: [{loss: pixelwise_kl, weight: 1.0}]}",
     "training": "{steps: 400, lr: 0.05}",
     "seeds": "8",
+}
+
+
+_SEARCH_VALUES = {
+    "data": "{dataset: scenes, batch_size: 8, crop: [96, 128]}",
+    "teacher": _TEACHER,
+    "distill": "[{loss: pixelwise_kl}]",
+    "training": "{steps: 400, lr: 0.05}",
+    "seeds": "3",
 }
 
 
@@ -332,6 +352,7 @@ def main() -> None:
     BACKBONES.write_text(backbones_list(), encoding="utf-8")
     RECIPE.write_text(reference(), encoding="utf-8")
     STUDY.write_text(study_reference(), encoding="utf-8")
+    SEARCH.write_text(search_reference(), encoding="utf-8")
     LOSSES_PAGE.write_text(losses_page(), encoding="utf-8")
     DATASETS_PAGE.write_text(datasets_page(), encoding="utf-8")
     API_PAGE.write_text(api_page(), encoding="utf-8")

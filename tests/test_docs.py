@@ -24,6 +24,12 @@ def test_the_reference_study_is_in_step_with_the_config() -> None:
     assert generate.STUDY.read_text(encoding="utf-8") == generate.study_reference(), "run make docs"
 
 
+def test_the_reference_search_is_in_step_with_the_config() -> None:
+    assert generate.SEARCH.read_text(encoding="utf-8") == generate.search_reference(), (
+        "run make docs"
+    )
+
+
 def test_the_list_of_backbones_is_in_step_with_timm() -> None:
     listed = generate.BACKBONES.read_text(encoding="utf-8")
     if listed.splitlines()[0] != generate.first_line(version("timm")):

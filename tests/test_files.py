@@ -11,6 +11,7 @@ from segdistill.files import (
     LEDGER,
     check_ends,
     claim,
+    claim_tree,
     expand_path,
     inside,
     read_json,
@@ -138,6 +139,20 @@ def test_what_a_killed_command_had_half_written_is_nobodys_file(tmp_path: Path) 
     half.write_text("ha")
     claim("convert", [half, tmp_path / "a.png"])
     assert not half.exists()
+
+
+def test_a_folders_own_files_are_those_that_are_left_after_sweeping(tmp_path: Path) -> None:
+    write_whole(tmp_path / "masks" / "a.png", "a", made_by="convert")
+    half = [tmp_path / folder / f".b.png.{2**22 + 1}.tmp" for folder in ("", "masks", "images")]
+    for file in half:
+        file.parent.mkdir(exist_ok=True)
+        file.write_text("ha")
+    assert claim_tree("convert", tmp_path) == [tmp_path / "masks" / "a.png"]
+    assert not any(file.exists() for file in half)
+    (tmp_path / "images" / "own.png").write_text("mine")
+    with pytest.raises(OverwriteError, match=r"images/own\.png"):
+        claim_tree("convert", tmp_path)
+    assert claim_tree("convert", tmp_path / "none") == []
 
 
 def test_a_folder_is_made_for_a_file(tmp_path: Path) -> None:

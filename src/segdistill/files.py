@@ -143,6 +143,24 @@ def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> Non
         )
 
 
+def claim_tree(who: str, root: Path) -> list[Path]:
+    """Refuse a folder with files that a command did not make; see :func:`claim`.
+
+    Returns:
+        The command's own files below it, without what killed processes left, which is deleted.
+
+    Raises:
+        OverwriteError: names the files that would be lost.
+    """
+    sweep(root)
+    for folder in root.rglob("*"):
+        if folder.is_dir():
+            sweep(folder)
+    files = sorted(file for file in root.rglob("*") if not file.is_dir() and file.name != LEDGER)
+    claim(who, files)
+    return files
+
+
 def refuse_shared_names(who: str, files: Sequence[Path], sources: Sequence[str]) -> None:
     """Refuse to write two things to one file, on any file system.
 

@@ -1,5 +1,7 @@
 """Every format: a file says what it is and, in its own runtime, gives the network's mask."""
 
+import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from segdistill.catalogue.formats import FORMATS, format_of
 from segdistill.catalogue.tables import load
 from segdistill.delivery.contract import Contract, Images, Output
 from segdistill.delivery.gate import Tolerance, faults, score_beside, time_beside
+from segdistill.delivery.litert import PYTHON
 from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
 from segdistill.delivery.parity import compare, other_sizes
@@ -21,14 +24,18 @@ from segdistill.trust import program_name
 from .conftest import CLASSES, Patches
 
 SIZE = (48, 64)
+FILES = Path(__file__).parent / "files"
 
 
-def contract(images: Images = "float", output: Output = "logits") -> Contract:
+def contract(
+    images: Images = "float", output: Output = "logits", *, any_size: bool = True
+) -> Contract:
     return Contract(
         classes=CLASSES.names,
         colors=CLASSES.colors,
         images=images,
         output=output,
+        size=None if any_size else SIZE,
         provenance={"run": "student-1", "miou": 0.5},
     )
 
@@ -57,14 +64,19 @@ def written(
     request: pytest.FixtureRequest, network: nn.Module, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[str, Path]:
     """Return the format's name, and a file of it."""
-    folder = tmp_path_factory.mktemp("format")
-    return request.param, write(request.param, network, folder, contract())
+    folder, name = tmp_path_factory.mktemp("format"), request.param
+    if name.startswith("litert"):
+        # Its converter needs an environment of its own, so its files of this network are kept.
+        for file in FILES.glob(f"student{FORMATS[name].suffix}*"):
+            shutil.copy(file, folder)
+        return name, folder / f"student{FORMATS[name].suffix}"
+    return name, write(name, network, folder, contract())
 
 
 def test_says_what_it_is(written: tuple[str, Path]) -> None:
     name, file = written
     assert format_of(file) == name
-    assert trusted(file, name).contract == contract()
+    assert trusted(file, name).contract == contract(any_size=FORMATS[name].any_size)
     assert len(list(file.parent.iterdir())) == (2 if FORMATS[name].companion else 1)
 
 
@@ -74,7 +86,8 @@ def test_does_what_the_network_does_on_real_images_of_any_size(
     name, file = written
     row, opened = FORMATS[name], trusted(file, name, threads=1)
     image = torch.from_numpy(patches[0].image).permute(2, 0, 1)[None] / 255
-    parity = compare(network, opened, (SIZE, *other_sizes(SIZE)), image=image)
+    sizes = (SIZE, *other_sizes(SIZE)) if row.any_size else (SIZE,)
+    parity = compare(network, opened, sizes, image=image)
     score = score_beside(network, opened, patches, split="val")
     assert score.images == 4
     assert score.network_miou > 0.85
@@ -206,3 +219,30 @@ def test_a_program_of_another_kind_is_refused_as_it_runs(tmp_path: Path) -> None
         opened(torch.zeros(1, 3, 8, 8))
     with pytest.raises(SegdistillError, match=r"torch: "):
         opened(torch.zeros(1, 3, 8, 9))
+
+
+@pytest.mark.long
+@pytest.mark.skipif(PYTHON not in os.environ, reason=f"no Python with litert-torch in {PYTHON}")
+@pytest.mark.parametrize("name", ["litert", "litert-int8"])
+def test_litert_converts_in_an_environment_of_its_own(
+    name: str, network: nn.Module, patches: Patches, tmp_path: Path
+) -> None:
+    row = FORMATS[name]
+    file = write(name, network, tmp_path, contract(any_size=False))
+    opened = open_file(file, name)
+    score = score_beside(network, opened, patches, split="val")
+    tolerance = Tolerance(row.largest_difference, row.agreement, row.loss_points)
+    assert faults(tolerance, compare(network, opened, [SIZE]), score) == []
+    assert sorted(path.name for path in tmp_path.iterdir()) == [file.name, f"{file.name}.json"]
+
+
+def test_litert_says_where_it_converts(
+    network: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PYTHON, raising=False)
+    with pytest.raises(ConfigError, match=r"expected SEGDISTILL_LITERT_PYTHON to name a Python"):
+        write("litert", network, tmp_path, contract(any_size=False))
+    monkeypatch.setenv(PYTHON, sys.executable)
+    with pytest.raises(ValueError, match=r"litert-torch can convert, got: ModuleNotFoundError"):
+        write("litert", network, tmp_path, contract(any_size=False))
+    assert list(tmp_path.iterdir()) == []

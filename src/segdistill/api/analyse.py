@@ -13,7 +13,7 @@ from segdistill.catalogue.analyses import ANALYSES, Need
 from segdistill.catalogue.tables import load
 from segdistill.config import PLAIN
 from segdistill.errors import ConfigError
-from segdistill.files import LEDGER, claim, inside
+from segdistill.files import claim_tree, inside
 from segdistill.own_code import import_own
 from segdistill.runs.analyses import Analysis, write_analysis
 from segdistill.runs.layout import ANALYSES as ANALYSES_FOLDER
@@ -71,7 +71,7 @@ def analyse(
         )
     folder = out or (source if isinstance(source, Path) else Path(next(iter(source))).parent)
     root = inside(folder, ANALYSES_FOLDER)
-    claim("analyse", [f for f in root.rglob("*") if f.is_file() and f.name != LEDGER])
+    claim_tree("analyse", root)
     for compared in find_compared(source, overrides=overrides, trust=trust, tell=tell):
         opened = open_compared(compared, settings or AnalysisSettings(), folder, trust=trust)
         who = f"analyse {compared.pair}".strip()

@@ -96,7 +96,7 @@ def export(
         format: a name in ``segdistill.catalogue.formats.FORMATS``.
         size: height and width for tracing; the file works with others too. By default the
             size for which the run's cost was counted, or 256x256.
-        static: write a file for single images of that size only.
+        static: write a file for single images of that size only, as some formats always do.
         images: input of the file: ``float`` in [0, 1], or ``uint8``.
         output: output of the file: ``logits`` at the image's size, or a uint8 ``mask``.
         calibration: number of training images for calibrating a quantised format.
@@ -137,6 +137,9 @@ def export(
         class_map=class_map,
     )
     network, traced = student.network, size or cost_size(files.folder)
+    if not static and not row.any_size:
+        static = True
+        tell(Note(f"{format}: the file takes images of {traced[0]}x{traced[1]}, see --size"))
     contract = Contract(
         classes=student.classes.names,
         colors=student.classes.colors,

@@ -4,6 +4,7 @@
 
     from segdistill.testing import check_loss
 
+
     def test_my_loss_keeps_the_contract() -> None:
         check_loss(my_loss, settings={"temperature": 2.0})
 """

@@ -67,6 +67,16 @@ def test_a_second_conversion_replaces_the_first_and_nothing_else(tmp_path: Path)
     assert (tmp_path / "out/masks/train/t1.png").read_bytes() == b"corrected by hand"
 
 
+def test_a_conversion_that_was_killed_while_it_wrote_can_be_repeated(tmp_path: Path) -> None:
+    roboflow(tmp_path / "export")
+    convert(tmp_path / "export", tmp_path / "out")
+    whole = files_of(tmp_path / "out")
+    for folder in ("images", "masks"):
+        (tmp_path / "out" / folder / "train" / f".t1.png.{2**22 + 1}.tmp").write_bytes(b"ha")
+    convert(tmp_path / "export", tmp_path / "out")
+    assert files_of(tmp_path / "out") == whole
+
+
 @pytest.mark.parametrize("out", ["export", "export/out", "."])
 def test_refuses_to_write_into_the_export_or_around_it(out: str, tmp_path: Path) -> None:
     roboflow(tmp_path / "export")

@@ -19,7 +19,7 @@ from segdistill.data.files.decoding import open_picture
 from segdistill.data.files.reading import image_from_bytes
 from segdistill.data.pictures import write_picture
 from segdistill.errors import DataError
-from segdistill.files import LEDGER, check_ends, claim, inside, write_whole
+from segdistill.files import check_ends, claim_tree, inside, write_whole
 from segdistill.types import IGNORE_INDEX, Classes
 
 CLASSES = "classes.txt"
@@ -94,8 +94,7 @@ def write_source(
     if not source.records:
         first = f": {source.broken[0]}" if source.broken else ""
         raise DataError(f"convert: expected at least one image with a mask, got none{first}")
-    earlier = {file for file in out.rglob("*") if not file.is_dir() and file.name != LEDGER}
-    claim("convert", sorted(earlier))
+    earlier = set(claim_tree("convert", out))
     written = Written(source.classes, broken=list(source.broken), notes=list(source.notes))
     splits = _splits(source.records, written.notes)
     labels = np.zeros(256, dtype=np.int64)
