@@ -103,7 +103,9 @@ def _runs(pid: int) -> bool:
     return True
 
 
-def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> None:
+def claim(
+    who: str, files: Iterable[Path], *, reads: Iterable[Path] = (), recorded: bool = True
+) -> None:
     """Refuse to write where a file lies that the same command did not make.
 
     A file is a command's own if the folder's ledger says so and its content has not been
@@ -113,6 +115,8 @@ def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> Non
         who: the command.
         files: what it is about to write.
         reads: what it reads.
+        recorded: whether it records what it writes; what is to be edited is not recorded, and is
+            never replaced.
 
     Raises:
         OverwriteError: names the files that would be lost.
@@ -136,8 +140,9 @@ def claim(who: str, files: Iterable[Path], *, reads: Iterable[Path] = ()) -> Non
     if foreign:
         single = len(foreign) == 1
         got = foreign[0] if single else f"{len(foreign)} others"
+        repeated = f", or an unchanged one written by {who}" if recorded else ""
         raise OverwriteError(
-            f"{who}: expected a new file, or an unchanged one written by {who}, got "
+            f"{who}: expected a new file{repeated}, got "
             f"{got}; choose another place, or remove what is there"
             f"{'' if single else ':' + _listed(map(str, foreign))}"
         )

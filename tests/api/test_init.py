@@ -205,7 +205,7 @@ def test_no_file_is_written_over(here: Path) -> None:
     fill(here / "own", "images/{}.jpg", "masks/{}.png")
     init("own", "own.yaml")
     before = {file: file.read_bytes() for file in here.glob("own.*")}
-    with pytest.raises(OverwriteError, match=r"own\.yaml"):
+    with pytest.raises(OverwriteError, match=r"init: expected a new file, got own\.yaml"):
         init("own", "own.yaml")
     Path("own.yaml").unlink()
     with pytest.raises(OverwriteError, match="init: expected a new file"):

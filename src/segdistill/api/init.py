@@ -68,7 +68,7 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
             f"{export.root}: expected images and masks, got an export that has to be converted "
             f"({signs}); {convert_command(export.root)}"
         )
-    claim("init", [config])
+    claim("init", [config], recorded=False)
     seen = survey(export)
     beside: dict[Path, str] = {}
     classes = "classes.txt"
@@ -78,7 +78,7 @@ def init(folder: str | Path, out: str | Path = "config.yaml") -> Proposal:
     plan = plan_folder(export, seen, classes)
     if plan is None:
         plan, beside[tables[0]] = plan_list(export, seen, tables[0], classes)
-    claim("init", beside)
+    claim("init", beside, recorded=False)
     found = tuple(_describe(seen, plan))
     config.parent.mkdir(parents=True, exist_ok=True)
     # They are not marked as ours, because they are to be edited and never overwritten.

@@ -26,7 +26,7 @@ def recipes_copy(
         raise ConfigError(f"there is no recipe '{name}'; {nearest(name, files)}")
     file = to or Path(f"{name.rpartition('/')[2]}.yaml")
     # A copy is for editing, so it has no mark that would allow it to be overwritten.
-    claim("recipes copy", [file])
+    claim("recipes copy", [file], recorded=False)
     write_whole(file, files[name].read_text(encoding="utf-8"))
     kind = kind_of(name)
     following = f"check {file}" if kind == "run" else f"{kind} {file} --dry-run"

@@ -86,6 +86,11 @@ def read_student(file: Path) -> Student:
         CheckpointError: there is no such file, or it was not written by a run.
         RunFolderError: it is of a later format, or its description is broken.
     """
+    if not file.exists():
+        raise CheckpointError(
+            f"{file}: expected a run's weights, got no such file; check the path, or train the "
+            "network first"
+        )
     try:
         check_ends(file)
         with safe_open(str(file), framework="np") as opened:

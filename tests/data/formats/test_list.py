@@ -70,6 +70,20 @@ def test_refuses_a_list_that_cannot_be_read(tree: Path, text: str, message: str)
         listing(split="train", root=tree)
 
 
+def test_files_beside_the_root_are_answered_with_their_paths_from_it(
+    tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_list(tree, "csv")
+    (tree / "classes.txt").rename(tree.parent / "names.txt")
+    (tree / "data.csv").rename(tree.parent / "rows.csv")
+    monkeypatch.chdir(tree.parent)
+    root = Path(tree.name)
+    with pytest.raises(DataError, match="of the working folder; give ") as refusal:
+        listing(split="val", root=root, file="rows.csv", classes="names.txt")
+    assert "data.file=../rows.csv data.classes=../names.txt" in str(refusal.value)
+    assert len(listing(split="val", root=root, file="../rows.csv", classes="../names.txt")) == 2
+
+
 def test_refuses_a_json_array_and_says_what_is_read(tree: Path) -> None:
     (tree / "x.json").write_text('[{"image": "train/images/0.png"}]')
     with pytest.raises(DataError, match="got a JSON array; write one object per line"):

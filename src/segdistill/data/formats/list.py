@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
 
 from segdistill.data.files.classes import read_classes
@@ -45,6 +46,7 @@ def list(
     """
     root = Path(root)
     file, classes = str(expand_path(file)), str(expand_path(classes))
+    _check_places(root, {"data.file": file, "data.classes": classes})
     find_layout("list", root, (file, classes))
     names, code = read_classes(root / classes)
     rows = _read_rows(root / file)
@@ -61,6 +63,21 @@ def list(
         pairs.append(Pair(row.get("name") or _name(root, image), image, mask or None))
     _check_names(root / file, pairs)
     return FileDataset(root, pairs, names, code)
+
+
+def _check_places(root: Path, files: Mapping[str, str]) -> None:
+    """Refuse files that lie where the command was typed, and not where they are looked for."""
+    elsewhere = {
+        key: Path(os.path.relpath(file, root)).as_posix()
+        for key, file in files.items()
+        if not (root / file).exists() and Path(file).is_file()
+    }
+    if elsewhere:
+        keys, places = " and ".join(elsewhere), " ".join(map("=".join, elsewhere.items()))
+        raise DataError(
+            f"list: expected {keys} relative to data.root, which is {root}, got "
+            f"{' and '.join(files[key] for key in elsewhere)} of the working folder; give {places}"
+        )
 
 
 def _as_path(root: Path, cell: str) -> str:

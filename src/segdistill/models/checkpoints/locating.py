@@ -36,7 +36,10 @@ def weight_file(source: str | Path) -> Path:
             "name the file"
         )
     if not path.is_file():
-        raise FileNotFoundError(f"weights: expected a file at {path}, got none; check the path")
+        raise FileNotFoundError(
+            f"weights: expected a file at {path}, got none; check the path, or train the network "
+            "first"
+        )
     return path
 
 
