@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import os
 import socket
 import tempfile
@@ -21,7 +22,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from results_file import write_result
+from results_file import FOLDER, write_result
 from torch import Tensor, multiprocessing, nn
 
 from segdistill.catalogue.losses import LOSSES
@@ -57,6 +58,7 @@ SMALL_QUEUES = {"pixel_queue": 64, "region_queue": 32, "pixels": 4} | {
     "region_contrasts": 30,
 }
 SETTINGS: dict[str, Tree] = {
+    "contrast_groups": {"groups": 4},
     "holistic": {"width": 4},
     "knowledge_adaptation": {"adapter_layers": 1},
     "memory_relations": SMALL_QUEUES,
@@ -100,6 +102,9 @@ def _block(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
     convolution = nn.Conv2d(inputs, outputs, kernel_size=5, stride=stride, padding=2, bias=False)
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
+
+NOT_TRIED = {"feature_augmentation"}
+"""Losses that take the classifier of a network of this package, whose norms are many more."""
 
 WHOLE_BATCH = {"ohem", *(name for name, row in LOSSES.items() if row.whole_batch)}
 
@@ -148,7 +153,7 @@ def configs_of(scenario: Scenario) -> dict[str, RunConfig]:
         "focal": {"training": {"task": {"loss": "focal"}}},
         "ohem": {"training": {"task": {"loss": "ohem", "threshold": 0.3, "min_kept": 100}}},
     }
-    for name in LOSSES:
+    for name in (name for name in LOSSES if name not in NOT_TRIED):
         learners[name] = {"distill": [{"loss": name, **SETTINGS.get(name, {})}]}
         if name in ("feature_mse", "feature_mse_terms"):
             learners[name]["distill"][0]["weight"] = 1.0  # 100 diverges with this student
@@ -295,9 +300,15 @@ def main() -> None:
     words.add_argument("--precisions", nargs="+", default=list(PRECISIONS))
     words.add_argument("--scenarios", nargs="+", default=list(SCENARIOS))
     words.add_argument("--name", default="parity")
+    words.add_argument("--add", action="store_true", help="keep the rows of the last call")
     asked = words.parse_args()
     BASE["training"]["steps"] = asked.steps
     found: dict[str, Any] = {}
+    if asked.add:
+        last = json.loads((FOLDER / f"{asked.name}.json").read_text(encoding="utf-8"))
+        if last["steps"] != asked.steps:
+            words.error(f"--add: expected --steps {last['steps']}, as of the last call")
+        found = last["errors"]
     for precision in asked.precisions:
         (one,) = trained(1, precision, asked.scenarios)
         for world in asked.worlds:
@@ -308,7 +319,8 @@ def main() -> None:
                 print(row, found[row]["worst"], flush=True)
             about = {name: SCENARIOS[name].about for name in asked.scenarios}
             bounds = {"loss": LOSS_BOUND, "weights": WEIGHT_BOUND}
-            values = {"steps": asked.steps, "about": about, "bounds": bounds, "errors": found}
+            values = {"steps": asked.steps, "about": about, "bounds": bounds}
+            values |= {"not_tried": sorted(NOT_TRIED), "errors": found}
             print(write_result(asked.name, values), flush=True)
 
 
