@@ -326,7 +326,7 @@ def break_checkpoints(root: Path) -> Iterator[Case]:
         newest.write_bytes(change(newest.read_bytes()))
         _, said = call(root, "distill", "run.yaml", "--out", out, "--resume")
         same = digest_of(root / out, "model.safetensors") == expected
-        told = "trying the one before" in said
+        told = "trying the previous one" in said
         note = "" if same else said[-300:]
         yield Case("distill", f"{name} checkpoint", 0, None, same and told, note)
 

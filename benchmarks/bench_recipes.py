@@ -3,11 +3,12 @@
     python benchmarks/bench_recipes.py --root path/to/camvid --teacher teacher.safetensors
 
 The teacher is an FPN on EfficientNet-Lite0, trained for 2,000 steps on CamVid at half resolution;
-its settings are ``TEACHER``. The students are those of ``camvid/students``, with smaller batches.
-Recipes with the same terms are one run. Runs share a teacher, batches and seed in cohorts, one
-after the other; what the result file already has with the terms of today is not repeated, so it
-can be stopped and gone on with. 300 steps are too few to compare methods: it shows that each
-objective trains, and what its own part of a step costs.
+its settings are ``TEACHER``. The students are those of ``camvid/students``, with smaller crops and
+batches. Recipes with the same terms are one run. Runs share a teacher, batches and seed in
+cohorts, one after the other; what the result file already has with the terms of today is not
+repeated, so it can be stopped and gone on with. What diverges is trained once more with a tenth of
+the learning rate, and both are in its row. 300 steps are too few to compare methods: it shows that
+each objective trains, and what its own part of a step costs.
 
 The terms are those of the recipes. Where one names a map of its own network that is not here, the
 map of the same meaning takes its place (``TAPS``).
@@ -33,8 +34,15 @@ from segdistill.runs.metrics import read_metrics, train_lines
 from segdistill.runs.result import read_failure, read_result
 from segdistill.training.run import run_cohort
 
-STEPS, BATCH = 300, 4
-TRAINING = {"steps": STEPS, "warmup_steps": 20, "evaluate_every": None, "log_every": 10}
+STEPS, BATCH, CROP = 300, 2, [96, 128]
+RATES = (0.05, 0.005)  # that of camvid/students, and that for what diverged with it
+TRAINING = {
+    "steps": STEPS,
+    "warmup_steps": 20,
+    "evaluate_every": None,
+    "log_every": 10,
+    "precision": "32-true",  # not every processor has bfloat16 arithmetic
+}
 TEACHER = {"network": "fpn", "backbone": "efficientnet_lite0", "pyramid": 96, "width": 64}
 TAPS = {
     "last": {"teacher": "head", "student": "head"},
@@ -54,13 +62,16 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="recipes, such as papers/kd")
     words = parser.parse_args()
     names = words.only or ["plain", *(n for n in recipe_files() if n.startswith("papers/"))]
-    groups = same_terms(names)
-    missing = [group for group in groups if not is_finished(group)]
-    while missing:
-        now, missing = missing[: words.at_once], missing[words.at_once :]
-        found = finished() | train(now, words.root, words.teacher)
-        setup = {"steps": STEPS, "batch_size": BATCH, "teacher": TEACHER}
-        write_result("recipes", setup | {"recipes": dict(sorted(found.items()))})
+    for rate in RATES:
+        missing = [group for group in same_terms(names) if not is_finished(group, rate)]
+        while missing:
+            now, missing = missing[: words.at_once], missing[words.at_once :]
+            before, found = finished(), train(now, words.root, words.teacher, rate)
+            for name, result in found.items():
+                if rate != RATES[0]:
+                    result["diverged_before"] = before[name]["diverged"]
+            setup = {"steps": STEPS, "batch_size": BATCH, "crop": CROP, "teacher": TEACHER}
+            write_result("recipes", setup | {"recipes": dict(sorted((before | found).items()))})
 
 
 def same_terms(names: list[str]) -> list[list[str]]:
@@ -77,9 +88,13 @@ def finished() -> dict[str, Any]:
     return dict(read_json(file)["recipes"]) if file.exists() else {}
 
 
-def is_finished(group: list[str]) -> bool:
-    done = finished()
-    return all(done.get(name, {}).get("terms") == terms_of(name) for name in group)
+def is_finished(group: list[str], rate: float) -> bool:
+    """Return whether nothing is left to do at a learning rate."""
+    rows = [finished().get(name, {}) for name in group]
+    return all(
+        row.get("terms") == terms_of(name) and ("diverged" not in row or row["lr"] <= rate)
+        for name, row in zip(group, rows, strict=True)
+    )
 
 
 def terms_of(name: str) -> list[dict[str, Any]]:
@@ -87,7 +102,7 @@ def terms_of(name: str) -> list[dict[str, Any]]:
     return [] if name == "plain" else list(read(name)["distill"])
 
 
-def train(groups: list[list[str]], root: Path, teacher: Path) -> dict[str, Any]:
+def train(groups: list[list[str]], root: Path, teacher: Path, rate: float) -> dict[str, Any]:
     """Train one student per group of recipes and return what each recipe came to."""
     tree = {key: part for key, part in read("camvid/students").items() if key != "cohort"}
     taps = {
@@ -95,8 +110,8 @@ def train(groups: list[list[str]], root: Path, teacher: Path) -> dict[str, Any]:
         for role in ("teacher", "student")
     }
     changes = {
-        "data": {"batch_size": BATCH, "root": str(root)},
-        "training": TRAINING,
+        "data": {"batch_size": BATCH, "crop": CROP, "root": str(root)},
+        "training": TRAINING | {"lr": rate},
         "evaluation": {"pictures": 0},
         "teacher": TEACHER | {"weights": str(teacher)} | taps["teacher"],
         "student": taps["student"],
@@ -110,7 +125,12 @@ def train(groups: list[list[str]], root: Path, teacher: Path) -> dict[str, Any]:
         outs = run_cohort(configs, Path(folder) / "cohort", tell=told, keep_going=True)
         found = [outcome(out) for out in outs]
     return {
-        name: {**result, "terms": terms_of(name), "load": round(os.getloadavg()[0], 1)}
+        name: {
+            **result,
+            "lr": rate,
+            "terms": terms_of(name),
+            "load": round(os.getloadavg()[0], 1),
+        }
         for group, result in zip(groups, found, strict=True)
         for name in group
     }

@@ -8,6 +8,8 @@ A teacher is trained first. Finished runs are not repeated, so it can be stopped
 from __future__ import annotations
 
 import argparse
+import shlex
+import sys
 import time
 from dataclasses import asdict
 from pathlib import Path
@@ -63,7 +65,7 @@ def main() -> None:
         )
     minutes = {"teacher": (trained - began) / 60, "search": (time.time() - trained) / 60}
     summary = {
-        "command": f"--latency {given.latency} {' '.join(given.words)}".strip(),
+        "command": shlex.join(sys.argv[1:]),
         "minutes_of_this_call": minutes,
         "teacher": {"miou": read_result(teacher).miou, "steps": read_result(teacher).steps},
         "front": [

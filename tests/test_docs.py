@@ -3,6 +3,7 @@
 import re
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import generate
 import pytest
@@ -76,12 +77,35 @@ def test_links_between_the_repositorys_pages_lead_somewhere() -> None:
                 assert (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
-def test_old_figures_of_recipes_are_marked_as_such() -> None:
+def test_the_front_of_the_page_on_searching_is_what_was_found() -> None:
+    done = read_json(ROOT / "benchmarks" / "results" / "search_scenes.json")
+    page = (ROOT / "docs" / "search.md").read_text(encoding="utf-8")
+    rows = []
+    for one in done["front"]:
+        settings = [f"{key}={value}" for key, value in one["student"].items() if key != "network"]
+        score, low, high = (100 * value for value in (one["miou"], *one["interval"]))
+        interval = f"{score:.2f} ({low:.2f} to {high:.2f})"
+        rows.append(f"| {one['name']} | `{' '.join(settings)}` | {one['ms']:.1f} | {interval} |")
+    assert "\n".join(rows) in page
+    final = done["found"]["final"]
+    assert f"{100 * final['mean']:.2f} ± {100 * final['deviation']:.2f} %" in page
+    assert f"({100 * final['low']:.2f} to {100 * final['high']:.2f} over images)" in page
+
+
+def test_figures_of_recipes_are_those_of_todays_terms_or_marked() -> None:
     """A dagger is where the terms that were trained are not those of the recipe today."""
-    done = read_json(ROOT / "benchmarks" / "results" / "recipes.json")
+    results = ROOT / "benchmarks" / "results"
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    assert f"commit {done['commit'][:7]}, and have not been repeated" in page
-    for name, result in done["recipes"].items():
-        today = [] if name == "plain" else read(name)["distill"]
-        mark = "" if result["terms"] == today else " †"
-        assert f"\n| {name}{mark} | " in page
+    for name, result in read_json(results / "recipes.json")["recipes"].items():
+        again = " ‡" if "diverged_before" in result else ""
+        cell = "diverged" if "diverged" in result else f"{100 * result['miou']:.1f}{again} |"
+        assert f"\n| {name}{_mark(name, result)} | {cell}" in page
+    earlier = read_json(results / "recipes_e132dc0.json")
+    assert f"commit {earlier['commit'][:7]}, and have not been repeated" in page
+    for name, result in earlier["recipes"].items():
+        assert f"\n| {name}{_mark(name, result)} | " in page
+
+
+def _mark(name: str, result: dict[str, Any]) -> str:
+    today = [] if name == "plain" else read(name)["distill"]
+    return "" if result["terms"] == today else " †"

@@ -1,5 +1,21 @@
 """The package's own exceptions, for failures that no built-in exception names."""
 
+import re
+
+MACHINE_FAILED = (
+    r"out of memory|can.t allocate memory|not enough memory|no space left on device|"
+    r"too many open files|ancdata|connection (closed|reset)|\bgloo\b|\b(CUDA|cuDNN|NCCL) error"
+)
+"""What torch says in a RuntimeError where memory, a disk, a device or another process failed."""
+
+
+def is_of_machine(error: Exception) -> bool:
+    """Return whether the machine failed, in the middle of code that has done nothing wrong."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError)
+        and re.search(MACHINE_FAILED, str(error), re.IGNORECASE) is not None
+    )
+
 
 class SegdistillError(Exception):
     """Base of every error that segdistill raises on purpose beside the built-in ones."""
@@ -31,6 +47,10 @@ class FileRefusedError(SegdistillError):
 
 class OverwriteError(SegdistillError):
     """A file that a command would write over, and that it did not make."""
+
+
+class WorkerLostError(SegdistillError):
+    """A process that loads images died, or reads for too long; the message names its files."""
 
 
 class TrainingDivergedError(SegdistillError):

@@ -95,6 +95,7 @@ COMMANDS = [
     ["analyse", "cohort"],
     ["analyse", "studied"],
     ["study", "study.yaml", "--out", "study"],
+    ["search", "search.yaml", "--out", "search"],
 ]
 
 
@@ -105,6 +106,9 @@ def test_a_strangers_file_runs_nothing(words: list[str], strangers: Cli) -> None
     study = {key: tiny[key] for key in ("data", "student", "training")}
     study |= {"teacher": {"weights": WEIGHTS}, "methods": {"kl": [{"loss": "pixelwise_kl"}]}}
     Path("study.yaml").write_text(yaml.safe_dump(study))
+    search = {key: study[key] for key in ("data", "teacher", "training")}
+    search |= {"students": {"fast_scnn": {}}}
+    Path("search.yaml").write_text(yaml.safe_dump(search))
     before = sorted(Path().rglob("*"))
     done = strangers(*words)
     assert done.code == 2

@@ -21,7 +21,7 @@ from segdistill.data.formats.folder import folder
 from segdistill.data.formats.scenes import scenes
 from segdistill.data.stream import Stream
 from segdistill.data.transforms import Recipe
-from segdistill.errors import DataError
+from segdistill.errors import DataError, WorkerLostError
 from segdistill.types import Batch
 
 RECIPE = Recipe((16, 16), (0.5, 2.0), flip=True)
@@ -205,6 +205,39 @@ def test_a_worker_that_dies_or_hangs_is_named_with_its_file(
     monkeypatch.setattr(stream_module, "read_part", fail)
     monkeypatch.setattr(loader_module, "TIMEOUT_SECONDS", 2)
     file = dataset.root / dataset.pairs[3].image
-    with pytest.raises(RuntimeError, match=rf"({said}).* it was reading .*{re.escape(str(file))}"):
+    with pytest.raises(
+        WorkerLostError, match=rf"({said}).* it was reading .*{re.escape(str(file))}"
+    ):
         list(Stream(dataset, RECIPE, 4, seed=0).loader(0, 4, workers=1))
+    assert not multiprocessing.active_children()
+
+
+def test_a_worker_that_dies_while_nobody_waits_is_told_with_the_next_batch(
+    dataset: FileDataset,
+) -> None:
+    batches = Stream(dataset, RECIPE, 4, seed=0).loader(0, 1000, workers=1)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, worker.pid, os.WEXITED | os.WNOWAIT)
+    for _ in range(100):
+        sum(range(1000))  # a network, say, in the middle of which torch would raise
+    with pytest.raises(WorkerLostError, match=r"killed by signal: Killed; it was reading"):
+        list(batches)
+    assert signal.getsignal(signal.SIGCHLD).__qualname__ != "_Deaths._meet"  # type: ignore[union-attr]
+
+
+def test_a_worker_that_is_stopped_with_batches_in_line_is_told(
+    dataset: FileDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loader_module, "TIMEOUT_SECONDS", 0.3)
+    batches = Stream(dataset, RECIPE, 4, seed=0).loader(0, 1000, workers=1)
+    next(batches)
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    time.sleep(0.2)
+    os.kill(worker.pid, signal.SIGSTOP)
+    with pytest.raises(WorkerLostError, match=r"workers that go on reading"):
+        list(batches)
     assert not multiprocessing.active_children()

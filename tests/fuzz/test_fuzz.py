@@ -60,7 +60,7 @@ run.yaml trained photos nowhere - -- --json --help --out out --format --split va
 """
 _COMMANDS = """
 list|losses list|taps recipes|list recipes|copy recipes|schema list|backbones bench|cost report
-verify convert init pack predict evaluate export check list bench studdy train distill study
+verify convert init pack predict evaluate export check list bench studdy train distill study search
 """
 
 
@@ -85,7 +85,7 @@ def place(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_wrong_words_are_answered(command: str, words: list[str], place: Path) -> None:
     line = [*command.split("|"), *words]
-    if line[0] in ("train", "distill", "study", "check", "export", "evaluate", "predict"):
+    if line[0] in ("train", "distill", "study", "search", "check", "export", "evaluate", "predict"):
         line.append("training.no_such_key=1")  # what is right would take seconds
     outcome = observe(line, place, ".")
     assert not judge.faults(outcome), (outcome.command, outcome.err)

@@ -11,6 +11,7 @@ from segdistill.errors import (
     DataError,
     RunFolderError,
     TrainingDivergedError,
+    WorkerLostError,
 )
 from segdistill.studies.faults import Fault, judge
 
@@ -24,8 +25,7 @@ from segdistill.studies.faults import Fault, judge
         (MemoryError(), Fault.WORLD),
         (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate"), Fault.WORLD),
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory"), Fault.WORLD),
-        (RuntimeError("DataLoader worker (pid 12) is killed by signal: Killed."), Fault.WORLD),
-        (RuntimeError("DataLoader worker (pid(s) 12) exited unexpectedly"), Fault.WORLD),
+        (WorkerLostError("DataLoader worker (pid 12) is killed by signal: Killed."), Fault.WORLD),
         (RuntimeError("unable to write to file </torch_1>: No space left on device"), Fault.WORLD),
         (RuntimeError("NCCL error: unhandled system error"), Fault.WORLD),
         (OSError(errno.ENOSPC, "No space left on device"), Fault.WORLD),

@@ -54,6 +54,7 @@ _LESS_MEMORY = {
     "distill": _TRAINING,
     "check": _TRAINING,
     "study": f"{_TRAINING}, or --processes",
+    "search": f"{_TRAINING}, or search.cohort",
     "evaluate": _SCORING,
     "predict": _SCORING,
     "export": _SIZE,

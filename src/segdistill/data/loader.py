@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+import threading
+from collections.abc import Iterable, Iterator
+from multiprocessing.process import BaseProcess
+from types import FrameType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, get_worker_info
 
 from segdistill.data.parts import files_of
-from segdistill.errors import DataError
+from segdistill.errors import DataError, WorkerLostError
 from segdistill.seeding import torch_generator
 from segdistill.types import Batch
 
@@ -43,23 +46,92 @@ def load_batches(
     others = set(multiprocessing.active_children())
     batches = iter(loader)
     own = set(multiprocessing.active_children()) - others
+    deaths, lost = _Deaths(), ""
     try:
-        for made in batches:
+        while True:
+            # Beyond the loader's own limit: what a worker has put in line is fetched from it
+            # without one, for ever where it is stopped.
+            last = threading.Timer(2 * TIMEOUT_SECONDS, _kill, [own])
+            last.daemon = True
+            if own:
+                last.start()
+            try:
+                made = deaths.waiting_for(batches)
+            finally:
+                last.cancel()
+            if made is None:
+                break
             if isinstance(made, DataError):
                 raise made
             stream.skipped.update(made.skipped)
             if stream.unlabelled is not None:
                 stream.unlabelled.skipped.update(made.unlabelled_skipped)
             yield made.batch
-    except RuntimeError as error:
-        if "DataLoader" not in str(error):
+    except (RuntimeError, ConnectionError, EOFError) as error:
+        # The latter two where it dies while what it has read is fetched from it.
+        if not own or (isinstance(error, RuntimeError) and "DataLoader" not in str(error)):
             raise
-        # A worker died or hangs; torch reports which process, but not what it was reading.
-        raise RuntimeError(f"{error}; it was reading {_names(stream, reading)}") from None
+        lost = str(error).rstrip(". ") or "an end of file"
     finally:
         del batches  # ends the workers, except those that hang
+        _kill(own)
         for worker in own:
-            worker.kill()
+            worker.join(5)
+        deaths.end()
+    if lost:  # raised here, since the frames of torch's error keep the workers
+        raise WorkerLostError(
+            f"data.workers: expected workers that go on reading, got: {lost}; "
+            f"it was reading {_names(stream, reading)}"
+        )
+
+
+class _Deaths:
+    """Keeps the death of a worker until a batch is waited for.
+
+    torch's handler of SIGCHLD raises in the middle of whatever runs, such as a network, which
+    then takes it for a failure of its own.
+    """
+
+    def __init__(self) -> None:
+        self.waits = False
+        self.kept: RuntimeError | None = None
+        self.theirs: Any = signal.getsignal(signal.SIGCHLD) if _has_signals() else None
+        if callable(self.theirs):
+            signal.signal(signal.SIGCHLD, self._meet)
+
+    def waiting_for(self, batches: Iterator[_Made | DataError]) -> _Made | DataError | None:
+        """Return the next batch, None after the last; a death that was kept is raised."""
+        self.waits = True
+        try:
+            kept, self.kept = self.kept, None
+            if kept is not None:
+                raise kept
+            return next(batches, None)
+        finally:
+            self.waits = False
+
+    def end(self) -> None:
+        """Give the signal back; where another loader has taken it since, hand on all deaths."""
+        self.waits = True
+        if _has_signals() and signal.getsignal(signal.SIGCHLD) == self._meet:
+            signal.signal(signal.SIGCHLD, self.theirs)
+
+    def _meet(self, number: int, frame: FrameType | None) -> None:
+        try:
+            self.theirs(number, frame)
+        except RuntimeError as error:
+            if self.waits:
+                raise
+            self.kept = error
+
+
+def _kill(workers: Iterable[BaseProcess]) -> None:
+    for worker in workers:
+        worker.kill()
+
+
+def _has_signals() -> bool:
+    return hasattr(signal, "SIGCHLD") and threading.current_thread() is threading.main_thread()
 
 
 def _names(stream: Stream, reading: Tensor) -> str:

@@ -15,6 +15,7 @@ from timm.models import efficientnet
 from torch import Tensor, nn
 
 from segdistill.checks import nearest
+from segdistill.errors import is_of_machine
 from segdistill.models.checkpoints.loading import load_fitting, shapes
 from segdistill.models.checkpoints.pretrained import (
     forget_state,
@@ -152,8 +153,8 @@ class Backbone(Trunk):
         try:
             maps: list[Tensor] = self.body(images)
         except (AssertionError, RuntimeError) as error:
-            # A subclass, such as out of memory, means something else.
-            if type(error) not in (AssertionError, RuntimeError):
+            # A subclass means something else.
+            if type(error) not in (AssertionError, RuntimeError) or is_of_machine(error):
                 raise
             answer = "use another crop or another backbone"
             if self.only_size is not None:

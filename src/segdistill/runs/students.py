@@ -197,11 +197,6 @@ def is_search(folder: Path) -> bool:
     return (folder / STUDENT_SEARCH).is_file()
 
 
-def search_file(folder: Path) -> Path:
-    """Return the file of the search in its folder."""
-    return folder / STUDENT_SEARCH
-
-
 def write_search(folder: Path, tree: Mapping[str, Any]) -> None:
     """Write ``search.yaml``: the search file with every default."""
     write_yaml(folder / STUDENT_SEARCH, tree)

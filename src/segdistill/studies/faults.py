@@ -10,11 +10,13 @@ from enum import Enum
 import torch
 
 from segdistill.errors import (
+    MACHINE_FAILED,
     CheckpointError,
     ConfigError,
     DataError,
     RunFolderError,
     TrainingDivergedError,
+    WorkerLostError,
 )
 
 
@@ -74,14 +76,8 @@ FAULTS: tuple[Row, ...] = (
     Row(torch.OutOfMemoryError, Fault.WORLD),
     Row(OSError, Fault.WORLD, numbers=_TRANSIENT),
     Row(OSError, Fault.SETUP),  # a missing file, a folder that is not writable
-    Row(RuntimeError, Fault.WORLD, says=r"DataLoader worker .*(killed|exited|timed out)"),
-    Row(RuntimeError, Fault.WORLD, says=r"can.t allocate memory|not enough memory|out of memory"),
-    Row(RuntimeError, Fault.WORLD, says=r"no space left on device|too many open files|ancdata"),
-    Row(
-        RuntimeError,
-        Fault.WORLD,
-        says=r"\b(CUDA|cuDNN|cuBLAS|NCCL|gloo)\b|connection (closed|reset)",
-    ),
+    Row(WorkerLostError, Fault.WORLD),
+    Row(RuntimeError, Fault.WORLD, says=MACHINE_FAILED),
     Row(UnicodeError, Fault.SETUP),  # in a file; a subclass of ValueError
     # Networks and losses that refuse their settings.
     Row(ValueError, Fault.METHOD),

@@ -179,12 +179,24 @@ def test_a_network_that_does_not_take_the_images_is_quoted() -> None:
         Adapter(Body(), 4)(IMAGES)
 
 
-def test_memory_that_runs_out_stays_what_it_is() -> None:
-    def run_out(_logits: Tensor) -> None:
-        raise torch.OutOfMemoryError("no memory")
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("no memory"),
+        RuntimeError(
+            "[enforce fail at alloc_cpu.cpp:118] DefaultCPUAllocator: can't allocate"
+            " memory: you tried to allocate 1 bytes"
+        ),
+        RuntimeError("[gloo/transport/tcp/pair.cc:534] Connection closed by peer [127.0.0.1]"),
+    ],
+)
+def test_what_the_machine_fails_at_is_not_blamed_on_the_network(error: RuntimeError) -> None:
+    def fail(_logits: Tensor) -> None:
+        raise error
 
-    with pytest.raises(torch.OutOfMemoryError):
-        Adapter(Body(run_out), 4, Adaptation(divisor=8))(IMAGES)
+    with pytest.raises(type(error)) as raised:
+        Adapter(Body(fail), 4, Adaptation(divisor=8))(IMAGES)
+    assert raised.value is error
 
 
 def test_a_tap_without_a_map_stops_only_who_asks_for_it() -> None:

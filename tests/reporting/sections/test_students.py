@@ -1,5 +1,6 @@
 """Which student: the front, the path and the choice on the page of a search."""
 
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -70,6 +71,8 @@ def test_the_front_is_drawn_with_what_is_over_the_limit_and_what_was_chosen() ->
     assert ElementTree.fromstring(figure.svg).tag.endswith("svg")
     assert "lraspp-0: 40.0 % at 5 ms; fpn-1: 45.0 % at 9 ms; fpn-2: 50.0 % at 12 ms" in figure.alt
     assert "Vertical line: the limit, 10 ms." in figure.caption
+    far = front_plot(replace(found(), limit_ms=1000.0))
+    assert "Vertical line" not in far.caption, "it would dwarf the times"
     assert list(figure.legend) == ["lraspp", "fpn"], "no student of regseg was trained"
 
 
@@ -85,7 +88,7 @@ def test_a_page_of_a_search_says_what_was_chosen_and_how_to_export_it(tmp_path: 
     material = type(material)(material.groups, search=found())
     page = render(material, title="found")
     assert "segdistill search" in page
-    assert "So the cheaper wins: lraspp-0." in page
+    assert "<li>so the cheaper wins: lraspp-0</li>" in page
     assert "segdistill export out/run --format onnx" in page
     assert "other programs took 60 %" in page
     assert "too &lt;small&gt;" in page

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from segdistill.checks import nearest
 from segdistill.classes import ClassMap, least_classes
+from segdistill.errors import is_of_machine
 from segdistill.models.foreign.adaptation import Adaptation
 from segdistill.models.foreign.outputs import (
     Sigmoids,
@@ -149,8 +150,8 @@ class Adapter(nn.Module):
             self._one_sigmoid = sigmoids.of_one_channel
             return returned
         except (RuntimeError, AssertionError) as error:
-            # A subclass, such as out of memory, means something else.
-            if type(error) not in (RuntimeError, AssertionError):
+            # A subclass means something else.
+            if type(error) not in (RuntimeError, AssertionError) or is_of_machine(error):
                 raise
             size = "x".join(map(str, images.shape[2:]))
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)

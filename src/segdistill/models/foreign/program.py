@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.export.passes import move_to_device_pass
 from torch.utils._pytree import tree_map
 
-from segdistill.errors import CheckpointError
+from segdistill.errors import CheckpointError, is_of_machine
 from segdistill.models.checkpoints.pickles import UNREADABLE
 from segdistill.models.foreign.adaptation import Adaptation
 from segdistill.models.foreign.adapter import Adapter
@@ -111,6 +111,8 @@ class Opaque(nn.Module):
             with torch.no_grad():
                 return tree_map(_to_float, self.program[0](images.to(self.dtype).contiguous()))
         except (RuntimeError, AssertionError) as error:
+            if is_of_machine(error):
+                raise
             raise ValueError(
                 f"{self.path}: expected a program that takes images {tuple(images.shape)}, got: "
                 f"{_last_line(error)}; export it with dynamic batch, height and width"

@@ -16,6 +16,7 @@ from segdistill.runs.result import BUSY
 from segdistill.runs.students import Found, Student
 
 _LOG_FROM = 8.0  # ratio of the largest to the smallest time
+_NEAR = 2.0  # times the longest time, up to which the limit is drawn
 _WIDTH = 3.7  # width in inches of a chart that shares its row with others
 _HEIGHT = 2.5
 
@@ -65,16 +66,17 @@ def front_plot(found: Found) -> Figure:
         axes.plot([_ms(one)], [_score(one)], "o", color=color, markerfacecolor=face, markersize=6)
         if one.name == found.chosen:
             _ring(axes, _ms(one), one, color)
-    if found.limit_ms is not None:
-        axes.axvline(found.limit_ms, color="black", linewidth=0.8, alpha=0.5)
+    limit = _limit_within(found, done)
+    if limit is not None:
+        axes.axvline(limit, color="black", linewidth=0.8, alpha=0.5)
     times = [_ms(one) for one in done]
     if max(times) > _LOG_FROM * min(times):
         log_across(axes)
     tidy(axes, "mIoU, %", "ms per image")
-    limit = "" if found.limit_ms is None else f" Vertical line: the limit, {found.limit_ms:g} ms."
+    line = "" if limit is None else f" Vertical line: the limit, {limit:g} ms."
     caption = (
         "Bars are 95 % intervals over the held-out images. Dashed: the front, which nothing faster "
-        f"beats. Hollow: over the limit. Ringed: chosen.{limit}"
+        f"beats. Hollow: over the limit. Ringed: chosen.{line}"
     )
     alt = "; ".join(f"{one.name}: {_score(one):.1f} % at {_ms(one):.3g} ms" for one in done)
     legend = {family: color for family, color in colors.items() if _has(done, family)}
@@ -121,8 +123,9 @@ def _times(found: Found) -> Figure:
             color = ink(colors[one.family])
             face = color if one.status != "too slow" else "none"
             axes.plot([one.number], [_ms(one)], "o", color=color, markerfacecolor=face)
-    if found.limit_ms is not None:
-        axes.axhline(found.limit_ms, color="black", linewidth=0.8, alpha=0.5)
+    limit = _limit_within(found, [one for one in found.students if one.time is not None])
+    if limit is not None:
+        axes.axhline(limit, color="black", linewidth=0.8, alpha=0.5)
     axes.set_ylim(bottom=0)
     _across(axes, "ms per image")
     slow = sum(one.status == "too slow" for one in found.students)
@@ -132,6 +135,13 @@ def _times(found: Found) -> Figure:
 
 def _ring(axes: Axes, x: float, one: Student, color: str) -> None:
     axes.plot([x], [_score(one)], "o", color=color, markerfacecolor="none", markersize=11)
+
+
+def _limit_within(found: Found, students: Sequence[Student]) -> float | None:
+    """Return the limit if it lies near the students' times; far away it would dwarf them."""
+    limit = found.limit_ms
+    near = limit is not None and limit <= _NEAR * max(_ms(one) for one in students)
+    return limit if near else None
 
 
 def _across(axes: Axes, title: str) -> None:
