@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import os
 import socket
 import tempfile
@@ -21,7 +22,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from results_file import write_result
+from results_file import FOLDER, write_result
 from torch import Tensor, multiprocessing, nn
 
 from segdistill.catalogue.losses import LOSSES
@@ -299,9 +300,15 @@ def main() -> None:
     words.add_argument("--precisions", nargs="+", default=list(PRECISIONS))
     words.add_argument("--scenarios", nargs="+", default=list(SCENARIOS))
     words.add_argument("--name", default="parity")
+    words.add_argument("--add", action="store_true", help="keep the rows of the last call")
     asked = words.parse_args()
     BASE["training"]["steps"] = asked.steps
     found: dict[str, Any] = {}
+    if asked.add:
+        last = json.loads((FOLDER / f"{asked.name}.json").read_text(encoding="utf-8"))
+        if last["steps"] != asked.steps:
+            words.error(f"--add: expected --steps {last['steps']}, as of the last call")
+        found = last["errors"]
     for precision in asked.precisions:
         (one,) = trained(1, precision, asked.scenarios)
         for world in asked.worlds:

@@ -41,6 +41,8 @@ DATASETS_PAGE = ROOT / "docs" / "datasets.md"
 API_PAGE = ROOT / "docs" / "api.md"
 COMPATIBILITY_PAGE = ROOT / "docs" / "compatibility.md"
 COMPATIBILITY = ROOT / "benchmarks" / "results" / "compatibility.json"
+PARITY_PAGE = ROOT / "docs" / "parity.md"
+PARITY = ROOT / "benchmarks" / "results" / "parity.json"
 
 SECTIONS: tuple[tuple[str, type[config.Section], dict[str, str]], ...] = (
     ("data", config.DataConfig, {"dataset": "scenes", "crop": "[96, 128]"}),
@@ -288,6 +290,45 @@ def _counted(rows: Mapping[str, Mapping[str, str]]) -> str:
     return f"Of {len(rows)} families: {', '.join(counts)} that were tried.\n"
 
 
+def parity_page() -> str:
+    """Return docs/parity.md: how far every loss in several processes is from one process."""
+    measured = json.loads(PARITY.read_text(encoding="utf-8"))
+    bounds, errors = measured["bounds"], measured["errors"]
+    about = "\n".join(f"- **{name}**: {text};" for name, text in measured["about"].items())
+    parts = [
+        "# Several processes against one\n",
+        "Generated from `benchmarks/results/parity.json` by `make docs`; do not edit. Each loss "
+        f"trained a small student for {measured['steps']} steps in one process and in several "
+        "(gloo, on one CPU), over the same global batches:\n",
+        f"{about.removesuffix(';')}.\n",
+        f"Not tried: {', '.join(measured['not_tried'])}.\n",
+        "**loss** is the largest difference of a term at any step, relative to its size or to 1, "
+        "whichever is larger; **weights** the largest of any tensor of the state at the end: "
+        "weights, statistics of norms, optimiser, averages, critics and queues. In float64 what "
+        "is left would be a difference of definition; in float32 the order of a sum changes its "
+        "last digit, and training may multiply that. In the process that is furthest off; bounds "
+        f"{bounds['loss']:.0e} and {bounds['weights']:.0e}, beyond them in bold.\n",
+    ]
+    groups: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for row, found in errors.items():
+        scenario, precision, world = row.split(", ")
+        groups.setdefault(f"{scenario}, {precision}", {})[world] = found["losses"]
+    for title, worlds in groups.items():
+        head = ["loss", *(f"{world}: {what}" for world in worlds for what in bounds)]
+        lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
+        for loss in next(iter(worlds.values())):
+            cells = [
+                f"{by_loss[loss][what]:.0e}"
+                if by_loss[loss][what] <= bound
+                else f"**{by_loss[loss][what]:.0e}**"
+                for by_loss in worlds.values()
+                for what, bound in bounds.items()
+            ]
+            lines.append(f"| {loss} | {' | '.join(cells)} |")
+        parts += [f"## {title}\n", "\n".join(lines) + "\n"]
+    return "\n".join(parts)
+
+
 def _overview() -> str:
     lines = [
         "| loss | compares | year | tap | weight | widths | needs | ms | MiB | gradients |",
@@ -357,6 +398,7 @@ def main() -> None:
     DATASETS_PAGE.write_text(datasets_page(), encoding="utf-8")
     API_PAGE.write_text(api_page(), encoding="utf-8")
     COMPATIBILITY_PAGE.write_text(compatibility_page(), encoding="utf-8")
+    PARITY_PAGE.write_text(parity_page(), encoding="utf-8")
 
 
 if __name__ == "__main__":

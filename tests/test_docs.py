@@ -69,6 +69,12 @@ def test_the_compatibility_page_is_in_step_with_what_was_measured() -> None:
     ), "run make docs"
 
 
+def test_the_parity_page_is_in_step_with_what_was_measured() -> None:
+    assert generate.PARITY_PAGE.read_text(encoding="utf-8") == generate.parity_page(), (
+        "run make docs"
+    )
+
+
 def test_links_between_the_repositorys_pages_lead_somewhere() -> None:
     pages = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
     for page in (*pages, *(ROOT / "docs").glob("*.md"), *(ROOT / "benchmarks").glob("*.md")):
