@@ -135,6 +135,7 @@ def test_planning_checks_each_distinct_config_once(
         return check_tree(tree)
 
     monkeypatch.setattr(module, "check_tree", count)
+    module._check.cache_clear()  # of what other tests planned
     study = small("search.steps=3", "search.sampler=random")
     costs = {
         pair: CohortCost(0.1, 0.1, {m: LearnerCost(0.1, 1.0, 2.0) for m in study.methods}, None)
