@@ -53,9 +53,10 @@ words=(distill run.yaml training.devices=2 --out together)
 launch=("$python" -m torch.distributed.run --nnodes 2 --nproc-per-node 1 --rdzv-backend c10d
   --rdzv-endpoint 10.77.0.1:29400 --rdzv-id namespaces)
 say "torchrun --nnodes 2 --rdzv-endpoint 10.77.0.1:29400 -m segdistill ${words[*]}"
-in_two "${launch[@]}" --local-addr 10.77.0.2 -m segdistill "${words[@]}" > second.txt 2>&1 &
+# The address of a namespace is not that of the machine's name, so torchrun cannot tell who hosts.
+in_two "${launch[@]}" --local-addr 10.77.0.2 --rdzv-conf is_host=0 -m segdistill "${words[@]}" > second.txt 2>&1 &
 second=$!
-in_one "${launch[@]}" --local-addr 10.77.0.1 -m segdistill "${words[@]}" 2>&1 | tidy
+in_one "${launch[@]}" --local-addr 10.77.0.1 --rdzv-conf is_host=1 -m segdistill "${words[@]}" 2>&1 | tidy
 wait "$second"
 say "the second process printed $(grep -vc 'WARNING\|W[0-9]\|^\*' second.txt || true) lines of its own"
 say "segdistill distill run.yaml --out alone, in one process"
