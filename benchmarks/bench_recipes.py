@@ -92,7 +92,8 @@ def is_finished(group: list[str], rate: float) -> bool:
     """Return whether nothing is left to do at a learning rate."""
     rows = [finished().get(name, {}) for name in group]
     return all(
-        row.get("terms") == terms_of(name) and ("diverged" not in row or row["lr"] <= rate)
+        row.get("terms") == terms_of(name)
+        and ("miou" in row or ("diverged" in row and row["lr"] <= rate))
         for name, row in zip(group, rows, strict=True)
     )
 

@@ -104,7 +104,10 @@ def test_figures_of_recipes_are_those_of_todays_terms_or_marked() -> None:
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     for name, result in read_json(results / "recipes.json")["recipes"].items():
         again = " ‡" if "diverged_before" in result else ""
-        cell = "diverged" if "diverged" in result else f"{100 * result['miou']:.1f}{again} |"
+        if "miou" in result:
+            cell = f"{100 * result['miou']:.1f}{again} |"
+        else:
+            cell = "diverged" if "diverged" in result else f"stopped at {result['stopped_at']} |"
         assert f"\n| {name}{_mark(name, result)} | {cell}" in page
     earlier = read_json(results / "recipes_e132dc0.json")
     assert f"commit {earlier['commit'][:7]}, and have not been repeated" in page
