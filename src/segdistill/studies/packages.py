@@ -15,17 +15,21 @@ def check_packages(study: StudyConfig) -> None:
         ConfigError: a package is missing that would stop the study later.
     """
     if study.search.trials and study.search.sampler != "grid":
-        need_optuna()
+        need_optuna(", or search.sampler=grid")
     if study.engine.name == "ray":
         need_ray()
 
 
-def need_optuna() -> None:
-    """Check that optuna is installed; raises like :func:`check_packages`."""
+def need_optuna(instead: str = "") -> None:
+    """Check that optuna is installed; raises like :func:`check_packages`.
+
+    Args:
+        instead: what else the message offers.
+    """
     if find_spec("optuna") is None:
         raise ConfigError(
-            "search: expected the package optuna, got none; pip install 'segdistill[study]', or "
-            "search.sampler=grid"
+            "search: expected the package optuna, got none; pip install 'segdistill[study]'"
+            f"{instead}"
         )
 
 
