@@ -11,13 +11,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-import litert_torch
 import numpy as np
 import torch
 
 
 def main(program: str, file: str, calibration: str = "") -> None:
     """Write the file, quantised to INT8 if there are images for calibration."""
+    import litert_torch
+
     exported = torch.export.load(program)
     (args, _) = exported.example_inputs
     converted = litert_torch.convert(exported.module(), args)
