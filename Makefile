@@ -1,10 +1,10 @@
-# make demo: try it. make test: run the tests. make check: all that a change must pass.
+# make demo: try it. make test: run the tests. make check: all that a change must pass. make docs: the site.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test long check format lint types arrows docs clean
+.PHONY: demo test long check format lint types arrows docs dist clean
 
 demo: $(VENV)/.runtime
 	$(BIN)/segdistill demo --out demo
@@ -35,9 +35,18 @@ arrows: $(VENV)/.dev
 
 docs: $(VENV)/.dev
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/build_site.py
+
+# Both distributions, in a small environment of their own.
+dist:
+	rm -rf dist build/dist
+	$(PYTHON) -m venv build/dist
+	build/dist/$(notdir $(BIN))/python -m pip install --quiet --disable-pip-version-check build twine
+	build/dist/$(notdir $(BIN))/python -m build
+	build/dist/$(notdir $(BIN))/python -m twine check --strict dist/*
 
 clean:
-	rm -rf $(VENV) demo runs build
+	rm -rf $(VENV) demo runs build dist
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

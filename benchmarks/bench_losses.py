@@ -5,10 +5,10 @@
 Forward and backward, one thread on a CPU. Times are the median of several runs, ours and the
 literal form in turn in one process, in CPU seconds (on a GPU wall seconds of finished work, with
 bfloat16 maps). Peak memory is what a fresh process needs above its inputs; an "input" is one of
-the two maps. Losses that are mostly layers of a network (masked_generation, holistic, and
-knowledge_adaptation but for its two comparisons) cost what their layers cost and are not here:
-``bench_recipes.py`` times their steps. Writes ``results/losses.json`` and ``results/losses.md``
-(``losses_cuda.*``).
+the two maps. Losses that are mostly layers of a network (masked_generation, holistic,
+cross_attention, diffusion, and knowledge_adaptation but for its two comparisons) cost what their
+layers cost and are not here: ``bench_recipes.py`` times their steps. Writes
+``results/losses.json`` and ``results/losses.md`` (``losses_cuda.*``).
 """
 
 import argparse
@@ -355,6 +355,30 @@ def literal_masked(x: Inputs) -> Tensor:
     return (square.sum((3, 4)) / masks.sum((3, 4)).clamp_min(1e-5)).mean() / 2
 
 
+def wavelet_masks(x: Inputs, levels: int = 3, tokens: int = 6) -> list[Tensor]:
+    pooled, masks = x.teacher[:, :tokens], []
+    for _ in range(levels):
+        pooled = F.avg_pool2d(pooled, 2, ceil_mode=True)
+        masks.append(pooled.sigmoid())
+    return masks
+
+
+def literal_wavelet(x: Inputs) -> Tensor:
+    # As in public code: each prompt's masked bands of both maps.
+    cell = torch.tensor([[1, 1, 1, 1], [1, 1, -1, -1], [1, -1, 1, -1], [1, -1, -1, 1]]) / 2
+    low, total = [x.student, x.teacher], x.student.new_zeros(())
+    for mask in wavelet_masks(x):
+        masked = []
+        for i, maps in enumerate(low):
+            even = F.pad(maps, (0, maps.shape[3] % 2, 0, maps.shape[2] % 2))
+            cells = F.pixel_unshuffle(even, 2).unflatten(1, (-1, 4))
+            bands = torch.einsum("nckhw,ok->ncohw", cells, cell.to(cells))
+            low[i] = bands[:, :, 0]
+            masked.append(bands[:, None, :, 1:] * mask[:, :, None, None])
+        total = total + (masked[0] - masked[1]).abs().mean()
+    return total
+
+
 def standardized(x: Inputs) -> Tensor:
     return losses.standardize_logits(x.student).square().mul(x.teacher).mean()
 
@@ -460,6 +484,9 @@ CASES |= {
     ),
     "masked_mse": Case(
         lambda x: losses.masked_mse(x.student, x.teacher, masks_of(x)), literal_masked, (LOGITS,)
+    ),
+    "masked_wavelet_l1": Case(
+        lambda x: losses.masked_wavelet_l1(x.student, x.teacher, wavelet_masks(x)), literal_wavelet
     ),
     "inter_class_distance": Case(
         lambda x: losses.inter_class_distance(x.student, x.teacher, labels_of(x), classes=CLASSES),

@@ -1,4 +1,4 @@
-"""Write the generated pages: docs/losses.md, docs/datasets.md, reference files, backbone names.
+"""Write the generated pages of docs/, the reference files and the list of backbones.
 
 Run ``make docs`` after changing a table, a docstring or a config section. A test compares the
 files with what this script would write.
@@ -10,19 +10,23 @@ import importlib
 import inspect
 import json
 import re
-import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
-from segdistill import config, losses
+from docstrings import as_markdown, signature
+
+import segdistill
+from segdistill import config, data, losses, models, testing
 from segdistill.catalogue import tables
 from segdistill.catalogue.backbones import first_line
 from segdistill.catalogue.controls import CONTROLS
 from segdistill.catalogue.datasets import DATASETS, dataset_settings
 from segdistill.catalogue.losses import LOSSES, Loss, costs, licence_in_words, needs
 from segdistill.catalogue.settings import Setting, as_yaml
-from segdistill.config import rows, studies
+from segdistill.config import rows, students, studies
 from segdistill.data.files.pixels import pixels
 from segdistill.data.files.relabel import relabel
 from segdistill.models import backbone_names
@@ -31,8 +35,10 @@ ROOT = Path(__file__).parents[1]
 RECIPE = ROOT / "src" / "segdistill" / "recipes" / "reference.yaml"
 BACKBONES = ROOT / "src" / "segdistill" / "catalogue" / "backbones.txt"
 STUDY = ROOT / "src" / "segdistill" / "recipes" / "studies" / "reference.yaml"
+SEARCH = ROOT / "src" / "segdistill" / "recipes" / "searches" / "reference.yaml"
 LOSSES_PAGE = ROOT / "docs" / "losses.md"
 DATASETS_PAGE = ROOT / "docs" / "datasets.md"
+API_PAGE = ROOT / "docs" / "api.md"
 COMPATIBILITY_PAGE = ROOT / "docs" / "compatibility.md"
 COMPATIBILITY = ROOT / "benchmarks" / "results" / "compatibility.json"
 
@@ -76,6 +82,16 @@ def study_reference() -> str:
     )
 
 
+def search_reference() -> str:
+    """Return a search file with every key: what it takes, what it does and its default."""
+    return (
+        "# Every key of a search file: what it takes, what it does and its default.\n"
+        "# segdistill search searches/reference --out search --dry-run\n"
+        + "\n".join(_section(students.StudentSearchConfig, _SEARCH_VALUES))
+        + "\n"
+    )
+
+
 _TEACHER = (
     "{network: lraspp, backbone: resnet18, output_stride: 16, width: 128, "
     "weights: demo/teacher/model.safetensors}"
@@ -87,6 +103,15 @@ _STUDY_VALUES = {
     "methods": "{kl: [{loss: pixelwise_kl, weight: 1.0}]}",
     "training": "{steps: 400, lr: 0.05}",
     "seeds": "8",
+}
+
+
+_SEARCH_VALUES = {
+    "data": "{dataset: scenes, batch_size: 8, crop: [96, 128]}",
+    "teacher": _TEACHER,
+    "distill": "[{loss: pixelwise_kl}]",
+    "training": "{steps: 400, lr: 0.05}",
+    "seeds": "3",
 }
 
 
@@ -151,12 +176,50 @@ def datasets_page() -> str:
         parts += [f"- licence: {row.licence}"] if row.licence else []
         module, _, attribute = row.target.partition(":")
         reader = getattr(importlib.import_module(f"segdistill.data.{module}"), attribute)
-        parts.append(f"\n{_docstring(reader)}".rstrip())
+        parts.append(f"\n{as_markdown(reader)}".rstrip())
     parts.append("\n## Settings that datasets share\n\nHow images become RGB:\n")
-    parts.append(_docstring(pixels).rstrip())
+    parts.append(as_markdown(pixels).rstrip())
     parts.append("\nWhat the labels of masks mean:\n")
-    parts.append(_docstring(relabel).rstrip())
+    parts.append(as_markdown(relabel).rstrip())
     return "\n".join(parts) + "\n"
+
+
+def api_page() -> str:
+    """Return docs/api.md: the verbs in the order of ``help(segdistill)``, then the packages."""
+    text = inspect.getdoc(segdistill) or ""
+    parts = [
+        "# Python\n",
+        "Generated from the docstrings by `make docs`; do not edit. Every command is a function, "
+        "which prints nothing and returns its results. The losses have "
+        "[a page of their own](losses.md).\n",
+    ]
+    for heading, lines in re.findall(r"^(\S.*):\n\n((?:- .*\n)+)", text, flags=re.M):
+        parts.append(f"## {heading}\n")
+        parts += [_described(segdistill, name) for name in re.findall(r"- ``(\w+)\(", lines)]
+    on_their_page: set[str] = set()
+    for row in LOSSES.values():
+        module, _, attribute = row.target.partition(":")
+        source = importlib.import_module(f"segdistill.losses.{module}")
+        on_their_page |= {attribute, *(function.__name__ for function in _functions(source))}
+    others = [name for name in losses.__all__ if name not in on_their_page]
+    for package, names in (
+        (testing, testing.__all__),
+        (losses, others),
+        (models, models.__all__),
+        (data, data.__all__),
+    ):
+        parts.append(f"## `{package.__name__}`\n\n{as_markdown(package)}")
+        parts += [_described(package, name) for name in names]
+    return "\n".join(parts)
+
+
+def _described(package: ModuleType, name: str) -> str:
+    """Return a public name with its signature and docstring."""
+    thing = getattr(package, name)
+    if isinstance(thing, dict):
+        return f"### {name}\n\nThe names: `{'`, `'.join(thing)}`.\n"
+    called = signature(f"{package.__name__}.{name}", thing)
+    return f"### {name}\n\n```python\n{called}\n```\n\n{as_markdown(thing)}"
 
 
 _STEPS = {
@@ -252,13 +315,7 @@ def _overview() -> str:
 def _loss(name: str, row: Loss) -> str:
     module, _, attribute = row.target.partition(":")
     source = importlib.import_module(f"segdistill.losses.{module}")
-    functions = [
-        value
-        for key, value in vars(source).items()
-        if key in losses.__all__
-        and inspect.isfunction(value)
-        and value.__module__ == source.__name__
-    ]
+    functions = _functions(source)
     lines = [
         f"## {name}\n",
         f"{row.about} *{row.source}.*\n",
@@ -269,44 +326,21 @@ def _loss(name: str, row: Loss) -> str:
     ]
     for function in functions:
         lines += [f"`{function.__name__}`:\n"] if len(functions) > 1 else []
-        lines.append(_docstring(function))
+        lines.append(as_markdown(function))
     lines.append(f"As a module, `{attribute}`:\n")
-    lines.append(_docstring(getattr(source, attribute)))
+    lines.append(as_markdown(getattr(source, attribute)))
     return "\n".join(lines)
 
 
-def _docstring(thing: object) -> str:
-    text = inspect.getdoc(thing) or ""
-    text = re.sub(r":(?:func|class|meth):`~?([^`]+)`", r"`\1`", text)
-    text = re.sub(r"``([^`]+)``", r"`\1`", text)
-    text = re.sub(r":math:`([^`]+)`", r"$\1$", text)
-    text = re.sub(r"\.\. math::((?:\n(?:[ \t].*)?|.)*?)(?=\n\n\S|\Z)", _display, text)
-    for heading in ("Args", "Shape", "Returns", "Raises", "Source", "Attributes"):
-        text = re.sub(
-            rf"^{heading}:\n((?:    .*\n?|\n)*)",
-            lambda match, heading=heading: f"**{heading}**\n\n{_items(match[1])}\n",
-            text,
-            flags=re.M,
-        )
-    return text.strip() + "\n"
-
-
-def _display(match: re.Match[str]) -> str:
-    return f"$${' '.join(match[1].split())}$$"
-
-
-def _items(block: str) -> str:
-    """Turn the lines of an Args or Raises block into a list, prose into a paragraph."""
-    lines = textwrap.dedent(block).strip().splitlines()
-    items: list[str] = []
-    for line in lines:
-        if line.startswith(" ") and items:
-            items[-1] += f" {line.strip()}"
-        else:
-            items.append(line.strip())
-    if all(re.match(r"[\w, ]+: ", item) for item in items):
-        return "\n".join(f"- {item}" for item in items) + "\n"
-    return " ".join(items) + "\n"
+def _functions(source: ModuleType) -> list[Callable[..., Any]]:
+    """Return the public functions of a loss's file."""
+    return [
+        value
+        for key, value in vars(source).items()
+        if key in losses.__all__
+        and inspect.isfunction(value)
+        and value.__module__ == source.__name__
+    ]
 
 
 def _settings(settings: Mapping[str, Setting]) -> str:
@@ -318,8 +352,10 @@ def main() -> None:
     BACKBONES.write_text(backbones_list(), encoding="utf-8")
     RECIPE.write_text(reference(), encoding="utf-8")
     STUDY.write_text(study_reference(), encoding="utf-8")
+    SEARCH.write_text(search_reference(), encoding="utf-8")
     LOSSES_PAGE.write_text(losses_page(), encoding="utf-8")
     DATASETS_PAGE.write_text(datasets_page(), encoding="utf-8")
+    API_PAGE.write_text(api_page(), encoding="utf-8")
     COMPATIBILITY_PAGE.write_text(compatibility_page(), encoding="utf-8")
 
 

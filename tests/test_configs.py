@@ -7,14 +7,16 @@ import pytest
 import yaml
 from torch import nn
 
-from segdistill.catalogue.recipes import recipe_files
-from segdistill.config.loading import load_configs, load_study, read
+from segdistill.catalogue.recipes import kind_of, recipe_files
+from segdistill.config.loading import load_configs, load_search, load_study, read
 from segdistill.errors import ConfigError
 from segdistill.models import save_network
 from segdistill.studies.search import check_runs
+from segdistill.studies.students.configs import check_students
 
-RUNS = [name for name in recipe_files() if not name.startswith("studies/")]
-STUDIES = [name for name in recipe_files() if name.startswith("studies/")]
+RUNS = [name for name in recipe_files() if kind_of(name) == "run"]
+STUDIES = [name for name in recipe_files() if kind_of(name) == "study"]
+SEARCHES = [name for name in recipe_files() if kind_of(name) == "search"]
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -25,6 +27,11 @@ def test_every_recipe_is_a_valid_config(name: str) -> None:
 @pytest.mark.parametrize("name", STUDIES)
 def test_every_packaged_study_is_valid(name: str) -> None:
     check_runs(load_study(name))
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_every_packaged_search_is_valid(name: str) -> None:
+    check_students(load_search(name))
 
 
 def test_a_run_file_and_a_study_file_are_told_apart() -> None:
@@ -39,7 +46,7 @@ def test_every_recipe_says_what_it_is_and_how_to_run_it(name: str) -> None:
     first, second = recipe_files()[name].read_text().splitlines()[:2]
     assert first.startswith("# ")
     assert first.endswith(".")
-    assert re.match("# segdistill (train|distill|study|demo) ", second)
+    assert re.match("# segdistill (train|distill|study|search|demo) ", second)
     assert name in second
 
 

@@ -1,57 +1,68 @@
 """Pages and files that are made from the tables are in step with them."""
 
-import importlib.util
 import re
 from importlib.metadata import version
 from pathlib import Path
-from types import ModuleType
 
+import generate
 import pytest
 
+import segdistill
+from segdistill import data, losses, models, testing
 from segdistill.config.loading import read
 from segdistill.files import read_json
 
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def generate() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-def test_the_reference_recipe_is_in_step_with_the_config(generate: ModuleType) -> None:
+def test_the_reference_recipe_is_in_step_with_the_config() -> None:
     assert generate.RECIPE.read_text(encoding="utf-8") == generate.reference(), "run make docs"
 
 
-def test_the_reference_study_is_in_step_with_the_config(generate: ModuleType) -> None:
+def test_the_reference_study_is_in_step_with_the_config() -> None:
     assert generate.STUDY.read_text(encoding="utf-8") == generate.study_reference(), "run make docs"
 
 
-def test_the_list_of_backbones_is_in_step_with_timm(generate: ModuleType) -> None:
+def test_the_reference_search_is_in_step_with_the_config() -> None:
+    assert generate.SEARCH.read_text(encoding="utf-8") == generate.search_reference(), (
+        "run make docs"
+    )
+
+
+def test_the_list_of_backbones_is_in_step_with_timm() -> None:
     listed = generate.BACKBONES.read_text(encoding="utf-8")
     if listed.splitlines()[0] != generate.first_line(version("timm")):
         pytest.skip("another timm than the one that was listed, which then answers itself")
     assert listed == generate.backbones_list(), "run make docs"
 
 
-def test_the_datasets_page_is_in_step_with_the_table(generate: ModuleType) -> None:
+def test_the_datasets_page_is_in_step_with_the_table() -> None:
     assert generate.DATASETS_PAGE.read_text(encoding="utf-8") == generate.datasets_page(), (
         "run make docs"
     )
 
 
-def test_the_losses_page_is_in_step_with_the_table(generate: ModuleType) -> None:
+def test_the_losses_page_is_in_step_with_the_table() -> None:
     assert generate.LOSSES_PAGE.read_text(encoding="utf-8") == generate.losses_page(), (
         "run make docs"
     )
 
 
-def test_the_compatibility_page_is_in_step_with_what_was_measured(generate: ModuleType) -> None:
+def test_the_page_of_python_is_in_step_with_the_docstrings() -> None:
+    assert generate.API_PAGE.read_text(encoding="utf-8") == generate.api_page(), "run make docs"
+
+
+def test_the_page_of_python_has_every_public_name() -> None:
+    described = {
+        name
+        for page in (generate.API_PAGE, generate.LOSSES_PAGE)
+        for name in re.findall(r"\w+", page.read_text(encoding="utf-8"))
+    }
+    for package in (segdistill, losses, models, data, testing):
+        assert set(package.__all__) <= described
+
+
+def test_the_compatibility_page_is_in_step_with_what_was_measured() -> None:
     assert generate.COMPATIBILITY_PAGE.read_text(encoding="utf-8") == (
         generate.compatibility_page()
     ), "run make docs"

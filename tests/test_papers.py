@@ -72,6 +72,7 @@ def test_every_recipe_of_a_paper_is_on_the_page_or_named_as_belonging_to_none() 
     others = {"papers/dist", "papers/dkd", "papers/ifvd", "papers/cwd", "papers/standardized_kd"}
     others |= {f"papers/{name}" for name in ("gdkd", "csc_ace", "bpkd", "maskd", "dsd", "fakd")}
     others |= {f"papers/{name}" for name in ("idd", "apd", "sstkd", "cirkdv2", "af_dcd", "cankd")}
+    others |= {"papers/freekd", "papers/diffkd"}
     assert recipes - named == others
 
 

@@ -26,6 +26,7 @@ Training and comparing:
 - ``train(config)`` trains a network without a teacher: a future teacher or a baseline
 - ``distill(config)`` trains a student, or a cohort of students, with a teacher
 - ``study(file, out)`` tunes methods, repeats them over seeds and compares them statistically
+- ``search(file, out)`` finds the student that is worth its time on a device
 - ``verify(study)`` recomputes a finished study and lists contradictions
 - ``evaluate(run)`` scores a student on a split
 - ``analyse(runs)`` makes analyses of teacher and students like the papers' figures
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from segdistill.api.pack import pack as pack
     from segdistill.api.predict import predict as predict
     from segdistill.api.report import report as report
+    from segdistill.api.search import search as search
     from segdistill.api.study import study as study
     from segdistill.api.taps import taps as taps
     from segdistill.api.train import train as train
@@ -95,6 +97,7 @@ __all__ = [
     "pack",
     "predict",
     "report",
+    "search",
     "study",
     "taps",
     "train",

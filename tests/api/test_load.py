@@ -2,12 +2,14 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
+from documented import PAGES, blocks
 from segdistill.api.load import load
 from segdistill.api.predict import predict
 from segdistill.api.prediction import Prediction
@@ -28,6 +30,18 @@ def test_a_student_is_rebuilt_from_its_file_alone(run: Path) -> None:
     assert loaded.config.student.settings()["backbone"] == "mobilenetv2_035"
     image = torch.rand(1, 3, 48, 64)
     assert torch.equal(student.network(image).logits, loaded.network(image).logits)
+
+
+def test_the_lines_of_the_readme_load_and_predict(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (block,) = (block for block in blocks(PAGES[0], "python") if "segdistill.load(" in block)
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(run, "runs/students/kl")
+    Image.fromarray(np.zeros((48, 64, 3), np.uint8)).save("photo.jpg")
+    given: dict[str, Any] = {}
+    exec(block, given)
+    assert given["prediction"].mask.shape == (48, 64)
 
 
 def test_weights_that_no_run_wrote_are_refused(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from segdistill.catalogue.recipes import recipe_files
-from segdistill.config import check, check_study, parse_tree
+from segdistill.catalogue.recipes import kind_of, recipe_files
+from segdistill.config import check, check_search, check_study, parse_tree
 from segdistill.errors import ConfigError
 
 JUNK: tuple[Any, ...] = (
@@ -44,10 +44,13 @@ def with_junk(tree: Any, path: tuple[Any, ...], junk: Any) -> Any:
     return changed
 
 
-@pytest.mark.parametrize("name", ["reference", "papers/skd", "studies/reference"])
+@pytest.mark.parametrize(
+    "name", ["reference", "papers/skd", "studies/reference", "searches/reference"]
+)
 def test_junk_is_answered_in_one_line_or_taken(name: str) -> None:
     tree = parse_tree(recipe_files()[name].read_text(encoding="utf-8"), name)
-    checked = check_study if "methods" in tree else check
+    checkers = {"run": check, "study": check_study, "search": check_search}
+    checked = checkers[kind_of(name)]
     tree.pop("cohort", None)
     answers = []
     for path in [*paths(tree), ("junk",), ("training", "junk")]:

@@ -31,14 +31,16 @@ NOT_ZERO_FOR_EQUAL_MAPS = {
     "feature_augmentation": "the student's logits are augmented",
     "perspective": "the adapter's classifier has learnt nothing",
     "position_prediction": "the two convolutions are different layers",
+    "diffusion": "the student's map is mixed with noise by layers that have learnt nothing",
 }
 # Losses that draw per image, so that a repeated image is not treated twice alike.
-RANDOM_PER_IMAGE = {"masked_generation", "contrast_groups", "channel_memory"}
+RANDOM_PER_IMAGE = {"masked_generation", "contrast_groups", "channel_memory", "diffusion"}
 # Losses whose layers know the size of the map: padding is no border to them.
 PADDING_CHANGES_THE_SIZE = {
     "holistic": "the critic's score is a mean over positions of a map of the size with padding",
     "knowledge_adaptation": "the adapters' batch norm averages over the map with padding",
     "channel_memory": "the grid of cells covers the map with padding",
+    "diffusion": "noise is drawn for each position of the map with padding",
     "contrast_groups": "patches and cells begin at the same corner, but the last may be whole",
 }
 every_loss = pytest.mark.parametrize("name", sorted(LOSSES))

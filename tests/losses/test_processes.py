@@ -93,8 +93,8 @@ def test_the_row_says_whether_the_batch_can_be_split(name: str) -> None:
         value = rows.call(name, build(name), student[part], teacher[part], given)
         values.append(torch.stack(list(value.values())).sum() if isinstance(value, dict) else value)
     whole, mean = values[0], (values[1] + values[2]) / 2
-    if name in ("masked_generation", "contrast_groups"):
-        return  # each part draws masks of its own
+    if name in ("masked_generation", "contrast_groups", "diffusion"):
+        return  # each part draws masks or noise of its own
     if name in ("boundary", "feature_augmentation", "channel_memory"):
         return  # on maps this small every position is an edge, and evaluation keeps no statistics
     if name == "memory_relations":

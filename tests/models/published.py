@@ -80,6 +80,7 @@ RECIPES: dict[str, tuple[str, str]] = {
     # Methods of other papers, on the networks of one.
     **dict.fromkeys(("dsd", "idd", "fakd", "sstkd", "apd", "csc_ace", "cirkdv2"), CIRKD_PAIR),
     **dict.fromkeys(("bpkd", "af_dcd", "gdkd", "cankd", "maskd", "standardized_kd"), CIRKD_PAIR),
+    **dict.fromkeys(("freekd", "diffkd"), CIRKD_PAIR),
     **dict.fromkeys(("ka", "ka_affinity", "ka_coco"), KA_PAIR),
     **dict.fromkeys(("tuned_kd", "ifvd_niemann", "pairwise_niemann"), NIEMANN_PAIR),
     "holistic_niemann": NIEMANN_PAIR,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from segdistill.studies.bootstrap import bootstrap_difference, bootstrap_miou
+from segdistill.studies.bootstrap import bootstrap_difference, bootstrap_mean, bootstrap_miou
 
 
 def drawn(images: int, right: float, seed: int, classes: int = 4) -> np.ndarray:
@@ -93,3 +93,16 @@ def test_refuses_what_was_not_counted_on_the_same_images() -> None:
         bootstrap_miou(counts * 0)
     with pytest.raises(ValueError, match="resamples >= 1 and confidence"):
         bootstrap_miou(counts, resamples=0)
+
+
+def test_the_mean_of_several_trainings_is_resampled_on_the_same_images() -> None:
+    first, second = drawn(20, 0.8, seed=1), drawn(20, 0.6, seed=2)
+    assert bootstrap_mean([first]) == bootstrap_miou(first)
+    both = bootstrap_mean([first, second])
+    alone = [bootstrap_miou(each) for each in (first, second)]
+    assert both.estimate == pytest.approx((alone[0].estimate + alone[1].estimate) / 2)
+    assert both.low < both.estimate < both.high
+    with pytest.raises(ValueError, match=r"the same images of every training, got \[\(20, 4, 4\)"):
+        bootstrap_mean([first, second[:10]])
+    with pytest.raises(ValueError, match="bootstrap_mean"):
+        bootstrap_mean([])

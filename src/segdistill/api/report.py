@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill.errors import RunFolderError
-from segdistill.reporting.page import write_report
+from segdistill.reporting.page import write_report, write_search_report
 from segdistill.reporting.study_page import write_study_report
 from segdistill.runs.layout import REPORT
 from segdistill.runs.result import find_results
+from segdistill.runs.students import is_search
 from segdistill.runs.study import is_study
 
 
@@ -21,7 +22,7 @@ class Report:
     Attributes:
         page: the HTML file, which needs neither other files nor a network connection.
         tables: CSV and LaTeX files of a study; empty for runs.
-        runs: number of runs compared; 0 for a study.
+        runs: number of runs compared; 0 for a study or a search.
         broken: the reason for each run that cannot be read and was left out.
     """
 
@@ -39,7 +40,7 @@ def report(source: str | Path | Sequence[str | Path], out: str | Path | None = N
         segdistill.report(["runs/plain", "runs/kl"], "report.html").page
 
     Args:
-        source: a study folder, or one or more run folders or folders of runs.
+        source: the folder of a study or of a search, or one or more run folders or folders of runs.
         out: file to write; by default ``report.html`` in the first folder.
 
     Raises:
@@ -56,6 +57,8 @@ def report(source: str | Path | Sequence[str | Path], out: str | Path | None = N
             )
         written, *tables = write_study_report(folders[0], out=page)
         return Report(written, tuple(tables))
+    if len(folders) == 1 and is_search(folders[0]):
+        return Report(write_search_report(folders[0], out=page))
     runs: dict[Path, Path] = {}
     for folder in folders:
         inside = find_results(folder)

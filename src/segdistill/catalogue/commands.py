@@ -14,6 +14,7 @@ COMMANDS: tuple[str, ...] = (
     "evaluate",
     "predict",
     "study",
+    "search",
     "verify",
     "analyse",
     "report",

@@ -890,6 +890,73 @@ LOSSES: dict[str, Loss] = {
             ),
         },
     ),
+    "frequency": Loss(
+        target="frequency:Frequency",
+        about="Match the high wavelet bands within masks of learned prompts (FreeKD).",
+        source="Zhang et al., CVPR 2024, arXiv:2311.12079",
+        year=2024,
+        licence="Apache-2.0",
+        tap="head",
+        weight=1.0,
+        mean_over="images",
+        project="linear",
+        given=("teacher_channels", "classes", "seed"),
+        prepares=True,
+        prepares_with_labels=True,
+        settings={
+            "tokens": Setting(
+                int,
+                6,
+                "number of learned prompts of each level, each with its own mask",
+                at_least=1,
+                unit="prompts",
+                source="Gumpest/FreeKD",
+            ),
+            "levels": Setting(
+                int,
+                3,
+                "number of levels of the wavelet transform",
+                at_least=1,
+                unit="levels",
+                source="Gumpest/FreeKD",
+            ),
+            "low": Setting(
+                bool, False, "compare the low band too, which Gumpest/FreeKD leaves out"
+            ),
+        },
+    ),
+    "diffusion": Loss(
+        target="diffusion:Diffusion",
+        about="Match the student's map, denoised by a diffusion model of the teacher's (DiffKD).",
+        source="Huang et al., NeurIPS 2023, arXiv:2305.15712",
+        year=2023,
+        licence="Apache-2.0",
+        tap="head",
+        weight=1.0,
+        given=("student_channels", "teacher_channels", "seed"),
+        parts=("match", "noise", "code"),
+        settings={
+            "match_weight": _weight(1.0, "match", "hunto/DiffKD"),
+            "noise_weight": _weight(1.0, "noise", "hunto/DiffKD"),
+            "code_weight": _weight(1.0, "code", "hunto/DiffKD"),
+            "reduction": Setting(
+                int,
+                2,
+                "factor by which the teacher's code is narrower than its map",
+                at_least=1,
+                source="hunto/DiffKD",
+            ),
+            "steps": Setting(
+                int,
+                5,
+                "steps of denoising",
+                at_least=1,
+                at_most=500,
+                unit="steps",
+                source="hunto/DiffKD",
+            ),
+        },
+    ),
 }
 
 OWN = "import:"

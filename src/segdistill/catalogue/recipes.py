@@ -1,4 +1,4 @@
-"""The run files and study files that ship with the package."""
+"""The files for runs, studies and searches that ship with the package."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class Recipe:
     Attributes:
         file: its location.
         about: its first line without the comment sign.
-        kind: ``run`` for train and distill, ``study`` for study.
+        kind: ``run`` for train and distill, ``study`` for study, ``search`` for search.
     """
 
     file: Traversable
     about: str
-    kind: Literal["run", "study"]
+    kind: Literal["run", "study", "search"]
 
 
 def recipes() -> dict[str, Recipe]:
@@ -29,10 +29,17 @@ def recipes() -> dict[str, Recipe]:
         name: Recipe(
             file,
             file.read_text(encoding="utf-8").splitlines()[0].removeprefix("# "),
-            "study" if name.startswith("studies/") else "run",
+            kind_of(name),
         )
         for name, file in recipe_files().items()
     }
+
+
+def kind_of(name: str) -> Literal["run", "study", "search"]:
+    """Return which command a packaged file is for, by its folder."""
+    if name.startswith("studies/"):
+        return "study"
+    return "search" if name.startswith("searches/") else "run"
 
 
 def recipe_files() -> dict[str, Traversable]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from segdistill.catalogue.formats import FORMATS
-from segdistill.cli.words import Json, Trust, parse_size
+from segdistill.cli.words import Json, Trust, parse_latency, parse_size
 from segdistill.errors import ConfigError
 
 if TYPE_CHECKING:
     from segdistill.api.choose import Choice
-    from segdistill.studies.statistics import Interval
 
     Format = str
 else:
@@ -66,7 +64,7 @@ def choose(
     words = [word for word in sources if "=" in word and not Path(word).exists()]
     if not given:
         raise ConfigError("choose: expected run folders or exported files, got none; name some")
-    limit_ms = None if limit is None else _parse_latency(limit)
+    limit_ms = None if limit is None else parse_latency(limit)
     at = None if size is None else parse_size(size)
     _check_sources(given, words, trust or [])
     from segdistill.api.choose import choose as verb
@@ -104,13 +102,6 @@ def _check_sources(given: list[Path], words: list[str], trust: list[str]) -> Non
         for run in find_runs(path):
             if find_run(run).has_config or words:
                 check_run(run, words, trust)
-
-
-def _parse_latency(text: str) -> float:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*ms", text)
-    if found is None or not float(found[1]):
-        raise ConfigError(f"--latency: expected milliseconds such as 20ms, got '{text}'")
-    return float(found[1])
 
 
 def _as_json(choice: Choice) -> dict[str, Any]:
@@ -162,27 +153,13 @@ def _print(choice: Choice) -> None:
 
 def _reasons(choice: Choice) -> list[str]:
     """Return why it is this one, a sentence a line."""
+    from segdistill.studies.budget import told_apart, why_chosen
+
     verdict = choice.verdict
-    lines = [
-        f"{verdict.best} and {name} cannot be told apart by mIoU: {_points(loss)}"
-        if name in verdict.equals
-        else f"{verdict.best} is better than {name}: {_points(loss)}"
-        for name, loss in verdict.behind.items()
-    ]
-    if verdict.chosen != verdict.best:
-        lines.append(f"so the cheaper wins: {verdict.chosen}")
-    elif verdict.equals:
-        lines.append(f"none of them is clearly cheaper than {verdict.best}")
+    lines = [*told_apart(verdict, verdict.behind), *why_chosen(verdict)]
     if verdict.behind:
         lines.append(
             "the intervals hold together, over images; whether one method beats another takes "
             "seeds: segdistill study"
         )
     return lines
-
-
-def _points(loss: Interval) -> str:
-    return (
-        f"{100 * loss.estimate:+.2f} points of mIoU ({100 * loss.low:+.2f} to "
-        f"{100 * loss.high:+.2f})"
-    )

@@ -16,7 +16,7 @@ def recipes_copy(
 
     Example: segdistill recipes copy camvid/students run.yaml
     """
-    from segdistill.catalogue.recipes import recipe_files
+    from segdistill.catalogue.recipes import kind_of, recipe_files
     from segdistill.checks import nearest
     from segdistill.errors import ConfigError
     from segdistill.files import claim, write_whole
@@ -28,5 +28,6 @@ def recipes_copy(
     # A copy is for editing, so it has no mark that would allow it to be overwritten.
     claim("recipes copy", [file])
     write_whole(file, files[name].read_text(encoding="utf-8"))
-    following = f"study {file} --dry-run" if name.startswith("studies/") else f"check {file}"
+    kind = kind_of(name)
+    following = f"check {file}" if kind == "run" else f"{kind} {file} --dry-run"
     print(f"{file} written; next: segdistill {following}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 def recipes_schema() -> None:
-    """Print the JSON schema of run and study files, for editors.
+    """Print the JSON schema of run, study and search files, for editors.
 
     Editors with yaml-language-server complete and check a file whose first line is
     # yaml-language-server: $schema=segdistill.schema.json

@@ -32,5 +32,7 @@ def report(
     if made.tables:
         names = " and ".join(file.name for file in made.tables)
         print(f"{made.page} written, {names} next to it; open it in a browser")
+    elif not made.runs:
+        print(f"{made.page} written; open it in a browser")
     else:
         print(f"{made.page} written, {made.runs} runs; open it in a browser")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,6 +57,18 @@ def parse_size(text: str) -> tuple[int, int]:
     if not (x and height.isdigit() and width.isdigit() and int(height) and int(width)):
         raise ConfigError(f"--size: expected HEIGHTxWIDTH such as 512x1024, got '{text}'")
     return int(height), int(width)
+
+
+def parse_latency(text: str) -> float:
+    """Parse ``20ms`` into milliseconds.
+
+    Raises:
+        ConfigError: it does not have that form.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*ms", text)
+    if found is None or not float(found[1]):
+        raise ConfigError(f"--latency: expected milliseconds such as 20ms, got '{text}'")
+    return float(found[1])
 
 
 def check_config(

@@ -18,6 +18,7 @@ from segdistill.config.sections import (
     Tree,
     UnlabelledConfig,
 )
+from segdistill.config.students import StudentSearchConfig, check_search
 from segdistill.config.studies import (
     CHANGES_NO_RUN,
     MOST_SEEDS,
@@ -51,6 +52,7 @@ __all__ = [
     "SearchConfig",
     "Section",
     "Space",
+    "StudentSearchConfig",
     "StudyConfig",
     "TaskConfig",
     "TrainingConfig",
@@ -58,6 +60,7 @@ __all__ = [
     "UnlabelledConfig",
     "check",
     "check_name",
+    "check_search",
     "check_study",
     "cohort",
     "load_yaml",

@@ -21,6 +21,7 @@ from segdistill.config.sections import (
     TrainingConfig,
     Tree,
 )
+from segdistill.config.students import StudentSearchConfig
 from segdistill.config.studies import StudyConfig
 
 STEPS = "training.steps"
@@ -98,6 +99,25 @@ def identity_of_study(study: StudyConfig) -> dict[str, Any]:
             }
             for name, pair in tree["pairs"].items()
         },
+    }
+    return _flat(sections)
+
+
+def identity_of_search(search: StudentSearchConfig) -> dict[str, Any]:
+    """Return the settings, by path, that change what a search of students tries and trains.
+
+    Seeds and the number of trials do not, so that a search may be extended by them.
+    """
+    tree = search.tree()
+    evaluation = _tree(validate(EvaluationConfig, search.evaluation, "evaluation"))
+    sections = {
+        **{key: tree[key] for key in ("students", "distill", "latency")},
+        "search": {k: v for k, v in tree["search"].items() if k not in ("trials", "cohort")},
+        "data": _data(check_named(DataConfig, search.data, "data")),
+        "training": _training(validate(TrainingConfig, search.training, "training")),
+        "evaluation": {key: value for key, value in evaluation.items() if key != "pictures"},
+        "teacher": _without_places(search.teacher)
+        | ({"cache": "a path"} if search.teacher.get("cache") else {}),
     }
     return _flat(sections)
 

@@ -12,7 +12,7 @@ from segdistill.catalogue.losses import row_of
 from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.recipes import recipe_files
 from segdistill.checks import nearest
-from segdistill.config import RunConfig, StudyConfig
+from segdistill.config import RunConfig, StudentSearchConfig, StudyConfig
 from segdistill.config.checking import check_named
 from segdistill.config.ensembles import networks_of
 from segdistill.config.foreign import check_foreign
@@ -80,6 +80,10 @@ def load_configs(
     tree = read(source)
     if "methods" in tree:
         raise ConfigError(f"{source}: expected a run file, got a study; use segdistill study")
+    if "students" in tree:
+        raise ConfigError(
+            f"{source}: expected a run file, got a search of students; use segdistill search"
+        )
     with_overrides = _trusting(config.override(tree, overrides), trust, source)
     trees = config.cohort(with_overrides)
     checked = {}
@@ -136,6 +140,33 @@ def load_study(
         )
     try:
         return config.check_study(_trusting(config.override(tree, overrides), trust, source))
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+
+
+def load_search(
+    source: str | Path, overrides: Sequence[str] = (), *, trust: Sequence[str] = ()
+) -> StudentSearchConfig:
+    """Read a file that searches students, or a packaged one by name.
+
+    Args:
+        source: path of a YAML file, or the name of a recipe such as ``searches/scenes``.
+        overrides: overrides of the form ``a.b=value``.
+        trust: as for :func:`load_configs`.
+
+    Raises:
+        ConfigError: see :func:`segdistill.config.check_search`.
+    """
+    tree = read(source)
+    others = {"methods": "a study", "student": "a run file", "cohort": "a run file"}
+    other = next((what for key, what in others.items() if key in tree), None)
+    if other is not None:
+        raise ConfigError(
+            f"{source}: expected a file with students to search, got {other}; see segdistill "
+            "recipes copy searches/scenes"
+        )
+    try:
+        return config.check_search(_trusting(config.override(tree, overrides), trust, source))
     except ConfigError as error:
         raise ConfigError(f"{source}: {error}") from None
 

@@ -1,4 +1,4 @@
-"""A JSON schema of run and study files, for editors that complete and check YAML."""
+"""A JSON schema of run, study and search files, for editors that complete and check YAML."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from segdistill.config.sections import (
     TrainingConfig,
     UnlabelledConfig,
 )
+from segdistill.config.students import StudentSearchConfig
 from segdistill.config.studies import MethodConfig, PairConfig, StudyConfig
 
 Schema = dict[str, Any]
@@ -34,7 +35,7 @@ _PART = "part of "
 
 
 def file_schema() -> Schema:
-    """Return the schema of files for train, distill and study.
+    """Return the schema of files for train, distill, study and search.
 
     Each dataset, network and loss has the settings of its own row; the help, type, range and
     default of a key are those of the catalogue.
@@ -54,6 +55,7 @@ def file_schema() -> Schema:
         "else": {**_ref(f"{_PART}network"), "required": ["weights"]},
     }
     definitions["study"] = _study(definitions)
+    definitions["search"] = _search(definitions)
     return {
         "$schema": _DIALECT,
         "title": "segdistill",
@@ -61,9 +63,13 @@ def file_schema() -> Schema:
         "if": {"required": ["methods"]},
         "then": _ref("study"),
         "else": {
-            "if": {"required": ["cohort"]},
-            "then": _ref(f"{_PART}run"),
-            "else": _ref("run"),
+            "if": {"required": ["students"]},
+            "then": _ref("search"),
+            "else": {
+                "if": {"required": ["cohort"]},
+                "then": _ref(f"{_PART}run"),
+                "else": _ref("run"),
+            },
         },
         "$defs": definitions,
     }
@@ -127,6 +133,16 @@ def _study(definitions: Schema) -> Schema:
     study["required"] = [key for key in study["required"] if key != "pairs"]
     study["oneOf"] = [{"required": ["pairs"]}, {"required": ["teacher", "student"]}]
     return study
+
+
+def _search(definitions: Schema) -> Schema:
+    search = _object(StudentSearchConfig, definitions, whole=True)
+    properties = search["properties"]
+    for key in ("data", "teacher", "training", "evaluation"):
+        properties[key] = {**_ref(key), "description": properties[key]["description"]}
+    properties["distill"] |= {"items": _ref("loss")}
+    properties["seeds"] |= {"type": ["integer", "array"], "minimum": 1}
+    return search
 
 
 def _named(section: type[NamedSection], definitions: Schema, *, whole: bool) -> Schema:

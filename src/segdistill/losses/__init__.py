@@ -19,6 +19,7 @@ from segdistill.losses.correlation import Correlation, correlation
 from segdistill.losses.cross_attention import CrossAttention
 from segdistill.losses.cross_image_relations import CrossImageRelations
 from segdistill.losses.decoupled_kl import DecoupledKL, decoupled_kl
+from segdistill.losses.diffusion import Diffusion, denoise
 from segdistill.losses.double_similarity import (
     DoubleSimilarity,
     category_similarity,
@@ -28,6 +29,7 @@ from segdistill.losses.double_similarity import (
 from segdistill.losses.feature_augmentation import FeatureAugmentation, augmented_logits
 from segdistill.losses.feature_mse import FeatureMSE, feature_mse
 from segdistill.losses.feature_mse_terms import FeatureMSETerms, feature_mse_terms
+from segdistill.losses.frequency import Frequency, masked_wavelet_l1
 from segdistill.losses.grouped_decoupled_kl import GroupedDecoupledKL, grouped_decoupled_kl
 from segdistill.losses.hard_labels import HardLabels, hard_labels
 from segdistill.losses.holistic import (
@@ -81,10 +83,12 @@ __all__ = [
     "CrossAttention",
     "CrossImageRelations",
     "DecoupledKL",
+    "Diffusion",
     "DoubleSimilarity",
     "FeatureAugmentation",
     "FeatureMSE",
     "FeatureMSETerms",
+    "Frequency",
     "GroupedDecoupledKL",
     "HardLabels",
     "Holistic",
@@ -123,6 +127,7 @@ __all__ = [
     "correlation",
     "critic_loss",
     "decoupled_kl",
+    "denoise",
     "edge_masks",
     "feature_mse",
     "feature_mse_terms",
@@ -137,6 +142,7 @@ __all__ = [
     "local_similarity",
     "magnitude",
     "masked_mse",
+    "masked_wavelet_l1",
     "memory_relations",
     "pairwise_similarity",
     "perspective",

@@ -17,6 +17,7 @@ from segdistill.losses.modules.autoencoder import (
     through,
 )
 from segdistill.losses.modules.projector import check_widths, resize_like
+from segdistill.losses.modules.stage import check_finished, run_stage
 from segdistill.losses.modules.steps import StepCount
 from segdistill.types import Batch
 
@@ -117,25 +118,24 @@ class KnowledgeAdaptation(nn.Module):
             ValueError: ``steps`` is below 1, or the features have a different width.
         """
         check_positive("KnowledgeAdaptation", steps=steps)
-        parameters = list(self.autoencoder.parameters())
-        optimizer = torch.optim.SGD(parameters, lr=learning_rate, weight_decay=weight_decay)
-        self.planned.value = steps
-        self.autoencoder.requires_grad_(True).train()
+
+        def loss(step: int) -> Tensor:
+            return self._reconstruction(features(step), None if valid is None else valid(step))
+
+        self.autoencoder.train()
         try:
-            while self.prepared.value < steps:
-                with torch.enable_grad():
-                    step = self.prepared.value
-                    counted = None if valid is None else valid(step)
-                    loss = self._reconstruction(features(step), counted)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                self.prepared.value += 1
-                if progress is not None:
-                    progress(self.prepared.value, loss.detach())
+            run_stage(
+                loss,
+                list(self.autoencoder.parameters()),
+                steps,
+                prepared=self.prepared,
+                planned=self.planned,
+                progress=progress,
+                learning_rate=learning_rate,
+                weight_decay=weight_decay,
+            )
         finally:
-            optimizer.zero_grad()
-            self.autoencoder.requires_grad_(False).eval()
+            self.autoencoder.eval()
 
     def train(self, mode: bool = True) -> "KnowledgeAdaptation":
         """Switch the adapters only; the autoencoder trains only in :meth:`prepare`."""
@@ -148,12 +148,7 @@ class KnowledgeAdaptation(nn.Module):
     ) -> dict[str, Tensor]:
         check_batches("KnowledgeAdaptation", student=student, teacher=teacher)
         check_widths("KnowledgeAdaptation", self.channels, student=student, teacher=teacher)
-        done, planned = self.prepared.value, self.planned.value
-        if planned == 0 or done < planned:
-            raise RuntimeError(
-                f"KnowledgeAdaptation: expected a trained autoencoder, got {done} of "
-                f"{planned or 'no'} steps; call prepare first"
-            )
+        check_finished("KnowledgeAdaptation", "a trained autoencoder", self.prepared, self.planned)
         with torch.no_grad():
             encoded = self.autoencoder.encode(teacher, valid_at(batch, teacher))
         valid = valid_at(batch, student)

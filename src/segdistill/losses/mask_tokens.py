@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.overlap import dice_overlap
 from segdistill.losses.maths.positions import (
     check_valid,
     count_images,
@@ -18,6 +19,7 @@ from segdistill.losses.maths.positions import (
 )
 from segdistill.losses.maths.precision import full_precision, without_autocast
 from segdistill.losses.modules.projector import check_widths
+from segdistill.losses.modules.stage import check_finished, run_stage
 from segdistill.losses.modules.steps import StepCount
 from segdistill.seeding import torch_generator
 from segdistill.types import IGNORE_INDEX, Batch
@@ -123,7 +125,7 @@ class MaskTokens(nn.Module):
         """Train the tokens on the teacher's logits, or resume where it left off.
 
         It uses plain SGD, so that the tokens are its only state; see
-        :meth:`segdistill.losses.KnowledgeAdaptation.prepare`.
+        :func:`segdistill.losses.modules.stage.run_stage`.
 
         Args:
             features: function from a step, counted from 0, to the teacher's logits of its batch.
@@ -138,36 +140,27 @@ class MaskTokens(nn.Module):
             ValueError: ``steps`` is below 1, or the logits have a different width.
         """
         check_positive("MaskTokens", steps=steps)
-        self.planned.value = steps
-        optimizer = torch.optim.SGD([self.tokens], lr=learning_rate)
-        self.tokens.requires_grad_(True)
-        try:
-            while self.prepared.value < steps:
-                step = self.prepared.value
-                with torch.enable_grad():
-                    given = features(step).detach()
-                    counted = None if valid is None else resize_valid(valid(step), given.shape[2:])
-                    loss = self._stage_loss(given, labels(step), counted)
-                optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                optimizer.step()
-                self.prepared.value += 1
-                if progress is not None:
-                    progress(self.prepared.value, loss.detach())
-        finally:
-            optimizer.zero_grad()
-            self.tokens.requires_grad_(False)
+
+        def loss(step: int) -> Tensor:
+            given = features(step).detach()
+            counted = None if valid is None else resize_valid(valid(step), given.shape[2:])
+            return self._stage_loss(given, labels(step), counted)
+
+        run_stage(
+            loss,
+            [self.tokens],
+            steps,
+            prepared=self.prepared,
+            planned=self.planned,
+            progress=progress,
+            learning_rate=learning_rate,
+        )
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
         check_same_maps("MaskTokens", student=student, teacher=teacher)
         widths = (self.channels, self.channels)
         check_widths("MaskTokens", widths, student=student, teacher=teacher)
-        done, planned = self.prepared.value, self.planned.value
-        if planned == 0 or done < planned:
-            raise RuntimeError(
-                f"MaskTokens: expected trained tokens, got {done} of {planned or 'no'} steps; "
-                "call prepare first"
-            )
+        check_finished("MaskTokens", "trained tokens", self.prepared, self.planned)
         valid = valid_at(batch, student)
         with torch.no_grad():
             masks = self._masks(teacher)
@@ -197,10 +190,4 @@ class MaskTokens(nn.Module):
         summed = logits * masks.sum(dim=1, keepdim=True)
         entropy = F.cross_entropy(summed, labels, ignore_index=IGNORE_INDEX, reduction="sum")
         entropy = entropy / (labels != IGNORE_INDEX).sum().clamp_min(1)
-        flat = masks.flatten(start_dim=2)
-        overlap = flat @ flat.mT
-        squares = overlap.diagonal(dim1=1, dim2=2)
-        dice = 2 * overlap / (squares[:, :, None] + squares[:, None] + 1e-12)
-        others = dice.sum(dim=(1, 2)) - dice.diagonal(dim1=1, dim2=2).sum(dim=1)
-        pairs = len(self.tokens) * (len(self.tokens) - 1)
-        return entropy + others.mean() / max(pairs, 1)
+        return entropy + dice_overlap(masks)

@@ -11,6 +11,7 @@ from segdistill.reporting.groups import Group, color_of, panels
 from segdistill.reporting.runs import Run
 from segdistill.reporting.studies import Study
 from segdistill.reporting.timings import Timings, cost_size, timings
+from segdistill.runs.students import Found
 from segdistill.studies.verdict import MARGIN
 
 
@@ -21,12 +22,14 @@ class Material:
     Attributes:
         groups: groups of runs that differ only in their seeds, with their comparisons.
         study: the study that they belong to, None for separate run folders.
+        search: what the search of students found that they belong to, or None.
         notes: sentences to add to the verdict.
         folder: folder with the files of ``segdistill analyse``, or None.
     """
 
     groups: Sequence[Group]
     study: Study | None = None
+    search: Found | None = None
     notes: Sequence[str] = ()
     folder: Path | None = None
 
@@ -48,8 +51,9 @@ class Material:
 
     @property
     def trained(self) -> list[Group]:
-        """The groups trained here, without a study's teacher, which was trained before."""
-        return list(self.groups) if self.study is None else self.students
+        """The groups trained here, without the teacher of a study or search."""
+        whole = self.study is None and self.search is None
+        return list(self.groups) if whole else self.students
 
     @property
     def panels(self) -> dict[str, list[Group]]:

@@ -15,6 +15,7 @@ from segdistill.reporting import words
 from segdistill.reporting.groups import group
 from segdistill.reporting.material import Material
 from segdistill.reporting.runs import find_broken, read_runs
+from segdistill.reporting.searches import of_search
 from segdistill.reporting.sections import (
     analyses,
     chance,
@@ -32,9 +33,11 @@ from segdistill.reporting.sections import (
     results,
     search,
     shifts,
+    students,
     verdict,
 )
 from segdistill.reporting.studies import Study, study_groups
+from segdistill.runs.layout import REPORT
 from segdistill.studies.verdict import points
 
 Show = Callable[[Material], Mapping[str, Any] | None]
@@ -42,6 +45,7 @@ Show = Callable[[Material], Mapping[str, Any] | None]
 
 SECTIONS: Mapping[str, tuple[str, Show]] = {
     "verdict": ("Verdict", verdict.show),
+    "students": ("Which student?", students.show),
     "failures": ("Failed runs", failures.show),
     "results": ("Results", results.show),
     "forest": ("Differences to plain", forest.show),
@@ -99,6 +103,23 @@ def write_report(
     return broken
 
 
+def write_search_report(folder: Path, *, out: Path | None = None) -> Path:
+    """Write the page of a search of students, and return its file.
+
+    Args:
+        folder: folder written by ``segdistill search``.
+        out: file to write; by default ``report.html`` in the folder.
+
+    Raises:
+        RunFolderError: the search has not ended, or a file is broken.
+        OverwriteError: the file exists and was not written by a report.
+    """
+    page = out or folder / REPORT
+    claim("report", [page])
+    write_whole(page, render(of_search(folder), title=folder.resolve().name), made_by="report")
+    return page
+
+
 def of_study(study: Study) -> Material:
     """Return the material for the page of a study."""
     return Material(study_groups(study), study=study, folder=study.folder)
@@ -134,7 +155,7 @@ def render(material: Material, *, title: str) -> str:
             sections.append({"name": name, "heading": heading, "body": Markup(body)})
     page: str = environment.get_template("page.html").render(
         title=title,
-        kind="study" if material.study else "report",
+        kind="study" if material.study else "search" if material.search else "report",
         facts=_facts(material),
         sections=sections,
     )

@@ -118,7 +118,7 @@ def read_study(folder: Path) -> Study:
     for pair in pairs:
         suffix = f" ({pair})" if len(pairs) > 1 else ""
         students[pair] = _read_pair([final for final in finished if final.pair == pair], suffix)
-        teacher = _teacher([run for runs in students[pair].values() for run in runs])
+        teacher = find_teacher([run for runs in students[pair].values() for run in runs])
         if teacher is not None:
             teachers[pair] = replace(teacher, label=f"teacher{suffix}", teacher=True)
     jobs = plan.jobs if plan is not None else ()
@@ -150,10 +150,10 @@ def study_groups(study: Study) -> list[Group]:
     folders = {run.folder.resolve() for run in study.teachers.values()}
     if len(folders) == 1 and len(study.teachers) == len(study.pairs):
         run = replace(study.teachers[study.pairs[0]], label="teacher")
-        groups.append(_teacher_group(run, ""))
+        groups.append(teacher_group(run, ""))
     else:
         groups += [
-            _teacher_group(run, pair if several else "") for pair, run in study.teachers.items()
+            teacher_group(run, pair if several else "") for pair, run in study.teachers.items()
         ]
     repeats = (study.settings.get("search") or {}).get("repeats", 1)
     seeds = study.settings.get("seeds") or ()
@@ -175,7 +175,8 @@ def study_groups(study: Study) -> list[Group]:
     return groups
 
 
-def _teacher_group(run: Run, panel: str) -> Group:
+def teacher_group(run: Run, panel: str) -> Group:
+    """Return the group of a teacher alone."""
     return Group(run.label, "teacher", (run,), summarize_runs({"": [run]}, None)[""], panel)
 
 
@@ -190,7 +191,7 @@ def _read_pair(finals: Sequence[FinalRun], suffix: str) -> dict[str, list[Run]]:
     return methods
 
 
-def _teacher(students: Sequence[Run]) -> Run | None:
+def find_teacher(students: Sequence[Run]) -> Run | None:
     """Return the run that the teacher's weights come from, if it was scored like the students.
 
     Scores on other images or at other scales are not comparable.

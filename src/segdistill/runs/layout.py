@@ -47,7 +47,12 @@ STUDY_RESULTS = "results.json"
 RESULTS_TABLE = "results.csv"
 RESULTS_LATEX = "results.tex"
 
-# Either.
+# The folder of a search of students, whose other files are named as in a study's.
+STUDENT_SEARCH = "search.yaml"
+TIMED = "timed.jsonl"
+TOGETHER = "together.json"
+
+# Any of them.
 IDENTITY = "identity.json"
 LOCK = ".writing.lock"
 REPORT = "report.html"

@@ -5,7 +5,7 @@ It does not cover the variation between trainings, for which seeds are compared 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -33,6 +33,46 @@ def bootstrap_miou(
     _check("bootstrap_miou", counts, resamples, confidence)
     values = _resampled(len(counts), lambda weights: _miou(weights, counts), resamples, seed)
     estimate = float(_miou(np.ones((1, len(counts))), counts)[0])
+    return _percentiles(values, estimate, confidence)
+
+
+def bootstrap_mean(
+    models: Sequence[np.ndarray],
+    *,
+    resamples: int = 2000,
+    confidence: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Return the mean mIoU of several trainings of one model, all on the same resampled images.
+
+    The interval is that of these trainings: others would add their own variation.
+
+    Args:
+        models: confusion matrix of each image by training; of the same images in the same order.
+        resamples: see :func:`bootstrap_miou`.
+        confidence: see :func:`bootstrap_miou`.
+        seed: of the draws.
+
+    Shape:
+        models each ``(N, K, K)``, integers.
+
+    Raises:
+        ValueError: as for :func:`bootstrap_miou`, there is no training, or they differ in shape.
+    """
+    if not models or any(model.shape != models[0].shape for model in models):
+        raise ValueError(
+            "bootstrap_mean: expected the same images of every training, got "
+            f"{[model.shape for model in models]}; evaluate all on the same split"
+        )
+    for model in models:
+        _check("bootstrap_mean", model, resamples, confidence)
+
+    def mean(weights: np.ndarray) -> np.ndarray:
+        of_all: np.ndarray = np.mean([_miou(weights, model) for model in models], axis=0)
+        return of_all
+
+    values = _resampled(len(models[0]), mean, resamples, seed)
+    estimate = float(mean(np.ones((1, len(models[0]))))[0])
     return _percentiles(values, estimate, confidence)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +32,35 @@ class Verdict:
     def equals(self) -> tuple[str, ...]:
         """Models whose mIoU cannot be told apart from the best one's."""
         return tuple(name for name, loss in self.behind.items() if not loss.excludes_zero())
+
+
+def told_apart(verdict: Verdict, names: Collection[str]) -> list[str]:
+    """Return a sentence for each of some models: whether it can be told from the best.
+
+    Args:
+        verdict: the choice.
+        names: the models, other than the best.
+    """
+    return [
+        f"{verdict.best} and {name} cannot be told apart by mIoU: {_points(verdict.behind[name])}"
+        if name in verdict.equals
+        else f"{verdict.best} is better than {name}: {_points(verdict.behind[name])}"
+        for name in names
+    ]
+
+
+def why_chosen(verdict: Verdict) -> list[str]:
+    """Return the sentence that follows from what cannot be told apart, if anything cannot."""
+    if verdict.chosen != verdict.best:
+        return [f"so the cheaper wins: {verdict.chosen}"]
+    return [f"none of them is clearly cheaper than {verdict.best}"] if verdict.equals else []
+
+
+def _points(loss: Interval) -> str:
+    return (
+        f"{100 * loss.estimate:+.2f} points of mIoU ({100 * loss.low:+.2f} to "
+        f"{100 * loss.high:+.2f})"
+    )
 
 
 def decide(

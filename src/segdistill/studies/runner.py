@@ -85,7 +85,7 @@ def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> Stud
             params = {m: dict(c.params) for m, c in choices.items() if c.error is None}
             jobs += seed_jobs(study, pair, seed, params, costs[pair])
     _supersede(jobs, out, tell)
-    for _ in execute(jobs, study, out, "final runs", tell):
+    for _ in execute(jobs, study.engine, out, "study, final runs", tell):
         pass
     return study
 

@@ -36,7 +36,7 @@ def base_tree(study: StudyConfig, pair: str, method: str) -> Tree:
         weights = networks.self_weights
         known = {"untrained": True} if weights is None else {"weights": weights}
         tree["teacher"] = _unread(networks.student) | known
-    return _with(tree, control.settings)
+    return with_values(tree, control.settings)
 
 
 def _untrained(teacher: Tree) -> Tree:
@@ -59,11 +59,12 @@ def own_teacher_config(study: StudyConfig, pair: str) -> RunConfig:
     seed = derive(study.search.seed, "own teacher") % 2**31
     while seed in study.seeds:
         seed = (seed + 1) % 2**31
-    tree = _with(
+    tree = with_values(
         base_tree(study, pair, PLAIN),
         {"data.seed": seed, "training.seed": seed, "training.evaluate_every": None},
     )
-    return check_run(_with(tree, {"evaluation.pictures": 0, "evaluation.shifts": {}}), pair, PLAIN)
+    tree = with_values(tree, {"evaluation.pictures": 0, "evaluation.shifts": {}})
+    return check_run(tree, pair, PLAIN)
 
 
 def base_config(study: StudyConfig, pair: str, method: str) -> RunConfig:
@@ -85,8 +86,8 @@ def final_config(
     steps: int | None = None,
 ) -> RunConfig:
     """Return the config of a final run: all training images, scored on the reported split."""
-    tree = _with(base_tree(study, pair, method), params)
-    tree = _with(tree, {"data.seed": seed, "training.seed": seed})
+    tree = with_values(base_tree(study, pair, method), params)
+    tree = with_values(tree, {"data.seed": seed, "training.seed": seed})
     return check_run(tree if steps is None else put(tree, "training.steps", steps), pair, method)
 
 
@@ -107,9 +108,28 @@ def trial_config(
         seed = (seed + 1) % 2**31
     base = base_config(study, pair, method)
     steps = steps or search.steps or base.training.steps
-    fixed: dict[str, Any] = {
+    fixed = held_out(seed, search.holdout, steps)
+    if search.pruning is not None:
+        measured = study.match == "seconds" or study.methods[method].control == "longer"
+        if measured:  # rounded down to a number that the rungs divide
+            steps -= steps % search.pruning.factor**search.pruning.rungs
+            fixed["training.steps"] = steps
+        fixed["training.evaluate_every"] = rungs(steps, search.pruning)[0]
+    tree = with_values(base_tree(study, pair, method), {**params, **fixed})
+    return check_run(tree, pair, method)
+
+
+def held_out(seed: int, share: float, steps: int) -> dict[str, Any]:
+    """Return the settings of a trial that is scored on held-out training images.
+
+    Args:
+        seed: seed of its data and initial weights.
+        share: share of the training images that are held out.
+        steps: its optimiser steps.
+    """
+    return {
         "data.seed": seed,
-        "data.holdout": search.holdout,
+        "data.holdout": share,
         "training.seed": seed,
         "training.steps": steps,
         "training.evaluate_every": None,
@@ -117,13 +137,6 @@ def trial_config(
         "evaluation.pictures": 0,
         "evaluation.shifts": {},
     }
-    if search.pruning is not None:
-        measured = study.match == "seconds" or study.methods[method].control == "longer"
-        if measured:  # rounded down to a number that the rungs divide
-            steps -= steps % search.pruning.factor**search.pruning.rungs
-            fixed["training.steps"] = steps
-        fixed["training.evaluate_every"] = rungs(steps, search.pruning)[0]
-    return check_run(_with(_with(base_tree(study, pair, method), params), fixed), pair, method)
 
 
 def search_seed(study: StudyConfig, repeat: int) -> int:
@@ -131,7 +144,8 @@ def search_seed(study: StudyConfig, repeat: int) -> int:
     return derive(study.search.seed, "repeat", repeat) if repeat else study.search.seed
 
 
-def _with(tree: Tree, values: Mapping[str, Any]) -> Tree:
+def with_values(tree: Tree, values: Mapping[str, Any]) -> Tree:
+    """Return a tree with other values at some paths."""
     for path, value in values.items():
         tree = put(tree, path, value)
     return tree

@@ -37,7 +37,7 @@ def run_search(study: StudyConfig, out: Path, costs: Costs, tell: Tell) -> None:
             cohorts * (repeat * search.trials + start),
             cohorts * search.repeats * search.trials,
         )
-        for job in execute(jobs, study, out, "trials", tell, counted=counted):
+        for job in execute(jobs, study.engine, out, "study, trials", tell, counted=counted):
             _record([job], study, out)
         tell(Note(_progress(out, repeat, start, stop)))
 

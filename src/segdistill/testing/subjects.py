@@ -36,6 +36,10 @@ WAIVED: dict[str, dict[str, str]] = {
         SAME_MAP: "layers that have learnt nothing generate the map",
         IMAGES: "it draws for each image",
     },
+    "diffusion": {
+        SAME_MAP: "layers that have learnt nothing mix the student's map with noise",
+        IMAGES: "it draws for each image",
+    },
     "knowledge_adaptation": {SAME_MAP: "adapter and encoder are different layers"},
     "adaptive_cross_entropy": {SAME_MAP: "a cross-entropy, not a divergence"},
     "hard_labels": {SAME_MAP: "a cross-entropy, not a divergence"},

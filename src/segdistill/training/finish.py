@@ -50,7 +50,7 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
             shown.append((sample, prediction.copy()))
         extremes.see(sample, prediction)
 
-    keep_images = _counts_mib(data.evaluation) < MOST_COUNTS_MIB
+    keep_images = counts_mib(data.evaluation) < MOST_COUNTS_MIB
     scored = score_run(run, data, fabric, on_image=keep, keep_images=keep_images, further=True)
     pictures = _pictures(gather((shown, extremes), fabric))
     shifts = _score_shifts(run, data, fabric)
@@ -136,7 +136,7 @@ def _result(run: ActiveRun, data: Data, fabric: Fabric, scored: Evaluation) -> R
     )
 
 
-def _counts_mib(dataset: SegDataset) -> float:
+def counts_mib(dataset: SegDataset) -> float:
     """Return the size of the confusion matrices of all images in MiB."""
     return len(dataset) * len(dataset.classes) ** 2 * 8 / 2**20
 

@@ -3,23 +3,11 @@
 from pathlib import Path
 from xml.etree import ElementTree
 
-from segdistill.reporting.sections.pareto import front, pareto_plots, show
+from segdistill.reporting.sections.pareto import pareto_plots, show
 from segdistill.runs.result import StudentCost
 
 from ..folders import make_run, make_study
 from ..material import of_runs, of_study_folder
-
-
-def test_the_front_is_what_nothing_cheaper_or_better_beats() -> None:
-    points = [(3.0, 70.0), (1.0, 50.0), (2.0, 45.0), (1.0, 40.0), (4.0, 70.0), (2.0, 60.0)]
-    assert front(points) == [(1.0, 50.0), (2.0, 60.0), (3.0, 70.0)]
-    assert front([]) == []
-    beaten = [
-        one
-        for one in set(points) - set(front(points))
-        if any(cost <= one[0] and score >= one[1] for cost, score in front(points))
-    ]
-    assert len(beaten) == 3
 
 
 def test_draws_the_costs_that_differ(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The images of all processes as one batch."""
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -79,11 +80,24 @@ def draw_uniform(
         shape: shape of the result, images first; the same in every process.
         device: device of the result; different kinds of devices draw different numbers.
     """
+    generator = torch_generator(seed, purpose, *position, device=device)
+    return _of_current(lambda size: torch.rand(size, generator=generator, device=device), shape)
+
+
+def draw_normal(
+    seed: int, purpose: str, *position: int, shape: tuple[int, ...], device: torch.device
+) -> Tensor:
+    """Return numbers of mean 0 and deviation 1; otherwise as :func:`draw_uniform`."""
+    generator = torch_generator(seed, purpose, *position, device=device)
+    return _of_current(lambda size: torch.randn(size, generator=generator, device=device), shape)
+
+
+def _of_current(draw: Callable[[tuple[int, ...]], Tensor], shape: tuple[int, ...]) -> Tensor:
+    """Draw for all images of the global batch and return what belongs to the current ones."""
     rank, world = processes()
     part = current_part()
     images = world * shape[0] if part is None else part.images
-    generator = torch_generator(seed, purpose, *position, device=device)
-    drawn = torch.rand((images, *shape[1:]), generator=generator, device=device)
+    drawn = draw((images, *shape[1:]))
     if part is None:
         return drawn[rank * shape[0] : (rank + 1) * shape[0]]
     return drawn[part.places]

@@ -13,6 +13,7 @@ from segdistill.drawing.figure import Figure
 from segdistill.drawing.svg import blank, ink, log_across, tidy, to_svg
 from segdistill.reporting.groups import Group
 from segdistill.reporting.material import Material
+from segdistill.studies.front import front
 
 _COSTS = {
     "gflops": "GFLOPs per image",
@@ -30,22 +31,6 @@ def show(material: Material) -> Mapping[str, Any] | None:
     if not figures:
         return None
     return {"figures": figures}
-
-
-def front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
-    """Return the points that no other point dominates, from the cheapest.
-
-    A point is dominated by one that costs no more and scores higher, or costs less and scores no
-    lower.
-
-    Args:
-        points: cost and score of each point.
-    """
-    best: list[tuple[float, float]] = []
-    for cost, score in sorted(set(points), key=lambda point: (point[0], -point[1])):
-        if not best or score > best[-1][1]:
-            best.append((cost, score))
-    return best
 
 
 def pareto_plots(material: Material) -> list[Figure]:

@@ -42,7 +42,9 @@ def show(material: Material) -> Mapping[str, Any]:
     """Return commands, configs, environments and references."""
     study, runs = material.study, [run for group in material.trained for run in group.runs]
     searched = ["search"] if study is not None and study.trials else []
-    if study is None:
+    if material.search is not None:
+        lines = recorded(runs)
+    elif study is None:
         lines = commands(runs)
     else:
         shown = shlex.quote(str(study.folder))

@@ -1,0 +1,1 @@
+"""The search of students: which network is worth its time."""
