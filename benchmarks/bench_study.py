@@ -1,21 +1,27 @@
-"""What a finished study found, with commit and machine.
+"""What a study found, with commit and machine, and its forest plot as ``docs/figures/NAME.svg``.
 
 segdistill demo --out demo && segdistill study studies/scenes --out study
 python benchmarks/bench_study.py study scenes
 
-Run it where the study was started, since the teacher's path is in the study.
+Run it where the study was started, since the teacher's path is in the study. ``--found`` leaves out
+what is measured anew: a cohort against its parts.
 """
 
 from __future__ import annotations
 
-import sys
+import argparse
+import re
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
 
 from results_file import write_result
 
+import segdistill
 from segdistill.config import StudyConfig, check_study
+from segdistill.reporting.page import of_study
+from segdistill.reporting.sections.forest import forest_plots
+from segdistill.reporting.studies import read_study
 from segdistill.runs.measured import read_measured
 from segdistill.runs.plan import read_plan
 from segdistill.runs.study import read_study_results, read_study_settings
@@ -29,6 +35,8 @@ from segdistill.training.measure import measure_cohort
 from segdistill.training.run import prepare_cohort
 
 ROUNDS, STEPS = 5, 8
+PACKAGE = Path(segdistill.__file__).parent
+FIGURES = Path(__file__).parents[1] / "docs" / "figures"
 
 
 def cohort_over_parts(study: StudyConfig) -> dict[str, list[float]]:
@@ -64,17 +72,43 @@ def cohort_over_parts(study: StudyConfig) -> dict[str, list[float]]:
     return found
 
 
+def write_forest(folder: Path, name: str) -> Path:
+    """Write the study's forest plot as a file that needs no page around it."""
+    (figure, *_) = forest_plots(of_study(read_study(folder)))
+    style = (PACKAGE / "reporting" / "style.html").read_text()
+    pairs = re.findall(r"(--s\d|--ink): light-dark\((#\w+), (#\w+)\)", style)
+    light, dark = (
+        "".join(f"{pair[0]}:{pair[place]};" for pair in pairs) + "color:var(--ink)"
+        for place in (1, 2)
+    )
+    rules = (
+        f"<style>svg{{{light};font-family:system-ui,sans-serif}}"
+        f"@media (prefers-color-scheme:dark){{svg{{{dark}}}}}</style>"
+    )
+    head, body = str(figure.svg).split(">", 1)
+    path = FIGURES / f"{name}.svg"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{head}>{rules}{body}\n")
+    return path
+
+
 def main() -> None:
-    folder, name = Path(sys.argv[1]), sys.argv[2]
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("folder", type=Path)
+    words.add_argument("name")
+    words.add_argument("--found", action="store_true", help="measure nothing")
+    given = words.parse_args()
+    folder: Path = given.folder
     study = check_study(read_study_settings(folder))
     values = {
         "plan": read_plan(folder).as_dict()["estimate"],
         "measured": {pair: asdict(cost) for pair, cost in read_measured(folder).items()},
         "trials": [asdict(trial) for trial in read_trials(folder)],
         "results": read_study_results(folder),
-        "cohort": cohort_over_parts(study),
     }
-    print(write_result(f"study_{name}", values))
+    if not given.found:
+        values["cohort"] = cohort_over_parts(study)
+    print(write_result(f"study_{given.name}", values), write_forest(folder, f"study_{given.name}"))
 
 
 if __name__ == "__main__":
