@@ -232,6 +232,20 @@ def test_of_a_study_each_pairs_first_whole_seed_is_taken(cohort: Path, tmp_path:
     assert list(found[0].repeats["plain"]) == ["10", "11"]
 
 
+def test_a_control_without_terms_is_not_taken_for_the_plain_student(
+    cohort: Path, tmp_path: Path
+) -> None:
+    study = make_study(tmp_path, cohort, {"a": {"seed-0": ["plain", "both"]}})
+    seed = study / "final" / "a" / "seed-0"
+    shutil.copytree(cohort / "plain", seed / "label_smoothing")
+    (found,) = find_compared(study)
+    assert {name: folder.name for name, folder in found.runs.items()} == {
+        "plain": "plain",
+        "both": "both",
+        "label_smoothing": "label_smoothing",
+    }
+
+
 def test_pictures_of_several_pairs_are_in_a_folder_each(cohort: Path, tmp_path: Path) -> None:
     seeds = {"seed-0": ["plain", "parts"], "seed-1": ["plain", "parts"]}
     study = make_study(tmp_path, cohort, {"a": seeds, "b": seeds})

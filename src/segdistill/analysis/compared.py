@@ -98,6 +98,7 @@ def find_compared(
                 pair if several else "",
                 _first_seed([final for final in finals if final.pair == pair]),
                 {final.folder: _repeats(final, finals) for final in finals},
+                {final.folder: final.method for final in finals},
                 overrides,
                 tell,
             )
@@ -110,7 +111,7 @@ def find_compared(
             f"{', '.join(map(str, _listed(source)))}: expected a finished run, got none; let it "
             "finish first"
         )
-    found = [_compare("", runs, {run: {"": run} for run in runs}, overrides, tell)]
+    found = [_compare("", runs, {run: {"": run} for run in runs}, {}, overrides, tell)]
     return _trusted(found, trust)
 
 
@@ -163,6 +164,7 @@ def _compare(
     pair: str,
     folders: Sequence[Path],
     repeats: Mapping[Path, Mapping[str, Path]],
+    methods: Mapping[Path, str],
     overrides: Sequence[str],
     tell: Tell,
 ) -> Compared:
@@ -171,11 +173,12 @@ def _compare(
     weights = [network.weights for teacher in taught for network in networks_of(teacher).values()]
     teachers = {run_of(Path(file).resolve()) for file in weights if file is not None}
     students = [folder for folder in folders if folder.resolve() not in teachers]
-    students = sorted(students or folders, key=lambda folder: bool(configs[folder].distill))
+    names = _names(students or folders, configs, methods)
+    students = sorted(names, key=lambda folder: names[folder] != PLAIN)
     first = configs[students[0]]
     kept: dict[str, Path] = {}
     for folder in students:
-        name = PLAIN if not configs[folder].distill else read_result(folder).name
+        name = names[folder]
         if name in kept:
             tell(Note(f"{folder}: left out, because {kept[name]} is called {name} too"))
             continue
@@ -190,6 +193,20 @@ def _compare(
         {name: read_result(folder) for name, folder in kept.items()},
         {name: repeats[folder] for name, folder in kept.items()},
     )
+
+
+def _names(
+    folders: Sequence[Path], configs: Mapping[Path, RunConfig], methods: Mapping[Path, str]
+) -> dict[Path, str]:
+    """Return each run's method; in a study its own, since a control may have no terms either.
+
+    Of other runs, the one called plain is, or else the first without terms.
+    """
+    names = {folder: methods.get(folder) or read_result(folder).name for folder in folders}
+    if not methods and PLAIN not in names.values():
+        without = [folder for folder in folders if not configs[folder].distill]
+        names |= {folder: PLAIN for folder in without[:1]}
+    return names
 
 
 def _same(config: RunConfig, first: RunConfig) -> bool:
