@@ -205,7 +205,7 @@ def _names(
     names = {folder: methods.get(folder) or read_result(folder).name for folder in folders}
     if not methods and PLAIN not in names.values():
         without = [folder for folder in folders if not configs[folder].distill]
-        names |= {folder: PLAIN for folder in without[:1]}
+        names |= dict.fromkeys(without[:1], PLAIN)
     return names
 
 
