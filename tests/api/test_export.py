@@ -74,6 +74,24 @@ def test_a_file_that_fails_at_the_gate_is_not_kept(
     assert any("equal classes at 32x64 (99.9 % is required)" in fault for fault in kept.faults)
 
 
+def test_a_format_of_one_size_is_compared_at_that_size(
+    run: Path, text: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = {**vars(ROW), "any_size": False, "agreement": 0.999}
+    monkeypatch.setitem(FORMATS, "text", Format(**row))
+    said: list[object] = []
+    kept = export(
+        run, tmp_path / "a.txt", format="text", size=(30, 64), force=True, tell=said.append
+    )
+    assert "text: the file takes images of 30x64" in str(said)
+    assert [at.size for at in kept.parity] == [(30, 64)]
+    assert json.loads(kept.file.read_text())["size"] == [30, 64]
+    with pytest.raises(SegdistillError, match=r"a --size of multiples of 32 may work"):
+        export(run, tmp_path / "b.txt", format="text", size=(30, 64))
+    with pytest.raises(SegdistillError, match=r"nothing was written; --force keeps it"):
+        export(run, tmp_path / "b.txt", format="text", size=(32, 64))
+
+
 def test_weights_alone_are_compared_on_noise_and_not_scored(
     run: Path, text: None, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ from segdistill.trust import program_name
 from segdistill.types import SegDataset
 
 _OR_STATIC = "; --static writes a file for one image size, which may work"
+_OR_MULTIPLE = "; a --size of multiples of 32 may work, because converters round others differently"
 
 
 @dataclass(frozen=True)
@@ -185,7 +186,7 @@ def export(
             faults(Tolerance(row.largest_difference, row.agreement, row.loss_points), parity, score)
         )
         if failed and not force:
-            answer = _OR_STATIC if any(at.failure for at in parity) and not static else ""
+            answer = _answer(row, parity, static)
             raise FileRefusedError(
                 f"export: expected a file that agrees with the network, got "
                 f"{'; '.join(failed)}{_sensitive(floating)}; nothing was written{answer}"
@@ -272,6 +273,13 @@ def _time(
         )
         for threads in dict.fromkeys((1, count_free_cores()))
     }
+
+
+def _answer(row: Format, parity: Sequence[Parity], static: bool) -> str:
+    """Return what else may work for a file that was refused."""
+    if not row.any_size and any(side % 32 for at in parity for side in at.size):
+        return _OR_MULTIPLE
+    return _OR_STATIC if any(at.failure for at in parity) and not static else ""
 
 
 def _sensitive(floating: Sequence[str]) -> str:
