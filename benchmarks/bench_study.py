@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import argparse
 import re
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
+from typing import Any
 
 from results_file import write_result
 
@@ -24,7 +26,9 @@ from segdistill.reporting.sections.forest import forest_plots
 from segdistill.reporting.studies import read_study
 from segdistill.runs.measured import read_measured
 from segdistill.runs.plan import read_plan
-from segdistill.runs.study import read_study_results, read_study_settings
+from segdistill.runs.result import has_result, read_result
+from segdistill.runs.student import run_of
+from segdistill.runs.study import find_final_runs, read_study_results, read_study_settings
 from segdistill.runs.trials import read_trials
 from segdistill.studies.runs import base_config
 from segdistill.training.build import build_data
@@ -72,6 +76,40 @@ def cohort_over_parts(study: StudyConfig) -> dict[str, list[float]]:
     return found
 
 
+def teachers_of(study: StudyConfig) -> dict[str, dict[str, Any]]:
+    """Return what the run of each pair's teacher came to, where its weights are in one."""
+    found = {}
+    for name, pair in study.pairs.items():
+        run = run_of(Path(str(pair.teacher["weights"])))
+        if has_result(run):
+            result = read_result(run)
+            found[name] = {
+                "miou": result.miou,
+                "iou": dict(result.iou),
+                "config_hash": result.config_hash,
+                "steps": result.steps,
+                "seconds": result.seconds,
+                "cost": None if result.cost is None else asdict(result.cost),
+            }
+    return found
+
+
+def class_ious(folder: Path) -> dict[str, dict[str, dict[str, float]]]:
+    """Return each method's IoU of each class, a mean over its seeds; 0 for an absent class."""
+    runs: dict[str, dict[str, list[Mapping[str, float | None]]]] = {}
+    for final in find_final_runs(folder):
+        if has_result(final.folder):
+            iou = read_result(final.folder).iou
+            runs.setdefault(final.pair, {}).setdefault(final.method, []).append(iou)
+    return {
+        pair: {
+            method: {name: fmean(iou[name] or 0.0 for iou in ious) for name in ious[0]}
+            for method, ious in methods.items()
+        }
+        for pair, methods in runs.items()
+    }
+
+
 def write_forest(folder: Path, name: str) -> Path:
     """Write the study's forest plot as a file that needs no page around it."""
     (figure, *_) = forest_plots(of_study(read_study(folder)))
@@ -105,6 +143,13 @@ def main() -> None:
         "measured": {pair: asdict(cost) for pair, cost in read_measured(folder).items()},
         "trials": [asdict(trial) for trial in read_trials(folder)],
         "results": read_study_results(folder),
+        "teachers": teachers_of(study),
+        "class_iou": class_ious(folder),
+        "students": {
+            final.pair: asdict(cost)
+            for final in find_final_runs(folder)
+            if has_result(final.folder) and (cost := read_result(final.folder).cost) is not None
+        },
     }
     if not given.found:
         values["cohort"] = cohort_over_parts(study)
