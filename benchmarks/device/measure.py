@@ -11,6 +11,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -25,9 +26,11 @@ from bench_losses import CASES, make
 from bench_tiles import direct_cross_entropy, direct_kl, tiled_cross_entropy, tiled_kl
 
 from segdistill import config
+from segdistill.errors import ConfigError
 from segdistill.files import write_json
 from segdistill.training.build import build_data
 from segdistill.training.cohort import fit, teach, to_float
+from segdistill.training.compiling import settle
 from segdistill.training.devices import build_fabric, describe_machine
 from segdistill.training.events import silent
 from segdistill.training.run import prepare_cohort
@@ -204,28 +207,33 @@ def steps(save: Save, device: torch.device, tiny: bool) -> None:
 
 
 def compile_(save: Save, device: torch.device, tiny: bool) -> None:
-    """The student's network compiled and not: forward and backward, and where it breaks even."""
-    made = Prepared(settings(tiny))
-    network = made.learners[0].network
-    inputs = to_float(made.fabric.to_device(made.batch.images))
-
-    def run(forward: Callable[[torch.Tensor], Any]) -> None:
-        with made.fabric.autocast():
-            logits = forward(inputs).logits
-        logits.float().square().mean().backward()
-
-    as_it_is = median_ms(lambda: run(network), device, 1 if tiny else 10)
-    save("as_it_is_ms", as_it_is)
-    compiled = torch.compile(network, backend="eager" if tiny else "inductor")
-    began = time.perf_counter()
-    run(compiled)
-    finish(device)
-    spent = time.perf_counter() - began
-    save("compiling_seconds", spent)
-    faster = median_ms(lambda: run(compiled), device, 1 if tiny else 10)
-    save("compiled_ms", faster)
-    gain = (as_it_is - faster) / 1000
-    save("break_even_steps", spent / gain if gain > 0 else None)
+    """``training.compile`` off and on, of a plain and a distilled step, with its break-even."""
+    count = 1 if tiny else 5
+    distilled = [{"loss": "channelwise_kl"}, {"loss": "attention"}]  # at the logits, at a feature
+    for name, terms in {"plain": [], "distilled": distilled}.items():
+        made = Prepared(settings(tiny, distill=terms, training={"compile": "on"}))
+        off = made.step_ms(count)
+        save(f"{name} off", {"step_ms": off})
+        try:
+            found = settle(
+                made.teacher,
+                made.learners,
+                made.stream,
+                made.config.training,
+                fabric=made.fabric,
+                start=0,
+                backend="eager" if tiny else "inductor",
+                tell=silent,
+            )
+        except ConfigError as error:
+            save(f"{name} on", {"failed": str(error)})
+            continue
+        for each in found:
+            save(f"{name} {'student' if each.learner is not None else 'teacher'}", asdict(each))
+        on = made.step_ms(count)
+        spent = sum(each.compiling_seconds or 0.0 for each in found)
+        pays = 1000 * spent / (off - on) if on < off else None
+        save(f"{name} on", {"step_ms": on, "compiling_seconds": spent, "break_even_steps": pays})
 
 
 def camvid(save: Save, device: torch.device, tiny: bool) -> None:

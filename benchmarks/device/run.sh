@@ -36,9 +36,9 @@ measure() { # name, seconds it may take
 
 only=()
 [ ${#rehearse[@]} = 0 ] || only=(--collect-only)
-stage tests 100 "$python" -m pytest -m gpu "${only[@]}" -p no:cacheprovider --rootdir "$root" \
+stage tests 90 "$python" -m pytest -m gpu "${only[@]}" -p no:cacheprovider --rootdir "$root" \
   "$root/tests/training" "$root/tests/models/test_frozen.py"
-measure losses 90
-measure steps 170
-measure compile 80
-measure camvid 90
+measure losses 85
+measure steps 165
+measure compile 125
+measure camvid 75

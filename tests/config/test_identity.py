@@ -35,6 +35,7 @@ def run(*words: str) -> RunConfig:
         "teacher.weights=elsewhere/t.safetensors",
         "training.device=cpu",
         "training.devices=2",
+        "training.compile=auto",
         "training.deterministic=true",
         "training.evaluate_every=2",
         "training.checkpoint_every=7",

@@ -212,6 +212,12 @@ def _check_training(training: TrainingConfig) -> None:
         raise ConfigError(
             "training.step_every: expected a number of steps for schedule step, got none"
         )
+    obstacle = not_compiled(training)
+    if training.compile == "on" and obstacle:
+        raise ConfigError(
+            f"training.compile: expected auto or off with {obstacle}, got on; such steps are not "
+            "compiled"
+        )
     task = training.task
     row = TASK_LOSSES[task.loss]
     if row.whole_batch and training.accumulate > 1:
@@ -233,6 +239,20 @@ def _check_training(training: TrainingConfig) -> None:
             "training.label_smoothing: expected training.task.loss cross_entropy, got "
             f"{task.loss}, which does not support it"
         )
+
+
+def not_compiled(training: TrainingConfig) -> str:
+    """Return the setting with which steps are never compiled, empty if there is none.
+
+    Several devices or parts draw dropout for the whole batch, and quantisation-aware training
+    changes the weights in every forward; both intervene in the network, which torch.compile
+    does not follow.
+    """
+    if training.devices > 1:
+        return f"training.devices={training.devices}"
+    if training.accumulate > 1:
+        return f"training.accumulate={training.accumulate}"
+    return f"training.quantize={training.quantize}" if training.quantize else ""
 
 
 def check_precision(precision: str) -> None:

@@ -34,6 +34,7 @@ _DATA = {"workers", "on_error"}
 _TRAINING = {
     "device",
     "devices",
+    "compile",
     "deterministic",
     "evaluate_every",
     "checkpoint_every",

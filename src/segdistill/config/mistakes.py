@@ -25,7 +25,7 @@ _ELSEWHERE = {
     "amp": "use training.precision=bf16-mixed",
     "batch_size": "use data.batch_size",
     "class_weights": "use training.task.class_weights",
-    "compile": "training steps are not compiled; leave it out",
+    "compile": "use training.compile",
     "early_stopping": "with training.evaluate_every the best weights are kept as well as the "
     "last; leave it out",
     "epochs": "use training.steps; an epoch is the number of images divided by data.batch_size",

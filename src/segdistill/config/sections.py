@@ -451,6 +451,11 @@ class TrainingConfig(Section):
         description="number of processes that share a batch, each with a device of its own",
         json_schema_extra={"unit": "devices"},
     )
+    compile: Literal["off", "auto", "on"] = Field(
+        "off",
+        description="compile teacher and student with torch.compile, which changes their values by "
+        "rounding; auto: where a measurement at the start shows that compiling pays within the run",
+    )
     sync_batchnorm: bool = Field(
         True,
         description="with several devices, compute batch-norm statistics over the whole batch; "
@@ -478,6 +483,11 @@ class TrainingConfig(Section):
     mlflow: bool = Field(
         False, description="also log to MLflow, at MLFLOW_TRACKING_URI or in the run folder"
     )
+
+    @field_validator("compile", mode="before")
+    @classmethod
+    def _words_that_yaml_takes_for_truth(cls, value: Any) -> Any:
+        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
 
 
 class EvaluationConfig(Section):
@@ -586,4 +596,5 @@ _LATER_IN_TRAINING = (
     "freeze",
     "task",
     "quantize",
+    "compile",
 )

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from segdistill.errors import ConfigError
+from segdistill.models.compiled import CompiledNetwork, compile_network
 from segdistill.models.fold import fold_batch_norms
 from segdistill.models.proof import BOUND, full_precision, largest_error, observe, proven
 from segdistill.models.sharding import shard
@@ -57,6 +58,8 @@ class FrozenTeacher(nn.Module):
         self.prepared = False
         self.sharded = False
         self.digest: str | None = None
+        self._compiled: CompiledNetwork | None = None
+        self._compiled_shape: torch.Size | None = None
 
     def train(self, mode: bool = True) -> FrozenTeacher:
         """Do nothing: a teacher is always in evaluation mode."""
@@ -141,7 +144,28 @@ class FrozenTeacher(nn.Module):
         if not self.prepared:
             for sentence in self.prepare(images):
                 warnings.warn(sentence, RuntimeWarning, stacklevel=2)
+        if self._compiled is not None and images.shape == self._compiled_shape:
+            # The layers after the deepest tap change nothing, so the compiler leaves them out.
+            with torch.no_grad():
+                return self._compiled(images.contiguous(memory_format=torch.channels_last))[1]
         return (self._short if self.short else self._whole)(self.network, images)
+
+    def compile_for(self, images: Tensor, *, backend: str) -> CompiledNetwork:
+        """Compile it for images of one shape; others are run as before.
+
+        The first forward pass compiles.
+
+        Args:
+            images: of the shape to come, after :meth:`prepare`.
+            backend: see :func:`segdistill.models.compiled.compile_network`.
+        """
+        self._compiled = compile_network(self.network, self.taps, backend=backend)
+        self._compiled_shape = images.shape
+        return self._compiled
+
+    def run_as_it_is(self) -> None:
+        """Take back :meth:`compile_for`."""
+        self._compiled = None
 
     def _check_mode(self) -> None:
         if any(module.training for module in self.network.modules()):

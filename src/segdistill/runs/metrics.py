@@ -65,7 +65,35 @@ class EvaluationLine:
     pixel_accuracy: float
 
 
-Line = TrainLine | EvaluationLine | PrepareLine
+@dataclass(frozen=True, kw_only=True)
+class CompileLine:
+    """Whether a network is compiled for the steps that follow, and the measurement behind it.
+
+    Attributes:
+        step: number of steps finished before.
+        network: ``teacher`` or ``student``.
+        compiled: the decision.
+        reason: the decision in words.
+        as_it_is_seconds: duration of a step of the network that is not compiled, the objective
+            and update included; None if it was not measured, as for the next.
+        compiled_seconds: duration of a compiled step.
+        compiling_seconds: duration of compiling.
+        break_even_steps: number of steps after which compiling pays for itself, for all students
+            of a cohort together; None if never.
+    """
+
+    kind: Literal["compile"] = "compile"
+    step: int
+    network: str
+    compiled: bool
+    reason: str
+    as_it_is_seconds: float | None = None
+    compiled_seconds: float | None = None
+    compiling_seconds: float | None = None
+    break_even_steps: float | None = None
+
+
+Line = TrainLine | EvaluationLine | PrepareLine | CompileLine
 _Line = Annotated[Line, Field(discriminator="kind")]
 
 
@@ -86,7 +114,8 @@ def read_metrics(run: Path) -> list[Line]:
 
 def write_metrics_table(run: Path) -> None:
     """Write all lines to ``logs/metrics.csv``: a single table even if the run was resumed."""
-    rows = [{"step": line.step} | flat(line) for line in read_metrics(run)]
+    lines = [line for line in read_metrics(run) if not isinstance(line, CompileLine)]
+    rows = [{"step": line.step} | flat(line) for line in lines]
     columns = dict.fromkeys(name for row in rows for name in row)
     text = io.StringIO()
     table = csv.DictWriter(text, list(columns), lineterminator="\n")
@@ -97,7 +126,7 @@ def write_metrics_table(run: Path) -> None:
     write_whole(file, text.getvalue())
 
 
-def flat(line: Line) -> dict[str, float]:
+def flat(line: TrainLine | EvaluationLine | PrepareLine) -> dict[str, float]:
     """Return the numbers of a line by their names in tables and TensorBoard."""
     if isinstance(line, TrainLine):
         parts = {f"loss/{name}": value for name, value in line.parts.items()}
@@ -134,3 +163,8 @@ def evaluation_lines(lines: Sequence[Line]) -> list[EvaluationLine]:
 def prepare_lines(lines: Sequence[Line]) -> list[PrepareLine]:
     """Return the lines of the stage before training."""
     return [line for line in lines if isinstance(line, PrepareLine)]
+
+
+def compile_lines(lines: Sequence[Line]) -> list[CompileLine]:
+    """Return the lines about compiling."""
+    return [line for line in lines if isinstance(line, CompileLine)]

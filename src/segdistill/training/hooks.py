@@ -12,10 +12,12 @@ from lightning_fabric import Fabric
 from segdistill.errors import TrainingDivergedError
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.runs.checkpoint import save_checkpoint
+from segdistill.runs.metrics import CompileLine
 from segdistill.runs.result import Failure, Pruned, write_failure, write_pruned
 from segdistill.training.active_run import ActiveRun
 from segdistill.training.build import Data
 from segdistill.training.cohort import Step
+from segdistill.training.compiling import Compiling, settle
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Note, Progress, Tell
 from segdistill.training.learner import Learner
@@ -152,6 +154,35 @@ class Hooks:
 
             prepare(run.learner, teacher, self.data.stream, fabric=self.fabric, after=after)
 
+    def compile(self, teacher: FrozenTeacher | None, *, start: int, cached: bool) -> None:
+        """Compile what ``training.compile`` allows, and charge and log the measurement."""
+        self._meter.joules()  # energy for scores and checkpoints does not count
+        found = settle(
+            teacher,
+            self.learners,
+            self.data.stream,
+            self.training,
+            fabric=self.fabric,
+            start=start,
+            cached=cached,
+            tell=self.tell,
+        )
+        joules = self._meter.joules()
+        whole = sum(each.spent_seconds for each in found)
+        for run in self.runs:
+            spent, before = run.spent, run.seconds
+            for each in found:
+                if each.learner is None:
+                    spent.teacher_seconds += each.spent_seconds
+                elif each.learner == run.learner.name:
+                    spent.own_seconds += each.spent_seconds
+                else:
+                    continue
+                if self.fabric.is_global_zero and (each.learner is not None or run.config.distill):
+                    run.log.compiling(_line(each, start))
+            if joules is not None and whole:
+                spent.add_joules(joules * (run.seconds - before) / whole)
+
     def _is_logged(self, step: int) -> bool:
         return step % self.training.log_every == 0 or step == self.training.steps
 
@@ -240,3 +271,16 @@ class Hooks:
     def _identity(self, run: ActiveRun) -> dict[str, Any]:
         """Return the facts about a run that every way of ending it records."""
         return {**asdict(run.cost()), "config_hash": run.config.hash()}
+
+
+def _line(found: Compiling, start: int) -> CompileLine:
+    return CompileLine(
+        step=start,
+        network="teacher" if found.learner is None else "student",
+        compiled=found.compiled,
+        reason=found.reason,
+        as_it_is_seconds=found.as_it_is_seconds,
+        compiled_seconds=found.compiled_seconds,
+        compiling_seconds=found.compiling_seconds,
+        break_even_steps=found.break_even_steps,
+    )

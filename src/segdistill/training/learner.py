@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
 from segdistill.losses.maths.gather import processes, sum_over_processes
+from segdistill.models.compiled import CompiledNetwork, compile_network
 from segdistill.models.layer_decay import layer_scales
 from segdistill.models.sync_norms import synchronise_norms
 from segdistill.models.taps import record, tap_paths
@@ -86,7 +87,8 @@ class Learner:
                 "part out of training.freeze"
             )
         self._quantizer = Quantizer(network) if config.quantize is not None else None
-        self._forward: nn.Module = _Forward(network, objective, self._quantizer)
+        self._steps = _Forward(network, objective, self._quantizer)
+        self._forward: nn.Module = self._steps
         scales = {f"network.{paths[name]}": scale for name, scale in config.lr_scale.items()}
         layers = dict[str, float]()
         if config.layer_decay is not None:
@@ -120,6 +122,20 @@ class Learner:
         self.runs_ahead = True
         fuse(self._optimizer)
         self.adversaries.fuse()
+
+    def compile(self, *, backend: str) -> CompiledNetwork:
+        """Compile the network for steps, after :meth:`begin`; the next forward compiles.
+
+        Args:
+            backend: see :func:`segdistill.models.compiled.compile_network`.
+        """
+        compiled = compile_network(self.network, self.objective.taps(), backend=backend)
+        self._steps.compiled = compiled
+        return compiled
+
+    def run_as_it_is(self) -> None:
+        """Take back :meth:`compile`."""
+        self._steps.compiled = None
 
     def begin(self, step: int) -> None:
         """Prepare for a step: training mode, the step's learning rate, no gradients."""
@@ -291,12 +307,16 @@ class _Forward(nn.Module):
         self.network = network
         self.objective = objective
         self.quantizer = quantizer
+        self.compiled: CompiledNetwork | None = None
 
     def forward(
         self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
     ) -> dict[str, Tensor]:
-        with record(self.network, self.objective.taps()) as maps:
-            output = self._predict(images)
+        if self.compiled is not None:
+            output, maps = self.compiled(images)
+        else:
+            with record(self.network, self.objective.taps()) as maps:
+                output = self._predict(images)
         losses: dict[str, Tensor] = self.objective(output, maps, teacher, batch, whole)
         return losses
 

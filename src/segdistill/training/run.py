@@ -135,6 +135,7 @@ def _run_cohort(
         hooks.before_training(start)
         if teacher is not None:
             hooks.prepare(teacher)
+        hooks.compile(teacher, start=start, cached=cache is not None)
         done = fit(
             teacher,
             hooks.learners,

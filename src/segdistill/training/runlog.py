@@ -8,6 +8,7 @@ from pathlib import Path
 from lightning_fabric.loggers import Logger
 
 from segdistill.runs.metrics import (
+    CompileLine,
     EvaluationLine,
     PrepareLine,
     TrainLine,
@@ -98,6 +99,10 @@ class RunLog:
         append_metrics(self._folder, line)
         for logger in self._loggers:
             logger.log_metrics(flat(line), step)
+
+    def compiling(self, line: CompileLine) -> None:
+        """Write whether a network is compiled."""
+        append_metrics(self._folder, line)
 
     def evaluation(self, step: int, split: str, *, miou: float, pixel_accuracy: float) -> None:
         """Write the scores after a step, unless a killed run has written them."""
