@@ -37,8 +37,9 @@ measure() { # name, seconds it may take
 only=()
 [ ${#rehearse[@]} = 0 ] || only=(--collect-only)
 stage tests 100 "$python" -m pytest -m gpu "${only[@]}" -p no:cacheprovider --rootdir "$root" \
-  "$root/tests/training" "$root/tests/models/test_frozen.py"
-measure losses 90
+  "$root/tests/training" "$root/tests/models/test_frozen.py" \
+  "$root/tests/losses/maths/test_tiled_triton.py"
+measure losses 100
 measure steps 170
 measure compile 80
 measure camvid 90
