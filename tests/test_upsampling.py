@@ -84,16 +84,17 @@ def test_many_classes_have_ids_that_hold_them() -> None:
 def test_intervals_give_each_position_its_two_pixels_and_their_weights(
     pixels: int, length: int
 ) -> None:
-    starts, shares = intervals(pixels, length)
+    starts, scale = intervals(pixels, length)
     counts = starts.diff()
     assert counts.sum() == length
     assert counts.max() <= -(-length // pixels)
     lower = torch.arange(-1, pixels).repeat_interleave(counts)
-    first, second = lower.clamp(min=0), (lower + 1).clamp(max=pixels - 1)
-    weights = torch.zeros(length, pixels)
-    weights.scatter_add_(1, first[:, None], (1 - shares)[:, None])
-    weights.scatter_add_(1, second[:, None], shares[:, None])
-    expected = F.interpolate(torch.eye(pixels)[:, None], length, mode="linear")[:, 0].T
-    assert_close(weights, expected)
-    assert (shares[: counts[0]] == 1).all()
-    assert (shares[length - counts[-1] :] == 0).all()
+    shares = scale * (torch.arange(length).double() + 0.5) - 0.5 - lower
+    assert (shares > -1e-5).all()
+    assert (shares < 1 + 1e-5).all()
+    weights = torch.zeros(length, pixels, dtype=torch.float64)
+    weights.scatter_add_(1, lower.clamp(min=0)[:, None], (1 - shares)[:, None])
+    weights.scatter_add_(1, (lower + 1).clamp(max=pixels - 1)[:, None], shares[:, None])
+    identity = torch.eye(pixels, dtype=torch.float64)
+    expected = F.interpolate(identity[:, None], length, mode="linear")[:, 0].T
+    assert_close(weights, expected, rtol=1e-5, atol=1e-5)

@@ -172,12 +172,11 @@ def _weights(pixels: int, length: int, span: slice, dtype: torch.dtype) -> tuple
     return slice(first, last + 1), weights
 
 
-def intervals(pixels: int, length: int) -> tuple[Tensor, Tensor]:
+def intervals(pixels: int, length: int) -> tuple[Tensor, float]:
     """Return which positions of a resized axis lie between which two neighbouring pixels.
 
-    Interval ``i`` has the positions between pixels ``i - 1`` and ``i``; the first and the last lie
-    outside the pixels' centers and depend on one pixel alone, the first on pixel 0 as its second,
-    the last on the last pixel as its first.
+    Interval ``i`` has the positions between pixels ``i - 1`` and ``i``; those of the first and the
+    last lie outside the pixels' centers, so they depend on one pixel alone.
 
     Args:
         pixels: number of pixels.
@@ -185,18 +184,23 @@ def intervals(pixels: int, length: int) -> tuple[Tensor, Tensor]:
 
     Shape:
         starts ``(pixels + 2,)``: interval ``i`` has the positions from ``starts[i]`` up to
-        ``starts[i + 1]``; shares ``(length,)``: the weight of the second pixel, float32.
+        ``starts[i + 1]``.
+
+    Returns:
+        The starts, and the scale: position ``p`` is ``scale * (p + 0.5) - 0.5`` pixels along,
+        computed in float64 and rounded to float32.
     """
-    positions = _positions(pixels, length, slice(0, length), torch.float32)
-    lower = positions.floor().clamp_(-1, pixels - 1)
-    starts = torch.searchsorted(lower, torch.arange(-1.0, pixels + 1))
-    shares = (positions - lower).masked_fill_(lower < 0, 1.0)
-    return starts, shares.masked_fill_(lower == pixels - 1, 0.0)
+    lower = _positions(pixels, length, slice(0, length), torch.float32).floor_()
+    starts = torch.searchsorted(lower.clamp_(-1, pixels - 1), torch.arange(-1.0, pixels + 1))
+    return starts, float(_scale(pixels, length, torch.float32))
+
+
+def _scale(pixels: int, length: int, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(pixels, dtype=dtype) / length
 
 
 def _positions(pixels: int, length: int, span: slice, dtype: torch.dtype) -> Tensor:
     """Return where, among the pixels, a span of a resized axis lies; outside them too."""
-    scale = torch.tensor(pixels, dtype=dtype) / length
     centers = torch.arange(span.start, span.stop, dtype=torch.float64) + 0.5
     # Rounded once to the maps' precision, as by the fused multiply-add of torch's kernels.
-    return (scale.double() * centers - 0.5).to(dtype)
+    return (_scale(pixels, length, dtype).double() * centers - 0.5).to(dtype)

@@ -175,8 +175,8 @@ from segdistill.losses.maths import tiled_triton
 
 wide = {"labels": "*i64", "valid": "*u8", "row_starts": "*i32", "column_starts": "*i32"}
 wide |= dict.fromkeys(("logits", "student", "teacher"), "*bf16")
-wide |= dict.fromkeys(("weights", "row_shares", "column_shares", "losses", "partials"), "*fp32")
-wide |= dict.fromkeys(("kept", "spread", "sharpness"), "fp32")
+wide |= dict.fromkeys(("weights", "losses", "partials"), "*fp32")
+wide |= dict.fromkeys(("kept", "spread", "sharpness", "row_scale", "column_scale"), "fp32")
 for kernel in (tiled_triton._cross_entropy, tiled_triton._divergence):
     fixed = {"smooth": True, "masked": True, "gradient": True, "down": 8, "along": 8, "across": 8}
     fixed |= {"height": 1, "class_stride": 1}  # Triton fixes arguments that are 1

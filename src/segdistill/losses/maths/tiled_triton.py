@@ -107,13 +107,13 @@ def divergence_sum(
 
 class _Axis(NamedTuple):
     starts: Tensor
-    shares: Tensor
+    scale: float
     most: int
 
 
 class _Plan(NamedTuple):
     grid: tuple[int]
-    tables: tuple[Tensor, Tensor, Tensor, Tensor]
+    tables: tuple[Tensor, float, Tensor, float]
     losses: Tensor
     partials: Tensor
     constants: dict[str, Any]
@@ -121,9 +121,8 @@ class _Plan(NamedTuple):
 
 @lru_cache(maxsize=64)
 def _axis(pixels: int, length: int, device: torch.device) -> _Axis:
-    starts, shares = intervals(pixels, length)
-    most = int(starts.diff().max())
-    return _Axis(starts.to(device, torch.int32), shares.to(device), most)
+    starts, scale = intervals(pixels, length)
+    return _Axis(starts.to(device, torch.int32), scale, int(starts.diff().max()))
 
 
 def _plan(logits: Tensor, size: tuple[int, int], needs_gradient: bool) -> _Plan:
@@ -139,7 +138,7 @@ def _plan(logits: Tensor, size: tuple[int, int], needs_gradient: bool) -> _Plan:
     shape = (4, images, classes, height + 1, width + 1) if needs_gradient else (4,)
     return _Plan(
         (programs,),
-        (rows.starts, rows.shares, columns.starts, columns.shares),
+        (rows.starts, rows.scale, columns.starts, columns.scale),
         logits.new_empty(programs, dtype=torch.float32),
         logits.new_empty(shape, dtype=torch.float32),
         {
@@ -214,21 +213,11 @@ def _place(program, height, width, across: tl.constexpr):
 
 
 @triton.jit
-def _rows(starts, shares, row, down: tl.constexpr):
-    """The rows of an interval's positions, which of them exist, and their shares of the lower."""
-    rows = tl.load(starts + row) + tl.arange(0, down)
-    exist = rows < tl.load(starts + row + 1)
-    return rows, exist, tl.load(shares + rows, mask=exist, other=0.0)
-
-
-@triton.jit
-def _columns(starts, shares, lane, inside, along: tl.constexpr):
-    """The columns of the intervals' positions (along, across), as the rows above."""
-    first = tl.load(starts + lane, mask=inside, other=0)
-    last = tl.load(starts + lane + 1, mask=inside, other=0)
-    columns = first[None, :] + tl.arange(0, along)[:, None]
-    exist = columns < last[None, :]
-    return columns, exist, tl.load(shares + columns, mask=exist, other=0.0)
+def _share(positions, interval, scale, pixels):
+    """The weight of the second pixel; outside the map it is the only one, or the first is."""
+    place = (positions.to(tl.float64) + 0.5) * scale - 0.5
+    share = place.to(tl.float32) - (interval - 1).to(tl.float32)
+    return tl.where(interval == 0, 1.0, tl.where(interval == pixels, 0.0, share))
 
 
 @triton.jit
@@ -254,9 +243,9 @@ def _cross_entropy(
     label_column_stride,
     weights,
     row_starts,
-    row_shares,
+    row_scale,
     column_starts,
-    column_shares,
+    column_scale,
     losses,
     partials,
     quarter,
@@ -275,8 +264,13 @@ def _cross_entropy(
     program = tl.program_id(0)
     image, row, lane = _place(program, height, width, across)
     inside = lane <= width
-    rows, in_rows, y = _rows(row_starts, row_shares, row, down)
-    columns, in_columns, x = _columns(column_starts, column_shares, lane, inside, along)
+    rows = tl.load(row_starts + row) + tl.arange(0, down)
+    in_rows = rows < tl.load(row_starts + row + 1)
+    y = _share(rows, row, row_scale, height)
+    columns = tl.load(column_starts + lane, mask=inside, other=0)[None, :]
+    columns += tl.arange(0, along)[:, None]
+    in_columns = columns < tl.load(column_starts + lane + 1, mask=inside, other=0)[None, :]
+    x = _share(columns, lane[None, :], column_scale, width)
     upper, lower, left, right = _corners(row, lane, height, width, row_stride, column_stride)
 
     exist = in_rows[:, None, None] & in_columns[None, :, :]
@@ -334,9 +328,9 @@ def _divergence(
     valid_row_stride,
     valid_column_stride,
     row_starts,
-    row_shares,
+    row_scale,
     column_starts,
-    column_shares,
+    column_scale,
     losses,
     partials,
     quarter,
@@ -353,8 +347,13 @@ def _divergence(
     program = tl.program_id(0)
     image, row, lane = _place(program, height, width, across)
     inside = lane <= width
-    rows, in_rows, y = _rows(row_starts, row_shares, row, down)
-    columns, in_columns, x = _columns(column_starts, column_shares, lane, inside, along)
+    rows = tl.load(row_starts + row) + tl.arange(0, down)
+    in_rows = rows < tl.load(row_starts + row + 1)
+    y = _share(rows, row, row_scale, height)
+    columns = tl.load(column_starts + lane, mask=inside, other=0)[None, :]
+    columns += tl.arange(0, along)[:, None]
+    in_columns = columns < tl.load(column_starts + lane + 1, mask=inside, other=0)[None, :]
+    x = _share(columns, lane[None, :], column_scale, width)
     upper, lower, left, right = _corners(row, lane, height, width, row_stride, column_stride)
     their_upper, their_lower, their_left, their_right = _corners(
         row, lane, height, width, their_row_stride, their_column_stride
