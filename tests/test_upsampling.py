@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from segdistill import upsampling
-from segdistill.upsampling import Resizing, argmax_at, tiles
+from segdistill.upsampling import Resizing, argmax_at, intervals, tiles
 
 SIZES = [
     ((3, 5), (24, 40)),
@@ -76,3 +76,24 @@ def test_many_classes_have_ids_that_hold_them() -> None:
     logits = torch.zeros(1, 300, 1, 1)
     logits[:, 299] = 1
     assert (argmax_at(logits, (2, 3)) == 299).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "length"), [(1, 1), (1, 7), (3, 6), (5, 25), (7, 51), (64, 512), (33, 257), (4, 4)]
+)
+def test_intervals_give_each_position_its_two_pixels_and_their_weights(
+    pixels: int, length: int
+) -> None:
+    starts, shares = intervals(pixels, length)
+    counts = starts.diff()
+    assert counts.sum() == length
+    assert counts.max() <= -(-length // pixels)
+    lower = torch.arange(-1, pixels).repeat_interleave(counts)
+    first, second = lower.clamp(min=0), (lower + 1).clamp(max=pixels - 1)
+    weights = torch.zeros(length, pixels)
+    weights.scatter_add_(1, first[:, None], (1 - shares)[:, None])
+    weights.scatter_add_(1, second[:, None], shares[:, None])
+    expected = F.interpolate(torch.eye(pixels)[:, None], length, mode="linear")[:, 0].T
+    assert_close(weights, expected)
+    assert (shares[: counts[0]] == 1).all()
+    assert (shares[length - counts[-1] :] == 0).all()

@@ -163,10 +163,7 @@ def _weights(pixels: int, length: int, span: slice, dtype: torch.dtype) -> tuple
     Shape:
         weights ``(span, pixels it depends on)``.
     """
-    scale = torch.tensor(pixels, dtype=dtype) / length
-    centers = torch.arange(span.start, span.stop, dtype=torch.float64) + 0.5
-    # Rounded once to the maps' precision, as by the fused multiply-add of torch's kernels.
-    positions = (scale.double() * centers - 0.5).to(dtype).clamp_(min=0)
+    positions = _positions(pixels, length, span, dtype).clamp_(min=0)
     lower = positions.long().clamp_(max=pixels - 1)
     upper = (lower + 1).clamp_(max=pixels - 1)
     share = (positions - lower).clamp_(max=1)
@@ -175,3 +172,33 @@ def _weights(pixels: int, length: int, span: slice, dtype: torch.dtype) -> tuple
     weights.scatter_add_(1, (lower - first)[:, None], (1 - share)[:, None])
     weights.scatter_add_(1, (upper - first)[:, None], share[:, None])
     return slice(first, last + 1), weights
+
+
+def intervals(pixels: int, length: int) -> tuple[Tensor, Tensor]:
+    """Return which positions of a resized axis lie between which two neighbouring pixels.
+
+    Interval ``i`` has the positions between pixels ``i - 1`` and ``i``; the first and the last lie
+    outside the pixels' centers and depend on one pixel alone, the first on pixel 0 as its second,
+    the last on the last pixel as its first.
+
+    Args:
+        pixels: number of pixels.
+        length: number of positions.
+
+    Shape:
+        starts ``(pixels + 2,)``: interval ``i`` has the positions from ``starts[i]`` up to
+        ``starts[i + 1]``; shares ``(length,)``: the weight of the second pixel, float32.
+    """
+    positions = _positions(pixels, length, slice(0, length), torch.float32)
+    lower = positions.floor().clamp_(-1, pixels - 1)
+    starts = torch.searchsorted(lower, torch.arange(-1.0, pixels + 1))
+    shares = (positions - lower).masked_fill_(lower < 0, 1.0)
+    return starts, shares.masked_fill_(lower == pixels - 1, 0.0)
+
+
+def _positions(pixels: int, length: int, span: slice, dtype: torch.dtype) -> Tensor:
+    """Return where, among the pixels, a span of a resized axis lies; outside them too."""
+    scale = torch.tensor(pixels, dtype=dtype) / length
+    centers = torch.arange(span.start, span.stop, dtype=torch.float64) + 0.5
+    # Rounded once to the maps' precision, as by the fused multiply-add of torch's kernels.
+    return (scale.double() * centers - 0.5).to(dtype)
