@@ -25,8 +25,10 @@ from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import bench_parity
 from bench_losses import CASES, make
 from bench_tiles import direct_cross_entropy, direct_kl, tiled_cross_entropy, tiled_kl
+from lightning_fabric import Fabric
 
 from segdistill import config
 from segdistill.files import write_json
@@ -152,6 +154,30 @@ def losses(save: Save, device: torch.device, tiny: bool) -> None:
             except (RuntimeError, NotImplementedError) as error:  # too large, or not in bfloat16
                 literal = str(error).splitlines()[0][:120]
             save(f"{name} {'x'.join(map(str, size))}", {"ours_ms": ours, "literal_ms": literal})
+
+
+def parity(save: Save, device: torch.device, tiny: bool) -> None:
+    """The losses of the first steps of every method on the GPU against those on the processor.
+
+    In float64, so that what is left is no rounding; without dropout, but some losses draw too.
+    """
+    bench_parity.BASE["student"]["network"] = "import:bench_parity:still_student"
+    bench_parity.BASE["training"]["steps"] = 1 if tiny else 5
+    for name, scenario in bench_parity.SCENARIOS.items():
+        on = {
+            kind: bench_parity.train(
+                scenario,
+                Fabric(accelerator=kind, devices=1, precision="64-true"),
+                wide=True,
+            )
+            for kind in ("cpu", device.type)
+        }
+        for learner, reference in on["cpu"].items():
+            pairs = zip(reference["losses"], on[device.type][learner]["losses"], strict=True)
+            by_step = [
+                max(abs(a[part] - b[part]) / max(abs(a[part]), 1.0) for part in a) for a, b in pairs
+            ]
+            save(f"{name} {learner}", by_step)
 
 
 def settings(tiny: bool, **sections: Any) -> config.RunConfig:
@@ -310,7 +336,7 @@ def camvid(save: Save, device: torch.device, tiny: bool) -> None:
     save("together", {"step_ms": took, "over_alone": took / sum(alone.values())})
 
 
-STAGES = {"losses": losses, "steps": steps, "compile": compile_, "camvid": camvid}
+STAGES = {"losses": losses, "parity": parity, "steps": steps, "compile": compile_, "camvid": camvid}
 
 
 def main() -> None:

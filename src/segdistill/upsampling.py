@@ -79,7 +79,9 @@ class Resizing:
         key = (axis, span.start, span.stop)
         if key not in self._bands:
             pixels, weights = _weights(self._source[axis], self._size[axis], span, self._dtype)
-            self._bands[key] = pixels, weights.to(self._device)
+            if self._device.type == "cuda":
+                weights = weights.pin_memory()  # otherwise the host would wait for the GPU
+            self._bands[key] = pixels, weights.to(self._device, non_blocking=True)
         return self._bands[key]
 
 
