@@ -223,7 +223,8 @@ def test_large_maps_on_a_gpu_have_the_same_bits_twice(
         lambda s, t: upsampled_kl(s, t, size=size, temperature=2.0, valid=labels != 255),
     )
     for loss in losses:
-        assert_as_tiles(loss, *maps, within=2e-5)
+        # The tiles place positions in float64, which matters where the scale is not whole.
+        assert_as_tiles(loss, *maps, within=1e-4)
         first, second = (by_kernel(loss, *maps) for _ in range(2))
         assert torch.equal(first[0], second[0])
         assert torch.equal(first[1], second[1])
