@@ -43,6 +43,7 @@ MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
 }
 CONFINED = {
     "timm": "models",
+    "triton": "losses",
     "PIL": "data",
     "pycocotools": "data",
     "av": "data",

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from segdistill import upsampling
-from segdistill.upsampling import Resizing, argmax_at, tiles
+from segdistill.upsampling import Resizing, argmax_at, intervals, tiles
 
 SIZES = [
     ((3, 5), (24, 40)),
@@ -76,3 +76,25 @@ def test_many_classes_have_ids_that_hold_them() -> None:
     logits = torch.zeros(1, 300, 1, 1)
     logits[:, 299] = 1
     assert (argmax_at(logits, (2, 3)) == 299).all()
+
+
+@pytest.mark.parametrize(
+    ("pixels", "length"), [(1, 1), (1, 7), (3, 6), (5, 25), (7, 51), (64, 512), (33, 257), (4, 4)]
+)
+def test_intervals_give_each_position_its_two_pixels_and_their_weights(
+    pixels: int, length: int
+) -> None:
+    starts, scale = intervals(pixels, length)
+    counts = starts.diff()
+    assert counts.sum() == length
+    assert counts.max() <= -(-length // pixels)
+    lower = torch.arange(-1, pixels).repeat_interleave(counts)
+    shares = scale * (torch.arange(length).double() + 0.5) - 0.5 - lower
+    assert (shares > -1e-5).all()
+    assert (shares < 1 + 1e-5).all()
+    weights = torch.zeros(length, pixels, dtype=torch.float64)
+    weights.scatter_add_(1, lower.clamp(min=0)[:, None], (1 - shares)[:, None])
+    weights.scatter_add_(1, (lower + 1).clamp(max=pixels - 1)[:, None], shares[:, None])
+    identity = torch.eye(pixels, dtype=torch.float64)
+    expected = F.interpolate(identity[:, None], length, mode="linear")[:, 0].T
+    assert_close(weights, expected, rtol=1e-5, atol=1e-5)

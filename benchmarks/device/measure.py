@@ -11,23 +11,30 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 import torch
+from torch import Tensor
 from torch.profiler import ProfilerActivity, profile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+import bench_parity
 from bench_losses import CASES, make
 from bench_tiles import direct_cross_entropy, direct_kl, tiled_cross_entropy, tiled_kl
+from lightning_fabric import Fabric
 
 from segdistill import config
 from segdistill.errors import ConfigError
 from segdistill.files import write_json
+from segdistill.losses.maths import launch, tiled
 from segdistill.training.build import build_data
 from segdistill.training.cohort import fit, teach, to_float
 from segdistill.training.compiling import settle
@@ -69,8 +76,70 @@ def median_ms(work: Callable[[], object], device: torch.device, rounds: int) -> 
     return statistics.median(times)
 
 
+@contextmanager
+def only(form: str, device: torch.device) -> Iterator[None]:
+    """Let losses at full size take one form: "tiled", or "triton", which fails where it cannot."""
+    with ExitStack() as patches:
+        if form == "tiled":
+            patches.enter_context(patch.object(launch, "_DEVICE", "none"))
+        elif device.type == "cuda":
+            patches.enter_context(patch.object(tiled, "_over_tiles", None))
+        yield
+
+
+def full_size(save: Save, device: torch.device, tiny: bool) -> None:
+    """Cross-entropy and KL at full size from stride 8: the kernel, the tiles, the direct form.
+
+    Memory is what a form needs above its inputs; differences are those of the gradients from the
+    direct form in float64. The direct forms compare bfloat16 logits under autocast.
+    """
+    rounds = 1 if tiny else 5
+    shapes = [(2, 5, 4, 8)] if tiny else [(2, 19, 128, 256), (2, 150, 64, 64)]
+    for shape, dtype in product(shapes, (torch.float32, torch.bfloat16)):
+        size = (8 * shape[2], 8 * shape[3])
+        generator = torch.Generator(device).manual_seed(0)
+        maps = 3 * torch.randn(2, *shape, generator=generator, device=device)
+        maps = maps.to(dtype)
+        labels = torch.randint(shape[1], (shape[0], *size), generator=generator, device=device)
+        labels[:, : size[0] // 8] = 255
+        x = SimpleNamespace(logits=maps[0], teacher=maps[1], labels=labels, size=size)
+        exact = SimpleNamespace(
+            logits=maps[0].double(), teacher=maps[1].double(), labels=labels, size=size
+        )
+        pairs = {
+            "cross_entropy": (tiled_cross_entropy, direct_cross_entropy),
+            "kl": (tiled_kl, direct_kl),
+        }
+        for name, (ours, direct) in pairs.items():
+            found: Found = {}
+            expected = direct(exact)
+            half = torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16)
+            for form, work in {"triton": ours, "tiled": ours, "literal": direct}.items():
+                try:
+                    with only(form, device), half:
+                        found |= measured(form, partial(work, x), expected, device, rounds)
+                except (RuntimeError, TypeError) as error:
+                    found[f"{form}_ms"] = str(error).splitlines()[0][:120]
+            save(f"{name} at full size {'x'.join(map(str, (*shape[:2], *size)))} {dtype}", found)
+
+
+def measured(
+    form: str, work: Callable[[], Tensor], expected: Tensor, device: torch.device, rounds: int
+) -> Found:
+    """Return the time of a form, its peak of memory on a GPU and its gradient's difference."""
+    difference = (work().double() - expected).norm() / expected.norm()
+    found: Found = {f"{form}_gradient_difference": difference.item()}
+    if device.type == "cuda":
+        held = torch.cuda.memory_allocated(device)
+        torch.cuda.reset_peak_memory_stats(device)
+        work()
+        found[f"{form}_peak_mib"] = (torch.cuda.max_memory_allocated(device) - held) / 2**20
+    return found | {f"{form}_ms": median_ms(work, device, rounds)}
+
+
 def losses(save: Save, device: torch.device, tiny: bool) -> None:
-    """Every loss, and cross-entropy and KL at full size, against their literal forms."""
+    """Cross-entropy and KL at full size, and every loss, against their literal forms."""
+    full_size(save, device, tiny)
     dtype, rounds = (torch.float32, 1) if tiny else (torch.bfloat16, 5)
     for name, case in CASES.items():
         for shape in case.shapes:
@@ -88,24 +157,30 @@ def losses(save: Save, device: torch.device, tiny: bool) -> None:
             except (RuntimeError, NotImplementedError) as error:  # too large, or not in bfloat16
                 literal = str(error).splitlines()[0][:120]
             save(f"{name} {'x'.join(map(str, size))}", {"ours_ms": ours, "literal_ms": literal})
-    classes, small, full = (5, (4, 8), (32, 64)) if tiny else (19, (128, 256), (1024, 2048))
-    generator = torch.Generator(device).manual_seed(0)
-    maps = torch.randn(2, 2, classes, *small, generator=generator, device=device)
-    labels = torch.randint(classes, (2, *full), generator=generator, device=device)
-    x = SimpleNamespace(logits=maps[0], teacher=maps[1], labels=labels, size=full)
-    pairs = {
-        "cross_entropy at full size": (tiled_cross_entropy, direct_cross_entropy),
-        "kl at full size": (tiled_kl, direct_kl),
-    }
-    for name, (ours, direct) in pairs.items():
-        found: Found = {}
-        for form, work in {"ours": ours, "literal": direct}.items():
-            if device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(device)
-            found[f"{form}_ms"] = median_ms(partial(work, x), device, rounds)
-            if device.type == "cuda":
-                found[f"{form}_peak_mib"] = torch.cuda.max_memory_allocated(device) / 2**20
-        save(name, found)
+
+
+def parity(save: Save, device: torch.device, tiny: bool) -> None:
+    """The losses of the first steps of every method on the GPU against those on the processor.
+
+    In float64, so that what is left is no rounding; without dropout, but some losses draw too.
+    """
+    bench_parity.BASE["student"]["network"] = "import:bench_parity:still_student"
+    bench_parity.BASE["training"]["steps"] = 1 if tiny else 5
+    for name, scenario in bench_parity.SCENARIOS.items():
+        on = {
+            kind: bench_parity.train(
+                scenario,
+                Fabric(accelerator=kind, devices=1, precision="64-true"),
+                wide=True,
+            )
+            for kind in ("cpu", device.type)
+        }
+        for learner, reference in on["cpu"].items():
+            pairs = zip(reference["losses"], on[device.type][learner]["losses"], strict=True)
+            by_step = [
+                max(abs(a[part] - b[part]) / max(abs(a[part]), 1.0) for part in a) for a, b in pairs
+            ]
+            save(f"{name} {learner}", by_step)
 
 
 def settings(tiny: bool, **sections: Any) -> config.RunConfig:
@@ -269,7 +344,7 @@ def camvid(save: Save, device: torch.device, tiny: bool) -> None:
     save("together", {"step_ms": took, "over_alone": took / sum(alone.values())})
 
 
-STAGES = {"losses": losses, "steps": steps, "compile": compile_, "camvid": camvid}
+STAGES = {"losses": losses, "parity": parity, "steps": steps, "compile": compile_, "camvid": camvid}
 
 
 def main() -> None:

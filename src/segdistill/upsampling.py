@@ -79,7 +79,9 @@ class Resizing:
         key = (axis, span.start, span.stop)
         if key not in self._bands:
             pixels, weights = _weights(self._source[axis], self._size[axis], span, self._dtype)
-            self._bands[key] = pixels, weights.to(self._device)
+            if self._device.type == "cuda":
+                weights = weights.pin_memory()  # otherwise the host would wait for the GPU
+            self._bands[key] = pixels, weights.to(self._device, non_blocking=True)
         return self._bands[key]
 
 
@@ -161,10 +163,7 @@ def _weights(pixels: int, length: int, span: slice, dtype: torch.dtype) -> tuple
     Shape:
         weights ``(span, pixels it depends on)``.
     """
-    scale = torch.tensor(pixels, dtype=dtype) / length
-    centers = torch.arange(span.start, span.stop, dtype=torch.float64) + 0.5
-    # Rounded once to the maps' precision, as by the fused multiply-add of torch's kernels.
-    positions = (scale.double() * centers - 0.5).to(dtype).clamp_(min=0)
+    positions = _positions(pixels, length, span, dtype).clamp_(min=0)
     lower = positions.long().clamp_(max=pixels - 1)
     upper = (lower + 1).clamp_(max=pixels - 1)
     share = (positions - lower).clamp_(max=1)
@@ -173,3 +172,37 @@ def _weights(pixels: int, length: int, span: slice, dtype: torch.dtype) -> tuple
     weights.scatter_add_(1, (lower - first)[:, None], (1 - share)[:, None])
     weights.scatter_add_(1, (upper - first)[:, None], share[:, None])
     return slice(first, last + 1), weights
+
+
+def intervals(pixels: int, length: int) -> tuple[Tensor, float]:
+    """Return which positions of a resized axis lie between which two neighbouring pixels.
+
+    Interval ``i`` has the positions between pixels ``i - 1`` and ``i``; those of the first and the
+    last lie outside the pixels' centers, so they depend on one pixel alone.
+
+    Args:
+        pixels: number of pixels.
+        length: number of positions.
+
+    Shape:
+        starts ``(pixels + 2,)``: interval ``i`` has the positions from ``starts[i]`` up to
+        ``starts[i + 1]``.
+
+    Returns:
+        The starts, and the scale: position ``p`` is ``scale * (p + 0.5) - 0.5`` pixels along,
+        computed in float64 and rounded to float32.
+    """
+    lower = _positions(pixels, length, slice(0, length), torch.float32).floor_()
+    starts = torch.searchsorted(lower.clamp_(-1, pixels - 1), torch.arange(-1.0, pixels + 1))
+    return starts, float(_scale(pixels, length, torch.float32))
+
+
+def _scale(pixels: int, length: int, dtype: torch.dtype) -> Tensor:
+    return torch.tensor(pixels, dtype=dtype) / length
+
+
+def _positions(pixels: int, length: int, span: slice, dtype: torch.dtype) -> Tensor:
+    """Return where, among the pixels, a span of a resized axis lies; outside them too."""
+    centers = torch.arange(span.start, span.stop, dtype=torch.float64) + 0.5
+    # Rounded once to the maps' precision, as by the fused multiply-add of torch's kernels.
+    return (_scale(pixels, length, dtype).double() * centers - 0.5).to(dtype)

@@ -1,10 +1,13 @@
 """Cross-entropy at full size without ever holding the full-size logits."""
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from segdistill.checks import check_batches, check_classes
+from segdistill.losses.maths.launch import fits_kernel
 from segdistill.losses.maths.positions import check_labels
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.tiled import sum_over_tiles
@@ -34,8 +37,10 @@ def upsampled_cross_entropy(
 
     the value of ``F.cross_entropy(F.interpolate(logits, size, mode="bilinear"), labels)``. The
     resized logits, K times the size of an image, exist only one tile at a time, and so does their
-    gradient: from stride 8 this takes less than a tenth of the memory. It is not twice
-    differentiable. Half-precision logits are compared in float32.
+    gradient: from stride 8 this takes less than a tenth of the memory. On a GPU with Triton they
+    exist nowhere: one kernel computes loss and gradient, if the size is 2 to 32 times that of the
+    logits and these are not float64. It is not twice differentiable. Half-precision logits are
+    compared in float32.
 
     Args:
         logits: logits at their own stride, unbounded.
@@ -93,7 +98,20 @@ def upsampled_cross_entropy(
         slope = log_p.exp_().mul_(hit + share.sum() * counts)
         return value, slope.sub_(spread).scatter_add_(1, truth, -hit)
 
-    total = sum_over_tiles(on_tile, logits, (labels.shape[1], labels.shape[2]))
+    def at_once(kernels: ModuleType, needs_gradient: bool) -> tuple[Tensor, Tensor | None]:
+        found: tuple[Tensor, Tensor | None] = kernels.cross_entropy_sum(
+            logits,
+            labels,
+            weights,
+            label_smoothing=label_smoothing,
+            ignore_index=ignore_index,
+            needs_gradient=needs_gradient,
+        )
+        return found
+
+    size = (labels.shape[1], labels.shape[2])
+    kernel = at_once if fits_kernel(size, logits) else None
+    total = sum_over_tiles(on_tile, logits, size, kernel=kernel)
     if divisor is not None:
         return total / divisor
     labelled = labels != ignore_index

@@ -1,11 +1,14 @@
 """Pixel-wise distillation at full size without ever holding the full-size logits."""
 
+from types import ModuleType
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from segdistill.checks import check_batches, check_classes, check_positive
 from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.launch import fits_kernel
 from segdistill.losses.maths.positions import check_valid
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.losses.maths.tiled import resizing_of, sum_over_tiles
@@ -24,8 +27,10 @@ def upsampled_kl(
     r"""Compare the class distributions of each pixel of an image, at the image's size.
 
     It has the value of :func:`pixelwise_kl` of both maps resized bilinearly, each from its own
-    stride, but the resized maps exist only one tile at a time. It is not twice differentiable. No
-    gradient reaches the teacher. Half-precision maps are compared in float32.
+    stride, but the resized maps exist only one tile at a time. On a GPU with Triton they exist
+    nowhere: one kernel computes loss and gradient, if the maps have one stride of 2 to 32 and are
+    not float64. It is not twice differentiable. No gradient reaches the teacher. Half-precision
+    maps are compared in float32.
 
     Args:
         student: logits of the student, at their own stride.
@@ -81,7 +86,19 @@ def upsampled_kl(
             slope.masked_fill_(padded, 0.0)
         return divergence.sum(), slope
 
-    total = sum_over_tiles(on_tile, student, size, dtype=dtype)
+    def at_once(kernels: ModuleType, needs_gradient: bool) -> tuple[Tensor, Tensor | None]:
+        found: tuple[Tensor, Tensor | None] = kernels.divergence_sum(
+            student,
+            teacher,
+            valid,
+            size=size,
+            temperature=temperature,
+            needs_gradient=needs_gradient,
+        )
+        return found
+
+    kernel = at_once if fits_kernel(size, student, teacher) else None
+    total = sum_over_tiles(on_tile, student, size, dtype=dtype, kernel=kernel)
     count = len(student) * size[0] * size[1] if valid is None else share_of_count(valid.sum())
     return total * temperature**2 / count
 

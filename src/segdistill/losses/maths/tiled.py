@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from segdistill.losses.maths.first_order import first_order
+from segdistill.losses.maths.launch import Kernel, launch
 from segdistill.upsampling import Resizing, Tile, in_the_limit, tiles
 
 OnTile = Callable[[Tensor, slice, Tile], tuple[Tensor, Tensor]]
@@ -20,6 +21,7 @@ def sum_over_tiles(
     size: tuple[int, int],
     *,
     dtype: torch.dtype = torch.float32,
+    kernel: Kernel | None = None,
 ) -> Tensor:
     """Return the sum of a function over tiles of bilinearly resized logits.
 
@@ -32,6 +34,7 @@ def sum_over_tiles(
         logits: logits at their own stride.
         size: height and width to resize them to.
         dtype: the lowest precision of the tiles and the sum.
+        kernel: computes the same sum in one launch; it is used in place of tiles where it can run.
 
     Shape:
         logits ``(N, K, h, w)``; result ``()``.
@@ -40,7 +43,12 @@ def sum_over_tiles(
         The sum, float32 or wider; tiles are added up in float64.
     """
     dtype = torch.promote_types(dtype, logits.dtype)
-    total: Tensor = _Sum.apply(logits, function, size, dtype)  # type: ignore[no-untyped-call]
+
+    def compute(needs_gradient: bool) -> tuple[Tensor, Tensor | None]:
+        found = None if kernel is None else launch(kernel, needs_gradient)
+        return found or _over_tiles(function, logits, size, dtype, needs_gradient)
+
+    total: Tensor = _Sum.apply(logits, compute, dtype)  # type: ignore[no-untyped-call]
     return total
 
 
@@ -50,30 +58,43 @@ def resizing_of(maps: Tensor, size: tuple[int, int], dtype: torch.dtype) -> Resi
     return Resizing((maps.shape[2], maps.shape[3]), size, like=like)
 
 
+def _over_tiles(
+    function: OnTile,
+    logits: Tensor,
+    size: tuple[int, int],
+    dtype: torch.dtype,
+    needs_gradient: bool,
+) -> tuple[Tensor, Tensor | None]:
+    resizing = resizing_of(logits, size, dtype)
+    total = logits.new_zeros((), dtype=torch.float64)
+    gradient = torch.zeros_like(logits, dtype=dtype) if needs_gradient else None
+    for n in range(len(logits)):
+        image = slice(n, n + 1)
+        for tile in tiles(size, logits.shape[1], logits.device):
+            part = (image, slice(None), *resizing.source(tile))
+            values = resizing.enlarge(logits[part].to(dtype), tile)
+            value, slope = function(values, image, tile)
+            total += value
+            if gradient is not None:
+                gradient[part] += resizing.give_back(slope, tile)
+    return total, gradient
+
+
 class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, logits: Tensor, function: OnTile, size: tuple[int, int], dtype: torch.dtype
+        ctx: Any,
+        logits: Tensor,
+        compute: Callable[[bool], tuple[Tensor, Tensor | None]],
+        dtype: torch.dtype,
     ) -> Tensor:
-        resizing = resizing_of(logits, size, dtype)
-        total = logits.new_zeros((), dtype=torch.float64)
-        needed = ctx.needs_input_grad[0]
-        gradient = torch.zeros_like(logits, dtype=dtype) if needed else None
-        for n in range(len(logits)):
-            image = slice(n, n + 1)
-            for tile in tiles(size, logits.shape[1], logits.device):
-                part = (image, slice(None), *resizing.source(tile))
-                values = resizing.enlarge(logits[part].to(dtype), tile)
-                value, slope = function(values, image, tile)
-                total += value
-                if gradient is not None:
-                    gradient[part] += resizing.give_back(slope, tile)
+        total, gradient = compute(ctx.needs_input_grad[0])
         ctx.dtype = logits.dtype
         ctx.save_for_backward(gradient)
         return in_the_limit(total).to(dtype)
 
     @staticmethod
     @first_order
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
         (gradient,) = ctx.saved_tensors
-        return (gradient * upstream).to(ctx.dtype), None, None, None
+        return (gradient * upstream).to(ctx.dtype), None, None
