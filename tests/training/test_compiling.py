@@ -304,6 +304,13 @@ def test_on_is_refused_where_steps_are_not_compiled(small: Make, word: str) -> N
     assert small(f"training.{word}", "training.compile=auto").training.compile == "auto"
 
 
+def test_graphs_are_refused_without_a_gpu(small: Make) -> None:
+    with pytest.raises(ConfigError, match=r"training\.compile: .*device=cpu, got graphs"):
+        small("training.compile=graphs")
+    with pytest.raises(ConfigError, match=r"training\.accumulate=2, got graphs"):
+        small("training.device=auto", "training.accumulate=2", "training.compile=graphs")
+
+
 def test_yamls_truth_values_are_words_here(small: Make) -> None:
     from_yaml = [small(f"training.compile={word}").training.compile for word in ("on", "off")]
     assert from_yaml == ["on", "off"]

@@ -13,6 +13,7 @@ from segdistill.runs.result import read_result
 from segdistill.runs.student import student_file
 from segdistill.training.build import build_data
 from segdistill.training.cohort import fit
+from segdistill.training.compiling import settle
 from segdistill.training.devices import build_fabric
 from segdistill.training.events import Event, Progress, silent
 from segdistill.training.run import prepare_cohort, run_cohort
@@ -80,3 +81,30 @@ def test_a_warm_teacher_cache_trains_what_a_cold_one_does(small: Make, tmp_path:
         run_cohort({"": small(*words)}, tmp_path / name)
     cold, warm = weights(tmp_path / "cold"), weights(tmp_path / "warm")
     assert [name for name in cold if not torch.equal(cold[name], warm[name])] == []
+
+
+def test_graphs_train_what_single_launches_do(small: Make, tmp_path: Path) -> None:
+    for mode in ("off", "graphs"):
+        words = ("training.device=cuda", "training.deterministic=true", "student.dropout=0")
+        run_cohort({"": small(*words, f"training.compile={mode}")}, tmp_path / mode)
+    single, together = weights(tmp_path / "off"), weights(tmp_path / "graphs")
+    for name, values in single.items():
+        torch.testing.assert_close(together[name], values, rtol=1e-4, atol=1e-5, msg=name)
+
+
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_recording_graphs_leaves_the_network_as_it_was(small: Make, precision: str) -> None:
+    config = small(
+        "training.device=cuda", "training.compile=graphs", f"training.precision={precision}"
+    )
+    fabric, data = build_fabric(config), build_data(config)
+    teacher, learners = prepare_cohort({"": config}, data, fabric, silent)
+    before = {name: value.clone() for name, value in learners[0].network.state_dict().items()}
+    (found,) = settle(
+        teacher, learners, data.stream, config.training, fabric=fabric, start=0, tell=silent
+    )
+    assert found.compiled
+    for name, value in learners[0].network.state_dict().items():
+        assert torch.equal(value, before[name]), name
+    fit(teacher, learners, data.stream, fabric=fabric, steps=2)
+    assert not torch.equal(learners[0].network.state_dict()[name], before[name])

@@ -213,10 +213,15 @@ def _check_training(training: TrainingConfig) -> None:
             "training.step_every: expected a number of steps for schedule step, got none"
         )
     obstacle = not_compiled(training)
-    if training.compile == "on" and obstacle:
+    if training.compile in ("on", "graphs") and obstacle:
         raise ConfigError(
-            f"training.compile: expected auto or off with {obstacle}, got on; such steps are not "
-            "compiled"
+            f"training.compile: expected auto or off with {obstacle}, got {training.compile}; "
+            "such steps are not compiled"
+        )
+    if training.compile == "graphs" and training.device == "cpu":
+        raise ConfigError(
+            "training.compile: expected auto, off or on with training.device=cpu, got graphs, "
+            "which need a GPU"
         )
     task = training.task
     row = TASK_LOSSES[task.loss]

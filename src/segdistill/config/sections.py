@@ -451,10 +451,12 @@ class TrainingConfig(Section):
         description="number of processes that share a batch, each with a device of its own",
         json_schema_extra={"unit": "devices"},
     )
-    compile: Literal["off", "auto", "on"] = Field(
+    compile: Literal["off", "auto", "on", "graphs"] = Field(
         "off",
         description="compile teacher and student with torch.compile, which changes their values by "
-        "rounding; auto: where a measurement at the start shows that compiling pays within the run",
+        "rounding; auto: where a measurement at the start shows that compiling pays within the "
+        "run; graphs: instead launch the kernels of the student's forward and backward together, "
+        "as CUDA graphs, for small students on a GPU",
     )
     sync_batchnorm: bool = Field(
         True,

@@ -18,6 +18,7 @@ from segdistill.config.checking import not_compiled
 from segdistill.data.stream import Stream
 from segdistill.errors import ConfigError
 from segdistill.models.compiled import CompiledNetwork
+from segdistill.models.cuda_graphs import GraphedNetwork
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.models.taps import record
 from segdistill.seeding import derive
@@ -41,6 +42,8 @@ The seconds of a step are medians of a few and vary by several percent.
 
 DIFFERENCE = 0.1
 """Largest difference of a map by its Euclidean norm that rounding, also to bfloat16, explains."""
+
+GRAPHS = "CUDA graphs"
 
 _STEPS = 3
 
@@ -120,11 +123,14 @@ def settle(
     if obstacle:
         tell(Note(f"training.compile: not compiled with {obstacle}"))
         return []
-    on = training.compile == "on"
+    on, graphs = training.compile in ("on", "graphs"), training.compile == "graphs"
+    if graphs and fabric.device.type != "cuda":
+        raise ConfigError("training.compile: expected a GPU for graphs, got none; use off")
+    backend = GRAPHS if graphs else backend
     trial = _Trial(stream.batch(start), start, fabric, on=on, remaining=remaining, backend=backend)
     found = list[Compiling]()
     with torch.random.fork_rng(devices=_generators(fabric.device)):
-        if teacher is not None and not cached:
+        if teacher is not None and not cached and not graphs:
             found.append(_settled([trial.teacher(teacher)], training, remaining)[0])
             if not found[0].compiled:
                 teacher.run_as_it_is()
@@ -144,7 +150,7 @@ def _settled(
     tried: Sequence[Compiling], training: TrainingConfig, remaining: int
 ) -> list[Compiling]:
     """Return the decisions about networks that may share what was compiled."""
-    on = training.compile == "on"
+    on = training.compile in ("on", "graphs")
     gaining = [each for each in tried if each.compiled and (on or each.gain_seconds > 0)]
     gain = sum(each.gain_seconds for each in gaining)
     compiling = sum(each.compiling_seconds or 0.0 for each in gaining)
@@ -255,7 +261,12 @@ class _Trial:
                 return _with_logits(self._forward(learner.network, images), found)
 
         def compile_it() -> Callable[[], TapMaps]:
-            made = learner.compile(backend=self.backend)
+            made: CompiledNetwork | GraphedNetwork
+            if self.backend == GRAPHS:
+                with fabric.autocast():
+                    made = learner.record_graphs(images)
+            else:
+                made = learner.compile(backend=self.backend)
 
             def compiled_maps() -> TapMaps:
                 output, found = self._forward(made, images)
@@ -332,7 +343,7 @@ class _Trial:
             spent_seconds=time.perf_counter() - began,
         )
 
-    def _checked(self, made: CompiledNetwork, maps: TapMaps) -> TapMaps:
+    def _checked(self, made: CompiledNetwork | GraphedNetwork, maps: TapMaps) -> TapMaps:
         """Return the maps of a compiled network that still has its network's tensors."""
         if not made.shares_tensors():
             raise ValueError("its forward replaces buffers instead of changing them")

@@ -16,6 +16,7 @@ from segdistill.checks import nearest
 from segdistill.config import TrainingConfig
 from segdistill.losses.maths.gather import processes, sum_over_processes
 from segdistill.models.compiled import CompiledNetwork, compile_network
+from segdistill.models.cuda_graphs import GraphedNetwork
 from segdistill.models.layer_decay import layer_scales
 from segdistill.models.sync_norms import synchronise_norms
 from segdistill.models.taps import record, tap_paths
@@ -133,8 +134,18 @@ class Learner:
         self._steps.compiled = compiled
         return compiled
 
+    def record_graphs(self, images: Tensor) -> GraphedNetwork:
+        """Record the network's passes as CUDA graphs for steps, after :meth:`begin`.
+
+        Args:
+            images: float images of the shape to come.
+        """
+        graphed = GraphedNetwork(self.network, self.objective.taps(), images)
+        self._steps.compiled = graphed
+        return graphed
+
     def run_as_it_is(self) -> None:
-        """Take back :meth:`compile`."""
+        """Take back :meth:`compile` or :meth:`record_graphs`."""
         self._steps.compiled = None
 
     def begin(self, step: int) -> None:
@@ -307,7 +318,7 @@ class _Forward(nn.Module):
         self.network = network
         self.objective = objective
         self.quantizer = quantizer
-        self.compiled: CompiledNetwork | None = None
+        self.compiled: CompiledNetwork | GraphedNetwork | None = None
 
     def forward(
         self, images: Tensor, batch: Batch, teacher: TapMaps, whole: Batch | None
