@@ -6,7 +6,7 @@ and repeats them for the cost of one launch each; the numbers are those of the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +37,9 @@ class GraphedNetwork:
         cached = torch.is_autocast_cache_enabled()
         torch.set_autocast_cache_enabled(False)  # a cast is part of the graph
         try:
-            self._run = torch.cuda.make_graphed_callables(
-                whole, (images.clone(memory_format=torch.preserve_format),), allow_unused_input=True
+            like_them = images.clone(memory_format=torch.preserve_format)
+            self._run: Callable[[Tensor], tuple[Tensor, ...]] = torch.cuda.make_graphed_callables(
+                whole, (like_them,), allow_unused_input=True
             )
         finally:
             torch.set_autocast_cache_enabled(cached)
