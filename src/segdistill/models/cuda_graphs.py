@@ -6,7 +6,8 @@ and repeats them for the cost of one launch each; the numbers are those of the s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -38,7 +39,7 @@ class GraphedNetwork:
         torch.set_autocast_cache_enabled(False)  # a cast is part of the graph
         try:
             like_them = images.clone(memory_format=torch.preserve_format)
-            self._run: Callable[[Tensor], tuple[Tensor, ...]] = torch.cuda.make_graphed_callables(
+            self._run: Any = torch.cuda.make_graphed_callables(
                 whole, (like_them,), allow_unused_input=True
             )
         finally:
@@ -54,7 +55,7 @@ class GraphedNetwork:
 
     def __call__(self, images: Tensor) -> tuple[SegOutput, TapMaps]:
         """Return the network's output and the maps; the next call overwrites them."""
-        flat = self._run(images)
+        flat: tuple[Tensor, ...] = self._run(images)
         logits, heads, maps = flat[0], flat[1 : 1 + self._heads], flat[1 + self._heads :]
         auxiliary = tuple(heads) if self._several else next(iter(heads), None)
         return SegOutput(logits, auxiliary), dict(zip(self._taps, maps, strict=True))
