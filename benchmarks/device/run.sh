@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
-# The whole GPU round, at most nine minutes. Usage: benchmarks/device/run.sh [--rehearse] FOLDER
+# The whole GPU round, at most nine minutes, or some of its stages.
+# Usage: benchmarks/device/run.sh [--rehearse] FOLDER [STAGE ...]
 # Every stage has a time limit, a log and a result file of its own, so a round that is cut off
 # still counts; stages.jsonl says how each ended. --rehearse goes through all of it on a CPU with
 # tiny sizes. Where packages lack and there is no internet, fill.sh has been run beforehand.
 set -uo pipefail
 rehearse=()
 [ "${1:-}" = --rehearse ] && { rehearse=(--rehearse); shift; }
-[ $# = 1 ] || { echo "usage: benchmarks/device/run.sh [--rehearse] FOLDER" >&2; exit 2; }
+[ $# -ge 1 ] || { echo "usage: benchmarks/device/run.sh [--rehearse] FOLDER [STAGE ...]" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 mkdir -p "$1"
 out=$(cd "$1" && pwd)
+shift
+wanted=" $* "
 python=${PYTHON:-python3}
 export OMP_WAIT_POLICY=passive PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
 if [ ${#rehearse[@]} = 0 ] && compgen -G "$here/wheels/*.whl" >/dev/null; then
@@ -22,10 +25,10 @@ if [ ${#rehearse[@]} = 0 ] && compgen -G "$here/wheels/*.whl" >/dev/null; then
     --target "$packages" "$root" || exit 1
   export PYTHONPATH="$PYTHONPATH:$packages"
 fi
-: >"$out/stages.jsonl"
 
 stage() { # name, seconds it may take (ten times as many on a CPU), command
   local name=$1 limit=$2 began=$SECONDS
+  [[ $wanted = "  " || $wanted = *" $name "* ]] || return
   [ ${#rehearse[@]} = 0 ] || limit=$((10 * limit))
   shift 2
   timeout --kill-after=5 "$limit" "$@" >"$out/$name.log" 2>&1
@@ -38,9 +41,10 @@ measure() { # name, seconds it may take
   stage "$1" "$2" "$python" "$here/measure.py" "$1" "$out/$1.json" "${rehearse[@]}"
 }
 
-only=()
-[ ${#rehearse[@]} = 0 ] || only=(--collect-only)
-stage tests 80 "$python" -m pytest -m gpu "${only[@]}" -p no:cacheprovider --rootdir "$root" \
+how=()
+"$python" -c "import xdist" 2>/dev/null && how=(-n 6)
+[ ${#rehearse[@]} = 0 ] || how=(--collect-only)
+stage tests 80 "$python" -m pytest -m gpu "${how[@]}" -p no:cacheprovider --rootdir "$root" \
   "$root/tests/training" "$root/tests/losses" "$root/tests/models/test_frozen.py"
 measure parity 60
 measure losses 80
