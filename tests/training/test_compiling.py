@@ -315,8 +315,9 @@ def test_yamls_truth_values_are_words_here(small: Make) -> None:
     from_yaml = [small(f"training.compile={word}").training.compile for word in ("on", "off")]
     assert from_yaml == ["on", "off"]
     tree = small().tree()
-    tree["training"]["compile"] = True
-    assert check(tree).training.compile == "on"
+    for value, word in ((True, "on"), (False, "off")):
+        tree["training"]["compile"] = value
+        assert check(tree).training.compile == word
     with pytest.raises(ConfigError, match=r"training\.compile: expected .*auto.*got 'always'"):
         check(override(tree, ["training.compile=always"]))
 

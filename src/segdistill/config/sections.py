@@ -53,6 +53,9 @@ _IMAGES: dict[str, JsonValue] = {"unit": "images"}
 _PIXELS: dict[str, JsonValue] = {"unit": "px"}
 _STEPS: dict[str, JsonValue] = {"unit": "steps"}
 
+# YAML 1.1, which PyYAML reads, takes these words for true and false.
+_TRUTH = {True: "on", False: "off"}
+
 
 class Section(BaseModel):
     """Base of all sections: frozen, without undeclared keys."""
@@ -457,6 +460,10 @@ class TrainingConfig(Section):
         "rounding; auto: where a measurement at the start shows that compiling pays within the "
         "run; graphs: instead launch the kernels of the student's forward and backward together, "
         "as CUDA graphs, for small students on a GPU",
+        json_schema_extra={
+            "type": ["string", "boolean"],
+            "enum": ["off", "auto", "on", "graphs", *_TRUTH],
+        },
     )
     sync_batchnorm: bool = Field(
         True,
@@ -489,7 +496,7 @@ class TrainingConfig(Section):
     @field_validator("compile", mode="before")
     @classmethod
     def _words_that_yaml_takes_for_truth(cls, value: Any) -> Any:
-        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value
+        return _TRUTH[value] if isinstance(value, bool) else value
 
 
 class EvaluationConfig(Section):
