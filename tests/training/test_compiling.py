@@ -262,6 +262,25 @@ def test_a_compiled_run_learns_the_same_and_logs_its_numbers(
     assert spent > sum(line.compiling_seconds or 0 for line in lines)
 
 
+def test_measuring_in_bfloat16_compiles_each_network_once(
+    small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kinds = set()
+
+    def noting(run: Callable[..., object], **_: object) -> Callable[..., object]:
+        def noted(*args: object) -> object:
+            images = args[-1]
+            assert isinstance(images, Tensor)
+            kinds.add((id(args[0]), images.dtype, torch.is_grad_enabled()))
+            return run(*args)
+
+        return noted
+
+    words = "training.steps=1", "training.compile=on", "training.precision=bf16-mixed"
+    trained(small(*words, distill=[{"loss": "attention"}]), tmp_path / "run", monkeypatch, noting)
+    assert len(kinds) == 2  # teacher and student
+
+
 def test_a_short_run_is_not_compiled(
     small: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
