@@ -10,7 +10,7 @@ import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from functools import partial
@@ -40,6 +40,7 @@ from segdistill.training.cohort import fit, teach, to_float
 from segdistill.training.compiling import settle
 from segdistill.training.devices import build_fabric, describe_machine
 from segdistill.training.events import silent
+from segdistill.training.learner import Learner
 from segdistill.training.run import prepare_cohort
 from segdistill.types import Batch
 
@@ -211,42 +212,53 @@ def settings(tiny: bool, **sections: Any) -> config.RunConfig:
 
 
 class Prepared:
-    """A cohort of one on batches that are in memory."""
+    """A cohort on batches that are in memory."""
 
-    def __init__(self, checked: config.RunConfig) -> None:
-        self.config = checked
-        self.fabric, data = build_fabric(checked), build_data(checked)
+    def __init__(self, configs: Mapping[str, config.RunConfig]) -> None:
+        first = next(iter(configs.values()))
+        self.training, self.images = first.training, first.data.batch_size
+        self.fabric, data = build_fabric(first), build_data(first)
         self.stream = data.stream
         self.batch = data.stream.batch(0)
         data.stream.loader = self._again  # type: ignore[method-assign]
-        self.teacher, self.learners = prepare_cohort({"": checked}, data, self.fabric, silent)
+        self.teacher, self.learners = prepare_cohort(configs, data, self.fabric, silent)
 
     def _again(self, start: int, stop: int, **_: object) -> Iterator[Batch]:
         return (self.batch for _ in range(start, stop))
 
-    def go(self, steps: int) -> None:
+    def go(self, steps: int, learners: Sequence[Learner]) -> None:
         """Take steps whose losses are read at their end, as a run between two lines of its log."""
+        distils = any(learner.objective.terms for learner in learners)
         fit(
-            self.teacher,
-            self.learners,
+            self.teacher if distils else None,
+            list(learners),
             self.stream,
             fabric=self.fabric,
             steps=steps,
             reads=lambda done: False,
         )
 
-    def step_ms(self, steps: int) -> float:
+    def step_ms(self, steps: int, learners: Sequence[Learner] | None = None) -> float:
         """Return the milliseconds of a step, of the median of three rows of steps."""
-        return median_ms(lambda: self.go(steps), self.fabric.device, 3) / steps
+        work = partial(self.go, steps, self.learners if learners is None else learners)
+        return median_ms(work, self.fabric.device, 3) / steps
 
-    def idle_share(self, steps: int) -> float | None:
-        """Return the share of the time in which a GPU had nothing to do."""
+    def teacher_ms(self) -> float:
+        """Return the milliseconds of a forward pass of the teacher, to its deepest map."""
+        inputs = to_float(self.fabric.to_device(self.batch.images))
+        return median_ms(partial(teach, self.teacher, inputs, self.fabric), self.fabric.device, 5)
+
+    def idle_share(self, steps: int, learners: Sequence[Learner]) -> float | None:
+        """Return the share of the time in which a GPU had nothing to do.
+
+        The profiler slows down the process from then on.
+        """
         if self.fabric.device.type != "cuda":
             return None
         finish(self.fabric.device)
         with profile(activities=[ProfilerActivity.CUDA]) as kernels:
             began = time.perf_counter()
-            self.go(steps)
+            self.go(steps, learners)
             finish(self.fabric.device)
             wall = time.perf_counter() - began
         busy = sum(event.self_device_time_total for event in kernels.key_averages()) / 1e6
@@ -256,29 +268,24 @@ class Prepared:
 def steps(save: Save, device: torch.device, tiny: bool) -> None:
     """A step of the plain student and of eight methods, over teacher forward and plain step."""
     count = 1 if tiny else 10
-    plain = Prepared(settings(tiny))
-    images = plain.config.data.batch_size
-    base = plain.step_ms(count)
-    save("plain", {"step_ms": base, "images_per_second": 1000 * images / base})
-    save("plain idle", plain.idle_share(count))
-    forward = 0.0
-    for method in METHODS:
-        made = Prepared(settings(tiny, distill=[{"loss": method}]))
-        assert made.teacher is not None
-        if not forward:
-            inputs = to_float(made.fabric.to_device(made.batch.images))
-            forward = median_ms(partial(teach, made.teacher, inputs, made.fabric), device, 5)
-            save("teacher_ms", forward)
-        took = made.step_ms(count)
-        save(
-            method,
-            {
-                "step_ms": took,
-                "over_parts": took / (forward + base),
-                "images_per_second": 1000 * images / took,
-                "idle_share": made.idle_share(count),
-            },
-        )
+    terms = {"plain": []} | {name: [{"loss": name}] for name in METHODS}
+    made = Prepared({name: settings(tiny, distill=distill) for name, distill in terms.items()})
+    forward = made.teacher_ms()
+    save("teacher_ms", forward)
+    base = made.step_ms(count, made.learners[:1])
+    found: dict[str, Found] = {}
+    for learner in made.learners:
+        took = base if learner.name == "plain" else made.step_ms(count, [learner])
+        parts = base + (forward if learner.objective.terms else 0.0)
+        found[learner.name] = {
+            "step_ms": took,
+            "over_parts": took / parts,
+            "images_per_second": 1000 * made.images / took,
+        }
+        save(learner.name, found[learner.name])
+    for learner in made.learners:
+        found[learner.name]["idle_share"] = made.idle_share(count, [learner])
+        save(learner.name, found[learner.name])
 
 
 def compile_(save: Save, device: torch.device, tiny: bool) -> None:
@@ -298,7 +305,7 @@ def compile_(save: Save, device: torch.device, tiny: bool) -> None:
         for kind, terms in {"plain": [], "distilled": distilled}.items()
     ]
     for name, terms, sections, mode in cases:
-        made = Prepared(settings(tiny, distill=terms, **_merged(sections, mode)))
+        made = Prepared({"": settings(tiny, distill=terms, **_merged(sections, mode))})
         off = made.step_ms(count)
         save(f"{name} off", {"step_ms": off})
         try:
@@ -306,7 +313,7 @@ def compile_(save: Save, device: torch.device, tiny: bool) -> None:
                 made.teacher,
                 made.learners,
                 made.stream,
-                made.config.training,
+                made.training,
                 fabric=made.fabric,
                 start=0,
                 backend="eager" if tiny else "inductor",
@@ -333,32 +340,19 @@ def camvid(save: Save, device: torch.device, tiny: bool) -> None:
 
     The images are drawn scenes: their content changes no time.
     """
-    size = [32, 64] if tiny else [720, 960]
+    size, count = ([32, 64], 1) if tiny else ([720, 960], 5)
     data = {"size": size, "crop": size}
-    cohort = {"plain": [], "kl": [METHODS[0]], "lad": [METHODS[4]]}
-    alone = {}
-    for name, methods in cohort.items():
-        made = Prepared(settings(tiny, data=data, distill=[{"loss": m} for m in methods]))
-        alone[name] = made.step_ms(1 if tiny else 5)
-        save(f"{name} alone", alone[name])
-    configs = {
-        name: settings(tiny, data=data, distill=[{"loss": m} for m in methods])
-        for name, methods in cohort.items()
-    }
-    first = configs["kl"]
-    fabric, opened = build_fabric(first), build_data(first)
-    batch = opened.stream.batch(0)
-    opened.stream.loader = lambda start, stop, **_: (  # type: ignore[method-assign]
-        batch for _ in range(start, stop)
+    terms = {"plain": [], "kl": [{"loss": METHODS[0]}], "lad": [{"loss": METHODS[4]}]}
+    made = Prepared(
+        {name: settings(tiny, data=data, distill=distill) for name, distill in terms.items()}
     )
-    teacher, learners = prepare_cohort(configs, opened, fabric, silent)
-    count = 1 if tiny else 5
-
-    def together() -> None:
-        fit(teacher, learners, opened.stream, fabric=fabric, steps=count, reads=lambda done: False)
-
-    took = median_ms(together, device, 3) / count
-    save("together", {"step_ms": took, "over_alone": took / sum(alone.values())})
+    alone = 0.0
+    for learner in made.learners:
+        took = made.step_ms(count, [learner])
+        save(f"{learner.name} alone", took)
+        alone += took
+    took = made.step_ms(count)
+    save("together", {"step_ms": took, "over_alone": took / alone})
 
 
 STAGES = {"losses": losses, "parity": parity, "steps": steps, "compile": compile_, "camvid": camvid}

@@ -44,7 +44,8 @@ class Calibration:
         right = prediction[counted] == labels[counted]
         self._pixels += torch.bincount(bins, minlength=BINS).cpu()
         self._right += torch.bincount(bins[right], minlength=BINS).cpu()
-        self._confidence += torch.bincount(bins, weights=sure, minlength=BINS).cpu()
+        # On the host: a GPU would add up in another order every time.
+        self._confidence += torch.bincount(bins.cpu(), weights=sure.cpu(), minlength=BINS)
 
     def add(self, other: Calibration) -> None:
         """Add the pixels of other images."""
