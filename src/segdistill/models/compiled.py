@@ -60,8 +60,8 @@ class CompiledNetwork:
 def compile_network(network: nn.Module, taps: Iterable[str], *, backend: str) -> CompiledNetwork:
     """Return a compiled form of a network; the first call compiles.
 
-    Networks of one architecture share what was compiled. Random draws are those of the network,
-    values differ by rounding.
+    Networks of one architecture share what was compiled. Values differ by rounding; random draws
+    are those of the network on a CPU, others on a GPU.
 
     Args:
         network: on its device and in the mode to compile; it is not changed.

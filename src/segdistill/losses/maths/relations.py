@@ -101,7 +101,8 @@ class _RowSoftmaxKL(torch.autograd.Function):
                     )
                     total += value
                     if gradient is not None:
-                        gradient[n, :, rows].addmm_(ours[m], slope.mT, alpha=1 / temperature)
+                        # Not addmm_: in float64 a GPU refuses to add into columns of a matrix.
+                        gradient[n, :, rows] += ours[m] @ slope.mT / temperature
                     if of_contrasts is not None:
                         of_contrasts[m].addmm_(anchors.mT, slope)
         ctx.save_for_backward(gradient, None if contrasts is None else of_contrasts)
