@@ -117,7 +117,7 @@ def boundary_edge(
     counts = share_of_count((flat @ counted[..., None]).sum(dim=0))  # (K, 1)
     # What the divergence of a position counts: its shares in the means of all classes.
     weights = ((1 / counts).mT @ flat)[:, 0] * counted
-    weights = weights.unflatten(1, edges.shape[2:])[:, None]
+    weights = weights.reshape(edges[:, :1].shape)
 
     def divergence(student: Tensor, teacher: Tensor, edges: Tensor, weights: Tensor) -> Tensor:
         log_s = F.log_softmax(at_least(student) * edges / temperature, dim=1)

@@ -123,5 +123,5 @@ def _channels(maps: Tensor, pool: int, valid: Tensor | None) -> Tensor:
     pooled = mean_pool(maps, pool, valid)
     if pooled.requires_grad:
         # Its gradient comes back transposed, in which form pooling would copy the whole map.
-        pooled.register_hook(torch.Tensor.contiguous)
+        pooled.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
     return unit(pooled.flatten(start_dim=2), dim=2).mT.contiguous()

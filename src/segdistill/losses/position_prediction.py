@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_maps
+from segdistill.checks import check_directions, check_maps
 from segdistill.losses.maths.positions import count_positions, leave_out, valid_at
 from segdistill.losses.maths.precision import full_precision
 from segdistill.losses.maths.unit import unit
@@ -41,7 +41,8 @@ class PositionPrediction(nn.Module):
         The loss in squared half sizes of the map, at least 0.
 
     Raises:
-        ValueError: the maps differ in size, or a width is not the one declared.
+        ValueError: the maps differ in size, a width is not the one declared, or the student's map
+            has one channel.
 
     Source:
         Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI 2022,
@@ -58,6 +59,7 @@ class PositionPrediction(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
         check_maps("PositionPrediction", student=student, teacher=teacher)
+        check_directions("PositionPrediction", student)
         check_widths("PositionPrediction", self.channels, student=student, teacher=teacher)
         valid = valid_at(batch, student)
         dtype = self.student.weight.dtype
