@@ -135,7 +135,7 @@ class Boundary(nn.Module):
     logits times 1 minus the share of each position at the edge of the class. It leaves out the
     positions that augmentation padded, whatever their label.
 
-    It needs memory for about MAPS maps of logits beyond its inputs: the masks, and a gradient of
+    It needs memory for about six maps of logits beyond its inputs: the masks, and a gradient of
     each part, kept and scaled, since the two are logged apart. That is little compared with the
     features of any network.
 
