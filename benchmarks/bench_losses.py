@@ -1,6 +1,6 @@
 """Time and memory of every loss, beside a literal form of its equation in the same run.
 
-    python benchmarks/bench_losses.py [--only pairwise_similarity ...] [--device cuda]
+    python benchmarks/bench_losses.py [--only pairwise_similarity ...] [--again ...] [--device cuda]
 
 Forward and backward, one thread on a CPU. Times are the median of several runs, ours and the
 literal form in turn in one process, in CPU seconds (on a GPU wall seconds of finished work, with
@@ -654,6 +654,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="+", choices=sorted(CASES), help="print, write nothing")
     parser.add_argument("--add", action="store_true", help="only what the result file lacks")
+    parser.add_argument("--again", nargs="+", choices=sorted(CASES), help="replace their rows")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--job", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -661,21 +662,28 @@ def main() -> None:
         name, shape, what, device = json.loads(arguments.job)
         print(json.dumps(work(name, tuple(shape), what, device)))
         return
-    rows = known_rows(arguments.device) if arguments.add else []
+    keep = arguments.add or arguments.again
+    rows = known_rows(arguments.device) if keep else []
+    rows = [row for row in rows if row["loss"] not in (arguments.again or [])]
     done = {(row["loss"], tuple(row["shape"])) for row in rows}
-    for name in arguments.only or CASES:
+    for name in arguments.only or arguments.again or CASES:
         for shape in CASES[name].shapes:
             if (name, shape) in done:
                 continue
             row = measure(name, shape, arguments.device)
             # A row that was added later says at which commit, and beside how much other work.
             added = {"commit": commit(), "load": round(os.getloadavg()[0], 1)}
-            rows.append({**(added if arguments.add else {}), **row})
+            rows.append({**(added if keep else {}), **row})
             print(table(rows[-1:]).splitlines()[-1], flush=True)
-            if arguments.add:
-                write(rows, arguments.device)
-    if not (arguments.only or arguments.add):
+            if keep:
+                write(sorted(rows, key=place), arguments.device)
+    if not (arguments.only or keep):
         write(rows, arguments.device)
+
+
+def place(row: dict) -> tuple[int, int]:
+    """Return where a row stands in the table: its loss, then its shape."""
+    return list(CASES).index(row["loss"]), CASES[row["loss"]].shapes.index(tuple(row["shape"]))
 
 
 def known_rows(device: str) -> list[dict]:

@@ -77,6 +77,13 @@ def test_does_not_depend_on_the_size_of_a_block(monkeypatch: pytest.MonkeyPatch)
     assert_close(torch.autograd.grad(divided, student)[0], gradient)
 
 
+def test_an_accelerator_compares_more_anchors_at_once() -> None:
+    assert relations.anchors_at_once(torch.empty(1, 8, 4096)) == 512
+    for contrasts, anchors in ((4096, 2048), (8192, 1024), (10**6, 512)):
+        there = torch.empty(1, 8, contrasts, device="meta")
+        assert relations.anchors_at_once(there) == anchors
+
+
 def test_does_not_change_with_the_scale_of_an_embedding() -> None:
     student, teacher = maps(2, 4, 3, 5, seed=1), maps(2, 4, 3, 5, seed=2)
     scale = torch.rand(2, 1, 3, 5, generator=torch.Generator().manual_seed(3)) + 0.1

@@ -87,13 +87,30 @@ def test_positions_are_rows_and_columns_from_minus_1_to_1() -> None:
     assert_close(loss, torch.tensor(2 / 3 + 2.5 / 5, dtype=torch.float64))
 
 
+def test_positions_are_learnt_from_features_of_any_size() -> None:
+    torch.manual_seed(0)
+    module = PositionPrediction(4, 4)
+    student, teacher = (30 * maps(2, 4, 6, 8, seed=seed).float().relu() for seed in (1, 2))
+    optimizer = torch.optim.SGD(module.parameters(), lr=0.2, momentum=0.9)
+    values = []
+    for _ in range(60):
+        loss = module(student, teacher)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        values.append(loss.item())
+    assert max(values) < 2 * values[0]
+    assert values[-1] < 0.9 * values[0]
+
+
 def test_the_teachers_layer_learns_the_truth_and_the_students_the_teachers() -> None:
     torch.manual_seed(0)
     module = PositionPrediction(2, 3).double()
     student = maps(1, 2, 3, 4, seed=1).requires_grad_()
     teacher = maps(1, 3, 3, 4, seed=2).requires_grad_()
     assert torch.autograd.gradcheck(lambda s: module(s, teacher), student)
-    ours, theirs = module.student(student), module.teacher(teacher).detach()
+    directions = [z / z.norm(dim=1, keepdim=True) / 3 for z in (student, teacher)]
+    ours, theirs = module.student(directions[0]), module.teacher(directions[1]).detach()
     (ours - theirs).square().sum(dim=1).mean().backward()
     expected, student.grad = student.grad, None
     module(student, teacher).backward()

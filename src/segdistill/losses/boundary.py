@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
-from segdistill.losses.channelwise_kl import channelwise_kl
+from segdistill.losses.channelwise_kl import channelwise_kl_outside
 from segdistill.losses.maths.blocks import sum_over_blocks
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import (
@@ -48,17 +48,17 @@ def edge_masks(
         Shares from 0 to 1.
     """
     every = torch.arange(classes, device=labels.device)[:, None, None]
-    shares = []
+    shares = torch.empty((len(labels), classes, *size), device=labels.device)
     # One image at a time: for the whole batch, the masks at the size of the labels would be the
     # largest tensor of a training step.
-    for label in labels:
+    for share, label in zip(shares, labels, strict=True):
         masks = (label == every).to(torch.float32)
         for side in ((window, 1), (1, window)):
             padding = (side[0] // 2, side[1] // 2)
             masks = F.max_pool2d(masks, side, stride=1, padding=padding)
         masks *= masks.sum(dim=0) > 1
-        shares.append(F.adaptive_avg_pool2d(masks, size))
-    return torch.stack(shares)
+        share.copy_(F.adaptive_avg_pool2d(masks, size))
+    return shares
 
 
 @without_autocast
@@ -110,16 +110,21 @@ def boundary_edge(
     check_same_maps("boundary_edge", student=student, teacher=edges)
     check_positive("boundary_edge", temperature=temperature)
     check_valid("boundary_edge", valid, student)
+    flat = edges.flatten(start_dim=2)
+    counted = torch.ones_like(flat[:, 0])
     if valid is not None:
-        edges = edges * valid[:, None]
-    shares = edges / share_of_count(edges.sum(dim=(0, 2, 3)))[:, None, None]
+        counted = valid.flatten(start_dim=1).to(flat.dtype)
+    counts = share_of_count((flat @ counted[..., None]).sum(dim=0))  # (K, 1)
+    # What the divergence of a position counts: its shares in the means of all classes.
+    weights = ((1 / counts).mT @ flat)[:, 0] * counted
+    weights = weights.reshape(edges[:, :1].shape)
 
-    def divergence(student: Tensor, teacher: Tensor, edges: Tensor, shares: Tensor) -> Tensor:
+    def divergence(student: Tensor, teacher: Tensor, edges: Tensor, weights: Tensor) -> Tensor:
         log_s = F.log_softmax(at_least(student) * edges / temperature, dim=1)
         log_t = F.log_softmax(at_least(teacher) * edges / temperature, dim=1)
-        return ((log_t.exp() * (log_t - log_s)).sum(dim=1) * shares.sum(dim=1)).sum()
+        return ((log_t.exp() * (log_t - log_s)).sum(dim=1, keepdim=True) * weights).sum()
 
-    total = sum_over_blocks(divergence, student, teacher, edges, shares, dim=2)
+    total = sum_over_blocks(divergence, student, teacher, edges, weights, dim=2)
     return in_the_limit(total) * temperature**2
 
 
@@ -172,11 +177,10 @@ class Boundary(nn.Module):
         edges = edge_masks(labels, classes=classes, size=size, window=self.window)
         valid = resize_valid(batch.valid, size)
         student, teacher, edges = full_precision(student, teacher.detach(), edges)
-        body = 1 - edges
         edge = boundary_edge(student, teacher, edges, temperature=self.temperature, valid=valid)
-        # Outside the body a logit of -inf becomes 0, like any other.
-        student, teacher = at_least(student) * body, at_least(teacher) * body
-        bodies = channelwise_kl(student, teacher, temperature=self.temperature, valid=valid)
+        bodies = channelwise_kl_outside(
+            student, teacher, edges, temperature=self.temperature, valid=valid
+        )
         return {"edge": self.edge_weight * edge, "body": self.body_weight * bodies}
 
     def extra_repr(self) -> str:

@@ -1,5 +1,6 @@
 """Channel relations (CIRKDv2): match how channels relate to those of all images of the batch."""
 
+import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_directions, check_positive, check_same_maps
@@ -119,4 +120,8 @@ class ChannelRelations(nn.Module):
 
 def _channels(maps: Tensor, pool: int, valid: Tensor | None) -> Tensor:
     """Return unit channels as columns, ``(N, cells, C)``."""
-    return unit(mean_pool(maps, pool, valid).flatten(start_dim=2), dim=2).mT.contiguous()
+    pooled = mean_pool(maps, pool, valid)
+    if pooled.requires_grad:
+        # Its gradient comes back transposed, in which form pooling would copy the whole map.
+        pooled.register_hook(torch.Tensor.contiguous)  # type: ignore[no-untyped-call]
+    return unit(pooled.flatten(start_dim=2), dim=2).mT.contiguous()

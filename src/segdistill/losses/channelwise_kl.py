@@ -66,9 +66,26 @@ def channelwise_kl(
     check_same_maps("channelwise_kl", student=student, teacher=teacher)
     check_positive("channelwise_kl", temperature=temperature)
     check_valid("channelwise_kl", valid, student)
+    return channelwise_kl_outside(student, teacher, None, temperature=temperature, valid=valid)
+
+
+def channelwise_kl_outside(
+    student: Tensor,
+    teacher: Tensor,
+    shares: Tensor | None,
+    *,
+    temperature: float,
+    valid: Tensor | None,
+) -> Tensor:
+    """Return :func:`channelwise_kl` of maps times 1 minus shares, which are never held as a whole.
+
+    Where that factor is 0, a logit of -inf becomes 0 like any other.
+    """
     padded = None if valid is None else ~valid.flatten(start_dim=1)[:, None]
 
-    def log_distribution(maps: Tensor) -> Tensor:
+    def log_distribution(maps: Tensor, *shares: Tensor) -> Tensor:
+        if shares:
+            maps = at_least(maps) * (1 - shares[0])
         scores = at_least(maps.flatten(start_dim=2) / temperature)
         if padded is not None:
             # Far below any other value but not -inf, which gives nan for an image that is all
@@ -79,11 +96,12 @@ def channelwise_kl(
         # Equal on both sides, where the divergence is 0.
         return logs if padded is None else logs.masked_fill(padded, 0.0)
 
-    def divergence(student: Tensor, teacher: Tensor) -> Tensor:
-        log_s, log_t = log_distribution(student), log_distribution(teacher)
+    def divergence(student: Tensor, teacher: Tensor, *shares: Tensor) -> Tensor:
+        log_s, log_t = (log_distribution(x, *shares) for x in (student, teacher))
         return F.kl_div(log_s, log_t, reduction="sum", log_target=True)
 
-    total = in_the_limit(sum_over_blocks(divergence, student, teacher, dim=1))
+    others = () if shares is None else (shares,)
+    total = in_the_limit(sum_over_blocks(divergence, student, teacher, *others, dim=1))
     return total * temperature**2 / (count_images(student, valid) * student.shape[1])
 
 

@@ -8,8 +8,7 @@ from segdistill.checks import check_positive, check_same_maps
 from segdistill.losses.feature_mse import feature_mse
 from segdistill.losses.masked_generation import MaskedGeneration
 from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.gather import share_of_count
-from segdistill.losses.maths.positions import check_valid, valid_at
+from segdistill.losses.maths.positions import check_valid, count_images, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import Batch
 
@@ -39,9 +38,9 @@ def contrast_groups(
             {\exp(-d_{a+} / \tau) + \sum_{b \in \mathcal{N}_a} \exp(-d_{ab} / \tau)}.
 
     It is not 0 for equal maps, since their groups may be similar to each other. No gradient reaches
-    the teacher. Half-precision maps are compared in float32. It works on one image at a time:
-    besides the gradient it holds about four maps of ``(patch · patch · M)²`` distances per patch,
-    0.25 MiB each at the published settings. It is not twice differentiable.
+    the teacher. Half-precision maps are compared in float32. It works on a few rows of
+    patches at a time: besides the gradient it holds about four maps of ``(patch · patch · M)²``
+    distances per patch, 0.25 MiB each at the published settings. It is not twice differentiable.
 
     Args:
         student: features of the student.
@@ -79,29 +78,42 @@ def contrast_groups(
             f"{who}: expected channels that divide into {groups} groups, got {student.shape[1]}; "
             "change groups"
         )
-    if valid is None:
+    images, side, width = count_images(student, valid), patch * pool, student.shape[3]
+    if valid is None and (student.shape[2] % side or width % side):
         valid = torch.ones_like(student[:, 0], dtype=torch.bool)
+    if valid is None:
+        anchors = student.new_tensor(student[0, 0].numel() // pool**2 * groups)
+    else:
+        cells = F.max_pool2d(valid[:, None].float(), pool, ceil_mode=True)
+        anchors = groups * cells.sum(dim=(1, 2, 3)).clamp_min(1)
+    group = torch.arange(patch * patch * groups, device=student.device) % groups
+    neither = group[:, None] == group
+    neither.fill_diagonal_(False)
 
-    def contrast(student: Tensor, teacher: Tensor, valid: Tensor) -> Tensor:
-        pooled = F.max_pool2d(valid[:, None].to(student.dtype), pool, ceil_mode=True)
-        counted = _patches(pooled, 1, patch)[..., 0] > 0  # (patches, positions)
-        ours, theirs = (
-            _patches(_max_pool(x, pool, valid), groups, patch) for x in (student, teacher)
-        )
-        counted = counted.repeat_interleave(groups, dim=1)  # (patches, positions · groups)
-        scores = torch.cdist(ours, theirs, p=1).neg() / temperature
-        group = torch.arange(scores.shape[1], device=scores.device) % groups
-        allowed = (group[:, None] != group) & counted[:, None, :]
-        allowed.diagonal(dim1=1, dim2=2).fill_(True)
-        positive = scores.diagonal(dim1=1, dim2=2)
-        every = scores.masked_fill(~allowed, -torch.inf).logsumexp(dim=2)
-        values = ((every - positive) * counted).reshape(len(valid), -1).sum(dim=1)
-        anchors = counted.reshape(len(valid), -1).sum(dim=1).clamp_min(1)
-        total: Tensor = (values / anchors).sum()
-        return total
+    def contrast(student: Tensor, teacher: Tensor, *valid: Tensor) -> Tensor:
+        # From rows of patches to rows of a map.
+        maps = [x.reshape(*x.shape[:2], -1, width) for x in (student, teacher, *valid)]
+        pooled = [_max_pool(x, pool, *maps[2:]) for x in maps[:2]]
+        ours, theirs = (_patches(x, groups, patch) for x in pooled)
+        scores = torch.cdist(ours, theirs, p=1) / -temperature
+        if valid:
+            some = F.max_pool2d(maps[2].to(scores.dtype), pool, ceil_mode=True)
+            counted = _patches(some, 1, patch)[..., 0] > 0  # (patches, positions)
+            counted = counted.repeat_interleave(groups, dim=1)  # (patches, positions · groups)
+            left_out = neither | ~counted[:, None, :]
+            left_out.diagonal(dim1=1, dim2=2).fill_(False)
+        else:
+            left_out = neither
+        logs = scores.masked_fill(left_out, -torch.inf).log_softmax(dim=2)
+        values = logs.diagonal(dim1=1, dim2=2)
+        if valid:
+            values = values * counted
+        return -(values.reshape(len(student), -1).sum(dim=1) / anchors).sum()
 
-    total = sum_over_blocks(contrast, student, teacher, valid, dim=0)
-    return total / share_of_count(valid.flatten(start_dim=1).any(dim=1).sum())
+    rows = [_patch_rows(x, side) for x in (student, teacher)]
+    if valid is not None:
+        rows.append(_patch_rows(valid[:, None], side))
+    return sum_over_blocks(contrast, *rows, dim=2) / images
 
 
 class ContrastGroups(nn.Module):
@@ -186,11 +198,26 @@ class ContrastGroups(nn.Module):
         return f"groups={self.groups}, patch={self.patch}, pool={self.pool}"
 
 
-def _max_pool(maps: Tensor, pool: int, valid: Tensor) -> Tensor:
+def _patch_rows(maps: Tensor, side: int) -> Tensor:
+    """Return maps ``(N, C, rows of patches, positions of such a row)``, 0 where they are filled up.
+
+    Args:
+        maps: ``(N, C, H, W)``.
+        side: height of a patch.
+    """
+    missing = -maps.shape[2] % side
+    if missing:
+        maps = F.pad(maps, (0, 0, 0, missing))
+    return maps.reshape(*maps.shape[:2], -1, side * maps.shape[3])
+
+
+def _max_pool(maps: Tensor, pool: int, valid: Tensor | None = None) -> Tensor:
     """Return the maximum of the valid positions of each cell, 0 for a cell without any."""
-    maps = maps.masked_fill(~valid[:, None], -torch.inf)
-    pooled = F.max_pool2d(maps, pool, ceil_mode=True)
-    return pooled.masked_fill(pooled.isneginf(), 0.0)
+    if valid is not None:
+        maps = maps.masked_fill(~valid, -torch.inf)
+    if pool > 1:
+        maps = F.max_pool2d(maps, pool, ceil_mode=True)
+    return maps if valid is None else maps.masked_fill(maps.isneginf(), 0.0)
 
 
 def _patches(maps: Tensor, groups: int, patch: int) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_positive, check_same_maps
-from segdistill.losses.maths.blocks import sum_over_blocks
+from segdistill.losses.maths.blocks import sum_with_slopes
 from segdistill.losses.maths.positions import check_valid, count_positions, valid_at
 from segdistill.losses.maths.precision import without_autocast
 from segdistill.types import Batch
@@ -80,27 +80,28 @@ def grouped_decoupled_kl(
             "lower top, or use pixelwise_kl"
         )
 
-    def divergence(student: Tensor, teacher: Tensor, *mask: Tensor) -> Tensor:
-        student, teacher = (at_least(logits / temperature) for logits in (student, teacher))
-        group = torch.zeros_like(teacher, dtype=torch.bool)
-        group.scatter_(1, teacher.topk(top, dim=1).indices, True)
-        values = torch.zeros_like(student[:, :1])
-        sides = []
-        for members, weight in ((group, inside), (~group, others)):
-            sums = [_logsumexp(logits, members) for logits in (student, teacher)]
-            among_s = (student - sums[0]).masked_fill(~members, 0.0)
-            among_t = (teacher - sums[1]).masked_fill(~members, 0.0)
-            shares = among_t.exp().masked_fill(~members, 0.0)
-            values = values + weight * (shares * (among_t - among_s)).sum(dim=1, keepdim=True)
-            sides.append(sums)
-        log_s, log_t = (
-            F.log_softmax(torch.cat(pair, dim=1), dim=1) for pair in zip(*sides, strict=True)
-        )
-        values = values + between * (log_t.exp() * (log_t - log_s)).sum(dim=1, keepdim=True)
-        return values.sum() if not mask else values.masked_fill(~mask[0], 0.0).sum()
+    def divergence(student: Tensor, teacher: Tensor, *mask: Tensor) -> tuple[Tensor, Tensor]:
+        group = teacher.topk(top, dim=1).indices
+        log_bt, among_t = _grouped(teacher / temperature, group)
+        log_bs, among_s = _grouped(student / temperature, group)
+        b_s, b_t, r_t = log_bs.exp(), log_bt.exp(), among_t.exp()
+        terms = among_t.sub_(among_s).mul_(r_t)
+        values = inside * terms.gather(1, group).sum(dim=1, keepdim=True)
+        values += others * terms.scatter_(1, group, 0.0).sum(dim=1, keepdim=True)
+        values += between * (b_t * (log_bt - log_bs)).sum(dim=1, keepdim=True)
+        # A group's own divergence sends r(x) - r(y) to its logits, the one between the groups
+        # r(x) times b(x) - b(y).
+        across, r_s = between * (b_s - b_t), among_s.exp_()
+        top_s, top_t = r_s.gather(1, group), r_t.gather(1, group)
+        slope = r_s.mul_(others + across[:, 1:]).sub_(r_t, alpha=others)
+        slope.scatter_(1, group, top_s * (inside + across[:, :1]) - inside * top_t)
+        if mask:
+            values.masked_fill_(~mask[0], 0.0)
+            slope.masked_fill_(~mask[0], 0.0)
+        return values.sum(), slope.div_(temperature)
 
     mask = () if valid is None else (valid[:, None],)
-    total = in_the_limit(sum_over_blocks(divergence, student, teacher, *mask, dim=2))
+    total = in_the_limit(sum_with_slopes(divergence, student, teacher, *mask, dim=2))
     return total * temperature**2 / count_positions(student, valid)
 
 
@@ -158,5 +159,11 @@ def _check(
     )
 
 
-def _logsumexp(logits: Tensor, members: Tensor) -> Tensor:
-    return logits.masked_fill(~members, -torch.inf).logsumexp(dim=1, keepdim=True)
+def _grouped(logits: Tensor, group: Tensor) -> tuple[Tensor, Tensor]:
+    """Return log-probabilities of (group, others), and of each class within its own group."""
+    logits = at_least(logits)
+    members = logits.gather(1, group)
+    first = members.logsumexp(dim=1, keepdim=True)
+    second = logits.scatter(1, group, -torch.inf).logsumexp(dim=1, keepdim=True)
+    among = logits.sub_(second).scatter_(1, group, members - first)
+    return F.log_softmax(torch.cat((first, second), dim=1), dim=1), among

@@ -1,17 +1,14 @@
 """Intra-class feature variation (IFVD): match how far pixels stray from their class."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, nn
 
 from segdistill.checks import check_directions, check_maps
-from segdistill.losses.maths.class_means import class_means, one_hot
-from segdistill.losses.maths.first_order import first_order
+from segdistill.losses.maths.class_cosines import class_cosines
+from segdistill.losses.maths.class_means import one_hot
 from segdistill.losses.maths.gather import share_of_count
 from segdistill.losses.maths.positions import check_labels, resize_labels, valid_labels
 from segdistill.losses.maths.precision import full_precision, without_autocast
-from segdistill.losses.maths.unit import SHORTEST, length
 from segdistill.types import IGNORE_INDEX, Batch
 
 
@@ -74,7 +71,9 @@ def intra_class_variation(
     labels = torch.where(labels == ignore_index, -1, labels)
     student, teacher = full_precision(student, teacher.detach())
     membership = one_hot(labels, classes=classes, dtype=student.dtype)
-    target, variation = (_variation(x, membership, labels) for x in (teacher, student))
+    target, variation = (
+        class_cosines(x.flatten(start_dim=2), membership, labels) for x in (teacher, student)
+    )
     count = share_of_count(membership.sum())
     # Positions without a class are 0 on both sides.
     return (variation - target).square().sum() / count
@@ -99,51 +98,3 @@ class IntraClassVariation(nn.Module):
 
     def extra_repr(self) -> str:
         return f"classes={self.classes}"
-
-
-def _variation(maps: Tensor, membership: Tensor, labels: Tensor) -> Tensor:
-    """Return the cosine between each position and its class mean, ``(N, P)``, 0 without a class."""
-    features = maps.flatten(start_dim=2)
-    cosines: Tensor = _Variation.apply(features, membership, labels)  # type: ignore[no-untyped-call]
-    return cosines
-
-
-class _Variation(torch.autograd.Function):
-    """Cosines with class means that keep no second map for the gradient.
-
-    The features enter through their norms, their products with the means and the means themselves;
-    autograd would hold a map of gradients for each of the three.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, features: Tensor, membership: Tensor, labels: Tensor) -> Tensor:
-        index = labels.clamp_min(0)[:, None]
-        means, counts = class_means(features, membership)
-        norms = length(features, dim=1)[:, 0].clamp_min(SHORTEST)
-        mean_norms = length(means, dim=1)[:, 0].clamp_min(SHORTEST)
-        products = (means / mean_norms[:, None]).mT @ features
-        cosines = products.gather(1, index)[:, 0] / norms * (labels >= 0)
-        ctx.save_for_backward(features, membership, means, counts, norms, mean_norms, cosines)
-        return cosines
-
-    @staticmethod
-    @first_order
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None]:
-        r"""Return the gradient, using a single map.
-
-        With f a position, m its class mean, c their cosine and g the incoming gradient,
-        c = f·m / (|f| |m|) sends g (m/|m| - c f/|f|) / |f| to f directly, and
-        (Σ g f/|f| - m/|m| Σ g c) / (|m| count), summed over the class, through the mean.
-        Where a norm is below the shortest length it is a constant, so its term drops out.
-        """
-        features, membership, means, counts, norms, mean_norms, cosines = ctx.saved_tensors
-        scaled = upstream / norms
-        directions = means / mean_norms[:, None]
-        through = features @ (membership * scaled[:, None]).mT
-        spread = (membership @ (upstream * cosines)[..., None])[:, None, :, 0]
-        through = through - directions * spread * (mean_norms > SHORTEST)[:, None]
-        through = through / (mean_norms * counts.clamp_min(1))[:, None]
-        gradient = features * (-scaled * cosines / norms * (norms > SHORTEST))[:, None]
-        gradient.baddbmm_(directions, membership * scaled[:, None])
-        gradient.baddbmm_(through, membership)
-        return gradient, None, None

@@ -1,11 +1,14 @@
 """Adaptive perspective (APD): match how positions relate to the class means of the batch."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from segdistill.checks import check_directions, check_positive, check_same_maps
 from segdistill.losses.maths.class_means import one_hot
+from segdistill.losses.maths.first_order import first_order
 from segdistill.losses.maths.gather import gather_images, share_of_count, sum_over_processes
 from segdistill.losses.maths.positions import (
     check_labels,
@@ -46,8 +49,8 @@ def perspective(
 
     Gradient flows through the student's means as well, those of other processes included. Both are
     0 for equal maps, and if no position is labelled. No gradient reaches the teacher.
-    Half-precision maps are compared in float32. It needs memory for three maps beyond its inputs:
-    the gradients through a position's norm, its products with the means and the means themselves.
+    Half-precision maps are compared in float32. It needs memory for two maps beyond its inputs,
+    the gradients through the cosines and through the means, and with ``valid`` for a copy of both.
     It is not twice differentiable.
 
     Args:
@@ -95,9 +98,7 @@ def perspective(
         for x in features
     ]
     scores = [
-        (mean.T @ x / length(x, dim=1).clamp_min(SHORTEST) * scale).masked_fill(
-            ~present[:, None], torch.finfo(x.dtype).min
-        )
+        (_cosines(x, mean) * scale).masked_fill(~present[:, None], torch.finfo(x.dtype).min)
         for x, mean in zip(features, means, strict=True)
     ]
     log_s, log_t = (F.log_softmax(score, dim=1) for score in scores)
@@ -176,3 +177,34 @@ class Perspective(nn.Module):
 
     def extra_repr(self) -> str:
         return f"classes={self.classes}, scale={self.scale}"
+
+
+def _cosines(features: Tensor, directions: Tensor) -> Tensor:
+    """Return the cosine between each position and each of K unit vectors, ``(N, K, P)``."""
+    cosines: Tensor = _Cosines.apply(features, directions)  # type: ignore[no-untyped-call]
+    return cosines
+
+
+class _Cosines(torch.autograd.Function):
+    """Cosines whose gradient needs one map, not one each for products and norms."""
+
+    @staticmethod
+    def forward(ctx: Any, features: Tensor, directions: Tensor) -> Tensor:
+        norms = length(features, dim=1).clamp_min(SHORTEST)
+        cosines = directions.T @ features / norms
+        ctx.save_for_backward(features, directions, norms, cosines)
+        return cosines
+
+    @staticmethod
+    @first_order
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, Tensor]:
+        r"""Return (Σ g_k (d_k - c_k f/|f|)) / |f| for f, and the sum of g_k f/|f| for each d_k.
+
+        Where a norm is below the shortest length it is a constant, so its term drops out.
+        """
+        features, directions, norms, cosines = ctx.saved_tensors
+        scaled = upstream / norms
+        along = (scaled * cosines).sum(dim=1, keepdim=True) / norms * (norms > SHORTEST)
+        gradient = features * -along
+        gradient.baddbmm_(directions.expand(len(features), -1, -1), scaled)
+        return gradient, (features @ scaled.mT).sum(dim=0)

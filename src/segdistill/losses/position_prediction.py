@@ -3,9 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from segdistill.checks import check_maps
+from segdistill.checks import check_directions, check_maps
 from segdistill.losses.maths.positions import count_positions, leave_out, valid_at
 from segdistill.losses.maths.precision import full_precision
+from segdistill.losses.maths.unit import unit
 from segdistill.losses.modules.projector import check_widths
 from segdistill.types import Batch
 
@@ -13,15 +14,18 @@ from segdistill.types import Batch
 class PositionPrediction(nn.Module):
     r"""Predict from both maps where each position is, and compare the predictions.
 
-    A 3×3 convolution of each network's map, :math:`g_x` and :math:`g_y`, trained with the student
-    but not part of it, predicts row and column, :math:`r_p`, from -1 to 1. The teacher's
-    convolution learns the true position; the student's, and the student through it, learn the
-    teacher's prediction. With :math:`V` the valid positions of all images,
+    A 3×3 convolution of the directions of each network's map, :math:`g_x` and :math:`g_y`, trained
+    with the student but not part of it, predicts row and column, :math:`r_p`, from -1 to 1. The
+    teacher's convolution learns the true position; the student's, and the student through it, learn
+    the teacher's prediction. With :math:`V` the valid positions of all images,
 
     .. math::
         L = \frac{1}{|V|} \sum_{p \in V} \|g_x(x)_p - g_y(y)_p\|^2 + \|g_y(y)_p - r_p\|^2,
 
-    the first term without a gradient for :math:`g_y`. Given a batch, padded positions are set to 0
+    the first term without a gradient for :math:`g_y`. Each position is divided by three times its
+    norm: what a convolution sees then has a norm of at most 1, and at weight 1 gradient descent on
+    the teacher's convolution converges at any rate below 0.5, however large the features are. Given
+    a batch, padded positions are set to 0
     before the convolutions, like those outside the map. The convolutions follow autocast as a
     network does; the comparison is in float32. No gradient reaches the teacher.
 
@@ -37,7 +41,8 @@ class PositionPrediction(nn.Module):
         The loss in squared half sizes of the map, at least 0.
 
     Raises:
-        ValueError: the maps differ in size, or a width is not the one declared.
+        ValueError: the maps differ in size, a width is not the one declared, or the student's map
+            has one channel.
 
     Source:
         Zhang, Zhou and Tu, "Distilling Inter-Class Distance for Semantic Segmentation", IJCAI 2022,
@@ -54,15 +59,23 @@ class PositionPrediction(nn.Module):
 
     def forward(self, student: Tensor, teacher: Tensor, batch: Batch | None = None) -> Tensor:
         check_maps("PositionPrediction", student=student, teacher=teacher)
+        check_directions("PositionPrediction", student)
         check_widths("PositionPrediction", self.channels, student=student, teacher=teacher)
         valid = valid_at(batch, student)
         dtype = self.student.weight.dtype
-        ours = self.student(leave_out(student.to(dtype), valid))
-        (given,) = full_precision(teacher.detach())
-        ours, theirs = full_precision(ours, self.teacher(leave_out(given.to(dtype), valid)))
+        student, given = (_directions(x, valid) for x in (student, teacher.detach()))
+        ours, theirs = full_precision(
+            self.student(student.to(dtype)), self.teacher(given.to(dtype))
+        )
         truth = _places(ours, valid)
         differences = (ours - theirs.detach()).square() + (theirs - truth).square()
         return leave_out(differences, valid).sum() / count_positions(ours, valid)
+
+
+def _directions(maps: Tensor, valid: Tensor | None) -> Tensor:
+    """Return maps whose 3×3 windows have a norm of at most 1, 0 at padded positions."""
+    (maps,) = full_precision(maps)
+    return unit(leave_out(maps, valid), dim=1) / 3
 
 
 def _places(maps: Tensor, valid: Tensor | None) -> Tensor:

@@ -1,10 +1,12 @@
 """Logit standardisation: logits of mean 0 and deviation 1 over the classes of each pixel."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from segdistill.losses.maths.blocks import block_size
 from segdistill.losses.maths.first_order import first_order
 from segdistill.losses.maths.precision import full_precision
 from segdistill.losses.maths.unit import SHORTEST
@@ -56,14 +58,16 @@ def standardize_logits(logits: Tensor) -> Tensor:
 class _Standardize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor) -> Tensor:
-        excluded = logits.isneginf()
-        count = (~excluded).sum(dim=1, keepdim=True).clamp_min(1)
-        result = logits.masked_fill(excluded, 0.0)
-        result -= result.sum(dim=1, keepdim=True) / count
-        result.masked_fill_(excluded, 0.0)
-        deviation = (result.square().sum(dim=1, keepdim=True) / count).sqrt()
-        result /= deviation.clamp_min(SHORTEST)
-        result.masked_fill_(excluded, -torch.inf)
+        result, deviation = torch.empty_like(logits), torch.empty_like(logits[:, :1])
+        for rows in _rows(logits):
+            excluded = logits[rows].isneginf()
+            count = (~excluded).sum(dim=1, keepdim=True).clamp_min(1)
+            z = logits[rows].masked_fill(excluded, 0.0)
+            z -= z.sum(dim=1, keepdim=True) / count
+            z.masked_fill_(excluded, 0.0)
+            deviation[rows] = (z.square().sum(dim=1, keepdim=True) / count).sqrt()
+            z /= deviation[rows].clamp_min(SHORTEST)
+            result[rows] = z.masked_fill_(excluded, -torch.inf)
         ctx.save_for_backward(result, deviation)
         return result
 
@@ -71,7 +75,18 @@ class _Standardize(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
         result, deviation = ctx.saved_tensors
-        result = result.masked_fill(result.isneginf(), 0.0)
-        along = (upstream * result).mean(dim=1, keepdim=True) * (deviation > SHORTEST)
-        gradient = upstream - upstream.mean(dim=1, keepdim=True)
-        return gradient.addcmul_(result, along, value=-1).div_(deviation.clamp_min(SHORTEST))
+        gradient = torch.empty_like(result)
+        for rows in _rows(result):
+            z = result[rows].masked_fill(result[rows].isneginf(), 0.0)
+            along = (upstream[rows] * z).mean(dim=1, keepdim=True) * (deviation[rows] > SHORTEST)
+            slope = upstream[rows] - upstream[rows].mean(dim=1, keepdim=True)
+            slope.addcmul_(z, along, value=-1)
+            gradient[rows] = slope.div_(deviation[rows].clamp_min(SHORTEST))
+        return gradient
+
+
+def _rows(maps: Tensor) -> Iterator[tuple[slice, slice, slice]]:
+    """Yield the rows of maps block by block, as an index."""
+    size = block_size(maps, 2)
+    for start in range(0, maps.shape[2], size):
+        yield slice(None), slice(None), slice(start, start + size)

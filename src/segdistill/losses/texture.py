@@ -2,10 +2,11 @@
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from segdistill.checks import check_maps, check_positive, check_same_maps
-from segdistill.losses.maths.blocks import sum_over_blocks
-from segdistill.losses.maths.gather import share_of_count
+from segdistill.losses.maths.blocks import sum_with_slopes
+from segdistill.losses.maths.class_cosines import class_cosines
 from segdistill.losses.maths.pooling import mean_pool
 from segdistill.losses.maths.positions import (
     check_valid,
@@ -14,7 +15,7 @@ from segdistill.losses.maths.positions import (
     valid_at,
 )
 from segdistill.losses.maths.precision import full_precision, without_autocast
-from segdistill.losses.maths.unit import SHORTEST, length, unit
+from segdistill.losses.maths.unit import SHORTEST
 from segdistill.types import Batch
 
 
@@ -37,7 +38,7 @@ def structural_texture(
     whole transform.
 
     No gradient reaches the teacher. Half-precision maps are compared in float32. It needs memory
-    for the gradient and, one image at a time, about three maps. It is not twice differentiable.
+    for two maps beyond its inputs. It is not twice differentiable.
 
     Args:
         student: features of the student from an early layer.
@@ -66,26 +67,41 @@ def structural_texture(
     check_same_maps(who, student=student, teacher=teacher)
     check_positive(who, levels=levels)
     check_valid(who, valid, student)
-    if valid is None:
-        valid = torch.ones_like(student[:, 0], dtype=torch.bool)
-    masks = [valid]
+    images = count_images(student, valid)
+    masks = [torch.ones_like(student[:, :1], dtype=torch.bool) if valid is None else valid[:, None]]
     while len(masks) < levels:
-        masks.append(mean_pool(masks[-1][:, None].float(), 2)[:, 0] > 0)
+        masks.append(F.max_pool2d(masks[-1].float(), 2, ceil_mode=True) > 0)
+    # Positions of each cell, and the share of a band's value in the mean.
+    cells = [
+        F.avg_pool2d(mask.float(), 2, ceil_mode=True, divisor_override=1).clamp_min(1)
+        for mask in masks
+    ]
+    shares = [
+        1 / (mask.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1) * student.shape[1])
+        for mask in masks
+    ]
 
-    def difference(student: Tensor, teacher: Tensor, *masks: Tensor) -> Tensor:
+    counted = [None if valid is None else mask for mask in masks]
+
+    def difference(student: Tensor, teacher: Tensor) -> tuple[Tensor, Tensor]:
         # Bands are linear: the bands of the difference are the differences of the bands.
-        maps, total = student - teacher, student.new_zeros(())
-        for mask in masks:
-            above = mean_pool(maps, 2, mask)
-            enlarged = above.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
-            band = leave_out(maps - enlarged[..., : maps.shape[2], : maps.shape[3]], mask)
-            counts = mask.sum(dim=(1, 2)).clamp_min(1) * maps.shape[1]
-            total = total + (band.square().sum(dim=(1, 2, 3)) / counts).sum()
+        maps, total, slopes = student - teacher, student.new_zeros(()), []
+        for mask, share in zip(counted, shares, strict=True):
+            above = mean_pool(maps, 2, None if mask is None else mask[:, 0])
+            band = leave_out(maps.sub_(_enlarged(above, maps)), mask)
+            slopes.append(band * (2 * share))
+            total += (band * slopes[-1]).sum() / 2
             maps = above
-        return total
+        # A cell's band sums up to 0, so the slope is the band itself, and what the band of the
+        # level above passes down through the cell's mean.
+        slope = slopes.pop()
+        while slopes:
+            level = len(slopes) - 1
+            below = leave_out(_enlarged(slope / cells[level], slopes[-1]), counted[level])
+            slope = slopes.pop().add_(below)
+        return total, slope
 
-    total = sum_over_blocks(difference, student, teacher, *masks, dim=0)
-    return total / share_of_count(valid.flatten(start_dim=1).any(dim=1).sum())
+    return sum_with_slopes(difference, student, teacher, dim=1) / images
 
 
 @without_autocast
@@ -103,7 +119,7 @@ def statistical_texture(
 
     It does not change when a position is multiplied by a positive number. No gradient reaches the
     teacher. Half-precision maps are compared in float32. It needs memory for two maps beyond its
-    inputs.
+    inputs, and with ``valid`` for a copy of both. It is not twice differentiable.
 
     Args:
         student: features of the student from an early layer.
@@ -133,9 +149,11 @@ def statistical_texture(
         raise ValueError(f"{who}: expected at least 2 bins, got {bins}")
     images = count_images(student, valid)
     student, teacher = full_precision(student, teacher.detach())
+    student, teacher = (leave_out(x, valid).flatten(start_dim=2) for x in (student, teacher))
     if valid is None:
-        valid = torch.ones_like(student[:, 0], dtype=torch.bool)
-    counted = valid.flatten(start_dim=1)
+        counted = torch.ones_like(student[:, 0], dtype=torch.bool)
+    else:
+        counted = valid.flatten(start_dim=1)
     ours, theirs = (_counts(x, counted, bins) for x in (student, teacher))
     differences = [(a - b).square().mean(dim=1).sum() for a, b in zip(ours, theirs, strict=True)]
     return torch.stack(differences).sum() / images
@@ -191,19 +209,23 @@ class Texture(nn.Module):
         return f"levels={self.levels}, bins={self.bins}"
 
 
-def _counts(maps: Tensor, counted: Tensor, bins: int) -> tuple[Tensor, Tensor]:
+def _enlarged(maps: Tensor, like: Tensor) -> Tensor:
+    """Return maps of cells at the size of the level below, where each position has its cell's."""
+    enlarged = maps.repeat_interleave(2, dim=2).repeat_interleave(2, dim=3)
+    return enlarged[..., : like.shape[2], : like.shape[3]]
+
+
+def _counts(features: Tensor, counted: Tensor, bins: int) -> tuple[Tensor, Tensor]:
     """Return counts and levels of the cosines with the mean, ``(N, bins)`` each."""
-    features = maps.flatten(start_dim=2).masked_fill(~counted[:, None], 0.0)
-    weights = counted.to(maps.dtype)
+    weights = counted.to(features.dtype)
     number = weights.sum(dim=1, keepdim=True).clamp_min(1)
-    mean = unit(features.sum(dim=2) / number, dim=1)
-    products = (mean[:, None] @ features)[:, 0]
-    cosines = products / length(features, dim=1)[:, 0].clamp_min(SHORTEST)
+    # All positions that count are one class.
+    cosines = class_cosines(features, weights[:, None], counted.long() - 1)
     high = torch.finfo(cosines.dtype).max
     some = counted.any(dim=1, keepdim=True)
     least = torch.where(some, cosines.masked_fill(~counted, high).amin(dim=1, keepdim=True), 0.0)
     most = torch.where(some, cosines.masked_fill(~counted, -high).amax(dim=1, keepdim=True), 0.0)
-    steps = torch.linspace(0, 1, bins, device=maps.device, dtype=maps.dtype)
+    steps = torch.linspace(0, 1, bins, device=features.device, dtype=features.dtype)
     levels = least + (most - least) * steps
     width = ((most - least) / (bins - 1)).clamp_min(SHORTEST)
     nearness = (1 - (cosines[:, None] - levels[..., None]).abs() / width[..., None]).clamp_min(0)

@@ -11,6 +11,9 @@ from segdistill.losses.maths.first_order import first_order
 from segdistill.losses.maths.positions import leave_out
 from segdistill.losses.maths.precision import full_precision
 
+WithSlope = Callable[..., tuple[Tensor, Tensor]]
+"""From blocks of tensors to a sum and its gradient for the first of them."""
+
 # Values per block: few enough for a processor's cache, enough to keep a GPU busy.
 _VALUES = 2**17
 _VALUES_ON_DEVICE = 2**24
@@ -48,14 +51,32 @@ def sum_over_blocks(
     """
     others = (teacher.detach(), *(other.detach() for other in others))
     if torch.is_grad_enabled() and student.requires_grad:
-        total: Tensor = _Sum.apply(student, function, others, dim, valid)  # type: ignore[no-untyped-call]
-        return total
+        return _sum(student, _by_autograd(function), others, dim, valid)
     values = [
         function(leave_out(x, mask), leave_out(y, mask), *rest)
         for (x, y, *rest), mask in zip(
             blocks(student, *others, dim=dim), masks(student, dim, valid), strict=False
         )
     ]
+    return torch.stack(values).double().sum().to(values[0].dtype)
+
+
+def sum_with_slopes(
+    function: WithSlope, student: Tensor, teacher: Tensor, *others: Tensor, dim: int
+) -> Tensor:
+    """Return :func:`sum_over_blocks` of a function that works out the gradient itself.
+
+    Args:
+        function: maps blocks of all tensors to the block's sum and its gradient for the first.
+        student: see :func:`sum_over_blocks`.
+        teacher: see :func:`sum_over_blocks`.
+        others: see :func:`sum_over_blocks`.
+        dim: see :func:`sum_over_blocks`.
+    """
+    others = (teacher.detach(), *(other.detach() for other in others))
+    if torch.is_grad_enabled() and student.requires_grad:
+        return _sum(student, function, others, dim, None)
+    values = [function(x.detach(), *rest)[0] for x, *rest in blocks(student, *others, dim=dim)]
     return torch.stack(values).double().sum().to(values[0].dtype)
 
 
@@ -67,7 +88,7 @@ def blocks(*tensors: Tensor, dim: int) -> Iterator[list[Tensor]]:
             blocks.
         dim: the dimension to split.
     """
-    size = _size(tensors[0], dim)
+    size = block_size(tensors[0], dim)
     for block in zip(*(torch.split(tensor, size, dim) for tensor in tensors), strict=True):
         floating = iter(full_precision(*(part for part in block if part.is_floating_point())))
         yield [next(floating) if part.is_floating_point() else part for part in block]
@@ -79,12 +100,36 @@ def masks(maps: Tensor, dim: int, valid: Tensor | None) -> Iterator[Tensor | Non
         # The same positions count in every channel.
         yield from repeat(None if valid is None else valid[:, None])
     else:
-        yield from torch.split(valid[:, None], _size(maps, dim), dim)
+        yield from torch.split(valid[:, None], block_size(maps, dim), dim)
 
 
-def _size(maps: Tensor, dim: int) -> int:
+def block_size(maps: Tensor, dim: int) -> int:
+    """Return how many rows, channels or images of a map make up a block; see :func:`blocks`."""
     limit = _VALUES if maps.device.type == "cpu" else _VALUES_ON_DEVICE
     return max(limit * maps.shape[dim] // maps.numel(), 1)
+
+
+def _by_autograd(function: Callable[..., Tensor]) -> WithSlope:
+    """Return a function together with its gradient for the first of its tensors."""
+
+    def with_slope(x: Tensor, *rest: Tensor) -> tuple[Tensor, Tensor]:
+        x.requires_grad_()
+        with torch.enable_grad():
+            value = function(x, *rest)
+        return value.detach(), torch.autograd.grad(value, x)[0]
+
+    return with_slope
+
+
+def _sum(
+    student: Tensor,
+    function: WithSlope,
+    others: tuple[Tensor, ...],
+    dim: int,
+    valid: Tensor | None,
+) -> Tensor:
+    total: Tensor = _Sum.apply(student, function, others, dim, valid)  # type: ignore[no-untyped-call]
+    return total
 
 
 class _Sum(torch.autograd.Function):
@@ -92,7 +137,7 @@ class _Sum(torch.autograd.Function):
     def forward(
         ctx: Any,
         student: Tensor,
-        function: Callable[..., Tensor],
+        function: WithSlope,
         others: tuple[Tensor, ...],
         dim: int,
         valid: Tensor | None,
@@ -112,13 +157,11 @@ class _Sum(torch.autograd.Function):
             if mask is not None:
                 # The gradient's memory is free until the gradient is computed.
                 x = slope.copy_(x).masked_fill_(~mask, 0.0).detach()
-            x.requires_grad_()
-            with torch.enable_grad():
-                value = function(x, leave_out(y, mask), *rest)
-            slope.copy_(torch.autograd.grad(value, x)[0])
+            value, found = function(x, leave_out(y, mask), *rest)
+            slope.copy_(found)
             if mask is not None:
                 slope.masked_fill_(~mask, 0.0)
-            total += value.detach()
+            total += value
         ctx.save_for_backward(gradient)
         ctx.dtype = student.dtype
         return total.to(dtype)

@@ -10,6 +10,12 @@ from segdistill.losses.maths.first_order import first_order
 BLOCK = 512
 """Anchors compared at once: a block of so many rows is all that is held of a map."""
 
+VALUES_ON_DEVICE = 2**23
+"""Values of a block on an accelerator, which would wait for the launches of smaller ones.
+
+Three maps of a block are held at once: 96 MiB in float32.
+"""
+
 NEVER = -1e9
 """Added to the score of a contrast that does not count: its probability is then exactly 0."""
 
@@ -67,6 +73,13 @@ def relation_kl(
     return loss
 
 
+def anchors_at_once(contrasts: Tensor) -> int:
+    """Return how many anchors are compared at once with contrasts ``(M, D, K)``."""
+    if contrasts.device.type == "cpu":
+        return BLOCK
+    return max(VALUES_ON_DEVICE // contrasts.shape[2], BLOCK)
+
+
 class _RowSoftmaxKL(torch.autograd.Function):
     @staticmethod
     def forward(
@@ -87,9 +100,10 @@ class _RowSoftmaxKL(torch.autograd.Function):
         if contrasts is not None:
             of_contrasts = torch.zeros_like(ours) if ctx.needs_input_grad[1] else None
         total = student.new_zeros((), dtype=torch.float64)
+        block = anchors_at_once(ours)
         for n in range(len(student)):
-            for start in range(0, student.shape[2], BLOCK):
-                rows = slice(start, start + BLOCK)
+            for start in range(0, student.shape[2], block):
+                rows = slice(start, start + block)
                 anchors = student[n, :, rows].mT / temperature
                 teacher_anchors = teacher[n, :, rows].mT / temperature
                 for m in range(len(ours)):
