@@ -60,6 +60,13 @@ STUDY = {
     "seeds": 1,
     "engine": {"threads": 1},
 }
+SEARCH = {
+    **{key: STUDY[key] for key in ("data", "teacher", "training")},
+    "students": {"lraspp": {"backbone": "mobilenetv2_035", "output_stride": [16, 32]}},
+    "distill": [{"loss": "pixelwise_kl"}],
+    "search": {"trials": 2},
+    "seeds": 1,
+}
 TIMEOUT_SECONDS = 1800
 HUNG_SECONDS = 20
 """How long a worker may read one batch here; ten minutes otherwise."""
@@ -175,6 +182,13 @@ VICTIMS = (
     Victim(  # its search and its final runs
         "study", ("study", "study.yaml", "--out", "{out}"), RESUMED, "**/model.safetensors", 6
     ),
+    Victim(
+        "search",
+        ("search", "search.yaml", "--latency", "9000ms", "--out", "{out}"),
+        RESUMED,
+        "**/model.safetensors",
+        6,
+    ),
 )
 
 
@@ -186,6 +200,7 @@ def prepare(root: Path) -> None:
     steps = {**RUN["training"], "steps": 60}
     (root / "own.yaml").write_text(yaml.safe_dump({**run, "data": own, "training": steps}))
     (root / "study.yaml").write_text(yaml.safe_dump(STUDY))
+    (root / "search.yaml").write_text(yaml.safe_dump(SEARCH))
     generator = np.random.default_rng(0)
     for split in ("train", "val"):
         for number in range(12):

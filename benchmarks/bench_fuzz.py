@@ -25,7 +25,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import onnxruntime  # noqa: F401 - what takes seconds to import is imported before anything forks
+import onnxscript.optimizer  # noqa: F401
 import torch
+import torch.onnx._internal.exporter._core
 from results_file import write_result
 from typer.testing import CliRunner
 

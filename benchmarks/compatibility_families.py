@@ -187,7 +187,8 @@ def of_smp() -> dict[str, Family]:
     for name in smp.MODEL_ARCHITECTURES_MAPPING:
         encoder = "tu-vit_tiny_patch16_224" if name == "dpt" else "resnet18"
         settings = {"network": f"smp:{name}", "args": {"encoder_name": encoder}}
-        found[f"smp {name}"] = Family(encoder, built(settings))
+        size = (192, 256) if name == "pan" else (96, 128)
+        found[f"smp {name}"] = Family(encoder, built(settings), size)
     return found
 
 
@@ -206,7 +207,9 @@ def of_huggingface() -> dict[str, Family]:
     """Return tiny networks of every class of transformers that segments."""
     return {
         f"Hugging Face {name.removesuffix('ForSemanticSegmentation')}": Family(
-            config, functools.partial(of_folder, name, config, settings)
+            config,
+            functools.partial(of_folder, name, config, settings),
+            _ONLY.get(name, (96, 128)),
         )
         for name, (config, settings) in _HUGGINGFACE.items()
     }
@@ -250,6 +253,12 @@ _SWIN = {
     "image_size": 64,
     "out_features": ["stage1", "stage2", "stage3", "stage4"],
 }
+_ONLY = {
+    "Data2VecVisionForSemanticSegmentation": (64, 64),
+    "EomtForUniversalSegmentation": (32, 32),
+}
+"""The image size of networks that take no other."""
+
 _HUGGINGFACE: dict[str, tuple[str, dict[str, Any]]] = {
     "BeitForSemanticSegmentation": (
         "BeitConfig",
@@ -308,15 +317,15 @@ _HUGGINGFACE: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "MaskFormerForInstanceSegmentation": (
         "MaskFormerConfig",
-        {"backbone_config": _SWIN, "fpn_feature_size": 16, "mask_feature_size": 16},
+        {"backbone_config": _SWIN, "fpn_feature_size": 32, "mask_feature_size": 32},
     ),
     "Mask2FormerForUniversalSegmentation": (
         "Mask2FormerConfig",
         {
             "backbone_config": _SWIN,
-            "feature_size": 16,
-            "mask_feature_size": 16,
-            "hidden_dim": 16,
+            "feature_size": 32,
+            "mask_feature_size": 32,
+            "hidden_dim": 32,
             "encoder_feedforward_dim": 16,
             "dim_feedforward": 16,
             "encoder_layers": 1,

@@ -181,3 +181,11 @@ def test_a_pipe_in_place_of_a_file_is_refused_and_not_waited_for(tmp_path: Path)
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(OSError, match=r"a pipe, socket or device, not a file: .*pipe\.txt"):
         check_ends(tmp_path / "pipe.txt")
+
+
+def test_a_link_in_a_circle_is_a_file_like_any_other(tmp_path: Path) -> None:
+    (tmp_path / "one").symlink_to(tmp_path / "other")
+    (tmp_path / "other").symlink_to(tmp_path / "one")
+    assert inside(tmp_path, "one") == tmp_path / "one"
+    write_whole(tmp_path / "one", b"whole")
+    assert (tmp_path / "one").read_bytes() == b"whole"

@@ -190,6 +190,11 @@ def refuse_shared_names(who: str, files: Sequence[Path], sources: Sequence[str])
         )
 
 
+def real_path(path: Path | str) -> Path:
+    """Return a path without links; unlike ``Path.resolve``, it also takes links in a circle."""
+    return Path(os.path.realpath(path))
+
+
 def inside(folder: Path | str, name: str) -> Path:
     """Return the path of a name that came with data, which may not lead out of its folder.
 
@@ -202,7 +207,7 @@ def inside(folder: Path | str, name: str) -> Path:
     """
     root = Path(folder)
     path = root / name
-    if not name or not path.resolve().is_relative_to(root.resolve()) or path == root:
+    if not name or not real_path(path).is_relative_to(real_path(root)) or path == root:
         raise ValueError(
             f"{root}: expected a name that stays below this folder, got {name!r}; rename it"
         )

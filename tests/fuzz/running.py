@@ -42,7 +42,8 @@ def observe(words: Sequence[str], folder: Path, writes: str = "out") -> judge.Ou
     out, err, crash = "", "", ""
     with world.within(folder):
         try:
-            with _limit():
+            most = judge.MOST_SECONDS_OF_EXPORT if words[0] == "export" else judge.MOST_SECONDS
+            with _limit(most):
                 result = CliRunner().invoke(build_app(), list(words))
             code, out, err = result.exit_code, result.stdout, result.stderr
             error: Any = result.exception
@@ -62,18 +63,19 @@ def observe(words: Sequence[str], folder: Path, writes: str = "out") -> judge.Ou
         judge.strayed(before, after, allowed),
         judge.left(after),
         crash,
+        most,
     )
 
 
 @contextmanager
-def _limit() -> Iterator[None]:
+def _limit(most_seconds: int) -> Iterator[None]:
     """Stop what works for too long, and what waits for too long."""
 
     def stop(number: int, frame: FrameType | None) -> None:
         raise TookTooLongError
 
     before = [signal.signal(number, stop) for number in (signal.SIGALRM, signal.SIGPROF)]
-    signal.setitimer(signal.ITIMER_PROF, judge.MOST_SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, most_seconds)
     signal.setitimer(signal.ITIMER_REAL, judge.MOST_CLOCK_SECONDS)
     try:
         yield

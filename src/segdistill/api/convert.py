@@ -14,6 +14,7 @@ from segdistill.data.convert.published import refuse_published
 from segdistill.data.convert.records import UNEXPECTED
 from segdistill.data.convert.writing import Written, write_source
 from segdistill.errors import ConfigError, DataError, OverwriteError
+from segdistill.files import real_path
 from segdistill.training.events import Progress, Tell, silent
 
 _PACKAGE = "segdistill.data"
@@ -69,8 +70,8 @@ def convert(
     if format is not None and format not in CONVERSIONS:
         raise ConfigError(f"convert: there is no format '{format}'; {nearest(format, CONVERSIONS)}")
     export, target = Export(Path(source)), Path(out)
-    root = export.root.resolve()
-    if target.resolve().is_relative_to(root) or root.is_relative_to(target.resolve()):
+    root, out_of = real_path(export.root), real_path(target)
+    if out_of.is_relative_to(root) or root.is_relative_to(out_of):
         raise OverwriteError(
             f"convert: expected a folder outside of {export.root}, got {out}; choose another --out"
         )

@@ -15,6 +15,7 @@ from segdistill.data.files.pixels import Pixels
 from segdistill.data.files.reading import IMAGE_SUFFIXES, read_image
 from segdistill.data.parts import files_of, name_of
 from segdistill.errors import DataError, OverwriteError
+from segdistill.files import real_path
 from segdistill.training.events import Note, Tell
 from segdistill.types import SegDataset
 
@@ -136,7 +137,7 @@ def refuse_mixing(out: Path, sources: Collection[Path], recursive: bool) -> None
     Raises:
         OverwriteError: the folder is among the sources; it is named.
     """
-    target = out.resolve()
+    target = real_path(out)
     above = [folder for folder in (target, *target.parents) if folder.exists()]
     searched = above if recursive else [folder for folder in above if folder == target]
     for source in sources:

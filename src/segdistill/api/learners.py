@@ -9,7 +9,7 @@ from segdistill.api.folders import check_cohort_folder, choose_folder
 from segdistill.config import RunConfig
 from segdistill.config.loading import LoadedConfig
 from segdistill.errors import RunFolderError
-from segdistill.files import claim
+from segdistill.files import claim, real_path
 from segdistill.reporting.page import write_report
 from segdistill.runs.environment import read_environment
 from segdistill.runs.layout import REPORT
@@ -85,4 +85,4 @@ def _record_args(run: Path, config: RunConfig, verb: str, loaded: LoadedConfig) 
 
 def _whole_path(path: str | Path) -> str:
     # A file in an installed package keeps its name with the package.
-    return str(path) if str(path).startswith("package:") else str(Path(path).resolve())
+    return str(path) if str(path).startswith("package:") else str(real_path(path))

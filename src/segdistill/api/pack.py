@@ -10,6 +10,7 @@ from segdistill.config.splits import split_names
 from segdistill.data import build_dataset
 from segdistill.data.pack.packing import pack as pack_splits
 from segdistill.errors import ConfigError, OverwriteError
+from segdistill.files import real_path
 from segdistill.training.events import Progress, Tell, silent
 
 
@@ -52,8 +53,8 @@ def pack(
     opened = {split: build_dataset(options, split=split) for split in splits}
     if "root" not in options:
         raise ConfigError(f"pack: expected a dataset with files, got {dataset}, which has none")
-    root = Path(str(options["root"])).resolve()
-    if Path(out).resolve().is_relative_to(root):
+    root = real_path(str(options["root"]))
+    if real_path(out).is_relative_to(root):
         raise OverwriteError(
             f"pack: expected a folder outside the dataset {root}, got {out}; choose another --out"
         )

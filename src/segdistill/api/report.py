@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from segdistill.errors import RunFolderError
+from segdistill.files import real_path
 from segdistill.reporting.page import write_report, write_search_report
 from segdistill.reporting.study_page import write_study_report
 from segdistill.runs.layout import REPORT
@@ -64,10 +65,10 @@ def report(source: str | Path | Sequence[str | Path], out: str | Path | None = N
         inside = find_results(folder)
         if not inside:
             raise RunFolderError(f"{folder}: expected a finished run in it, got none")
-        runs |= {run.resolve(): run for run in inside}
+        runs |= {real_path(run): run for run in inside}
     if not runs:
         raise RunFolderError("report: expected a study folder or run folders, got none")
     page = page or folders[0] / REPORT
-    title = folders[0].resolve().name
+    title = real_path(folders[0]).name
     broken = write_report([*runs.values()], page, title=title, folder=folders[0])
     return Report(page, runs=len(runs) - len(broken), broken=tuple(broken.values()))

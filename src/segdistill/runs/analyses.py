@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.errors import RunFolderError
-from segdistill.files import inside, write_whole
+from segdistill.files import inside, real_path, write_whole
 from segdistill.runs.documents import read_tree
 from segdistill.runs.layout import ANALYSES, FORMAT
 
@@ -130,7 +130,7 @@ def find_picture(folder: Path, name: str) -> Path:
     """
     root = analyses_root(folder)
     file = root / name
-    if not file.resolve().is_relative_to(root.resolve()):
+    if not real_path(file).is_relative_to(real_path(root)):
         raise RunFolderError(
             f"{root}: expected pictures inside, got the name {name}, which leads out of it; "
             "do not trust this folder, or analyse it again"

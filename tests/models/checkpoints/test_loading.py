@@ -81,3 +81,19 @@ def test_order_counts_only_where_every_shape_agrees() -> None:
     assert match_order(reference, {**tensors, "_y": torch.zeros(5)}) is None
     assert match_order(reference, {**tensors, "_more": torch.zeros(1)}) is None
     assert match_order(reference, {"_y": tensors["_y"], "_x": tensors["_x"]}) is None
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_weights_that_are_not_finite_are_refused_by_name(tmp_path: Path, value: float) -> None:
+    state = network().state_dict()
+    state["classifier.weight"] = state["classifier.weight"].clone()
+    state["classifier.weight"][0, 0] = value
+    message = refusal(network(), state, tmp_path)
+    assert "nan or infinite ones in 1 of 6 tensors: classifier.weight; the file is" in message
+
+
+def test_buffers_may_be_infinite(tmp_path: Path) -> None:
+    masked = network()
+    masked.register_buffer("mask", torch.full((2, 2), -torch.inf))
+    torch.save(masked.state_dict(), tmp_path / "a.pth")
+    load_weights(masked, tmp_path / "a.pth")

@@ -20,7 +20,7 @@ from segdistill.models.checkpoints.matching import (
 )
 from segdistill.models.checkpoints.reading import Checkpoint, read_checkpoint
 from segdistill.models.checkpoints.record import Loaded
-from segdistill.models.checkpoints.refusals import find_problems, misfit
+from segdistill.models.checkpoints.refusals import check_finite, find_problems, misfit
 
 # Buffers that libraries write or leave out as they like, and counters of profilers.
 _INCIDENTAL = (
@@ -64,7 +64,7 @@ def load_weights(network: nn.Module, path: Path | str) -> Loaded:
     Raises:
         FileNotFoundError: there is no such file.
         CheckpointError: it is no such file, or tensors of the network are missing, extra in
-            parts that it has, or of other shapes; the message lists them.
+            parts that it has, of other shapes, or not finite; the message lists them.
     """
     return load_checkpoint(network, read_checkpoint(path))
 
@@ -102,6 +102,7 @@ def load_checkpoint(
     )
     if problems:
         raise misfit(network, checkpoint, needed, tensors, problems, hint)
+    check_finite(network, checkpoint, tensors)
     network.load_state_dict({**network.state_dict(), **tensors})
     return Loaded(
         source=checkpoint.source,
@@ -160,6 +161,7 @@ def load_backbone(
     if problems:
         raise misfit(backbone, checkpoint, needed, tensors, problems, "", owner)
     filled = {name: tensors[theirs] for name, theirs in names.items() if theirs in tensors}
+    check_finite(backbone, checkpoint, filled)
     backbone.load_state_dict({**backbone.state_dict(), **filled})
     used = {match.names[name] for name in tensors}
     return Loaded(
@@ -198,6 +200,7 @@ def load_fitting(
         for name, shape in own.items()
         if names[name] in match.names and tuple(state[match.names[names[name]]].shape) == shape
     }
+    check_finite(backbone, checkpoint, fitting)
     backbone.load_state_dict({**backbone.state_dict(), **fitting})
     rest = [name for name in own if name not in fitting and not name.endswith(COUNTER)]
     return sum(not name.endswith(COUNTER) for name in fitting), grouped(rest)

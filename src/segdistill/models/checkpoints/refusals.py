@@ -31,6 +31,29 @@ def find_problems(
     return {label: names for label, names in every.items() if names}
 
 
+def check_finite(network: nn.Module, checkpoint: Checkpoint, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are nan or infinite, as those of a network that diverged.
+
+    Args:
+        network: whose parameters they become.
+        checkpoint: the file.
+        tensors: by the network's names; buffers may be infinite, such as masks of attention.
+
+    Raises:
+        CheckpointError: a weight is not finite; the first tensors with such weights are named.
+    """
+    learnt = {name for name, _ in network.named_parameters()}
+    broken = [
+        name for name, values in tensors.items() if name in learnt and not values.isfinite().all()
+    ]
+    if broken:
+        raise CheckpointError(
+            f"{checkpoint.source}: expected finite weights, got nan or infinite ones in "
+            f"{len(broken)} of {len(learnt)} tensors: {_some(broken)}; the file is damaged, or its "
+            "network diverged"
+        )
+
+
 def misfit(
     network: nn.Module,
     checkpoint: Checkpoint,
