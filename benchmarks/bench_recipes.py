@@ -10,8 +10,8 @@ repeated, so it can be stopped and gone on with. What diverges is trained once m
 the learning rate, and both are in its row. 300 steps are too few to compare methods: it shows that
 each objective trains, and what its own part of a step costs.
 
-The terms are those of the recipes. Where one names a map of its own network that is not here, the
-map of the same meaning takes its place (``TAPS``).
+The terms are those of the recipes, and so is ``clip_norm`` where one has it. Where one names a map
+of its own network that is not here, the map of the same meaning takes its place (``TAPS``).
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def same_terms(names: list[str]) -> list[list[str]]:
     """Return the recipes in groups, those with the same terms together."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(json.dumps(terms_of(name)), []).append(name)
+        groups.setdefault(json.dumps([terms_of(name), clipping_of(name)]), []).append(name)
     return list(groups.values())
 
 
@@ -93,6 +93,7 @@ def is_finished(group: list[str], rate: float) -> bool:
     rows = [finished().get(name, {}) for name in group]
     return all(
         row.get("terms") == terms_of(name)
+        and row.get("clip_norm") == clipping_of(name).get("clip_norm")
         and ("miou" in row or ("diverged" in row and row["lr"] <= rate))
         for name, row in zip(group, rows, strict=True)
     )
@@ -101,6 +102,12 @@ def is_finished(group: list[str], rate: float) -> bool:
 def terms_of(name: str) -> list[dict[str, Any]]:
     """Return the terms that a recipe has today."""
     return [] if name == "plain" else list(read(name)["distill"])
+
+
+def clipping_of(name: str) -> dict[str, float]:
+    """Return the recipe's ``clip_norm``, or nothing."""
+    training = {} if name == "plain" else read(name)["training"]
+    return {key: training[key] for key in ("clip_norm",) if key in training}
 
 
 def train(groups: list[list[str]], root: Path, teacher: Path, rate: float) -> dict[str, Any]:
@@ -119,7 +126,13 @@ def train(groups: list[list[str]], root: Path, teacher: Path, rate: float) -> di
     }
     tree = config.merge(tree, changes)
     configs = {
-        group[0].removeprefix("papers/"): config.check({**tree, "distill": terms_of(group[0])})
+        group[0].removeprefix("papers/"): config.check(
+            {
+                **tree,
+                "distill": terms_of(group[0]),
+                "training": tree["training"] | clipping_of(group[0]),
+            }
+        )
         for group in groups
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -130,6 +143,7 @@ def train(groups: list[list[str]], root: Path, teacher: Path, rate: float) -> di
             **result,
             "lr": rate,
             "terms": terms_of(name),
+            **clipping_of(name),
             "load": round(os.getloadavg()[0], 1),
         }
         for group, result in zip(groups, found, strict=True)

@@ -102,7 +102,8 @@ def test_figures_of_recipes_are_those_of_todays_terms_or_marked() -> None:
     """A dagger is where the terms that were trained are not those of the recipe today."""
     results = ROOT / "benchmarks" / "results"
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    for name, result in read_json(results / "recipes.json")["recipes"].items():
+    today = read_json(results / "recipes.json")["recipes"]
+    for name, result in today.items():
         again = " ‡" if "diverged_before" in result else ""
         if "miou" in result:
             cell = f"{100 * result['miou']:.1f}{again} |"
@@ -112,7 +113,7 @@ def test_figures_of_recipes_are_those_of_todays_terms_or_marked() -> None:
     earlier = read_json(results / "recipes_e132dc0.json")
     assert f"commit {earlier['commit'][:7]}, and have not been repeated" in page
     for name, result in earlier["recipes"].items():
-        assert f"\n| {name}{_mark(name, result)} | " in page
+        assert name in today or f"\n| {name}{_mark(name, result)} | " in page
 
 
 def _mark(name: str, result: dict[str, Any]) -> str:

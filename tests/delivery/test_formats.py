@@ -3,6 +3,7 @@
 import os
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from torch import nn
 from segdistill.catalogue.formats import FORMATS, format_of
 from segdistill.catalogue.tables import load
 from segdistill.delivery.contract import Contract, Images, Output
+from segdistill.delivery.executorch import PYTHON as EXECUTORCH
 from segdistill.delivery.gate import Tolerance, faults, score_beside, time_beside
 from segdistill.delivery.litert import PYTHON
 from segdistill.delivery.opened import OpenedFile
@@ -65,8 +67,10 @@ def written(
 ) -> tuple[str, Path]:
     """Return the format's name, and a file of it."""
     folder, name = tmp_path_factory.mktemp("format"), request.param
-    if name.startswith("litert"):
-        # Its converter needs an environment of its own, so its files of this network are kept.
+    if name == "executorch" and EXECUTORCH not in os.environ:
+        pytest.skip(f"no Python with executorch in {EXECUTORCH}")
+    if name.startswith(("litert", "executorch")):
+        # Their converters need environments of their own: their files of this network are kept.
         for file in FILES.glob(f"student{FORMATS[name].suffix}*"):
             shutil.copy(file, folder)
         return name, folder / f"student{FORMATS[name].suffix}"
@@ -76,7 +80,9 @@ def written(
 def test_says_what_it_is(written: tuple[str, Path]) -> None:
     name, file = written
     assert format_of(file) == name
-    assert trusted(file, name).contract == contract(any_size=FORMATS[name].any_size)
+    said, promise = trusted(file, name).contract, contract(any_size=FORMATS[name].any_size)
+    assert replace(said, provenance=promise.provenance) == promise
+    assert promise.provenance.items() <= said.provenance.items()
     assert len(list(file.parent.iterdir())) == (2 if FORMATS[name].companion else 1)
 
 
@@ -243,6 +249,6 @@ def test_litert_says_where_it_converts(
     with pytest.raises(ConfigError, match=r"expected SEGDISTILL_LITERT_PYTHON to name a Python"):
         write("litert", network, tmp_path, contract(any_size=False))
     monkeypatch.setenv(PYTHON, sys.executable)
-    with pytest.raises(ValueError, match=r"litert-torch can convert, got: ModuleNotFoundError"):
+    with pytest.raises(ConfigError, match=r"expected litert-torch in .*, got: ModuleNotFoundErr"):
         write("litert", network, tmp_path, contract(any_size=False))
     assert list(tmp_path.iterdir()) == []

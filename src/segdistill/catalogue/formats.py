@@ -140,6 +140,18 @@ FORMATS: dict[str, Format] = {
         loss_points=0.4,
         source="https://github.com/google-ai-edge/ai-edge-quantizer",
     ),
+    "executorch": Format(
+        target="executorch:write_executorch",
+        about="ExecuTorch with XNNPACK, for phones and small boards; one image size.",
+        given=_GIVEN,
+        opener="executorch:open_executorch",
+        suffix=".pte",
+        companion=".pte.json",
+        any_size=False,
+        agreement=0.999,
+        largest_difference=1e-3,
+        source="https://docs.pytorch.org/executorch",
+    ),
     "pt2": Format(
         target="pt2:write_pt2",
         about="A program of torch.export, for PyTorch without segdistill; loading it needs trust.",

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,14 +12,16 @@ import numpy as np
 from torch import nn
 
 from segdistill.delivery.contract import Contract
+from segdistill.delivery.environments import Environment, convert, find_python
 from segdistill.delivery.onnx_int8 import Holds
 from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
 from segdistill.delivery.pt2 import write_pt2
-from segdistill.errors import ConfigError
 from segdistill.files import write_whole
 
 PYTHON = "SEGDISTILL_LITERT_PYTHON"
 """Environment variable with the Python that has litert-torch."""
+
+_ENVIRONMENT = Environment(PYTHON, "litert-torch", "litert_torch", "litert-torch")
 
 CONTRACT = ".tflite.json"
 """Ending of the name of the file with the contract, next to the file."""
@@ -94,42 +92,18 @@ def _convert(
     contract: Contract,
     calibration: np.ndarray | None,
 ) -> None:
-    python = _find_python()
+    python = find_python("write_litert", _ENVIRONMENT)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
         folder = Path(name)
         program, file = folder / "program.pt2", folder / "file.tflite"
         write_pt2(network, program, size, replace(contract, size=size))
-        words = [python, "-I", str(_CONVERTER), str(program), str(file)]
+        words = [str(program), str(file)]
         if calibration is not None:
             np.save(folder / "calibration.npy", calibration)
             words.append(str(folder / "calibration.npy"))
-        ended = subprocess.run(words, capture_output=True, text=True, errors="replace", check=False)
-        if ended.returncode:
-            last = (ended.stderr.strip() or ended.stdout.strip() or "nothing").splitlines()[-1]
-            raise ValueError(
-                f"write_litert: expected a network that litert-torch can convert, got: {last}"
-            )
+        convert("write_litert", _ENVIRONMENT, python, _CONVERTER, *words)
         write_whole(path, file.read_bytes())
     write_whole(path.with_suffix(CONTRACT), contract.as_text().encode())
-
-
-def _find_python() -> str:
-    """Return the Python that converts.
-
-    Raises:
-        ConfigError: there is none.
-    """
-    given = os.environ.get(PYTHON)
-    if given is None and importlib.util.find_spec("litert_torch") is not None:
-        return sys.executable
-    if given is None or not os.access(given, os.X_OK):
-        got = "none" if given is None else repr(given)
-        raise ConfigError(
-            f"write_litert: expected {PYTHON} to name a Python with litert-torch, which needs an "
-            f"environment of its own, got {got}; python -m venv litert && litert/bin/pip install "
-            f"litert-torch, then export {PYTHON}=$PWD/litert/bin/python"
-        )
-    return given
 
 
 def open_litert(path: Path, threads: int = 0) -> tuple[Run, str | None]:

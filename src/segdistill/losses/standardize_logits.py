@@ -1,12 +1,10 @@
 """Logit standardisation: logits of mean 0 and deviation 1 over the classes of each pixel."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from segdistill.losses.maths.blocks import block_size
 from segdistill.losses.maths.first_order import first_order
 from segdistill.losses.maths.precision import full_precision
 from segdistill.losses.maths.unit import SHORTEST
@@ -25,7 +23,8 @@ def standardize_logits(logits: Tensor) -> Tensor:
     space the classes in the same way. Deviations below 1e-4 are raised to 1e-4, so that the
     gradient is bounded where all logits are equal. A logit of -inf, for a class that a teacher
     excludes, stays -inf and is left out of mean and deviation. Half precision is converted to
-    float32. The function keeps one map, its result, and is not twice differentiable.
+    float32. The function keeps one map, its result, and needs three more for a moment in the
+    backward pass, whatever compares the result aside. It is not twice differentiable.
 
     Args:
         logits: logits of a network.
@@ -58,16 +57,14 @@ def standardize_logits(logits: Tensor) -> Tensor:
 class _Standardize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, logits: Tensor) -> Tensor:
-        result, deviation = torch.empty_like(logits), torch.empty_like(logits[:, :1])
-        for rows in _rows(logits):
-            excluded = logits[rows].isneginf()
-            count = (~excluded).sum(dim=1, keepdim=True).clamp_min(1)
-            z = logits[rows].masked_fill(excluded, 0.0)
-            z -= z.sum(dim=1, keepdim=True) / count
-            z.masked_fill_(excluded, 0.0)
-            deviation[rows] = (z.square().sum(dim=1, keepdim=True) / count).sqrt()
-            z /= deviation[rows].clamp_min(SHORTEST)
-            result[rows] = z.masked_fill_(excluded, -torch.inf)
+        excluded = logits.isneginf()
+        count = (~excluded).sum(dim=1, keepdim=True).clamp_min(1)
+        result = logits.masked_fill(excluded, 0.0)
+        result -= result.sum(dim=1, keepdim=True) / count
+        result.masked_fill_(excluded, 0.0)
+        deviation = (result.square().sum(dim=1, keepdim=True) / count).sqrt()
+        result /= deviation.clamp_min(SHORTEST)
+        result.masked_fill_(excluded, -torch.inf)
         ctx.save_for_backward(result, deviation)
         return result
 
@@ -75,18 +72,7 @@ class _Standardize(torch.autograd.Function):
     @first_order
     def backward(ctx: Any, upstream: Tensor) -> Tensor:
         result, deviation = ctx.saved_tensors
-        gradient = torch.empty_like(result)
-        for rows in _rows(result):
-            z = result[rows].masked_fill(result[rows].isneginf(), 0.0)
-            along = (upstream[rows] * z).mean(dim=1, keepdim=True) * (deviation[rows] > SHORTEST)
-            slope = upstream[rows] - upstream[rows].mean(dim=1, keepdim=True)
-            slope.addcmul_(z, along, value=-1)
-            gradient[rows] = slope.div_(deviation[rows].clamp_min(SHORTEST))
-        return gradient
-
-
-def _rows(maps: Tensor) -> Iterator[tuple[slice, slice, slice]]:
-    """Yield the rows of maps block by block, as an index."""
-    size = block_size(maps, 2)
-    for start in range(0, maps.shape[2], size):
-        yield slice(None), slice(None), slice(start, start + size)
+        result = result.masked_fill(result.isneginf(), 0.0)
+        along = (upstream * result).mean(dim=1, keepdim=True) * (deviation > SHORTEST)
+        gradient = upstream - upstream.mean(dim=1, keepdim=True)
+        return gradient.addcmul_(result, along, value=-1).div_(deviation.clamp_min(SHORTEST))

@@ -77,7 +77,7 @@ def structural_texture(
         for mask in masks
     ]
     shares = [
-        1 / (mask.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1) * student.shape[1])
+        1 / (mask.sum(dim=(1, 2, 3), keepdim=True).clamp_min(1) * student.shape[1]).double()
         for mask in masks
     ]
 
@@ -89,7 +89,7 @@ def structural_texture(
         for mask, share in zip(counted, shares, strict=True):
             above = mean_pool(maps, 2, None if mask is None else mask[:, 0])
             band = leave_out(maps.sub_(_enlarged(above, maps)), mask)
-            slopes.append(band * (2 * share))
+            slopes.append(band * (2 * share).to(band.dtype))
             total += (band * slopes[-1]).sum() / 2
             maps = above
         # A cell's band sums up to 0, so the slope is the band itself, and what the band of the

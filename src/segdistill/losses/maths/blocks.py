@@ -88,7 +88,7 @@ def blocks(*tensors: Tensor, dim: int) -> Iterator[list[Tensor]]:
             blocks.
         dim: the dimension to split.
     """
-    size = block_size(tensors[0], dim)
+    size = _size(tensors[0], dim)
     for block in zip(*(torch.split(tensor, size, dim) for tensor in tensors), strict=True):
         floating = iter(full_precision(*(part for part in block if part.is_floating_point())))
         yield [next(floating) if part.is_floating_point() else part for part in block]
@@ -100,11 +100,10 @@ def masks(maps: Tensor, dim: int, valid: Tensor | None) -> Iterator[Tensor | Non
         # The same positions count in every channel.
         yield from repeat(None if valid is None else valid[:, None])
     else:
-        yield from torch.split(valid[:, None], block_size(maps, dim), dim)
+        yield from torch.split(valid[:, None], _size(maps, dim), dim)
 
 
-def block_size(maps: Tensor, dim: int) -> int:
-    """Return how many rows, channels or images of a map make up a block; see :func:`blocks`."""
+def _size(maps: Tensor, dim: int) -> int:
     limit = _VALUES if maps.device.type == "cpu" else _VALUES_ON_DEVICE
     return max(limit * maps.shape[dim] // maps.numel(), 1)
 
