@@ -34,6 +34,8 @@ from segdistill.testing import rows
 from segdistill.types import Batch
 
 CLASSES, CHANNELS, PLACES = 19, 512, (64, 128)
+STRIDE, AT_LABELS = 8, {"boundary"}
+"""The losses that work at the size of the labels get those of images at this stride."""
 CATALOGUE = Path(__file__).parents[1] / "src" / "segdistill" / "catalogue" / "loss_costs.json"
 
 
@@ -86,8 +88,10 @@ def run(name: str, shape: tuple[int, ...], repeats: int = 1) -> dict[str, Any]:
     """Compute a loss and its gradient; return the seconds and the peak of memory in MiB."""
     generator = torch.Generator().manual_seed(0)
     student, teacher = (torch.randn(shape, generator=generator).relu_() for _ in range(2))
-    labels = torch.randint(0, CLASSES, (shape[0], *shape[2:]), generator=generator)
-    images = torch.zeros(shape[0], 3, *shape[2:], dtype=torch.uint8)
+    stride = STRIDE if name in AT_LABELS else 1
+    size = [stride * side for side in shape[2:]]
+    labels = torch.randint(0, CLASSES, (shape[0], *size), generator=generator)
+    images = torch.zeros(shape[0], 3, *size, dtype=torch.uint8)
     batch = Batch(images, labels, torch.ones_like(labels, dtype=torch.bool))
     module = rows.build(name, channels=shape[1], classes=CLASSES, small=False)
     if LOSSES[name].prepares:  # as if it had been: the stage is no part of a step

@@ -98,6 +98,16 @@ def test_the_front_of_the_page_on_searching_is_what_was_found() -> None:
     assert f"({100 * final['low']:.2f} to {100 * final['high']:.2f} over images)" in page
 
 
+def test_the_losses_that_were_measured_are_those_on_the_page() -> None:
+    results = ROOT / "benchmarks" / "results"
+    page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    plain = (results / "losses.md").read_text(encoding="utf-8")
+    for row in read_json(results / "losses.json")["rows"]:
+        cells = f"| `{row['loss']}` | {'×'.join(map(str, row['shape']))} |"
+        assert page.count(f"\n{cells}") == 1
+        assert row["loss"] in plain
+
+
 def test_figures_of_recipes_are_those_of_todays_terms_or_marked() -> None:
     """A dagger is where the terms that were trained are not those of the recipe today."""
     results = ROOT / "benchmarks" / "results"

@@ -121,6 +121,21 @@ def test_reaches_the_student_and_never_the_teacher(name: str) -> None:
 
 
 @every_loss
+def test_is_twice_differentiable_where_its_row_says_so(name: str) -> None:
+    student, teacher = maps(name)
+    student.requires_grad_()
+    loss = value(name, build(name), student, teacher)
+    try:
+        (slope,) = torch.autograd.grad(loss, student, create_graph=True)
+        found = "higher" if slope.requires_grad else "first"
+        if slope.requires_grad:
+            torch.autograd.grad(slope.square().sum(), student)
+    except RuntimeError:
+        found = "first"
+    assert LOSSES[name].gradients == found
+
+
+@every_loss
 def test_has_a_gradient_on_one_channel_or_refuses_it(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     student, teacher = 2 * torch.randn((2, 2, 1, 6, 10), generator=generator)

@@ -87,6 +87,12 @@ def test_the_module_contrasts_what_it_generates() -> None:
     assert_close(parts["contrast"], 3 * contrast_groups(generated, teacher, groups=2, pool=1))
 
 
+def test_more_anchors_than_half_precision_holds_are_counted() -> None:
+    student, teacher = maps(1, 16, 64, 128, seed=1), maps(1, 16, 64, 128, seed=2)
+    half = contrast_groups(student.half(), teacher.half(), pool=1)
+    assert_close(half.double(), contrast_groups(student, teacher, pool=1), rtol=1e-2, atol=0)
+
+
 def test_refuses_channels_that_do_not_divide() -> None:
     with pytest.raises(ValueError, match=r"divide into 4 groups, got 6; change groups"):
         contrast_groups(maps(1, 6, 4, 4), maps(1, 6, 4, 4), groups=4)

@@ -136,8 +136,9 @@ class Boundary(nn.Module):
     positions that augmentation padded, whatever their label.
 
     It needs memory for about six maps of logits beyond its inputs: the masks, and a gradient of
-    each part, kept and scaled, since the two are logged apart. That is little compared with the
-    features of any network.
+    each part, kept and scaled, since the two are logged apart. Before that the edges are found at
+    the size of the labels, for all classes at once: 160 MiB, and nearly all of its time, for two
+    label maps of 512×1024 with 19 classes.
 
     Args:
         edge_weight: weight of the part ``edge``.

@@ -68,6 +68,9 @@ class ChannelSpatialCorrelation(nn.Module):
     The parts are ``channel`` and ``spatial``, each multiplied by its weight. Given a batch, it
     leaves out the positions that augmentation padded.
 
+    It needs memory for about five maps beyond its inputs: each part makes a gradient of its own,
+    kept and scaled, since the two are logged apart.
+
     Args:
         channel_weight: weight of the part ``channel``.
         spatial_weight: weight of the part ``spatial``.

@@ -82,7 +82,10 @@ def contrast_groups(
     if valid is None and (student.shape[2] % side or width % side):
         valid = torch.ones_like(student[:, 0], dtype=torch.bool)
     if valid is None:
-        anchors = student.new_tensor(student[0, 0].numel() // pool**2 * groups)
+        # Not in the maps' own precision: half precision ends at 65504.
+        anchors = torch.tensor(
+            student[0, 0].numel() // pool**2 * groups, dtype=torch.float32, device=student.device
+        )
     else:
         cells = F.max_pool2d(valid[:, None].float(), pool, ceil_mode=True)
         anchors = groups * cells.sum(dim=(1, 2, 3)).clamp_min(1)
@@ -125,6 +128,9 @@ class ContrastGroups(nn.Module):
 
     Given a batch, it leaves out the positions that augmentation padded. The mask depends only on
     the seed, the step and the image's place in the batch.
+
+    It needs memory for about seven maps of the student's size beyond its inputs, most of them what
+    the layers keep for their gradients.
 
     Args:
         student_channels: channels of the student's map.

@@ -34,8 +34,9 @@ class CrossAttention(nn.Module):
     network does, while the comparison is in float32. Batch norm sees padded positions as 0. No
     gradient reaches the teacher.
 
-    It holds about four maps of the teacher's width: A(x), the output of W, and both maps
-    normalised. This is inherent to the method.
+    It needs memory for about nine maps beyond its inputs: A(x), the output of W and both maps
+    normalised, and what its layers keep and make for their gradients. This is inherent to the
+    method.
 
     Args:
         student_channels: channels of the student's map.

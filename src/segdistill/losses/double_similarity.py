@@ -182,6 +182,9 @@ class DoubleSimilarity(nn.Module):
     The parts are ``pixel`` and ``category``, each multiplied by its weight. The layers are the maps
     of ``beside``. Given a batch, it leaves out the positions that augmentation padded.
 
+    It needs memory for about eight maps of logits beyond its inputs, a few for each part, which is
+    little compared with the features of any network.
+
     Args:
         pixel_weight: weight of the part ``pixel``.
         category_weight: weight of the part ``category``.

@@ -75,6 +75,9 @@ class FeatureAugmentation(nn.Module):
     a single 1×1 convolution turns them into the student's logits. Given a batch, it leaves out the
     positions that augmentation padded, whatever their label.
 
+    It needs memory for about seven maps of logits beyond its inputs, for the augmentation and both
+    softmaxes with their gradients; that is little compared with the features of any network.
+
     Args:
         classifier: the student's last layer, a 1×1 convolution; it remains part of the student.
         strength: full strength of the augmentation.

@@ -89,6 +89,9 @@ class MaskTokens(nn.Module):
     that excludes a class needs another loss, such as :func:`pixelwise_kl`. Given a batch, it leaves
     out the positions that augmentation padded.
 
+    It needs memory for about four maps of logits beyond its inputs, which is little compared with
+    the features of any network.
+
     Args:
         teacher_channels: number of classes.
         tokens: number of masks.

@@ -28,6 +28,9 @@ class MaskedGeneration(nn.Module):
     the step and the image's place in the batch. The convolutions follow autocast as a network does;
     the comparison is in float32. No gradient reaches the teacher.
 
+    It needs memory for about seven maps beyond its inputs: what each of its layers keeps for its
+    gradient. This is inherent to the method.
+
     Args:
         student_channels: channels of the student's map.
         teacher_channels: channels of the teacher's map.

@@ -120,6 +120,9 @@ class Perspective(nn.Module):
     The parts are ``map``, ``mean`` and ``adapter``, the first two multiplied by their weights. It
     leaves out the positions that augmentation padded, whatever their label.
 
+    It needs memory for about four maps beyond its inputs: the adapted map, and the gradients of the
+    parts, which are logged apart.
+
     Args:
         teacher_channels: channels of both maps, the student's after its projector.
         classes: number of classes.

@@ -29,6 +29,9 @@ class PositionPrediction(nn.Module):
     before the convolutions, like those outside the map. The convolutions follow autocast as a
     network does; the comparison is in float32. No gradient reaches the teacher.
 
+    It needs memory for about six maps beyond its inputs: the directions of both, and what the
+    convolutions keep and make for their gradients.
+
     Args:
         student_channels: channels of the student's map.
         teacher_channels: channels of the teacher's map.

@@ -165,6 +165,9 @@ class Texture(nn.Module):
     The parts are ``structure`` and ``statistics``, each multiplied by its weight. Given a batch, it
     leaves out the positions that augmentation padded.
 
+    It needs memory for about four maps beyond its inputs: each part makes a gradient of its own,
+    kept and scaled, since the two are logged apart.
+
     Args:
         structure_weight: weight of the part ``structure``.
         statistics_weight: weight of the part ``statistics``.
