@@ -121,7 +121,7 @@ def test_it_is_compared_in_a_cohort_whose_report_names_it(own: Cli) -> None:
     assert json.loads(Path("cohort/analyses/measure.json").read_text())["images"] == 3
 
 
-def test_a_study_takes_it_as_a_method(own: Cli) -> None:
+def write_study() -> None:
     run = Path("tiny.yaml").read_text().replace("training:", "training: ").splitlines()
     study = [line for line in run if not line.startswith("evaluation")]
     Path("study.yaml").write_text(
@@ -129,8 +129,24 @@ def test_a_study_takes_it_as_a_method(own: Cli) -> None:
         + "\nmethods: {mine: [{loss: 'import:own_code_of_mine:my_loss', tap: logits, weight: 2.0}]}"
         + "\nseeds: 2\n"
     )
+
+
+def test_a_study_takes_it_as_a_method(own: Cli) -> None:
+    write_study()
     planned = own("study", "study.yaml", "--out", "study", "--dry-run")
     assert planned.code == 0, planned.err
+
+
+@pytest.mark.long
+def test_a_study_trains_it_and_its_page_compares_it_with_plain(own: Cli) -> None:
+    write_study()
+    done = own("study", "study.yaml", "--out", "study")
+    assert done.code == 0, done.err
+    results = json.loads(Path("study/results.json").read_text())
+    (pair,) = results["pairs"].values()
+    assert set(pair["methods"]) == {"plain", "mine"}
+    assert len(pair["methods"]["mine"]["miou"]) == 2
+    assert "my_loss" in Path("study/report.html").read_text()
 
 
 def test_a_dataset_of_ones_own_is_trained_on(own: Cli) -> None:
