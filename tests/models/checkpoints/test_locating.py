@@ -48,6 +48,8 @@ def test_of_several_files_a_part_of_the_path_names_one(
 ) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
     install(tmp_path, "two-models", ["small.pth", "large.pth"])
+    for file in ("small.pth", "large.pth"):  # Python 3.12 leaves out what is listed but not there
+        (tmp_path / "two_models" / file).touch()
     assert weight_file("package:two-models/large").name == "large.pth"
     with pytest.raises(CheckpointError, match=r"got two_models/small.pth, two_models/large.pth"):
         weight_file("package:two-models")
