@@ -10,14 +10,20 @@ rehearse=()
 [ $# -ge 1 ] || { echo "usage: benchmarks/device/run.sh [--rehearse] FOLDER [STAGE ...]" >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
-mkdir -p "$1"
-out=$(cd "$1" && pwd)
+folder=$1
 shift
-wanted=" $* "
+stages=" tests parity losses steps compile camvid "
+for name in "$@"; do
+  [[ $stages = *" $name "* ]] || { echo "run.sh: expected stages of$stages, got $name" >&2; exit 2; }
+done
+wanted=" ${*:-$stages} "
+mkdir -p "$folder"
+out=$(cd "$folder" && pwd)
 python=${PYTHON:-python3}
 export OMP_WAIT_POLICY=passive PYTHONPATH="$root/src${PYTHONPATH:+:$PYTHONPATH}"
 if [ ${#rehearse[@]} = 0 ] && compgen -G "$here/wheels/*.whl" >/dev/null; then
   packages=$(mktemp -d)
+  trap 'rm -rf "$packages"' EXIT
   "$python" -m pip install --quiet --no-index --no-deps --no-compile --target "$packages" \
     "$here"/wheels/*.whl || exit 1
   # For its metadata: the code that runs is that of src.
@@ -28,7 +34,7 @@ fi
 
 stage() { # name, seconds it may take (ten times as many on a CPU), command
   local name=$1 limit=$2 began=$SECONDS
-  [[ $wanted = "  " || $wanted = *" $name "* ]] || return
+  [[ $wanted = *" $name "* ]] || return
   [ ${#rehearse[@]} = 0 ] || limit=$((10 * limit))
   shift 2
   timeout --kill-after=5 "$limit" "$@" >"$out/$name.log" 2>&1

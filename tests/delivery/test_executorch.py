@@ -108,7 +108,7 @@ def test_says_where_it_converts_and_runs(
         with pytest.raises(ConfigError, match=r"expected SEGDISTILL_EXECUTORCH_PYTHON to name a P"):
             does()
     monkeypatch.setenv(PYTHON, sys.executable)
-    monkeypatch.setattr("segdistill.delivery.executorch.write_pt2", lambda *_: None)  # takes long
+    monkeypatch.setattr("segdistill.delivery.environments.write_pt2", lambda *_: None)  # takes long
     with pytest.raises(ConfigError, match=r"expected executorch in .*, got: ModuleNotFoundError"):
         write("executorch", network, tmp_path, contract(any_size=False))
     with pytest.raises(ConfigError, match=r"to run in .*, got: ModuleNotFoundError: .*; python -m"):

@@ -83,24 +83,6 @@ def test_a_step_runs_on_a_gpu_in_every_precision(small: Make, precision: str) ->
     assert fit(teacher, learners, data.stream, fabric=fabric, steps=2) == 2
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_nothing_waits_for_a_gpu_between_two_readings_of_the_losses(small: Make) -> None:
-    config = small("training.device=cuda", "training.ema=0.9", distill=[{"loss": "pixelwise_kl"}])
-    fabric, data = build_fabric(config), build_data(config)
-    teacher, learners = prepare_cohort({"": config}, data, fabric, silent)
-
-    def reads(done: int) -> bool:
-        # Two steps to warm up, three in which every wait is an error; the last one is read.
-        torch.cuda.set_sync_debug_mode("error" if 2 <= done < 5 else "default")
-        return False
-
-    try:
-        fit(teacher, learners, data.stream, fabric=fabric, steps=6, reads=reads)
-    finally:
-        torch.cuda.set_sync_debug_mode("default")
-
-
 def test_scores_and_checkpoints_between_steps_are_no_part_of_a_step(small: Make) -> None:
     config = small(distill=[])
     fabric, data = build_fabric(config), build_data(config)

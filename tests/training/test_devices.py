@@ -1,11 +1,13 @@
-"""Arithmetic that the processor has to emulate is said, and the demo leaves it alone."""
+"""What a device cannot do is said or refused before anything is written."""
 
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 
 from segdistill.config import RunConfig
+from segdistill.errors import ConfigError
 from segdistill.training import devices as module
 from segdistill.training.devices import EMULATED
 from segdistill.training.events import Event, Note
@@ -31,3 +33,15 @@ def test_emulated_bfloat16_is_said(
     told: list[Event] = []
     run_cohort({"": config}, tmp_path / "run", tell=told.append)
     assert (Note(EMULATED) in told) is said
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_graphs_without_a_gpu_are_refused_before_a_folder_is_made(
+    small: Make, tmp_path: Path
+) -> None:
+    config = small("training.device=auto", "training.compile=graphs")
+    with pytest.raises(
+        ConfigError, match=r"training\.compile: expected a GPU for graphs, got none"
+    ):
+        run_cohort({"": config}, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -35,16 +35,17 @@ def weights(run: Path) -> dict[str, torch.Tensor]:
 
 @pytest.mark.parametrize("loss", [*LOGIT_LOSSES, *FEATURE_LOSSES])
 def test_no_loss_makes_the_host_wait_inside_a_step(small: Make, loss: str) -> None:
-    config = small("training.device=cuda", distill=[{"loss": loss}])
+    config = small("training.device=cuda", "training.ema=0.9", distill=[{"loss": loss}])
     fabric, data = build_fabric(config), build_data(config)
     teacher, learners = prepare_cohort({"": config}, data, fabric, silent)
 
     def reads(done: int) -> bool:
+        # Two steps to warm up, three in which every wait is an error; the last one is read.
         torch.cuda.set_sync_debug_mode("error" if 2 <= done < 5 else "default")
         return False
 
     try:
-        fit(teacher, learners, data.stream, fabric=fabric, steps=6, reads=reads)
+        assert fit(teacher, learners, data.stream, fabric=fabric, steps=6, reads=reads) == 6
     finally:
         torch.cuda.set_sync_debug_mode("default")
 

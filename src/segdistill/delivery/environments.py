@@ -6,10 +6,17 @@ import importlib.util
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from torch import nn
+
+from segdistill.delivery.contract import Contract
+from segdistill.delivery.pt2 import write_pt2
 from segdistill.errors import ConfigError
+from segdistill.files import write_whole
 
 
 @dataclass(frozen=True)
@@ -60,20 +67,50 @@ def find_python(who: str, environment: Environment) -> str:
     return given
 
 
-def convert(who: str, environment: Environment, python: str, script: Path, *words: str) -> str:
-    """Run a script that converts a network in an environment, and return what it printed.
+def convert(
+    who: str,
+    environment: Environment,
+    script: Path,
+    network: nn.Module,
+    path: Path,
+    size: tuple[int, int],
+    contract: Contract,
+    calibration: np.ndarray | None = None,
+) -> str:
+    """Write a file that a script makes in an environment, and return what the script printed.
+
+    The script gets a program of torch.export, the file to write and, if there are any, a file of
+    calibration images. It imports nothing of this package.
 
     Args:
         who: first word of the messages.
         environment: the environment.
-        python: the result of :func:`find_python`.
-        script: the script, which imports nothing of this package.
-        words: its arguments.
+        script: the script.
+        network: see :func:`segdistill.delivery.onnx.export_onnx`, as for the others.
+        path: the file.
+        size: height and width of the only images that the file takes.
+        contract: inputs and outputs of the graph.
+        calibration: images ``(N, 1, 3, *size)`` in the input format of the contract.
 
     Raises:
-        ConfigError: a package is missing there.
-        ValueError: the script failed; the message ends with the last line that it wrote.
+        ConfigError: there is no such Python, or a package is missing there.
+        ValueError: torch cannot export the network, or the script failed; the message ends with
+            the last line that it wrote.
     """
+    python = find_python(who, environment)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
+        program, file = Path(name) / "program.pt2", Path(name) / "file"
+        write_pt2(network, program, size, replace(contract, size=size))
+        words = [str(program), str(file)]
+        if calibration is not None:
+            words.append(str(Path(name) / "calibration.npy"))
+            np.save(words[-1], calibration)
+        printed = _run(who, environment, python, script, words)
+        write_whole(path, file.read_bytes())
+    return printed
+
+
+def _run(who: str, environment: Environment, python: str, script: Path, words: list[str]) -> str:
     command = [python, "-I", str(script), *words]
     ended = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if ended.returncode:

@@ -20,7 +20,6 @@ from torch import nn
 from segdistill.delivery.contract import Contract
 from segdistill.delivery.environments import Environment, convert, find_python
 from segdistill.delivery.opened import Run, RuntimeRefusalError
-from segdistill.delivery.pt2 import write_pt2
 from segdistill.errors import ConfigError
 from segdistill.files import write_whole
 from segdistill.threads import count_free_cores
@@ -55,13 +54,8 @@ def write_executorch(
         ConfigError: there is no Python with executorch.
         ValueError: torch or executorch cannot convert the network.
     """
-    python = find_python("write_executorch", _ENVIRONMENT)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
-        program, file = Path(name) / "program.pt2", Path(name) / "file.pte"
-        write_pt2(network, program, size, replace(contract, size=size))
-        words = (str(program), str(file))
-        printed = convert("write_executorch", _ENVIRONMENT, python, _CONVERTER, *words)
-        write_whole(path, file.read_bytes())
+    who = "write_executorch"
+    printed = convert(who, _ENVIRONMENT, _CONVERTER, network, path, size, contract)
     made_with = {"made_with": printed.splitlines()[-1]}
     contract = replace(contract, provenance={**contract.provenance, **made_with})
     write_whole(path.with_suffix(CONTRACT), contract.as_text().encode())

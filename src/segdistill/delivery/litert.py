@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +10,9 @@ import numpy as np
 from torch import nn
 
 from segdistill.delivery.contract import Contract
-from segdistill.delivery.environments import Environment, convert, find_python
+from segdistill.delivery.environments import Environment, convert
 from segdistill.delivery.onnx_int8 import Holds
 from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
-from segdistill.delivery.pt2 import write_pt2
 from segdistill.files import write_whole
 
 PYTHON = "SEGDISTILL_LITERT_PYTHON"
@@ -92,17 +89,8 @@ def _convert(
     contract: Contract,
     calibration: np.ndarray | None,
 ) -> None:
-    python = find_python("write_litert", _ENVIRONMENT)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
-        folder = Path(name)
-        program, file = folder / "program.pt2", folder / "file.tflite"
-        write_pt2(network, program, size, replace(contract, size=size))
-        words = [str(program), str(file)]
-        if calibration is not None:
-            np.save(folder / "calibration.npy", calibration)
-            words.append(str(folder / "calibration.npy"))
-        convert("write_litert", _ENVIRONMENT, python, _CONVERTER, *words)
-        write_whole(path, file.read_bytes())
+    who = "write_litert"
+    convert(who, _ENVIRONMENT, _CONVERTER, network, path, size, contract, calibration)
     write_whole(path.with_suffix(CONTRACT), contract.as_text().encode())
 
 

@@ -25,9 +25,9 @@ class PositionPrediction(nn.Module):
     the first term without a gradient for :math:`g_y`. Each position is divided by three times its
     norm: what a convolution sees then has a norm of at most 1, and at weight 1 gradient descent on
     the teacher's convolution converges at any rate below 0.5, however large the features are. Given
-    a batch, padded positions are set to 0
-    before the convolutions, like those outside the map. The convolutions follow autocast as a
-    network does; the comparison is in float32. No gradient reaches the teacher.
+    a batch, padded positions are set to 0 before the convolutions, like those outside the map. The
+    convolutions follow autocast as a network does; the comparison is in float32. No gradient
+    reaches the teacher.
 
     It needs memory for about six maps beyond its inputs: the directions of both, and what the
     convolutions keep and make for their gradients.

@@ -127,8 +127,6 @@ def settle(
         tell(Note(f"training.compile: not compiled with {obstacle}"))
         return []
     on, graphs = training.compile in ("on", "graphs"), training.compile == "graphs"
-    if graphs and fabric.device.type != "cuda":
-        raise ConfigError("training.compile: expected a GPU for graphs, got none; use off")
     backend = GRAPHS if graphs else backend
     trial = _Trial(stream.batch(start), start, fabric, on=on, remaining=remaining, backend=backend)
     found = list[Compiling]()

@@ -45,7 +45,7 @@ def build_fabric(config: RunConfig) -> Fabric:
     """Return the fabric that a config asks for, launched.
 
     Raises:
-        ConfigError: there is no GPU although one was requested, the precision needs a GPU, a
+        ConfigError: there is no GPU although one was requested, precision or graphs need one, a
             launcher started another number of processes than configured, or processes cannot be
             started here.
     """
@@ -59,6 +59,10 @@ def build_fabric(config: RunConfig) -> Fabric:
     cuda = training.device != "cpu" and torch.cuda.is_available()
     if not cuda:
         check_precision(training.precision)
+        if training.compile == "graphs":
+            raise ConfigError(
+                "training.compile: expected a GPU for graphs, got none; use off, auto or on"
+            )
     torch.set_num_threads(choose_threads(torch.get_num_threads()))
     if cuda and training.deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
