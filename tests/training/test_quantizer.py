@@ -102,14 +102,15 @@ def test_the_gradient_passes_inside_the_range_and_reaches_the_networks_own_weigh
 
 
 def test_the_rounding_and_its_ranges_are_the_runs_alone(small: Make, tmp_path: Path) -> None:
-    config = small("training.quantize=int8", "training.checkpoint_every=1", distill=[])
+    config = small("training.quantize=int8", distill=[])
     data = build_data(config)
     learner = build_cohort({"": config}, data.train.classes, train=data.train)[1][0]
     (run,) = run_cohort({"": config}, tmp_path / "run")
-    (plain,) = run_cohort({"": small(distill=[])}, tmp_path / "plain")
-    student, other = load_file(student_file(run)), load_file(student_file(plain))
-    assert student.keys() == other.keys() == learner.network.state_dict().keys()
-    assert any(not torch.equal(student[name], other[name]) for name in student)
+    both = run_cohort({"plain": small(distill=[]), "int8": config}, tmp_path / "cohort")
+    student, plain, same = (load_file(student_file(each)) for each in (run, *both))
+    assert student.keys() == plain.keys() == learner.network.state_dict().keys()
+    assert any(not torch.equal(student[name], plain[name]) for name in student)
+    assert all(torch.equal(student[name], same[name]) for name in student)
     state = learner.state()
     state["quantizer"]["ranges"] = torch.ones_like(state["quantizer"]["ranges"])
     learner.restore(state)
