@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from segdistill.errors import DataError, OverwriteError
+from segdistill.json_text import load_json
 
 LEDGER = ".segdistill.jsonl"
 """What commands wrote into a folder: a line for each file, with its command and SHA-256."""
@@ -235,11 +236,6 @@ def write_json(file: Path, value: Any) -> None:
     write_whole(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
-def read_json(file: Path) -> Any:
-    """Read a JSON file."""
-    return json.loads(file.read_text(encoding="utf-8"))
-
-
 def _read_ledger(folder: Path, who: str) -> dict[str, set[str]]:
     """Return the digests of what a command wrote into a folder, by file name.
 
@@ -249,7 +245,7 @@ def _read_ledger(folder: Path, who: str) -> dict[str, set[str]]:
     ledger = folder / LEDGER
     for line in ledger.read_bytes().splitlines() if ledger.is_file() else ():
         try:
-            entry = json.loads(line)
+            entry = load_json(line)
             file, maker, digest = entry["file"], entry["made_by"], entry["sha256"]
         except (ValueError, KeyError, TypeError):
             continue
