@@ -108,7 +108,9 @@ def test_a_processor_without_a_mean_asks_for_one(
 ) -> None:
     (segformer / "preprocessor_config.json").write_text("{}")
     # Some versions give their own mean where the file has null.
-    processor = SimpleNamespace(do_rescale=False, do_normalize=True, image_mean=None, image_std=None)
+    processor = SimpleNamespace(
+        do_rescale=False, do_normalize=True, image_mean=None, image_std=None
+    )
     monkeypatch.setattr(
         transformers.AutoImageProcessor, "from_pretrained", lambda *_, **__: processor
     )

@@ -182,7 +182,9 @@ def _run_lengths(outline: Tree, size: Size, masks: ModuleType, who: str) -> Any:
         try:
             counts = read_runs(counts)
         except ValueError as error:
-            raise DataError(f"{who}: expected compressed run lengths, got others: {error}") from None
+            raise DataError(
+                f"{who}: expected compressed run lengths, got others: {error}"
+            ) from None
     whole = isinstance(counts, list) and all(isinstance(run, int) and run >= 0 for run in counts)
     if not whole or sum(counts or ()) != size[0] * size[1]:
         raise DataError(f"{who}: expected run lengths that add up to the image, got others")
