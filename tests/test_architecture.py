@@ -28,7 +28,7 @@ BASE = {
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "catalogue": {"checks", "errors"},
-    "runs": {"errors", "files", "yaml_text"},
+    "runs": {"classes", "errors", "files", "yaml_text"},
     "losses": BASE,
     "models": BASE,
     "data": BASE,

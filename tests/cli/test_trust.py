@@ -18,6 +18,7 @@ from segdistill.api.evaluate import evaluate
 from segdistill.api.predict import predict
 from segdistill.api.taps import taps
 from segdistill.runs.layout import COST
+from segdistill.runs.replay import KeptStep, write_step
 
 from .conftest import Cli, Trained
 
@@ -52,6 +53,7 @@ def strangers(cli: Cli, trained: Trained, tmp_path: Path, monkeypatch: pytest.Mo
     tree |= {"student": {"network": TARGET}, "teacher": {"network": TARGET}, "trust": [TARGET]}
     (run / "resolved.yaml").write_text(yaml.safe_dump(tree))
     forge(trained.run / "model.safetensors", run / "model.safetensors", {"network": TARGET})
+    write_step(run, KeptStep(0, {"network": TARGET}, {}, {}, {}))
     shutil.copytree(run, "studied/final/pair/seed-0/evil")
     Path("photos").mkdir()
     return cli
@@ -91,6 +93,7 @@ COMMANDS = [
     ["list", "taps", "tiny.yaml", TEACHER],
     ["distill", "tiny.yaml", TEACHER],
     ["train", "tiny.yaml", TEACHER],
+    ["replay", RUN],
     ["analyse", RUN],
     ["analyse", "cohort"],
     ["analyse", "studied"],

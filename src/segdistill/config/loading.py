@@ -15,7 +15,7 @@ from segdistill.checks import nearest
 from segdistill.config import RunConfig, StudentSearchConfig, StudyConfig
 from segdistill.config.checking import check_named
 from segdistill.config.ensembles import networks_of
-from segdistill.config.foreign import check_foreign
+from segdistill.config.foreign import check_foreign, fetch_nothing
 from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.files import expand_path
 from segdistill.runs.student import read_student
@@ -208,6 +208,8 @@ def check_saved(
 ) -> config.NetworkConfig:
     """Check the description of a network that was stored in a file.
 
+    Published weights that it asks for are left out: the file's own follow.
+
     Args:
         saved: the description in the file's metadata.
         source: the file.
@@ -221,7 +223,8 @@ def check_saved(
     if name == ENSEMBLE:
         raise ConfigError(f"{source}: expected one network in the metadata, got an ensemble")
     check_from_file(name, trusted, source)
-    return check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
+    section = check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
+    return section.model_copy(update=fetch_nothing(section.network, section.settings()))
 
 
 def _trusting(tree: config.Tree, targets: Sequence[str], source: str | Path) -> config.Tree:
