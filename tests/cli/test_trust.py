@@ -148,6 +148,7 @@ def test_a_report_reads_files_alone(strangers: Cli) -> None:
         ({"network": "fcn", "backbone": ["x"], "output_stride": 16}, "backbone: expected a string"),
         ({"network": "import:os:system", "args": {"command": "touch ran"}}, "got import:os:system"),
         ({"network": "file:evil.pt"}, "got file:evil.pt"),
+        ({"network": "espnet_c", "width": 10**20}, "integers of at most 63 bits"),
         (["import:os:system"], "expected a valid dictionary at 'network'"),
     ],
 )

@@ -110,6 +110,7 @@ def replay(run: Path, overrides: Sequence[str] = (), trust: Collection[str] = ()
     config = RunFiles(run, student_file(run)).config(words)
     trusted = own_words(words, trust)
     student = check_saved(kept.student, file, trusted)
+    student = student.model_copy(update={"weights": None, "backbone_weights": None})
     config = config.model_copy(update={"student": student})
     check_code(config, trusted, run)
 
