@@ -18,7 +18,9 @@ def replay(
     trust: Trust = None,
     json: Json = False,
 ) -> None:
-    """Repeat the step at which a run diverged, and say where values first stop being finite.
+    """Repeat the step at which a run diverged.
+
+    Says where values first stop being finite.
 
     Example: segdistill replay runs/student-1 training.device=cpu
     """
