@@ -1,6 +1,7 @@
 """export: a row says what writes and opens a file; what is written is run before it is kept."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +91,22 @@ def test_a_format_of_one_size_is_compared_at_that_size(
         export(run, tmp_path / "b.txt", format="text", size=(30, 64))
     with pytest.raises(SegdistillError, match=r"nothing was written; --force keeps it"):
         export(run, tmp_path / "b.txt", format="text", size=(32, 64))
+
+
+@pytest.mark.parametrize(("recorded", "told"), [(0.9, True), (0.0, False)])
+def test_a_size_that_costs_the_network_itself_is_told(
+    recorded: float, told: bool, run: Path, text: None, tmp_path: Path
+) -> None:
+    copy = shutil.copytree(run, tmp_path / "run")
+    result = json.loads((copy / "result.json").read_text()) | {"miou": recorded}
+    (copy / "result.json").write_text(json.dumps(result))
+    said: list[object] = []
+    made = export(copy, format="text", size=(30, 64), static=True, force=True, tell=said.append)
+    assert made.score is not None
+    sentence = f"{100 * made.score.network_miou:.2f}, and 90.00 as its run was scored"
+    assert (
+        f"text: on images of 30x64 the network itself has a mIoU of {sentence}" in str(said)
+    ) is told
 
 
 def test_weights_alone_are_compared_on_noise_and_not_scored(

@@ -323,6 +323,14 @@ def test_on_is_refused_where_steps_are_not_compiled(small: Make, word: str) -> N
     assert small(f"training.{word}", "training.compile=auto").training.compile == "auto"
 
 
+def test_a_cohort_is_not_compiled_if_one_of_it_is_rounded(small: Make, tmp_path: Path) -> None:
+    words, told = ("training.compile=auto", "training.steps=1"), list[Event]()
+    configs = {"plain": small(*words, distill=[])}
+    configs["int8"] = small(*words, "training.quantize=int8", distill=[])
+    run_cohort(configs, tmp_path / "cohort", tell=told.append)
+    assert any("not compiled with training.quantize=int8" in str(event) for event in told)
+
+
 def test_graphs_are_refused_without_a_gpu(small: Make) -> None:
     with pytest.raises(ConfigError, match=r"training\.compile: .*device=cpu, got graphs"):
         small("training.compile=graphs")

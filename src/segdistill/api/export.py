@@ -23,7 +23,7 @@ from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
 from segdistill.delivery.parity import Parity, compare, other_sizes
 from segdistill.errors import ConfigError, DataError, FileRefusedError
-from segdistill.files import claim, move_whole
+from segdistill.files import claim, move_whole, temporary_folder
 from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.layout import EXPORT
 from segdistill.runs.result import has_result, read_result
@@ -37,6 +37,7 @@ from segdistill.trust import program_name
 from segdistill.types import SegDataset
 
 _OR_STATIC = "; --static writes a file for one image size, which may work"
+_NOTED_POINTS = 0.5  # more than rounding and fewer views change
 _OR_MULTIPLE = "; a --size of multiples of 32 may work, because converters round others differently"
 
 
@@ -182,6 +183,8 @@ def export(
                 on_image=lambda done: tell(Progress("scoring", done, total, {})),
                 **views,
             )
+            if static and scored is None:
+                _tell_of_size(format, traced, score, files.folder, tell)
         failed = tuple(
             faults(Tolerance(row.largest_difference, row.agreement, row.loss_points), parity, score)
         )
@@ -216,14 +219,11 @@ def _targets(target: Path, row: Format) -> list[Path]:
 def _drafts(targets: Sequence[Path]) -> Iterator[list[Path]]:
     """Yield temporary files, which get their final names on success and are removed otherwise."""
     targets[0].parent.mkdir(parents=True, exist_ok=True)
-    drafts = [target.with_name(f".unproven.{target.name}") for target in targets]
-    try:
+    with temporary_folder(targets[0]) as folder:
+        drafts = [folder / target.name for target in targets]
         yield drafts
         for draft, target in zip(drafts, targets, strict=True):
             move_whole(draft, target, made_by="export")
-    finally:
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
 
 
 def open_validation(config: RunConfig | None, scored: int | None, tell: Tell) -> SegDataset | None:
@@ -273,6 +273,22 @@ def _time(
         )
         for threads in dict.fromkeys((1, count_free_cores()))
     }
+
+
+def _tell_of_size(
+    format: str, size: tuple[int, int], score: Score, folder: Path, tell: Tell
+) -> None:
+    """Say what the file's only image size costs the network, whose score beside it hides that."""
+    if not has_result(folder) or (result := read_result(folder)).split != score.split:
+        return
+    if 100 * (result.miou - score.network_miou) > _NOTED_POINTS:
+        tell(
+            Note(
+                f"{format}: on images of {size[0]}x{size[1]} the network itself has a mIoU of "
+                f"{100 * score.network_miou:.2f}, and {100 * result.miou:.2f} as its run was "
+                "scored; a --size nearer to that may keep it"
+            )
+        )
 
 
 def _answer(row: Format, parity: Sequence[Parity], static: bool) -> str:

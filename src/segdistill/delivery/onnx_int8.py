@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import nn
 
 from segdistill.delivery.contract import INPUT, KEY, Contract
 from segdistill.delivery.onnx import write_onnx
+from segdistill.files import temporary_folder
 
 Holds = Callable[[Path], bool]
 """Returns whether a quantised file is good enough."""
@@ -60,8 +60,8 @@ def write_onnx_int8(
 
     if not calibration:
         raise ValueError("write_onnx_int8: expected calibration images, got none")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        floating, prepared = Path(folder) / "float.onnx", Path(folder) / "prepared.onnx"
+    with temporary_folder(path) as folder:
+        floating, prepared = folder / "float.onnx", folder / "prepared.onnx"
         write_onnx(network, floating, size, contract)
         with _quiet():
             # Symbolic shapes fail for free sizes, and quantisation does not need them.
@@ -134,11 +134,7 @@ def _by_sensitivity(
     import onnx
     from onnxruntime.quantization import qdq_loss_debug as debug
 
-    with (
-        tempfile.TemporaryDirectory(dir=quantised.parent, prefix=".sensitivity.") as name,
-        _quiet(),
-    ):
-        folder = Path(name)
+    with temporary_folder(quantised) as folder, _quiet():
         collected = []
         for model in (prepared, quantised):
             augmented = folder / model.name

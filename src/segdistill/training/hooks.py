@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 
+from segdistill.config.checking import not_compiled
 from segdistill.errors import TrainingDivergedError
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.runs.checkpoint import save_checkpoint
@@ -162,11 +163,12 @@ class Hooks:
     def compile(self, teacher: FrozenTeacher | None, *, start: int, cached: bool) -> None:
         """Compile what ``training.compile`` allows, and charge and log the measurement."""
         self._meter.joules()  # energy for scores and checkpoints does not count
+        trainings = [run.config.training for run in self.runs]
         found = settle(
             teacher,
             self.learners,
             self.data.stream,
-            self.training,
+            next((each for each in trainings if not_compiled(each)), self.training),
             fabric=self.fabric,
             start=start,
             cached=cached,

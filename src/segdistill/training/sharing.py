@@ -6,7 +6,7 @@ from segdistill.config import RunConfig, Tree
 
 _OWN = {"optimizer", "lr", "momentum", "weight_decay", "decay_norms_and_biases", "schedule"}
 _OWN |= {"power", "warmup_steps", "clip_norm", "ema", "auxiliary_weight", "label_smoothing", "seed"}
-_OWN |= {"task", "lr_scale", "layer_decay", "freeze", "step_every", "step_factor"}
+_OWN |= {"task", "lr_scale", "layer_decay", "freeze", "step_every", "step_factor", "quantize"}
 
 
 def shared(config: RunConfig) -> Tree:

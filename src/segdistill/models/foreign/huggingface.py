@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from segdistill.errors import ConfigError, is_of_machine
+from segdistill.json_text import load_json
 from segdistill.models.foreign.adaptation import Adaptation, Rgb
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.foreign.sources import library
@@ -111,8 +111,8 @@ def _check_holds_all(name: str, file: Path) -> None:
     """
     who = f"network hf:{name}"
     try:
-        tree = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+        tree = load_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ConfigError(f"{who}: expected JSON in config.json, got {error}") from None
     if not isinstance(tree, dict):
         raise ConfigError(f"{who}: expected an object in config.json, got {type(tree).__name__}")
