@@ -15,6 +15,7 @@ BASE = {
     "errors",
     "files",
     "image_scores",
+    "json_text",
     "memory",
     "network_state",
     "own_code",
@@ -27,8 +28,8 @@ BASE = {
     "yaml_text",
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
-    "catalogue": {"checks", "errors"},
-    "runs": {"errors", "files", "yaml_text"},
+    "catalogue": {"checks", "errors", "json_text"},
+    "runs": {"errors", "files", "json_text", "yaml_text"},
     "losses": BASE,
     "models": BASE,
     "data": BASE,
@@ -136,3 +137,39 @@ def test_every_fault_of_a_package_is_listed_with_its_file(tmp_path: Path) -> Non
 )
 def test_a_planted_import_is_found(code: str, package: str, fault: str) -> None:
     assert faults(ast.parse(code), package) == [fault]
+
+
+PARSERS = {"json": "json_text", "yaml": "yaml_text"}
+"""Libraries that parse text, and the file that bounds what they are given."""
+
+
+def unbounded(tree: ast.AST, file: str) -> list[str]:
+    """Return the calls that parse text without bounds of nesting and size."""
+    used = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            used.append((node.value.id, node.attr))
+        elif isinstance(node, ast.ImportFrom):
+            used += [(node.module or "", alias.name) for alias in node.names]
+    return [
+        f"{library}.{name} where {PARSERS[library]} is meant"
+        for library, name in used
+        if library in PARSERS and "load" in name and file != PARSERS[library]
+    ]
+
+
+def test_text_is_parsed_within_bounds() -> None:
+    found = {
+        str(file.relative_to(SOURCE)): faults
+        for file in SOURCE.rglob("*.py")
+        if (faults := unbounded(ast.parse(file.read_text(encoding="utf-8")), file.stem))
+    }
+    assert found == {}
+
+
+@pytest.mark.parametrize(
+    "code", ["json.loads(text)", "from json import load", "yaml.safe_load(text)", "yaml.load(x)"]
+)
+def test_a_planted_parser_is_found(code: str) -> None:
+    assert unbounded(ast.parse(code), "list")
+    assert not unbounded(ast.parse("json.dumps(tree); yaml.safe_dump(tree)"), "list")

@@ -1,8 +1,9 @@
-"""YAML that cannot grow: bounded in size, nesting, aliases and numbers."""
+"""YAML that cannot grow: bounded in size, nesting, aliases and numbers, of the types of JSON."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import yaml
@@ -16,11 +17,13 @@ _TOO_MANY = f"expected at most {MOST_NODES:,} values, aliases written out, got m
 
 
 def load_yaml(text: str) -> Any:
-    """Parse one YAML document into dicts, lists and scalars.
+    """Parse one YAML document into dicts, lists, text, numbers, truth values and None.
+
+    A date is text. A tag names one of these types, and the value has to be of it.
 
     Raises:
-        ValueError: it is no YAML, or larger, deeper or with larger numbers than configs are;
-            one line.
+        ValueError: it is no YAML, of another type, or larger, deeper or with larger numbers than
+            configs are; one line.
     """
     if len(text) > MOST_CHARACTERS:
         raise ValueError(f"expected at most {MOST_CHARACTERS:,} characters, got {len(text):,}")
@@ -28,8 +31,6 @@ def load_yaml(text: str) -> Any:
         return _construct(text)
     except yaml.YAMLError as error:
         raise ValueError(f"expected YAML, got {' '.join(str(error).split())}") from None
-    except (OverflowError, TypeError) as error:  # of a date or a number that cannot be
-        raise ValueError(f"expected YAML, got a value that cannot be read ({error})") from None
 
 
 def _construct(text: str) -> Any:
@@ -77,14 +78,50 @@ def _refuse_repeated_keys(node: yaml.MappingNode) -> None:
 
 def _integer(loader: _Loader, node: yaml.ScalarNode) -> int:
     # Python itself takes quadratic time for digits, and refuses to print more than 4,300.
-    value = loader.construct_yaml_int(node) if len(node.value) <= 100 else 1 << (MOST_BITS + 1)
+    short = len(node.value) <= 100
+    value = _read(yaml.SafeLoader.construct_yaml_int, loader, node) if short else 1 << 64
     if abs(value).bit_length() > MOST_BITS:
         shown = node.value if len(node.value) < 40 else f"{node.value[:20]}..."
         raise ValueError(f"expected integers of at most {MOST_BITS} bits, got {shown}")
     return int(value)
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
+def _truth(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    return _read(yaml.SafeLoader.construct_yaml_bool, loader, node)
+
+
+def _number(loader: _Loader, node: yaml.ScalarNode) -> Any:
+    return _read(yaml.SafeLoader.construct_yaml_float, loader, node)
+
+
+def _read(
+    construct: Callable[[_Loader, yaml.ScalarNode], Any], loader: _Loader, node: yaml.ScalarNode
+) -> Any:
+    """Return a value; the library raises what its parts happen to raise where a tag misleads it."""
+    try:
+        return construct(loader, node)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        raise ValueError(
+            f"expected a value of the type that its tag {node.tag.replace(_TYPES, '!!')} names at "
+            f"line {node.start_mark.line + 1}, got {node.value[:40]!r}"
+        ) from None
+
+
+_TYPES = "tag:yaml.org,2002:"
+_Loader.yaml_constructors = {
+    f"{_TYPES}int": _integer,
+    f"{_TYPES}float": _number,
+    f"{_TYPES}bool": _truth,
+    f"{_TYPES}null": yaml.SafeLoader.construct_yaml_null,
+    f"{_TYPES}str": yaml.SafeLoader.construct_yaml_str,
+    f"{_TYPES}seq": yaml.SafeLoader.construct_yaml_seq,
+    f"{_TYPES}map": yaml.SafeLoader.construct_yaml_map,
+    None: yaml.SafeLoader.construct_undefined,
+}
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, form) for tag, form in forms if tag != f"{_TYPES}timestamp"]
+    for first, forms in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 
 
 def _count(node: yaml.Node, known: dict[int, int]) -> int:

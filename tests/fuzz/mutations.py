@@ -182,14 +182,45 @@ def change_tree(tree: Any, draws: Random) -> Any:
     return changed
 
 
+def _changed(text: str, draws: Random) -> str:
+    return json.dumps(change_tree(json.loads(text), draws))
+
+
 def json_tree(content: bytes, draws: Random) -> bytes:
-    return json.dumps(change_tree(json.loads(content), draws)).encode()
+    return _changed(content.decode(), draws).encode()
+
+
+def deepen(text: str, draws: Random) -> str:
+    """Put lists or objects in which a parser would drown in place of a value, or of everything."""
+    levels = draws.choice((200, 900, 100_000))
+    deep = draws.choice(("[" * levels + "]" * levels, '{"a":' * levels + "1" + "}" * levels))
+    tree = json.loads(text)
+    ways = [*paths(tree)] if isinstance(tree, dict | list) else []
+    if not ways or draws.random() < 0.3:
+        return deep
+    *way, last = draws.choice(ways)
+    inner = tree
+    for step in way:
+        inner = inner[step]
+    inner[last] = "here"
+    return json.dumps(tree).replace('"here"', deep)
+
+
+def nested(content: bytes, draws: Random) -> bytes:
+    return deepen(content.decode(), draws).encode()
+
+
+def nested_line(content: bytes, draws: Random) -> bytes:
+    lines = content.decode().splitlines()
+    place = draws.randrange(len(lines))
+    lines[place] = deepen(lines[place], draws)
+    return ("\n".join(lines) + "\n").encode()
 
 
 def json_line(content: bytes, draws: Random) -> bytes:
     lines = content.decode().splitlines()
     place = draws.randrange(len(lines))
-    lines[place] = json.dumps(change_tree(json.loads(lines[place]), draws))
+    lines[place] = _changed(lines[place], draws)
     return ("\n".join(lines) + "\n").encode()
 
 
@@ -204,6 +235,18 @@ def yaml_text(content: bytes, draws: Random) -> bytes:
     )
     place = draws.randrange(len(content) + 1)
     return content[:place] + snippet.encode() + content[place:]
+
+
+def yaml_tag(content: bytes, draws: Random) -> bytes:
+    """Name a type that a value has not, or that no config has."""
+    lines = content.decode().splitlines()
+    place = draws.choice([place for place, line in enumerate(lines) if ": " in line])
+    tag = draws.choice(
+        ("int", "float", "bool", "null", "timestamp", "set", "omap", "binary", "map")
+    )
+    value = draws.choice(('""', "_", "x", "0x", "-", ".nan", "1e400", "[1]", "{1: 2}", "{a: b}"))
+    lines[place] = f"{lines[place].partition(': ')[0]}: !!{tag} {value}"
+    return ("\n".join(lines) + "\n").encode()
 
 
 def text_line(content: bytes, draws: Random) -> bytes:
@@ -269,7 +312,8 @@ def safetensors_header(content: bytes, draws: Random) -> bytes:
         metadata = header["__metadata__"]
         key = draws.choice([*metadata])
         try:
-            metadata[key] = json.dumps(change_tree(json.loads(metadata[key]), draws))
+            way = draws.choice((deepen, _changed))
+            metadata[key] = way(metadata[key], draws)
         except ValueError:
             metadata[key] = str(draws.choice(JUNK))
     else:
@@ -368,9 +412,9 @@ def _table(*changes: Change) -> dict[str, Change]:
 
 _TEXT = _table(text_line, encoding)
 KINDS: tuple[tuple[tuple[str, ...], dict[str, Change]], ...] = (
-    ((".json",), _table(json_tree, json_tree, encoding)),
-    ((".jsonl",), _table(json_line, text_line)),
-    ((".yaml", ".yml"), _table(yaml_tree, yaml_text, encoding)),
+    ((".json",), _table(json_tree, nested, encoding)),
+    ((".jsonl",), _table(json_line, nested_line, text_line)),
+    ((".yaml", ".yml"), _table(yaml_tree, yaml_text, yaml_tag, encoding)),
     ((".txt", ".csv", ".xml"), _TEXT),
     ((".png", ".jpg"), _table(picture, png_header)),
     ((".safetensors",), _table(safetensors_header, tensors_not_finite)),

@@ -58,11 +58,11 @@ def test_a_folded_backbone_gives_the_same_maps_without_any_norm(name: str) -> No
 
 
 def test_a_value_worked_out_by_hand() -> None:
-    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, eps=0.0)).eval()
+    network = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1, eps=0.25)).eval()
     convolution, norm = network
     with torch.no_grad():
         convolution.weight.fill_(3.0), convolution.bias.fill_(5.0)
-        norm.running_mean.fill_(1.0), norm.running_var.fill_(4.0)
+        norm.running_mean.fill_(1.0), norm.running_var.fill_(3.75)
         norm.weight.fill_(6.0), norm.bias.fill_(7.0)
     fold_batch_norms(network, torch.zeros(1, 1, 2, 2))
     # 6 (3 x + 5 - 1) / 2 + 7 = 9 x + 19

@@ -2,13 +2,17 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
-from segdistill.errors import RunFolderError
+from segdistill.delivery.contract import read_contract
+from segdistill.errors import CheckpointError, OverwriteError, RunFolderError
 from segdistill.runs.confusion import read_confusion, read_image_counts
 from segdistill.runs.documents import append_line, read_document, read_lines, write_document
 from segdistill.runs.environment import Environment, read_environment
@@ -26,6 +30,7 @@ from segdistill.runs.layout import (
     PRUNED,
     RESULT,
     SETTINGS,
+    STUDENT,
     STUDY,
     STUDY_RESULTS,
     TRIALS,
@@ -36,6 +41,7 @@ from segdistill.runs.plan import read_plan
 from segdistill.runs.result import read_failure, read_pruned, read_result
 from segdistill.runs.search import read_chosen
 from segdistill.runs.settings import read_args, read_settings
+from segdistill.runs.student import read_student
 from segdistill.runs.study import read_study_results, read_study_settings
 from segdistill.runs.trials import read_trials
 
@@ -130,7 +136,12 @@ READERS: dict[str, Callable[[Path], object]] = {
 }
 
 
-@pytest.mark.parametrize("content", [b"\x80\x00{", b"[1, 2\n", b'"text"\n', b'{"format": 7}\n'])
+DEEP = b"[" * 100_000 + b"\n"
+
+
+@pytest.mark.parametrize(
+    "content", [b"\x80\x00{", b"[1, 2\n", b'"text"\n', b'{"format": 7}\n', DEEP]
+)
 @pytest.mark.parametrize("name", READERS)
 def test_no_broken_file_of_a_folder_ends_in_another_error(
     tmp_path: Path, name: str, content: bytes
@@ -141,6 +152,44 @@ def test_no_broken_file_of_a_folder_ends_in_another_error(
         pytest.skip("a config has no format of its own: unknown keys are refused by name")
     with pytest.raises(RunFolderError, match=name.replace(".", r"\.")):
         READERS[name](tmp_path)
+
+
+@pytest.mark.parametrize("value", [".nan", "-.inf", "!!set {a}", '!!int ""', "!!timestamp x"])
+def test_settings_hold_what_json_holds(value: str, tmp_path: Path) -> None:
+    (tmp_path / SETTINGS).write_text(f"training: {{steps: {value}}}\n")
+    with pytest.raises(RunFolderError, match=r"resolved\.yaml: .*; restore"):
+        read_settings(tmp_path)
+
+
+def test_no_line_is_added_to_what_a_link_leads_to(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("first\nlast line without an end")
+    (tmp_path / "points.jsonl").symlink_to(victim)
+    with pytest.raises(OverwriteError, match=r"points\.jsonl: .* got a link to .*victim; remove"):
+        append_line(tmp_path / "points.jsonl", Point(1))
+    assert victim.read_text() == "first\nlast line without an end"
+
+
+@pytest.mark.parametrize("shape", [(10**24,), (10**12,), (1, -3)], ids=range(3))
+def test_counts_that_claim_to_be_larger_than_memory_are_named(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    header = str({"descr": "<i8", "fortran_order": False, "shape": shape}).encode().ljust(117)
+    array = b"\x93NUMPY\x01\x00\x76\x00" + header + b"\n"
+    with zipfile.ZipFile(tmp_path / IMAGE_COUNTS, "w") as arrays:
+        arrays.writestr("counts.npy", array)
+        arrays.writestr("names.npy", array)
+    with pytest.raises(RunFolderError, match=r"confusion_images\.npz: expected .*; restore"):
+        read_image_counts(tmp_path)
+
+
+def test_metadata_that_nests_without_end_is_that_of_no_run(tmp_path: Path) -> None:
+    file = tmp_path / STUDENT
+    save_file({"a": np.zeros(1)}, file, metadata={"config": "[" * 100_000})
+    with pytest.raises(CheckpointError, match="without network and classes in the metadata"):
+        read_student(file)
+    with pytest.raises(RunFolderError, match="expected metadata written by export"):
+        read_contract("[" * 100_000, file)
 
 
 @pytest.mark.parametrize("place", ["a folder", "a pipe", "a circle"])

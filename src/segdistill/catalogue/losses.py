@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import Literal
 
 from segdistill.catalogue.settings import Setting
+from segdistill.json_text import load_json
 
 MeanOver = Literal["positions", "labelled", "images", "neighbours", "all"]
 """What a loss can be a mean over; see :class:`Loss`."""
@@ -1009,7 +1009,7 @@ def costs() -> dict[str, dict[str, float]]:
     classes, or features of 512 channels.
     """
     file = files("segdistill") / "catalogue" / "loss_costs.json"
-    measured: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))
+    measured: dict[str, dict[str, float]] = load_json(file.read_text(encoding="utf-8"))
     return measured
 
 

@@ -29,6 +29,7 @@ from segdistill.config.splits import SIGN, shared_splits
 from segdistill.config.studies import MOST_SEEDS, EngineConfig, PruningConfig
 from segdistill.config.trees import check_name
 from segdistill.errors import ConfigError
+from segdistill.json_text import load_json
 
 MOST_STUDENTS = 10_000
 """The largest number of students that a search may choose from."""
@@ -152,7 +153,7 @@ class StudentSearchConfig(Section):
     def tree(self) -> Tree:
         """Return the search as it would stand in YAML, with every default and every student."""
         tree: Tree = self.model_dump(mode="json")
-        return tree | {"students": json.loads(json.dumps(self.families))}
+        return tree | {"students": load_json(json.dumps(self.families))}
 
     def hash(self) -> str:
         """Return 12 hexadecimal digits that depend on everything that can change a run."""

@@ -57,6 +57,42 @@ def coco_document(mask: np.ndarray, file_name: str, classes: Classes) -> dict[st
     }
 
 
+def read_runs(text: str) -> list[int]:
+    """Return the run lengths that COCO's compressed text holds.
+
+    A number is written five bits a character, lowest first, and from the fourth on as the
+    difference to the last but one. pycocotools reads such text without checking it, beyond its end
+    or the memory of the mask; so it is given numbers instead.
+
+    Raises:
+        ValueError: the text has other characters, ends within a number, or holds a negative length.
+
+    Source:
+        maskApi.c of https://github.com/cocodataset/cocoapi.
+    """
+    runs = list[int]()
+    number = bits = 0
+    for character in text:
+        code = ord(character) - 48
+        if not 0 <= code < 64:
+            raise ValueError(f"{character!r} is no character of compressed run lengths")
+        number |= (code & 31) << bits
+        bits += 5
+        if bits > 35:
+            raise ValueError("a number of more than 32 bits")
+        if code & 32:
+            continue
+        if code & 16:
+            number -= 1 << bits
+        runs.append(number + (runs[-2] if len(runs) > 2 else 0))
+        if runs[-1] < 0:
+            raise ValueError(f"a run of {runs[-1]} pixels")
+        number = bits = 0
+    if bits:
+        raise ValueError("it ends within a number")
+    return runs
+
+
 def pycocotools(who: str) -> ModuleType:
     """Return the module of COCO's masks.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from segdistill.errors import RunFolderError
+from segdistill.json_text import load_json
 from segdistill.runs.documents import check_format, check_record
 from segdistill.runs.layout import FORMAT
 from segdistill.types import Classes
@@ -68,7 +69,7 @@ def read_contract(text: str, file: Path) -> Contract:
         RunFolderError: it is broken, or of a later format.
     """
     try:
-        tree = json.loads(text)
+        tree = load_json(text)
     except ValueError:
         tree = None
     if not isinstance(tree, dict):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import subprocess
@@ -22,6 +21,7 @@ from segdistill.delivery.environments import Environment, convert, find_python
 from segdistill.delivery.opened import Run, RuntimeRefusalError
 from segdistill.errors import ConfigError
 from segdistill.files import write_whole
+from segdistill.json_text import load_json
 from segdistill.threads import count_free_cores
 
 PYTHON = "SEGDISTILL_EXECUTORCH_PYTHON"
@@ -131,7 +131,7 @@ def _ask(
         process.stdin.write(given)
         process.stdin.flush()
         line = process.stdout.readline()
-    answer: dict[str, Any] = json.loads(line or "{}")
+    answer: dict[str, Any] = load_json(line or "{}")
     if line and "error" not in answer:
         data = bytearray(process.stdout.read(size))
         if len(data) == size:

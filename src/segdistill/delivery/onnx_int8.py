@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from torch import nn
 
 from segdistill.delivery.contract import INPUT, KEY, Contract
 from segdistill.delivery.onnx import open_onnx, write_onnx
+from segdistill.files import temporary_folder
 
 Holds = Callable[[Path], bool]
 """Returns whether a quantised file is good enough."""
@@ -61,8 +61,8 @@ def write_onnx_int8(
 
     if not calibration:
         raise ValueError("write_onnx_int8: expected calibration images, got none")
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        floating, prepared = Path(folder) / "float.onnx", Path(folder) / "prepared.onnx"
+    with temporary_folder(path) as folder:
+        floating, prepared = folder / "float.onnx", folder / "prepared.onnx"
         write_onnx(network, floating, size, contract)
         with _quiet():
             # Symbolic shapes fail for free sizes, and quantisation does not need them.
@@ -172,11 +172,10 @@ def _by_sensitivity(prepared: Path, calibration: Sequence[np.ndarray]) -> tuple[
     nodes = onnx.load(str(prepared)).graph.node
     expected = _outputs(prepared, few)
     changes = dict[str, float]()
-    with tempfile.TemporaryDirectory(dir=prepared.parent) as folder:
-        for layer in (node.name for node in nodes if node.op_type in _WEIGHED):
-            file = Path(folder) / "alone.onnx"
-            _quantise(prepared, file, few, alone=(layer,))
-            changes[layer] = _change(_outputs(file, few), expected)
+    for layer in (node.name for node in nodes if node.op_type in _WEIGHED):
+        file = prepared.with_name("alone.onnx")
+        _quantise(prepared, file, few, alone=(layer,))
+        changes[layer] = _change(_outputs(file, few), expected)
     return tuple(sorted(changes, key=changes.__getitem__, reverse=True))
 
 

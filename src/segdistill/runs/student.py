@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 
 from segdistill.errors import CheckpointError
 from segdistill.files import check_ends, write_whole
+from segdistill.json_text import load_json
 from segdistill.runs.documents import check_format, check_record
 from segdistill.runs.layout import BEST, CHECKPOINTS, FORMAT, STUDENT
 
@@ -101,7 +102,7 @@ def read_student(file: Path) -> Student:
             "be truncated, so copy it again"
         ) from None
     try:
-        tree = json.loads(metadata.get(_METADATA, ""))
+        tree = load_json(metadata.get(_METADATA, ""))
     except ValueError:
         tree = None
     if not isinstance(tree, dict) or not {"network", "classes", "colors"} <= tree.keys():

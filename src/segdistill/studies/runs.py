@@ -11,6 +11,7 @@ from segdistill.catalogue.controls import CONTROLS
 from segdistill.config import PLAIN, RunConfig, StudyConfig, Tree, put
 from segdistill.config.loading import check_tree, with_saved_teacher
 from segdistill.errors import ConfigError
+from segdistill.json_text import load_json
 from segdistill.seeding import derive
 from segdistill.studies.halving import rungs
 
@@ -166,4 +167,4 @@ def check_run(tree: Tree, pair: str, method: str) -> RunConfig:
 @lru_cache(maxsize=1024)
 def _check(tree: str) -> RunConfig:
     """Check a tree; cached, because planning asks for the same runs again and again."""
-    return check_tree(json.loads(tree))
+    return check_tree(load_json(tree))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,6 +12,7 @@ from segdistill.config.ensembles import networks_of
 from segdistill.data.parts import file_names
 from segdistill.files import check_ends
 from segdistill.models.checkpoints.locating import weight_file
+from segdistill.models.checkpoints.reading import shards_of
 from segdistill.trust import CODE, PROGRAM
 from segdistill.types import SegDataset
 
@@ -89,8 +89,7 @@ def _source(module: str) -> list[Path]:
 def _with_shards(file: Path) -> list[Path]:
     if not file.name.endswith(".index.json"):
         return [file]
-    shards = json.loads(file.read_text(encoding="utf-8")).get("weight_map", {}).values()
-    return [file, *sorted({file.parent / str(shard) for shard in shards})]
+    return [file, *shards_of(file)]
 
 
 def _digest(files: list[Path]) -> str:

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from segdistill.checks import nearest
@@ -335,6 +334,5 @@ class _Forward(nn.Module):
         if self.quantizer is None:
             output: SegOutput = self.network(images)
             return output
-        with self.quantizer.rounding(self.network) as weights:
-            rounded: SegOutput = functional_call(self.network, weights, (images,))
+        rounded: SegOutput = self.quantizer(self.network, images)
         return rounded

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from segdistill.api.convert import Conversion, convert
+from segdistill.data.coco_rle import pycocotools, read_runs
 from segdistill.errors import ConfigError
 
 from .exports import save
@@ -74,7 +75,12 @@ def test_what_has_no_outline_is_counted(tmp_path: Path) -> None:
         ({"segmentation": {"size": [20, 30], "counts": [3, 4]}}, "that add up to the image"),
         ({"segmentation": {"size": [20, 30], "counts": [-1, 601]}}, "that add up to the image"),
         ({"segmentation": {"size": [9, 9], "counts": [81]}}, "run lengths of the image's size"),
-        ({"segmentation": {"size": [20, 30], "counts": "\u00e9"}}, "a.png"),
+        ({"segmentation": {"size": [20, 30], "counts": "\u00e9"}}, "is no character of"),
+        ({"segmentation": {"size": [20, 30], "counts": "hW"}}, "it ends within a number"),
+        ({"segmentation": {"size": [20, 30], "counts": "o" * 99}}, "more than 32 bits"),
+        ({"segmentation": {"size": [20, 30], "counts": "N"}}, "a run of -2 pixels"),
+        ({"segmentation": {"size": [20, 30], "counts": "33"}}, "that add up to the image"),
+        ({"segmentation": [[0, 0, 1e9, 0, 1e9, 1e9]]}, "expected corners near the image"),
     ],
 )
 def test_a_broken_region_is_named(region: dict[str, Any], reason: str, tmp_path: Path) -> None:
@@ -82,6 +88,18 @@ def test_a_broken_region_is_named(region: dict[str, Any], reason: str, tmp_path:
     assert len(made.written.broken) == 1
     assert reason in made.written.broken[0]
     assert not (tmp_path / "out").exists()
+
+
+def test_compressed_run_lengths_are_read_as_pycocotools_reads_them() -> None:
+    masks = pycocotools("test")
+    generator = np.random.default_rng(0)
+    for share in (0.02, 0.5, 1.0):
+        drawn = np.asfortranarray(generator.random((37, 41)) < share)
+        packed = masks.encode(drawn)
+        runs = read_runs(packed["counts"].decode())
+        assert sum(runs) == drawn.size
+        again = masks.frPyObjects({"size": [37, 41], "counts": runs}, 37, 41)
+        assert np.array_equal(masks.decode(again), drawn)
 
 
 def test_a_background_takes_what_nobody_labelled(tmp_path: Path) -> None:

@@ -106,6 +106,12 @@ def test_refuses_a_missing_list_and_a_line_that_is_no_json(tree: Path) -> None:
     (tree / "x.jsonl").write_text('{"image": "a.png"}\nnot json\n')
     with pytest.raises(DataError, match=r"x\.jsonl:2: expected a JSON object, got 'not json"):
         listing(split="train", root=tree, file="x.jsonl")
+    (tree / "x.jsonl").write_text('{"image": "a.png"}\n' + "[" * 100_000)
+    with pytest.raises(
+        DataError, match=r"x\.jsonl:2: expected a JSON object, got '\[\["
+    ) as refused:
+        listing(split="train", root=tree, file="x.jsonl")
+    assert len(str(refused.value)) < 300
 
 
 @pytest.mark.long

@@ -101,6 +101,9 @@ def test_refuses_a_manifest_of_another_format(packed: Path) -> None:
     (packed / MANIFEST).write_text(json.dumps({**manifest, "format": 9}))
     with pytest.raises(DataError, match="expected format 1, got 9"):
         PackedDataset(packed, "train")
+    (packed / MANIFEST).write_text('{"a":' * 100_000)
+    with pytest.raises(DataError, match=r"manifest .*, got lists and objects nested in more than"):
+        PackedDataset(packed, "train")
 
 
 def test_leaves_nothing_behind_when_an_image_is_broken(tree: Path, tmp_path: Path) -> None:

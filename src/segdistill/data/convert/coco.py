@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from segdistill.data.coco_rle import pycocotools
+from segdistill.data.coco_rle import pycocotools, read_runs
 from segdistill.data.convert.export import Export, record_name, split_of
 from segdistill.data.convert.records import (
     Canvas,
@@ -147,6 +147,10 @@ def _region(
             canvas.counts["boxes without an outline, left out"] += 1
         if not rings:
             return None
+        # pycocotools keeps every point of an outline, and counts them in 32 bits.
+        far = max((value for ring in rings for value in ring), key=abs)
+        if abs(far) > 2 * max(size):
+            raise DataError(f"{who}: expected corners near the image, got {far:g}")
         encoded = masks.frPyObjects([list(map(float, ring)) for ring in rings], *size)
         merged = masks.merge(encoded)
         # COCO's rings add up: one inside another is no hole.
@@ -175,7 +179,12 @@ def _run_lengths(outline: Tree, size: Size, masks: ModuleType, who: str) -> Any:
             f"{outline.get('size')}"
         )
     if isinstance(counts, str):
-        return {"size": list(size), "counts": counts.encode()}
+        try:
+            counts = read_runs(counts)
+        except ValueError as error:
+            raise DataError(
+                f"{who}: expected compressed run lengths, got others: {error}"
+            ) from None
     whole = isinstance(counts, list) and all(isinstance(run, int) and run >= 0 for run in counts)
     if not whole or sum(counts or ()) != size[0] * size[1]:
         raise DataError(f"{who}: expected run lengths that add up to the image, got others")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator
 from functools import cached_property
@@ -14,6 +13,7 @@ from segdistill.data.files.reading import IMAGE_SUFFIXES
 from segdistill.data.files.scanning import visible_entries
 from segdistill.errors import DataError
 from segdistill.files import check_ends
+from segdistill.json_text import load_json
 
 _PASSED_OVER = {"__MACOSX"}
 
@@ -62,8 +62,8 @@ class Export:
             try:
                 check_ends(self.root / file)
                 content = (self.root / file).read_text(encoding="utf-8-sig")
-                self._parsed[file] = json.loads(content)
-            except (OSError, ValueError, RecursionError):
+                self._parsed[file] = load_json(content)
+            except (OSError, ValueError):
                 self._parsed[file] = None
         return self._parsed[file]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from segdistill.data.convert.stored import decoder
 from segdistill.data.files.labels import MAX_CLASSES, LabelCode
 from segdistill.data.files.masks import mask_from_bytes
 from segdistill.errors import ConfigError, DataError
+from segdistill.json_text import load_json
 from segdistill.types import IGNORE_INDEX
 
 _IMAGES = ("image", "pixel_values", "img", "photo", "jpg")
@@ -110,7 +110,7 @@ class _Table:
         """Return the names of the mask column's ``ClassLabel``, if it has one."""
         metadata = self._file.schema_arrow.metadata or {}
         try:
-            features = json.loads(metadata[b"huggingface"])["info"]["features"]
+            features = load_json(metadata[b"huggingface"])["info"]["features"]
             feature = features[self.columns[1]]
             while isinstance(feature, dict) and "names" not in feature:
                 feature = feature.get("feature")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 from segdistill.data.files.palettes import Color
 from segdistill.data.files.text import read_text
 from segdistill.errors import DataError
+from segdistill.json_text import load_json
 from segdistill.yaml_text import load_yaml
 
 FORMS = (
@@ -85,7 +85,7 @@ def _parse(file: Path, text: str) -> list[ClassRow]:
     is_yaml = file.suffix.lower() in (".yaml", ".yml")
     if is_yaml or file.suffix.lower() == ".json" or text.lstrip()[:1] in ("{", "["):
         try:
-            tree = load_yaml(text) if is_yaml else json.loads(text)
+            tree = load_yaml(text) if is_yaml else load_json(text)
         except ValueError as error:
             raise DataError(f"{file}: expected {FORMS}; got a broken file ({error})") from error
         return _from_tree(file, tree)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from segdistill.data.files.palettes import distinct_colors
 from segdistill.data.files.pixels import AS_STORED, Pixels
 from segdistill.data.files.reading import image_from_bytes, read_image
 from segdistill.errors import ConfigError, DataError
+from segdistill.json_text import load_json
 from segdistill.types import IGNORE_INDEX, Classes, Sample
 
 _STATE = "state.json"  # in every folder that Dataset.save_to_disk writes
@@ -202,7 +202,7 @@ def _find_split(root: Path, split: str) -> Path:
 def _own_splits(root: Path) -> tuple[str, ...]:
     """Return what the one split of a folder without splits is called."""
     try:
-        own = json.loads((root / _STATE).read_text(encoding="utf-8")).get("_split")
+        own = load_json((root / _STATE).read_text(encoding="utf-8")).get("_split")
     except (OSError, ValueError, AttributeError):
         own = None
     name = str(own).split("[")[0] if own else "train"

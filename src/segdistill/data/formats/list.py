@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PureWindowsPath
@@ -15,6 +14,7 @@ from segdistill.data.files.reading import IMAGE_SUFFIXES
 from segdistill.data.files.text import read_text
 from segdistill.errors import DataError
 from segdistill.files import expand_path
+from segdistill.json_text import load_json
 
 _COLUMNS = {"image", "mask", "split", "name"}
 
@@ -206,7 +206,7 @@ def _is_row(row: object) -> bool:
 
 def _parse(path: Path, number: int, line: str) -> dict[str, str]:
     try:
-        row: dict[str, str] = json.loads(line) if line.strip() else {}
-    except json.JSONDecodeError as error:
+        row: dict[str, str] = load_json(line) if line.strip() else {}
+    except ValueError as error:
         raise DataError(f"{path}:{number}: expected a JSON object, got {line[:60]!r}") from error
     return row

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,6 +13,7 @@ from pydantic_core import PydanticCustomError
 
 from segdistill.errors import DataError
 from segdistill.files import BROKEN_ARRAY, check_ends, inside
+from segdistill.json_text import load_json
 from segdistill.types import Classes
 
 MANIFEST = "segdistill-pack.json"
@@ -89,7 +89,7 @@ def read_manifest(root: Path) -> Manifest:
     path = Path(root) / MANIFEST
     try:
         check_ends(path)
-        tree = json.loads(path.read_text(encoding="utf-8"))
+        tree = load_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise DataError(
             f"{path}: expected the manifest of a packed dataset, got {error}; pack it again"

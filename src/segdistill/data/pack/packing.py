@@ -24,6 +24,7 @@ from segdistill.data.pack.manifest import (
 from segdistill.data.pack.raw import PackedDataset, write_raw
 from segdistill.data.pack.tiled import TiledDataset, write_tiles
 from segdistill.errors import DataError
+from segdistill.json_text import load_json
 from segdistill.runs.lock import hold
 from segdistill.types import SegDataset
 
@@ -148,4 +149,4 @@ def _tell(
 
 def _plain(value: object) -> object:
     """Return an option as JSON gives it back."""
-    return json.loads(json.dumps(value, default=str))
+    return load_json(json.dumps(value, default=str))

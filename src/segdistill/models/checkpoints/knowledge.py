@@ -12,6 +12,7 @@ from torch import nn
 
 from segdistill.classes import match_classes
 from segdistill.errors import CheckpointError
+from segdistill.json_text import load_json
 from segdistill.models.checkpoints.loading import (
     ClassPart,
     load_checkpoint,
@@ -135,4 +136,4 @@ def _differences(saved: Mapping[str, Any], given: Mapping[str, object]) -> list[
 
 def _plain(value: object) -> Any:
     """Return a value as stored in JSON, so that tuples equal lists."""
-    return json.loads(json.dumps(value, default=str))
+    return load_json(json.dumps(value, default=str))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from segdistill.errors import CheckpointError
 from segdistill.files import check_ends
+from segdistill.json_text import load_json
 from segdistill.models.checkpoints.locating import weight_file
 from segdistill.models.checkpoints.pickles import Placeholder, module_tensors, read_pickle
 
@@ -97,8 +97,8 @@ def read_metadata(path: Path) -> dict[str, str]:
 def saved_config(metadata: Mapping[str, str]) -> dict[str, Any] | None:
     """Return the config that segdistill put into metadata, or None if there is none."""
     try:
-        config = json.loads(metadata["config"])
-    except (KeyError, ValueError, RecursionError):
+        config = load_json(metadata["config"])
+    except (KeyError, ValueError):
         return None
     return config if isinstance(config, dict) else None
 
@@ -125,23 +125,34 @@ def _read_safetensors(path: Path) -> Checkpoint:
     )
 
 
-def _read_shards(path: Path) -> Checkpoint:
+def shards_of(path: Path) -> list[Path]:
+    """Return the files that an index of shards lists, which are next to it.
+
+    Raises:
+        CheckpointError: it is no index, or names a file elsewhere.
+    """
     try:
-        listed = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        # A shard is next to its index; a name that leads elsewhere is refused.
+        check_ends(path)
+        listed = load_json(path.read_text(encoding="utf-8"))["weight_map"]
         files = sorted({str(file) for file in listed.values()})
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(
             f"{path}: expected an index of shards with a weight_map, got none; name the file of "
             "weights itself"
         ) from error
+    elsewhere = next((file for file in files if Path(file).name != file), None)
+    if elsewhere is not None:
+        raise CheckpointError(
+            f"{path}: expected shards beside it, got {elsewhere}; copy them there"
+        )
+    return [path.parent / file for file in files]
+
+
+def _read_shards(path: Path) -> Checkpoint:
     tensors: dict[str, Tensor] = {}
-    for file in files:
-        if Path(file).name != file:
-            raise CheckpointError(f"{path}: expected shards beside it, got {file}; copy them there")
-        shard = path.parent / file
+    for shard in shards_of(path):
         if not shard.is_file():
-            raise FileNotFoundError(f"{path}: expected its shard {file} beside it, got none")
+            raise FileNotFoundError(f"{path}: expected its shard {shard.name} beside it, got none")
         tensors |= _read_safetensors(shard).states[""]
     return Checkpoint(source=str(path), states={"": tensors}, classes=_classes_beside(path))
 
@@ -212,9 +223,9 @@ def _classes_beside(path: Path) -> tuple[str, ...] | None:
     """Return the class names of the Hugging Face config next to a file."""
     file = path.parent / "config.json"
     try:
-        labels = json.loads(file.read_text(encoding="utf-8"))["id2label"]
+        labels = load_json(file.read_text(encoding="utf-8"))["id2label"]
         return _class_names([labels[str(place)] for place in range(len(labels))])
-    except (OSError, KeyError, TypeError, ValueError, RecursionError):
+    except (OSError, KeyError, TypeError, ValueError):
         return None
 
 

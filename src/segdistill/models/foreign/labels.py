@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+
+from segdistill.json_text import load_json
 
 _FOLDER = "hf:"
 _UNNAMED = "LABEL_"
@@ -23,7 +24,7 @@ def folder_classes(name: str) -> tuple[str, ...]:
         return ()
     file = Path(name.removeprefix(_FOLDER)) / "config.json"
     try:
-        labels = json.loads(file.read_text(encoding="utf-8")).get("id2label") or {}
+        labels = load_json(file.read_text(encoding="utf-8")).get("id2label") or {}
         numbered = sorted((int(number), str(label)) for number, label in labels.items())
     except (OSError, ValueError, AttributeError):  # what is wrong is told when it is built
         return ()
