@@ -14,11 +14,14 @@ from segdistill.files import (
     claim_tree,
     expand_path,
     inside,
+    open_to_append,
+    read_json,
     refuse_shared_names,
+    sweep,
+    temporary_folder,
     write_json,
     write_whole,
 )
-from segdistill.json_text import load_json
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -45,7 +48,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_json_comes_back_and_nan_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": [1, None]})
-    assert load_json((tmp_path / "a.json").read_bytes()) == {"b": [1, None]}
+    assert read_json(tmp_path / "a.json") == {"b": [1, None]}
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
 
@@ -108,6 +111,71 @@ def test_a_name_that_leads_out_of_its_folder_is_refused(name: str, tmp_path: Pat
     (folder / "link").symlink_to(tmp_path)
     with pytest.raises(ValueError, match="expected a name that stays below this folder"):
         inside(folder, name)
+
+
+def test_a_link_that_leads_out_is_told_from_a_name_that_does(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "logs").symlink_to(tmp_path)
+    with pytest.raises(ValueError, match=rf"got 'logs', by a link to {tmp_path}; remove the link"):
+        inside(tmp_path / "out", "logs")
+    with pytest.raises(ValueError, match=r"got 'a/\.\./\.\./x'; rename it"):
+        inside(tmp_path / "out", "a/../../x")
+
+
+@pytest.mark.parametrize("target", ["victim", "not there"])
+def test_nothing_is_added_through_a_link(target: str, tmp_path: Path) -> None:
+    (tmp_path / "victim").write_text("mine, without an end of line")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / LEDGER).symlink_to(tmp_path / target)
+    said = rf"{LEDGER}: expected a file of its own, got a link to {tmp_path}/{target}; remove"
+    for attempt in (
+        lambda: open_to_append(out / LEDGER),
+        lambda: claim("predict", [out / "a.png"]),
+        lambda: write_whole(out / "a.png", "a", made_by="predict"),
+    ):
+        with pytest.raises(OverwriteError, match=said):
+            attempt()
+    assert os.listdir(out) == [LEDGER]
+    assert sorted(os.listdir(tmp_path)) == ["out", "victim"]
+    assert (tmp_path / "victim").read_text() == "mine, without an end of line"
+
+
+def test_a_link_that_is_put_in_between_is_not_followed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "log").symlink_to(tmp_path / "victim")
+    monkeypatch.setattr("segdistill.files.refuse_link", lambda file: None)
+    with pytest.raises(OSError, match="symbolic link"):
+        open_to_append(tmp_path / "log")
+    assert not (tmp_path / "victim").exists()
+
+
+def test_no_link_in_place_of_a_temporary_file_is_followed(tmp_path: Path) -> None:
+    temporary = tmp_path / f".a.txt.{os.getpid()}.tmp"
+    temporary.symlink_to(tmp_path / "victim")
+    write_whole(tmp_path / "a.txt", "whole")
+    assert os.listdir(tmp_path) == ["a.txt"]
+
+
+def test_temporary_folders_go_with_their_block_or_are_swept(tmp_path: Path) -> None:
+    with temporary_folder(tmp_path / "a.onnx") as folder:
+        (folder / "float.onnx").write_text("half")
+        sweep(tmp_path)
+        assert (folder / "float.onnx").exists()
+    assert not os.listdir(tmp_path)
+    gone = f"{2**22 + 1}.tmp"
+    left = folder.with_name(folder.name.replace(f"{os.getpid()}.tmp", gone))
+    assert left != folder
+    (left / "deeper").mkdir(parents=True)
+    (tmp_path / "own").mkdir()
+    (tmp_path / "own" / "a").touch()
+    (tmp_path / f".link.{gone}").symlink_to(tmp_path / "own")
+    (tmp_path / f".dangling.{gone}").symlink_to(tmp_path / "nowhere")
+    (tmp_path / ".a.1.tmp").mkdir()  # of a process that runs
+    sweep(tmp_path)
+    assert sorted(os.listdir(tmp_path)) == [".a.1.tmp", "own"]
+    assert os.listdir(tmp_path / "own") == ["a"]
 
 
 def test_names_with_folders_and_a_chosen_link_are_followed(tmp_path: Path) -> None:

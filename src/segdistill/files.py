@@ -7,16 +7,18 @@ import hashlib
 import json
 import os
 import re
+import shutil
 import stat
+import tempfile
 import time
 import tokenize
 import unicodedata
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from segdistill.errors import DataError, OverwriteError
 from segdistill.json_text import load_json
@@ -29,12 +31,15 @@ BROKEN_ARRAY = (
     KeyError,
     EOFError,
     OSError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
     SyntaxError,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,
 )
-"""What numpy raises at files that are no arrays."""
+"""What numpy raises at files that are no arrays, or claim to hold more than memory does."""
 
 _NAMED = 10  # of the files that a message lists
 _TEMPORARY = re.compile(r"\..*\.(\d+)\.tmp")
@@ -56,8 +61,9 @@ def write_whole(file: Path, content: bytes | str, *, made_by: str | None = None)
     raw = content.encode() if isinstance(content, str) else content
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     file.parent.mkdir(parents=True, exist_ok=True)
+    temporary.unlink(missing_ok=True)  # of a killed process of this number, or a link
     try:
-        with temporary.open("wb") as out:
+        with temporary.open("xb") as out:
             out.write(raw)
             out.flush()
             os.fsync(out.fileno())
@@ -72,23 +78,64 @@ def move_whole(finished: Path, file: Path, *, made_by: str | None = None) -> Non
         # Before the rename: a command killed between the two may still be repeated.
         line = {"file": file.name, "made_by": made_by, "sha256": _digest(finished)}
         # Begins with an end of line: the line before may have been cut short by a kill.
-        with file.with_name(LEDGER).open("a", encoding="utf-8") as ledger:
-            ledger.write("\n" + json.dumps(line) + "\n")
+        with open_to_append(file.with_name(LEDGER)) as ledger:
+            ledger.write(f"\n{json.dumps(line)}\n".encode())
     finished.replace(file)
 
 
+def open_to_append(file: Path) -> BinaryIO:
+    """Open a file for reading and adding to it, made if need be, and never through a link.
+
+    Raises:
+        OverwriteError: it is a link.
+        OSError: it is no file, or cannot be written.
+    """
+    refuse_link(file)
+    check_ends(file)
+    return file.open("ab+") if os.name == "nt" else open(file, "ab+", opener=_open_no_link)
+
+
+def _open_no_link(name: str, flags: int) -> int:
+    return os.open(name, flags | os.O_NOFOLLOW, 0o666)
+
+
+def refuse_link(file: Path) -> None:
+    """Refuse a link where a file is added to: it is somebody else's, wherever it leads.
+
+    Raises:
+        OverwriteError: it is one.
+    """
+    if file.is_symlink():
+        raise OverwriteError(
+            f"{file}: expected a file of its own, got a link to {os.readlink(file)}; remove the "
+            "link, or choose another folder"
+        )
+
+
+@contextmanager
+def temporary_folder(file: Path) -> Iterator[Path]:
+    """Make a folder beside a file for a block; what a kill leaves of it is for :func:`sweep`."""
+    ending = f".{os.getpid()}.tmp"
+    with tempfile.TemporaryDirectory(ending, f".{file.name}.", file.parent) as name:
+        yield Path(name)
+
+
 def sweep(folder: Path) -> None:
-    """Delete the temporary files of :func:`write_whole` that killed processes left in a folder."""
-    for file in folder.glob(".*.tmp") if folder.is_dir() else ():
-        match = _TEMPORARY.fullmatch(file.name)
+    """Delete the temporary files and folders that killed processes left in a folder."""
+    for left in folder.glob(".*.tmp") if folder.is_dir() else ():
+        match = _TEMPORARY.fullmatch(left.name)
         if match is None:
             continue
         pid = int(match[1])
         with suppress(FileNotFoundError):
             # In a container a new process often has the number of the one that was killed.
-            own = pid == os.getpid() and file.stat().st_mtime >= _BEGAN
-            if not own and (pid == os.getpid() or not _runs(pid)):
-                file.unlink()
+            own = pid == os.getpid() and left.lstat().st_mtime >= _BEGAN
+            if own or (pid != os.getpid() and _runs(pid)):
+                continue
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            else:
+                left.unlink()
 
 
 def _runs(pid: int) -> bool:
@@ -125,6 +172,8 @@ def claim(
     files = list(files)
     for folder in {file.parent for file in files}:
         sweep(folder)  # a command that was killed may be repeated
+        if recorded:
+            refuse_link(folder / LEDGER)  # now, not when everything is computed
     present = [file for file in files if os.path.lexists(file)]
     if not present:
         return
@@ -208,11 +257,13 @@ def inside(folder: Path | str, name: str) -> Path:
     """
     root = Path(folder)
     path = root / name
-    if not name or not real_path(path).is_relative_to(real_path(root)) or path == root:
-        raise ValueError(
-            f"{root}: expected a name that stays below this folder, got {name!r}; rename it"
-        )
-    return path
+    if name and path != root and real_path(path).is_relative_to(real_path(root)):
+        return path
+    got = f"{name!r}; rename it"
+    written = os.path.normpath(name) if name else ".."
+    if path != root and not os.path.isabs(written) and written.partition(os.sep)[0] != "..":
+        got = f"{name!r}, by a link to {real_path(path)}; remove the link"
+    raise ValueError(f"{root}: expected a name that stays below this folder, got {got}")
 
 
 def check_ends(file: Path) -> None:
@@ -234,6 +285,11 @@ def check_ends(file: Path) -> None:
 def write_json(file: Path, value: Any) -> None:
     """Write a value as indented JSON, whole; see :func:`write_whole`."""
     write_whole(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(file: Path) -> Any:
+    """Read a JSON file."""
+    return load_json(file.read_text(encoding="utf-8"))
 
 
 def _read_ledger(folder: Path, who: str) -> dict[str, set[str]]:

@@ -62,10 +62,15 @@ def test_a_backbone_of_one_size_alone_says_so() -> None:
         backbone(torch.zeros(1, 3, 50, 70))
 
 
+def test_a_backbone_that_mixes_channels_and_rows_up_is_padded() -> None:
+    # As it is, it gives 288 channels for images of 95x129.
+    assert Backbone("vit_tiny_r_s16_p8_224", 32).divisor == 32
+
+
 def test_a_backbone_that_cannot_be_tried_is_padded_to_its_stride(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("segdistill.models.backbone.needed_divisor", lambda _network: None)
+    monkeypatch.setattr("segdistill.models.backbone.needed_divisor", lambda *_, **__: None)
     backbone = Backbone("resnet10t", 32).eval()
     sizes: list[torch.Size] = []
     backbone.body.register_forward_pre_hook(lambda _module, inputs: sizes.append(inputs[0].shape))

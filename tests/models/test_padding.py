@@ -28,6 +28,18 @@ def test_finds_what_must_divide_the_sides() -> None:
     assert needed_divisor(nn.Conv2d(3, 4, 3)) == 1
 
 
+def test_what_is_tried_keeps_its_weights_even_if_a_module_has_two_names() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
+    network.append(network[0])
+    own = network[0].weight
+    assert needed_divisor(network) == 1
+    assert network[0].weight is own
+
+
+def test_wrong_maps_are_no_answer() -> None:
+    assert needed_divisor(nn.Conv2d(3, 4, 1), fits=lambda maps: maps.shape[3] % 8 == 0) == 8
+
+
 @pytest.mark.parametrize("size", [224, 256, 384])
 def test_a_fixed_size_is_no_divisor(size: int) -> None:
     assert needed_divisor(Strict(size)) is None

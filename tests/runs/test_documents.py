@@ -2,6 +2,7 @@
 
 import json
 import os
+import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from segdistill.delivery.contract import read_contract
-from segdistill.errors import CheckpointError, RunFolderError
+from segdistill.errors import CheckpointError, OverwriteError, RunFolderError
 from segdistill.runs.confusion import read_confusion, read_image_counts
 from segdistill.runs.documents import append_line, read_document, read_lines, write_document
 from segdistill.runs.environment import Environment, read_environment
@@ -156,8 +157,30 @@ def test_no_broken_file_of_a_folder_ends_in_another_error(
 @pytest.mark.parametrize("value", [".nan", "-.inf", "!!set {a}", '!!int ""', "!!timestamp x"])
 def test_settings_hold_what_json_holds(value: str, tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text(f"training: {{steps: {value}}}\n")
-    with pytest.raises(RunFolderError, match=r"resolved\.yaml: .*; restore"):
+    with pytest.raises(RunFolderError, match=r"resolved\.yaml: expected .*; restore"):
         read_settings(tmp_path)
+
+
+def test_no_line_is_added_to_what_a_link_leads_to(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("first\nlast line without an end")
+    (tmp_path / "points.jsonl").symlink_to(victim)
+    with pytest.raises(OverwriteError, match=r"points\.jsonl: .* got a link to .*victim; remove"):
+        append_line(tmp_path / "points.jsonl", Point(1))
+    assert victim.read_text() == "first\nlast line without an end"
+
+
+@pytest.mark.parametrize("shape", [(10**24,), (10**12,), (1, -3)], ids=range(3))
+def test_counts_that_claim_to_be_larger_than_memory_are_named(
+    shape: tuple[int, ...], tmp_path: Path
+) -> None:
+    header = str({"descr": "<i8", "fortran_order": False, "shape": shape}).encode().ljust(117)
+    array = b"\x93NUMPY\x01\x00\x76\x00" + header + b"\n"
+    with zipfile.ZipFile(tmp_path / IMAGE_COUNTS, "w") as arrays:
+        arrays.writestr("counts.npy", array)
+        arrays.writestr("names.npy", array)
+    with pytest.raises(RunFolderError, match=r"confusion_images\.npz: expected .*; restore"):
+        read_image_counts(tmp_path)
 
 
 def test_metadata_that_nests_without_end_is_that_of_no_run(tmp_path: Path) -> None:

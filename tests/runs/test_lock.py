@@ -1,5 +1,6 @@
 """Locks: one writer for each folder, real processes at a time, and nothing left of dead ones."""
 
+import errno
 import json
 import multiprocessing
 import os
@@ -10,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from segdistill.errors import RunFolderError
+from segdistill.errors import OverwriteError, RunFolderError
 from segdistill.files import sweep
-from segdistill.runs.layout import CHECKPOINTS, LOCK
+from segdistill.runs.layout import ADDED_TO, CHECKPOINTS, LOCK, WRITTEN_INTO
 from segdistill.runs.lock import (
     Writer,
     began_of,
@@ -94,6 +95,40 @@ def test_a_lock_of_another_machine_is_refused_with_the_file_to_delete(tmp_path: 
     )
     with refusal, hold(tmp_path / "lock", tmp_path):
         pass
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_a_file_system_without_hard_links_has_locks(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(source: Path, target: Path) -> None:
+        raise OSError(number, os.strerror(number), str(source), None, str(target))
+
+    monkeypatch.setattr(os, "link", refuse)
+    with hold(tmp_path / "lock", tmp_path):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+        again = pytest.raises(RunFolderError, match=f"in use by process {os.getpid()} on")
+        with again, hold(tmp_path / "lock", tmp_path):
+            pass
+        assert (tmp_path / "lock").exists()
+    assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", [*WRITTEN_INTO, *ADDED_TO])
+def test_a_link_in_a_folder_is_refused_before_anything_is_written(
+    name: str, tmp_path: Path
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    folder = tmp_path / "run"
+    folder.mkdir()
+    (folder / name).symlink_to(tmp_path / "elsewhere")
+    with (
+        pytest.raises((ValueError, OverwriteError), match=rf"{name}.*a link .*remove the link"),
+        hold_folder(folder),
+    ):
+        pass
+    assert os.listdir(folder) == [name]
+    assert not os.listdir(tmp_path / "elsewhere")
 
 
 def test_of_many_processes_at_once_one_gets_the_lock(tmp_path: Path) -> None:

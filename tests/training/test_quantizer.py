@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torch.func import functional_call
 from torch.testing import assert_close
 
 from segdistill.config import RunConfig
@@ -51,17 +50,11 @@ class Two(nn.Module):
         return self.second(self.first(images).relu())
 
 
-def rounded(quantizer: Quantizer, network: nn.Module, images: Tensor) -> Tensor:
-    with quantizer.rounding(network) as weights:
-        output: Tensor = functional_call(network, weights, (images,))
-    return output
-
-
 def test_equals_whole_numbers_worked_out_by_hand() -> None:
     torch.manual_seed(0)
     network, images = Two(), torch.rand(2, 3, 4, 5)
     quantizer = Quantizer(network)
-    given = rounded(quantizer, network, images)
+    given = quantizer(network, images)
     hidden = nn.functional.conv2d(images, round_weight(network.first), network.first.bias).relu()
     scale = hidden.max().item() / 255  # the smallest is 0
     whole = np.round(hidden.detach().double().numpy() / scale)
@@ -81,7 +74,7 @@ def test_ranges_move_by_a_tenth_and_hold_zero() -> None:
         network.first.weight.zero_()
         for value in (1.0, 3.0):
             network.first.bias.fill_(value)
-            rounded(quantizer, network, torch.rand(1, 3, 2, 2))
+            quantizer(network, torch.rand(1, 3, 2, 2))
     assert_close(quantizer.ranges[1], torch.tensor([0.0, 1.2]))
 
 
@@ -90,7 +83,7 @@ def test_the_gradient_passes_inside_the_range_and_reaches_the_networks_own_weigh
     network, images = Two(), torch.rand(2, 3, 4, 5)
     quantizer, plain = Quantizer(network), copy.deepcopy(network)
     before = {name: value.clone() for name, value in network.state_dict().items()}
-    rounded(quantizer, network, images).square().sum().backward()
+    quantizer(network, images).square().sum().backward()
     plain(images).square().sum().backward()
     for own, other in zip(network.parameters(), plain.parameters(), strict=True):
         assert own.grad is not None
@@ -99,6 +92,15 @@ def test_the_gradient_passes_inside_the_range_and_reaches_the_networks_own_weigh
     assert all(torch.equal(network.state_dict()[name], x) for name, x in before.items())
     assert not network.second._forward_pre_hooks
     assert torch.equal(network(images), plain(images))
+
+
+def test_a_layer_with_two_names_keeps_its_weights() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 1), nn.ReLU())
+    network.append(network[0])
+    own = network[0].weight
+    Quantizer(network)(network, torch.rand(1, 3, 2, 2)).sum().backward()
+    assert network[0].weight is own
+    assert own.grad is not None
 
 
 def test_the_rounding_and_its_ranges_are_the_runs_alone(small: Make, tmp_path: Path) -> None:

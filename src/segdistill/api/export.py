@@ -23,7 +23,7 @@ from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
 from segdistill.delivery.parity import Parity, compare, other_sizes
 from segdistill.errors import ConfigError, DataError, FileRefusedError
-from segdistill.files import claim, move_whole
+from segdistill.files import claim, move_whole, temporary_folder
 from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.layout import EXPORT
 from segdistill.runs.result import has_result, read_result
@@ -219,14 +219,11 @@ def _targets(target: Path, row: Format) -> list[Path]:
 def _drafts(targets: Sequence[Path]) -> Iterator[list[Path]]:
     """Yield temporary files, which get their final names on success and are removed otherwise."""
     targets[0].parent.mkdir(parents=True, exist_ok=True)
-    drafts = [target.with_name(f".unproven.{target.name}") for target in targets]
-    try:
+    with temporary_folder(targets[0]) as folder:
+        drafts = [folder / target.name for target in targets]
         yield drafts
         for draft, target in zip(drafts, targets, strict=True):
             move_whole(draft, target, made_by="export")
-    finally:
-        for draft in drafts:
-            draft.unlink(missing_ok=True)
 
 
 def open_validation(config: RunConfig | None, scored: int | None, tell: Tell) -> SegDataset | None:

@@ -15,7 +15,7 @@ from segdistill.data.pictures import colorize
 from segdistill.data.submission import overlay, prediction_file, write_prediction
 from segdistill.data.video import find_av, is_camera, open_video, write_video
 from segdistill.errors import ConfigError, DataError
-from segdistill.files import claim, move_whole
+from segdistill.files import claim, move_whole, temporary_folder
 from segdistill.training.events import Progress, Tell
 from segdistill.types import Classes
 
@@ -109,18 +109,16 @@ def _one_video(
 ) -> Iterator[_Add]:
     """Yield what adds a frame to a video, which gets its name when all are there."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".unfinished.{target.name}")
 
     def add(image: np.ndarray, ids: np.ndarray) -> None:
         drawn = overlay(image, ids, classes) if kind == "overlay" else colorize(ids, classes)
         writer.add(drawn)
 
-    try:
+    with temporary_folder(target) as folder:
+        draft = folder / target.name
         with write_video("predict", draft, rate) as writer:
             yield add
         move_whole(draft, target, made_by="predict")
-    finally:
-        draft.unlink(missing_ok=True)
     files.append(target)
 
 

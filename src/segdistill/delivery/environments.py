@@ -6,7 +6,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from torch import nn
 from segdistill.delivery.contract import Contract
 from segdistill.delivery.pt2 import write_pt2
 from segdistill.errors import ConfigError
-from segdistill.files import write_whole
+from segdistill.files import temporary_folder, write_whole
 
 
 @dataclass(frozen=True)
@@ -98,12 +97,12 @@ def convert(
             the last line that it wrote.
     """
     python = find_python(who, environment)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as name:
-        program, file = Path(name) / "program.pt2", Path(name) / "file"
+    with temporary_folder(path) as folder:
+        program, file = folder / "program.pt2", folder / "file"
         write_pt2(network, program, size, replace(contract, size=size))
         words = [str(program), str(file)]
         if calibration is not None:
-            words.append(str(Path(name) / "calibration.npy"))
+            words.append(str(folder / "calibration.npy"))
             np.save(words[-1], calibration)
         printed = _run(who, environment, python, script, words)
         write_whole(path, file.read_bytes())

@@ -16,6 +16,7 @@ from torch import nn
 from segdistill.delivery.contract import INPUT, KEY, Contract, Images, Output
 from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
 from segdistill.delivery.program import Program, example
+from segdistill.files import temporary_folder
 from segdistill.network_state import device_of, evaluating
 
 
@@ -75,12 +76,9 @@ def export_onnx(
         raise ValueError("export_onnx: expected a program of torch.onnx, got none")
     if contract is not None:
         program.model.metadata_props[KEY] = contract.as_text()
-    temporary = path.with_name(f".{path.name}.tmp")
-    try:
-        program.save(str(temporary))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with temporary_folder(path) as folder:
+        program.save(str(folder / path.name))
+        (folder / path.name).replace(path)
 
 
 def write_onnx(network: nn.Module, path: Path, size: tuple[int, int], contract: Contract) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from torch import nn
 from segdistill.delivery.contract import KEY, Contract
 from segdistill.delivery.onnx import write_onnx
 from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
+from segdistill.files import temporary_folder
 
 
 def write_openvino(
@@ -37,8 +37,8 @@ def read_converted(
 ) -> Any:
     """Return a network as an OpenVINO model, by way of an ONNX file next to ``path``."""
     # Through ONNX, whose free sizes are tested; tracing the module would fix sizes it reads.
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        floating = Path(folder) / "float.onnx"
+    with temporary_folder(path) as folder:
+        floating = folder / "float.onnx"
         write_onnx(network, floating, size, contract)
         return _openvino().Core().read_model(floating.read_bytes(), b"")
 

@@ -15,6 +15,7 @@ from timm.models import efficientnet
 from torch import Tensor, nn
 
 from segdistill.checks import nearest
+from segdistill.config.mistakes import shown
 from segdistill.errors import is_of_machine
 from segdistill.models.checkpoints.loading import load_fitting, shapes
 from segdistill.models.checkpoints.pretrained import (
@@ -144,7 +145,7 @@ class Backbone(Trunk):
         fixed = config is not None and config.fixed_input_size and not any_size(variant.base)
         self.only_size = tuple(config.input_size[1:]) if fixed else None
         # Where torch's meta device cannot tell, as of a network that reads values, a patch's side.
-        self.divisor = needed_divisor(self.body) or stride
+        self.divisor = needed_divisor(self.body, stride=stride, fits=self._fits) or stride
 
     def forward(self, images: Tensor) -> list[Tensor]:
         size = (images.shape[2], images.shape[3])
@@ -152,9 +153,10 @@ class Backbone(Trunk):
         padded = (images.shape[2], images.shape[3])
         try:
             maps: list[Tensor] = self.body(images)
-        except (AssertionError, RuntimeError) as error:
+        except (AssertionError, IndexError, RuntimeError) as error:
             # A subclass means something else.
-            if type(error) not in (AssertionError, RuntimeError) or is_of_machine(error):
+            known = type(error) in (AssertionError, IndexError, RuntimeError)
+            if not known or is_of_machine(error):
                 raise
             answer = "use another crop or another backbone"
             if self.only_size is not None:
@@ -170,6 +172,11 @@ class Backbone(Trunk):
         if self.channels_last_axis:
             maps = [channels_last.permute(0, 3, 1, 2) for channels_last in maps]
         return [cut(map_, size, padded) for map_ in maps] if self.divisor > 1 else list(maps)
+
+    def _fits(self, maps: list[Tensor]) -> bool:
+        """Return whether maps have the channels that they should: some mix them up with rows."""
+        axis = 3 if self.channels_last_axis else 1
+        return [map_.shape[axis] for map_ in maps] == [info.channels for info in self.features]
 
 
 def backbone_names() -> list[str]:
@@ -226,7 +233,7 @@ def whole_network(name: str) -> nn.Module:
 def _check(name: str, output_stride: int) -> None:
     if name not in VARIANTS and not timm.is_model(name):
         raise ValueError(
-            f"Backbone: expected a timm backbone, got '{name}'; "
+            f"Backbone: expected a timm backbone, got {shown(name)}; "
             f"{_suggest(name)} (segdistill list backbones)"
         )
     if output_stride not in _STRIDES:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
@@ -52,7 +55,13 @@ def cut(maps: Tensor, size: tuple[int, int], padded: tuple[int, int]) -> Tensor:
     return maps.narrow(2, 0, height).narrow(3, 0, width)
 
 
-def needed_divisor(network: nn.Module, *, square: bool = False) -> int | None:
+def needed_divisor(
+    network: nn.Module,
+    *,
+    square: bool = False,
+    stride: int = 1,
+    fits: Callable[[Any], bool] | None = None,
+) -> int | None:
     """Return what must divide the sides of images that a network is to take.
 
     The network runs on torch's meta device at sizes that nothing divides, and then at these
@@ -61,25 +70,36 @@ def needed_divisor(network: nn.Module, *, square: bool = False) -> int | None:
     Args:
         network: it is not changed.
         square: the images are padded to squares as well.
+        stride: a divisor that is tried before smaller ones.
+        fits: whether an output is right, where a network may answer a wrong size with wrong maps.
 
     Returns:
-        The least divisor with which it runs at any size; None if there is none, or where
+        The first divisor with which it runs at any size; None if there is none, or where
         the meta device cannot tell.
     """
-    divisors = (1, *_DIVISORS)
-    return next((divisor for divisor in divisors if _runs(network, divisor, square)), None)
+    divisors = (1, stride, *_DIVISORS)
+    return next((divisor for divisor in divisors if _runs(network, divisor, square, fits)), None)
 
 
-def _runs(network: nn.Module, divisor: int, square: bool) -> bool:
+def _runs(
+    network: nn.Module, divisor: int, square: bool, fits: Callable[[Any], bool] | None
+) -> bool:
+    # Each module once, and its weights untied: torch leaves those of a shared module exchanged.
     state = {
-        name: torch.empty_like(tensor, device="meta")
-        for name, tensor in (*network.named_parameters(), *network.named_buffers())
+        f"{name}.{key}".removeprefix("."): torch.empty_like(tensor, device="meta")
+        for name, module in network.named_modules()
+        for key, tensor in (
+            *module.named_parameters(recurse=False, remove_duplicate=False),
+            *module.named_buffers(recurse=False, remove_duplicate=False),
+        )
     }
     try:
         with evaluating(network), torch.no_grad():
             for size in _TRIED:
                 images = pad(torch.empty(1, 3, *size, device="meta"), divisor, square=square)
-                functional_call(network, state, (images,))
+                output = functional_call(network, state, (images,), tie_weights=False)
+                if fits is not None and not fits(output):
+                    return False
     except Exception:  # a foreign network may refuse a size with any error
         return False
     return True

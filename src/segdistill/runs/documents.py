@@ -13,7 +13,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from segdistill.errors import RunFolderError
-from segdistill.files import check_ends, write_json, write_whole
+from segdistill.files import check_ends, open_to_append, write_json, write_whole
 from segdistill.json_text import load_json
 from segdistill.runs.layout import FORMAT
 from segdistill.yaml_text import load_yaml
@@ -110,9 +110,13 @@ def check_record(
 
 
 def append_line(file: Path, record: DataclassInstance) -> None:
-    """Append a record to a JSON-lines file, after removing a truncated last line."""
+    """Append a record to a JSON-lines file, after removing a truncated last line.
+
+    Raises:
+        OverwriteError: the file is a link.
+    """
     text = json.dumps(asdict(record), allow_nan=True) + "\n"
-    with file.open("ab+") as out:
+    with open_to_append(file) as out:
         end = out.seek(0, 2)
         if end:
             out.seek(end - 1)
@@ -159,9 +163,14 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """
     try:
         tree = load_yaml(_text(file))
-        json.dumps(tree, allow_nan=False)  # what was written were numbers, none of them nan
     except ValueError as error:
         raise RunFolderError(f"{file}: {error}; {_RESTORE}") from None
+    try:
+        json.dumps(tree, allow_nan=False)
+    except ValueError:
+        raise RunFolderError(
+            f"{file}: expected finite numbers, got one that is nan or infinite; {_RESTORE}"
+        ) from None
     if not isinstance(tree, dict):
         raise RunFolderError(f"{file}: expected a mapping, got {type(tree).__name__}; {_RESTORE}")
     return tree

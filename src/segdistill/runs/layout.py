@@ -26,6 +26,7 @@ METRICS_PICTURE = "results.png"
 CONFUSION_PICTURE = "confusion_matrix.png"
 LOGS = "logs"
 TENSORBOARD = "tensorboard"
+MLFLOW = "mlflow.db"
 EXPORT = "student"  # followed by the suffix of the format
 
 # A study folder. Its runs are search/PAIR/trial-N/METHOD and final/PAIR/seed-N/METHOD; those of
@@ -58,3 +59,12 @@ IDENTITY = "identity.json"
 LOCK = ".writing.lock"
 REPORT = "report.html"
 ANALYSES = "analyses"
+
+WRITTEN_INTO = (
+    *(CHECKPOINTS, LOGS, TENSORBOARD, PREDICTIONS, ANALYSES),
+    *(SEARCH, FINAL, OWN_TEACHERS, SUPERSEDED),
+)
+"""Folders of a run or study."""
+
+ADDED_TO = (METRICS, TRIALS, EXTENSIONS, TIMED, MLFLOW)
+"""Files that are written line by line, or by a logger, and not replaced as a whole."""

@@ -18,8 +18,8 @@ from pathlib import Path
 from socket import gethostname
 
 from segdistill.errors import RunFolderError
-from segdistill.files import sweep
-from segdistill.runs.layout import CHECKPOINTS, LOCK
+from segdistill.files import inside, refuse_link, sweep
+from segdistill.runs.layout import ADDED_TO, CHECKPOINTS, LOCK, WRITTEN_INTO
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,12 @@ def hold_folder(folder: Path) -> Iterator[None]:
 
     Raises:
         RunFolderError: another process writes to it.
+        OverwriteError, ValueError: a file or folder in it is a link to elsewhere.
     """
+    for name in WRITTEN_INTO:
+        inside(folder, name)
+    for name in ADDED_TO:
+        refuse_link(folder / name)
     existed = folder.exists()
     try:
         with hold(folder / LOCK, folder):
@@ -91,7 +96,7 @@ def hold(lock: Path, what: Path) -> Iterator[None]:
             if holder is not None and holder.is_gone:
                 lock.unlink()
             try:
-                os.link(draft, lock)  # unlike a rename, fails if there is one, on NFS as well
+                _give_name(draft, lock)
             except FileExistsError:
                 raise RunFolderError(_refusal(lock, what)) from None
     finally:
@@ -100,6 +105,22 @@ def hold(lock: Path, what: Path) -> Iterator[None]:
         yield
     finally:
         lock.unlink(missing_ok=True)
+
+
+def _give_name(draft: Path, lock: Path) -> None:
+    """Make a lock of a written file.
+
+    Raises:
+        FileExistsError: there is one.
+        OSError: the file system cannot make files exclusively; the lock is named.
+    """
+    try:
+        os.link(draft, lock)  # unlike a rename, fails if there is one, on NFS as well
+    except FileExistsError:
+        raise
+    except OSError:  # no hard links, as on exFAT and some network drives
+        with lock.open("xb") as out:
+            out.write(draft.read_bytes())
 
 
 def began_of(pid: int) -> str:

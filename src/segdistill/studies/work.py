@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import torch
 
 from segdistill.config import RunConfig
 from segdistill.errors import TrainingDivergedError
-from segdistill.files import inside
+from segdistill.files import inside, open_to_append
 from segdistill.runs.result import Failure, find_end, write_failure
 from segdistill.studies.cohorts import Job
 from segdistill.studies.faults import Fault, judge
@@ -126,8 +126,9 @@ def _alone(file: Path) -> Iterator[None]:
     except ImportError:  # not available on this system
         yield
         return
-    with file.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with open_to_append(file) as lock:
+        with suppress(OSError):  # on a file system without locks, that of the study has to do
+            fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor, distributed, nn
+from torch.func import functional_call
 
 Hook = Callable[[nn.Module, tuple[Tensor, ...]], tuple[Tensor, ...] | None]
 
@@ -49,12 +51,15 @@ class Quantizer(nn.Module):
         )
         self.register_buffer("ranges", torch.full((len(self.layers), 2), torch.nan))
 
-    @contextmanager
-    def rounding(self, network: nn.Module) -> Iterator[dict[str, Tensor]]:
-        """Round the inputs of the layers inside the block, and yield their rounded weights.
+    def forward(self, network: nn.Module, images: Tensor) -> Any:
+        """Return what a network gives with its weights and its layers' inputs rounded."""
+        with self._rounding(network) as weights:
+            # Untied, since torch leaves the weights of a module with two names exchanged.
+            return functional_call(network, weights, (images,), tie_weights=False)
 
-        The weights are keyed by name, for :func:`torch.func.functional_call`.
-        """
+    @contextmanager
+    def _rounding(self, network: nn.Module) -> Iterator[dict[str, Tensor]]:
+        """Round the inputs of the layers inside the block, and yield their rounded weights."""
         weights = {
             f"{name}.weight": round_weight(network.get_submodule(name)) for name in self.layers
         }

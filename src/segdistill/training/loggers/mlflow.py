@@ -10,6 +10,8 @@ from typing import Any
 
 from lightning_fabric.loggers import Logger
 
+from segdistill.runs.layout import MLFLOW
+
 _EXPERIMENT = "segdistill"
 _FOLDER = "segdistill.folder"  # the tag by which a resumed run is found
 _LONGEST = 500  # characters of a parameter that every version accepts
@@ -59,7 +61,7 @@ def mlflow(folder: Path, settings: Mapping[str, Any]) -> Logger:
     from mlflow.tracking import MlflowClient
 
     path = str(folder.resolve())
-    own = f"sqlite:///{folder.resolve() / 'mlflow.db'}"
+    own = f"sqlite:///{folder.resolve() / MLFLOW}"
     client = MlflowClient(tracking_uri=os.environ.get("MLFLOW_TRACKING_URI") or own)
     known = client.get_experiment_by_name(_EXPERIMENT)
     experiment = client.create_experiment(_EXPERIMENT) if known is None else known.experiment_id
