@@ -428,3 +428,18 @@ def test_an_image_in_training_and_in_validation_is_found(
     leaks = [fault for fault in verify(study) if fault.check == "leaks"]
     assert leaks
     assert "expected an image in one split, got one in several: training images/" in leaks[0].said
+
+
+def test_a_teacher_that_was_trained_on_the_scored_images_is_found(
+    study: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "teacher").mkdir()
+    settings = read_settings(run(study))
+    write_settings(
+        tmp_path / "teacher", settings | {"data": settings["data"] | {"train_split": "val"}}
+    )
+    weights = str(tmp_path / "teacher" / "model.safetensors")
+    change_setting(run(study), "teacher", weights=weights, untrained=False)
+    leaks = [fault.said for fault in verify(study) if fault.check == "leaks"]
+    assert leaks
+    assert all(said.startswith(f"teacher {tmp_path / 'teacher'}: data: expected") for said in leaks)
