@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,7 +20,7 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -179,6 +180,13 @@ VICTIMS = (
     Victim("report", ("report", "trained", "--out", "{out}/report.html"), (), "*.html", 18),
     Victim("distill", ("distill", "run.yaml", "--out", "{out}"), RESUMED, "model.safetensors", 14),
     Victim("export", ("export", "trained", "--out", "{out}/student.onnx"), (), "*.onnx", 6),
+    Victim(
+        "export onnx-int8",
+        ("export", "trained", "--format", "onnx-int8", "--force", "--out", "{out}/student.onnx"),
+        (),
+        "*.onnx",
+        4,
+    ),
     Victim(  # its search and its final runs
         "study", ("study", "study.yaml", "--out", "{out}"), RESUMED, "**/model.safetensors", 6
     ),
@@ -383,6 +391,61 @@ def meet_lock(root: Path) -> Iterator[Case]:
     yield Case("distill", "two at once without --out", 0, None, fine, f"{codes} {folders}")
 
 
+def meet_old_lock(root: Path) -> Iterator[Case]:
+    """Find the lock of a process that has ended, and one of another machine."""
+    expected = digest_of(root / "trained", "model.safetensors")
+    first = begin(root, "distill", "run.yaml", "--out", "old-lock")
+    lock = root / "old-lock" / ".writing.lock"
+    _wait(lambda: any((root / "old-lock").glob("checkpoints/step-*.pt")))
+    first.kill()
+    left = json.loads(lock.read_text())
+    lock.write_text(json.dumps({**left, "host": "elsewhere"}))
+    code, said = call(root, "distill", "run.yaml", "--out", "old-lock", "--resume")
+    told = code == 2 and "on elsewhere" in said and f"delete {lock.relative_to(root)}" in said
+    yield Case("distill", "a lock of another machine", 0, None, told, "" if told else said[-300:])
+    # Its number is by now that of a process that runs: this one.
+    lock.write_text(json.dumps({**left, "pid": os.getpid()}))
+    _, said = call(root, "distill", "run.yaml", "--out", "old-lock", "--resume")
+    same = digest_of(root / "old-lock", "model.safetensors") == expected and not lock.exists()
+    yield Case(
+        "distill", "a lock with another's number", 0, None, same, "" if same else said[-300:]
+    )
+
+
+def stop_study(root: Path) -> Iterator[Case]:
+    """Send SIGTERM to the group of a study, and go on."""
+    study = Victim(
+        "study", ("study", "study.yaml", "--out", "{out}"), RESUMED, "**/model.safetensors", 0
+    )
+    yield stop(study, root, "stopped/**/checkpoints/step-*.pt", "SIGTERM to its group")
+
+
+def stop_pack(root: Path) -> Iterator[Case]:
+    """Send SIGTERM to the group of a pack of 372 images, and pack again."""
+    shutil.copytree(root / "photos", root / "many")
+    for file in [*(root / "many" / "train").glob("*/*.png")]:
+        for number in range(30):
+            shutil.copy(file, file.with_stem(f"{file.stem}-{number}"))
+    pack = Victim("pack", ("pack", "folder", "root=many", "--out", "{out}"), (), "*", 0)
+    yield stop(pack, root, "stopped.partial/*", "SIGTERM while packing")
+
+
+def stop(victim: Victim, root: Path, begun: str, fault: str) -> Case:
+    """Send SIGTERM to a command's group once some files are there, run it again, and compare."""
+    apart = replace(victim, name=f"stopped-{victim.name}")
+    _, expected = measure(apart, root)
+    words = _words(victim.words, f"{apart.name}/stopped")
+    process = begin(root, *words)
+    _wait(lambda: any((root / apart.name).glob(begun)))
+    os.killpg(process.pid, signal.SIGTERM)
+    code = process.wait()
+    left = [str(path.relative_to(root)) for path in leftovers(root / apart.name)]
+    _, said = call(root, *words, *victim.again)
+    same = digest_of(root / apart.name / "stopped", victim.results) == expected
+    note = " ".join([f"exit {code}", *left, *([] if same else [said[-300:]])])
+    return Case(victim.name, fault, 0, None, same and not left and code == 130, note)
+
+
 def send_signals(root: Path) -> Iterator[Case]:
     """Send what schedulers send to the whole group, workers included, and go on."""
     expected = digest_of(root / "trained", "model.safetensors")
@@ -468,6 +531,9 @@ FAULTS: dict[Callable[[Path], Iterator[Case]], tuple[str, ...]] = {
     fill_disk: ("disk full", "disk full, then not"),
     meet_lock: ("folder in use", "two at once without --out"),
     send_signals: ("SIGTERM to the group", "SIGUSR1 to the group", "SIGINT to the group"),
+    meet_old_lock: ("a lock of another machine", "a lock with another's number"),
+    stop_study: ("SIGTERM to its group",),
+    stop_pack: ("SIGTERM while packing",),
     lose_file: ("an image vanishes", "an image vanishes, and is back"),
     lose_worker: ("a loader worker dies", "a loader worker hangs"),
 }

@@ -29,7 +29,7 @@ BASE = {
 }
 MAY_IMPORT = dict.fromkeys(BASE, BASE) | {
     "catalogue": {"checks", "errors", "json_text"},
-    "runs": {"errors", "files", "json_text", "yaml_text"},
+    "runs": {"classes", "errors", "files", "json_text", "yaml_text"},
     "losses": BASE,
     "models": BASE,
     "data": BASE,

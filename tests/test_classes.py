@@ -2,7 +2,12 @@
 
 import pytest
 
-from segdistill.classes import compose_class_maps, match_classes, resolve_class_map
+from segdistill.classes import (
+    classes_fault,
+    compose_class_maps,
+    match_classes,
+    resolve_class_map,
+)
 
 
 def test_equal_names_keep_their_places() -> None:
@@ -70,3 +75,27 @@ def test_refuses_class_maps_that_do_not_fit(
 ) -> None:
     with pytest.raises(ValueError, match=f"class_map: .*{message}"):
         resolve_class_map(class_map, own, ("sky", "sea"))
+
+
+FAULTS: list[tuple[list[str], list[tuple[int, ...]], str]] = [
+    ([], [], "names of classes, got none"),
+    (["road"], [(0, 0, 0)] * 3, "one colour per class, got 3 for 1"),
+    (["road", "road"], [(0, 0, 0)] * 2, "a different name for each class, got 'road' twice"),
+    (["road", " "], [(0, 0, 0)] * 2, "can be printed, got ' '"),
+    (["a\0"], [(0, 0, 0)], r"can be printed, got 'a\x00'"),
+    (["\u202edaor"], [(0, 0, 0)], r"can be printed, got '\u202edaor'"),
+    (["\x1b[31mroad"], [(0, 0, 0)], "can be printed"),
+    (["road"], [(1000000000, -1, 2)], "levels from 0 to 255, got (1000000000, -1, 2)"),
+]
+
+
+@pytest.mark.parametrize(("names", "colors", "said"), FAULTS)
+def test_what_is_wrong_with_classes_is_said(
+    names: list[str], colors: list[tuple[int, ...]], said: str
+) -> None:
+    assert said in classes_fault(names, colors)
+
+
+def test_names_of_every_writing_are_right() -> None:
+    names = ["Straße", "道路", "می\u200cخواهم", "a\xa0b", "חתול"]
+    assert classes_fault(names, [(0, 128, 255)] * 5) == ""

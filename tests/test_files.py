@@ -15,13 +15,13 @@ from segdistill.files import (
     expand_path,
     inside,
     open_to_append,
+    read_json,
     refuse_shared_names,
     sweep,
     temporary_folder,
     write_json,
     write_whole,
 )
-from segdistill.json_text import load_json
 
 
 def test_a_file_is_replaced_whole_and_nothing_else_stays(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_json_comes_back_and_nan_is_refused(tmp_path: Path) -> None:
     write_json(tmp_path / "a.json", {"b": [1, None]})
-    assert load_json((tmp_path / "a.json").read_bytes()) == {"b": [1, None]}
+    assert read_json(tmp_path / "a.json") == {"b": [1, None]}
     with pytest.raises(ValueError, match="JSON compliant"):
         write_json(tmp_path / "a.json", float("nan"))
 

@@ -3,11 +3,14 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-pytestmark = pytest.mark.long  # whole runs
-
+from segdistill.models import build_network
+from segdistill.runs.student import Student, write_student
+from segdistill.training.trained_student import load_student
 
 CONFIG = """\
 data:
@@ -29,6 +32,7 @@ segdistill.predict("run", "run/predictions", "out", kind="overlay")
 """
 
 
+@pytest.mark.long  # whole runs
 def test_a_run_opens_no_connection(tmp_path: Path) -> None:
     (tmp_path / "tiny.yaml").write_text(CONFIG)
     done = subprocess.run(
@@ -40,3 +44,42 @@ def test_a_run_opens_no_connection(tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert list((tmp_path / "out").glob("*.jpg"))
+
+
+HOSTILE = {
+    "segmentation_models_pytorch": {
+        "network": "smp:fpn",
+        "args": {"encoder_name": "tu-resnet10t", "encoder_weights": "imagenet"},
+    },
+    "torchvision": {
+        "network": "torchvision:lraspp_mobilenet_v3_large",
+        "pretrained": True,
+        "args": {"weights": "DEFAULT", "weights_backbone": "DEFAULT"},
+    },
+}
+
+
+@pytest.mark.parametrize("library", HOSTILE)
+def test_metadata_that_ask_for_published_weights_ask_nobody(
+    library: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip(library)
+    section: dict[str, Any] = HOSTILE[library]
+    honest = {key: None for key in section["args"] if "weights" in key}
+    network = build_network(
+        {**section, "pretrained": False, "args": section["args"] | honest}, classes=21
+    )
+    classes = tuple(f"class {number}" for number in range(21))
+    file = tmp_path / "model.safetensors"
+    write_student(file, network, Student(section, classes, ((0, 0, 0),) * 21))
+
+    def refuse(*given: object, **named: object) -> None:
+        raise AssertionError(f"a connection was asked for: {given}")
+
+    for name in ("getaddrinfo", "create_connection", "socket.connect"):
+        monkeypatch.setattr(f"socket.{name}", refuse)
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "empty"))
+    loaded = load_student(file).network.state_dict()
+    given = network.state_dict()
+    assert loaded.keys() == given.keys()
+    assert all(torch.equal(loaded[name], value) for name, value in given.items())

@@ -28,6 +28,7 @@ Training and comparing:
 - ``study(file, out)`` tunes methods, repeats them over seeds and compares them statistically
 - ``search(file, out)`` finds the student that is worth its time on a device
 - ``verify(study)`` recomputes a finished study and lists contradictions
+- ``replay(run)`` repeats the step at which a run diverged
 - ``evaluate(run)`` scores a student on a split
 - ``analyse(runs)`` makes analyses of teacher and students like the papers' figures
 - ``report(runs)`` writes an HTML page that compares runs or presents a study
@@ -72,6 +73,7 @@ if TYPE_CHECKING:
     from segdistill.api.load import load as load
     from segdistill.api.pack import pack as pack
     from segdistill.api.predict import predict as predict
+    from segdistill.api.replay import replay as replay
     from segdistill.api.report import report as report
     from segdistill.api.search import search as search
     from segdistill.api.study import study as study
@@ -96,6 +98,7 @@ __all__ = [
     "load",
     "pack",
     "predict",
+    "replay",
     "report",
     "search",
     "study",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 
 from segdistill.checks import nearest
@@ -11,6 +12,40 @@ ClassMap = tuple[int | tuple[int, ...] | None, ...]
 
 NamedClassMap = Sequence[int | str | Sequence[int | str] | None]
 """The same as a config has it: also by name."""
+
+
+_SHOWN = 40  # characters of a name in a message
+
+
+def classes_fault(names: Sequence[str], colors: Sequence[Sequence[int]]) -> str:
+    """Return what is wrong with the names and colours of classes, empty if nothing is.
+
+    Names differ and can be printed as they stand: control characters, line ends and signs that
+    turn the direction of writing would change what a terminal or a page shows around them.
+    Levels of colours are from 0 to 255.
+    """
+    if not names:
+        return "expected names of classes, got none"
+    if len(names) != len(colors):
+        return f"expected one colour per class, got {len(colors)} for {len(names)}"
+    unseen = [name for name in names if not name.strip() or any(map(_is_unprintable, name))]
+    if unseen:
+        return f"expected names of classes that can be printed, got {unseen[0][:_SHOWN]!a}"
+    repeated = [name for place, name in enumerate(names) if name in names[:place]]
+    if repeated:
+        return f"expected a different name for each class, got '{repeated[0][:_SHOWN]}' twice"
+    outside = [color for color in colors if not all(0 <= level <= 255 for level in color)]
+    if outside:
+        return f"expected colours of levels from 0 to 255, got {tuple(outside[0])}"
+    return ""
+
+
+def _is_unprintable(sign: str) -> bool:
+    directions = ("LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI")
+    return (
+        unicodedata.category(sign) in ("Cc", "Cs", "Zl", "Zp")
+        or unicodedata.bidirectional(sign) in directions
+    )
 
 
 def match_classes(file_names: Sequence[str], data_names: Sequence[str]) -> tuple[int, ...]:

@@ -287,6 +287,11 @@ def write_json(file: Path, value: Any) -> None:
     write_whole(file, json.dumps(value, indent=2, allow_nan=False) + "\n")
 
 
+def read_json(file: Path) -> Any:
+    """Read a JSON file."""
+    return load_json(file.read_text(encoding="utf-8"))
+
+
 def _read_ledger(folder: Path, who: str) -> dict[str, set[str]]:
     """Return the digests of what a command wrote into a folder, by file name.
 

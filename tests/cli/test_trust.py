@@ -18,6 +18,7 @@ from segdistill.api.evaluate import evaluate
 from segdistill.api.predict import predict
 from segdistill.api.taps import taps
 from segdistill.runs.layout import COST
+from segdistill.runs.replay import KeptStep, write_step
 
 from .conftest import Cli, Trained
 
@@ -52,6 +53,7 @@ def strangers(cli: Cli, trained: Trained, tmp_path: Path, monkeypatch: pytest.Mo
     tree |= {"student": {"network": TARGET}, "teacher": {"network": TARGET}, "trust": [TARGET]}
     (run / "resolved.yaml").write_text(yaml.safe_dump(tree))
     forge(trained.run / "model.safetensors", run / "model.safetensors", {"network": TARGET})
+    write_step(run, KeptStep(0, {"network": TARGET}, {}, {}, {}))
     shutil.copytree(run, "studied/final/pair/seed-0/evil")
     Path("photos").mkdir()
     return cli
@@ -91,6 +93,7 @@ COMMANDS = [
     ["list", "taps", "tiny.yaml", TEACHER],
     ["distill", "tiny.yaml", TEACHER],
     ["train", "tiny.yaml", TEACHER],
+    ["replay", RUN],
     ["analyse", RUN],
     ["analyse", "cohort"],
     ["analyse", "studied"],
@@ -145,6 +148,7 @@ def test_a_report_reads_files_alone(strangers: Cli) -> None:
         ({"network": "fcn", "backbone": ["x"], "output_stride": 16}, "backbone: expected a string"),
         ({"network": "import:os:system", "args": {"command": "touch ran"}}, "got import:os:system"),
         ({"network": "file:evil.pt"}, "got file:evil.pt"),
+        ({"network": "espnet_c", "width": 10**20}, "integers of at most 63 bits"),
         (["import:os:system"], "expected a valid dictionary at 'network'"),
     ],
 )

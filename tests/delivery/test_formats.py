@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from segdistill.catalogue.formats import FORMATS, format_of
 from segdistill.catalogue.tables import load
@@ -17,11 +17,14 @@ from segdistill.delivery.contract import Contract, Images, Output
 from segdistill.delivery.executorch import PYTHON as EXECUTORCH
 from segdistill.delivery.gate import Tolerance, faults, score_beside, time_beside
 from segdistill.delivery.litert import PYTHON
+from segdistill.delivery.onnx_int8 import fall_back, write_onnx_int8
 from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
+from segdistill.delivery.openvino_int8 import from_both_ends
 from segdistill.delivery.parity import compare, other_sizes
 from segdistill.errors import ConfigError, RunFolderError, SegdistillError
 from segdistill.trust import program_name
+from segdistill.types import SegOutput
 
 from .conftest import CLASSES, Patches
 
@@ -131,19 +134,52 @@ def test_the_gate_names_what_a_file_fails_at(
     assert score.loss_points == pytest.approx(100 * (score.network_miou - score.miou))
 
 
-def test_layers_stay_in_float_until_a_file_holds(network: nn.Module, tmp_path: Path) -> None:
-    asked = []
+def test_no_file_has_every_layer_in_float() -> None:
+    written: list[tuple[str, ...]] = []
+    kept = fall_back(
+        lambda kept: written.append(tuple(kept)), Path("a"), lambda: "abcde", lambda _path: False
+    )
+    assert kept == ()
+    assert written == [(), ("a",), ("a", "b"), ("a", "b", "c", "d"), ()]
+
+
+class Uneven(nn.Module):
+    """Between the first two layers one channel is a hundred times another, which alone counts."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Conv2d(3, 2, 1), nn.Conv2d(2, 2, 1), nn.Conv2d(2, 2, 1))
+        with torch.no_grad():
+            for layer, weight in zip(
+                self.layers,
+                ([[100.0, 0, 0], [0, 1, 0]], [[0.0, 100], [0, -100]], [[1.0, 0], [0, 1]]),
+                strict=True,
+            ):
+                layer.weight.copy_(torch.tensor(weight)[..., None, None])
+                layer.bias.zero_()
+
+    def forward(self, images: Tensor) -> SegOutput:
+        return SegOutput(self.layers(images))
+
+
+def test_the_layers_that_alone_change_the_output_most_go_back_first(tmp_path: Path) -> None:
+    onnx, asked = pytest.importorskip("onnx"), list[Path]()
 
     def holds(path: Path) -> bool:
         asked.append(path)
-        return len(asked) > 2
+        return len(asked) > 2  # one layer is not enough, then two are
 
-    row, file = FORMATS["onnx-int8"], tmp_path / "a.int8.onnx"
     images = [np.random.default_rng(0).random((1, 3, *SIZE), dtype=np.float32)]
-    floating = load(PACKAGE, row.target)(network, file, SIZE, contract(), images, holds)
-    assert len(asked) == 3
-    assert len(floating) == len(set(floating)) == 2  # one was not enough, then two
+    file = tmp_path / "a.int8.onnx"
+    kept = write_onnx_int8(Uneven(), file, SIZE, contract(), images, holds)
+    nodes = onnx.load(str(file)).graph.node
+    first, second, _third = (node.name for node in nodes if node.op_type == "Conv")
+    assert set(kept) == {first, second}
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
+
+
+def test_layers_of_openvino_go_back_from_both_ends() -> None:
+    assert from_both_ends("abcde") == ["e", "a", "d", "b", "c"]
 
 
 def test_programs_are_timed_in_turn(network: nn.Module) -> None:

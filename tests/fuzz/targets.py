@@ -67,6 +67,10 @@ TARGETS: dict[str, Target] = {
         ("distill run.yaml --out half --resume",),
         writes="half",
     ),
+    "diverged run": Target(
+        ("diverged/*.pt", "diverged/*.pt", "diverged/resolved.yaml"),
+        ("replay diverged", "replay diverged training.accumulate=2"),
+    ),
     "analysed run": Target(
         tuple(f"trained/{pattern}" for pattern in _RUN), ("analyse trained --out out",), slow=True
     ),
@@ -127,6 +131,10 @@ TARGETS: dict[str, Target] = {
             "check weights.yaml --allow-weak-teacher student.weights=student.pth",
             "bench cost weights.yaml --size 32x32",
         ),
+    ),
+    "folder of a library": Target(
+        ("segformer/*",),
+        ("bench cost segformer.yaml --size 32x32", "check segformer.yaml"),
     ),
     "export of a tool": Target(
         ("exports/*/*", "exports/*/*/*", "exports/*/*/*/*"),

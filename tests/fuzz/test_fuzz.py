@@ -20,11 +20,13 @@ CASES = {
     "run": 10,
     "finished run": 8,
     "half a run": 1,
+    "diverged run": 12,
     "runs": 12,
     "pack": 40,
     "photos": 25,
     "list": 26,
     "weights": 2,
+    "folder of a library": 16,
     "export of a tool": 36,
 }
 

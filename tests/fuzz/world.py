@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Sequence
@@ -46,6 +47,21 @@ STUDY = {
     "seeds": 1,
     "engine": {"threads": 1},
 }
+SEGFORMER = {
+    "model_type": "segformer",
+    "architectures": ["SegformerForSemanticSegmentation"],
+    "num_encoder_blocks": 2,
+    "depths": [1, 1],
+    "sr_ratios": [2, 1],
+    "hidden_sizes": [8, 16],
+    "patch_sizes": [7, 3],
+    "strides": [4, 2],
+    "num_attention_heads": [1, 2],
+    "mlp_ratios": [2, 2],
+    "decoder_hidden_size": 16,
+    "id2label": {"0": "low", "1": "middle", "2": "high"},
+    "dtype": "float32",
+}
 EXPORTS = ("masks", "kaggle", "roboflow", "cvat", "voc", "coco", "panoptic", "labelme")
 EXPORTS += ("label_studio", "supervisely")
 
@@ -59,6 +75,7 @@ def build(root: Path, call: Call, *, study: bool = True) -> None:
         study: make one as well, which takes as long as all the rest.
     """
     draw_photos(root / "photos")
+    write_library_folder(root / "segformer")
     configs = {
         "run": RUN,
         "cohort": COHORT,
@@ -66,6 +83,7 @@ def build(root: Path, call: Call, *, study: bool = True) -> None:
         "packed": RUN | {"data": DATA | {"root": "packed"}},
         "tiles": RUN | {"data": DATA | {"root": "tiles"}},
         "list": RUN | {"data": DATA | {"dataset": "list", "file": "table.csv"}},
+        "segformer": RUN | {"teacher": {"network": "hf:segformer"}},
         "weights": RUN | {"teacher": STUDENT | {"weights": "student.pth"}},
     }
     for name, tree in configs.items():
@@ -87,6 +105,8 @@ def build(root: Path, call: Call, *, study: bool = True) -> None:
             code = call(words.split())
             if code:
                 raise RuntimeError(f"segdistill {words}: exit {code}")
+        # It diverges, and keeps its step.
+        call(["distill", "run.yaml", "--out", "diverged", "training.lr=1e30", "training.steps=3"])
     save_weights(root)
     shutil.copytree(root / "trained", root / "half")
     for file in (root / "half").iterdir():
@@ -108,6 +128,25 @@ def draw_photos(root: Path) -> None:
                 file.parent.mkdir(parents=True, exist_ok=True)
                 Image.fromarray(picture).save(file)
     (root / "classes.txt").write_text("0 low 0 0 0\n1 middle 0 255 0\n2 high 0 0 255\n")
+
+
+def write_library_folder(root: Path) -> None:
+    """Write a folder as transformers does; its shard lacks most weights, which is refused."""
+    from safetensors.numpy import save_file
+
+    root.mkdir()
+    shard = "model-00001-of-00001.safetensors"
+    index = {"metadata": {"total_size": 12}, "weight_map": {"decode_head.classifier.bias": shard}}
+    processor = {"image_processor_type": "SegformerImageProcessor", "do_normalize": True}
+    files = {
+        "config.json": SEGFORMER,
+        "model.safetensors.index.json": index,
+        "preprocessor_config.json": processor | {"image_mean": [0.5] * 3, "image_std": [0.5] * 3},
+    }
+    for name, tree in files.items():
+        (root / name).write_text(json.dumps(tree))
+    zeros = {"decode_head.classifier.bias": np.zeros(3, np.float32)}
+    save_file(zeros, root / shard, metadata={"format": "pt"})
 
 
 def save_weights(root: Path) -> None:

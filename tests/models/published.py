@@ -134,7 +134,7 @@ HEAD = """\
 What segdistill builds for the networks of the five papers, for decoders that use shallow maps
 and for real-time networks, beside what their papers print (- where they print nothing).
 `segdistill list networks` and `segdistill list backbones` name everything that a config can
-ask for.
+ask for. Of the transformers for phones TopFormer is there, and its successor SeaFormer is not.
 
 Papers do not count alike. The column *counting* says how the figure of its row was made:
 

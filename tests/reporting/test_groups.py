@@ -7,6 +7,7 @@ import pytest
 from segdistill.reporting.groups import color_of, group, panels
 from segdistill.reporting.runs import read_runs
 from segdistill.reporting.studies import read_study, study_groups
+from segdistill.runs.confusion import Confusion, read_confusion, write_confusion
 from segdistill.runs.identity import Identity, write_identity
 
 from .folders import make_cohort, make_run, make_study
@@ -144,6 +145,26 @@ def test_scores_of_other_images_share_no_panel_and_no_comparison(tmp_path: Path)
     groups = group(read_runs(runs))
     assert list(panels(groups)) == ["camvid, 101 val images", "camvid, 500 val images"]
     assert [one.comparison for one in groups] == [None, None]
+
+
+def test_runs_on_other_labels_are_no_seeds_of_one_group(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(seed), name="plain", seed=seed) for seed in range(2)]
+    assert [one.seeds for one in group(read_runs(runs))] == [2]
+    found = read_confusion(runs[1])
+    assert found is not None
+    write_confusion(runs[1], Confusion(found.classes, found.counts[::-1]))
+    groups = group(read_runs(runs))
+    assert [one.seeds for one in groups] == [1, 1]
+    assert all("labels sha256" in panel for panel in panels(groups))
+
+
+def test_runs_on_other_training_masks_are_no_seeds_of_one_group(tmp_path: Path) -> None:
+    runs = [make_run(tmp_path / str(seed), name="plain", seed=seed) for seed in range(3)]
+    for run, masks in zip(runs, "aab", strict=True):
+        write_identity(run, Identity(contents={"data.masks": masks * 64}))
+    assert [one.seeds for one in group(read_runs(runs))] == [2, 1]
+    write_identity(runs[2], Identity())  # as older releases did
+    assert [one.seeds for one in group(read_runs(runs))] == [3]
 
 
 def test_ranks_are_means_over_seeds(tmp_path: Path) -> None:

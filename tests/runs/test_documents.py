@@ -157,7 +157,7 @@ def test_no_broken_file_of_a_folder_ends_in_another_error(
 @pytest.mark.parametrize("value", [".nan", "-.inf", "!!set {a}", '!!int ""', "!!timestamp x"])
 def test_settings_hold_what_json_holds(value: str, tmp_path: Path) -> None:
     (tmp_path / SETTINGS).write_text(f"training: {{steps: {value}}}\n")
-    with pytest.raises(RunFolderError, match=r"resolved\.yaml: .*; restore"):
+    with pytest.raises(RunFolderError, match=r"resolved\.yaml: expected .*; restore"):
         read_settings(tmp_path)
 
 

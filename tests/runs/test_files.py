@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +120,13 @@ def test_a_student_comes_back_with_its_weights(tmp_path: Path) -> None:
     assert read_student(student_file(tmp_path)) == STUDENT
     assert torch.equal(load_file(student_file(tmp_path))["weight"], network.weight)
     assert run_of(student_file(tmp_path)) == run_of(best_file(tmp_path)) == tmp_path
+
+
+def test_a_student_whose_colours_are_not_its_classes_is_refused(tmp_path: Path) -> None:
+    wrong = replace(STUDENT, colors=STUDENT.colors * 2)
+    write_student(student_file(tmp_path), nn.Linear(2, 2), wrong)
+    with pytest.raises(RunFolderError, match="expected one colour per class, got 4 for 2 in the m"):
+        read_student(student_file(tmp_path))
 
 
 def test_a_file_that_no_run_wrote_is_refused(tmp_path: Path) -> None:

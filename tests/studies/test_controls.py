@@ -14,7 +14,7 @@ from segdistill.config.studies import MethodConfig
 from segdistill.errors import ConfigError
 from segdistill.runs.measured import CohortCost, LearnerCost
 from segdistill.runs.result import read_result
-from segdistill.runs.settings import read_settings
+from segdistill.runs.settings import read_settings, write_settings
 from segdistill.runs.study import (
     find_final_runs,
     own_teacher_folder,
@@ -128,6 +128,10 @@ def test_a_study_of_controls_is_trained_and_verified(tmp_path: Path) -> None:
     assert check_study(read_study_settings(tmp_path)) == found
     # The small study's own teacher knows nothing, as the random one, and longer may be no longer.
     assert {fault.check for fault in verify_study(tmp_path)} <= {"copies"}
+    settings = read_settings(own_teacher_folder(tmp_path, "student"))
+    settings["training"]["lr"] = 0.5
+    write_settings(own_teacher_folder(tmp_path, "student"), settings)
+    assert "own teachers" in {fault.check for fault in verify_study(tmp_path)}
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from tests.studies.conftest import SMALL
 from segdistill.config import StudyConfig, check_study, override
 from segdistill.errors import RunFolderError
 from segdistill.runs.extensions import Extension, find_superseded, read_extensions
+from segdistill.runs.identity import read_identity, write_identity
 from segdistill.runs.layout import RESULT
 from segdistill.runs.result import read_result
 from segdistill.runs.search import read_chosen
 from segdistill.runs.study import final_folder, find_final_runs, write_study_results
 from segdistill.runs.trials import read_trials
+from segdistill.studies import folder
 from segdistill.studies.growth import find_extension, in_order_of, tell_extensions, tell_looks
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
@@ -131,3 +133,18 @@ def test_a_dry_run_of_growth_and_a_seed_of_the_search_are_refused(
         )
     assert read_extensions(out) == []
     assert final_folder(out, "student", 0, "kl").is_dir()
+
+
+def test_a_study_whose_masks_have_changed_is_not_extended(
+    grown: tuple[Path, Path, set[Path]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = grown[1]
+    known = read_identity(out)
+    assert known is not None
+    write_identity(out, replace(known, contents={**known.contents, "data.masks": "1" * 64}))
+    monkeypatch.setattr(folder, "contents_of_split", lambda *_: {"data.masks": "2" * 64})
+    larger = study("search.trials=2", "seeds=3", kl=KL, lad=LAD)
+    with pytest.raises(RunFolderError, match=r"data.masks 111111111111 .now 222222222222"):
+        run_study(larger, out, resume=True)
+    write_identity(out, known)
+    assert read_extensions(out) == []

@@ -12,6 +12,7 @@ from tests.studies.conftest import SMALL
 
 from segdistill.api.verify import verify
 from segdistill.config import check_study, merge, override
+from segdistill.reporting.study_page import write_study_report
 from segdistill.runs.confusion import (
     Confusion,
     ImageCounts,
@@ -22,7 +23,18 @@ from segdistill.runs.confusion import (
 )
 from segdistill.runs.environment import read_environment, write_environment
 from segdistill.runs.extensions import Extension, append_extension
-from segdistill.runs.layout import CONFUSION, IMAGE_COUNTS, TRIALS
+from segdistill.runs.identity import read_identity, write_identity
+from segdistill.runs.layout import (
+    CONFUSION,
+    FURTHER_COUNTS,
+    IDENTITY,
+    IMAGE_COUNTS,
+    METRICS,
+    RESULTS_LATEX,
+    RESULTS_TABLE,
+    SEARCH,
+    TRIALS,
+)
 from segdistill.runs.plan import read_plan, write_plan
 from segdistill.runs.result import Best, Failure, read_result, write_failure, write_result
 from segdistill.runs.search import Choice, read_chosen, trial_folder, write_chosen
@@ -186,17 +198,85 @@ def grew(**changed: Any) -> Callable[[Path], None]:
     return lambda study: append_extension(study, Extension(**{"seeds_before": 2} | changed))
 
 
+def change_trial(study: Path, method: str = "plain", **changed: Any) -> None:
+    """Change the line of the best trial of a method, or of the other one if it gets params."""
+    best = read_chosen(study)["student"][method].trial
+    wanted = best if "params" not in changed else 1 - (best or 0)
+    change_trials(
+        study,
+        lambda trials: [
+            replace(t, **changed) if (t.method, t.trial) == (method, wanted) else t for t in trials
+        ],
+    )
+
+
+def win(study: Path, miou: float = 0.9) -> None:
+    change_trial(study, miou=miou)
+    chosen = read_chosen(study)
+    chosen["student"]["plain"] = replace(chosen["student"]["plain"], miou=miou)
+    write_chosen(study, chosen)
+
+
+def winner(study: Path) -> Path:
+    number = read_chosen(study)["student"]["plain"].trial
+    assert number is not None
+    return study / trial_folder("student", number) / "plain"
+
+
+def won_without_runs(study: Path) -> None:
+    shutil.rmtree(study / SEARCH)
+    win(study)
+
+
+def won_against_its_matrix(study: Path) -> None:
+    win(study)
+    write_result(winner(study), replace(read_result(winner(study)), miou=0.9))
+
+
+def change_identity(folder: Path, **changed: Any) -> None:
+    found = read_identity(folder)
+    assert found is not None
+    if "contents" in changed:
+        changed["contents"] = {**found.contents, **changed["contents"]}
+    write_identity(folder, replace(found, **changed))
+
+
+def swapped_classes(study: Path) -> None:
+    found, result = read_confusion(run(study)), read_result(run(study))
+    assert found is not None
+    first, second, *others = found.classes
+    write_confusion(run(study), Confusion((second, first, *others), found.counts))
+    iou = dict(result.iou)
+    iou[first], iou[second] = iou[second], iou[first]
+    absent = tuple(name for name in (second, first, *others) if iou[name] is None)
+    change_result(study, iou=iou, absent_classes=absent)
+
+
+def lost_log(study: Path) -> None:
+    (run(study) / METRICS).unlink()
+    change_result(study, best=Best(2, 0.9))
+
+
 VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a raised score": ("scores", raised_score),
     "a raised class": ("scores", raised_class),
     "a raised pixel accuracy": ("scores", lambda s: change_result(s, pixel_accuracy=0.999)),
     "another number of pixels": ("scores", lambda s: change_result(s, pixels=7)),
+    "a raised mean accuracy": ("scores", lambda s: change_result(s, mean_accuracy=0.999)),
+    "a trial with a score that its matrix has not": ("scores", won_against_its_matrix),
+    "a raised boundary IoU": ("further", lambda s: change_result(s, boundary_iou=0.95)),
+    "a lowered calibration error": (
+        "further",
+        lambda s: change_result(s, calibration_error=0.001),
+    ),
+    "lost counts of further scores": ("further", lambda s: (run(s) / FURTHER_COUNTS).unlink()),
     "a lost matrix": ("scores", lambda s: (run(s) / CONFUSION).unlink()),
     "another matrix": ("images", other_matrix),
     "a lost matrix of each image": ("images", lambda s: (run(s) / IMAGE_COUNTS).unlink()),
     "an image left out": ("images", left_out_image),
     "an image replaced": ("images", other_image),
     "other labels": ("images", other_labels),
+    "two classes that changed places": ("images", swapped_classes),
     "a run copied from another seed": ("copies", copied_run),
     "a result of another config": ("hashes", lambda s: change_result(s, config_hash="0" * 12)),
     "changed settings": ("hashes", lambda s: change_setting(run(s), "training", lr=0.5)),
@@ -214,6 +294,38 @@ VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
         "settings",
         lambda s: change_setting(run(s), "training", lr=0.5),
     ),
+    "no run of any trial": ("trials", lambda s: shutil.rmtree(s / SEARCH)),
+    "a winner without runs of any trial": ("trials", won_without_runs),
+    "other values of a trial that lost": (
+        "trials",
+        lambda s: change_trial(s, params={"training.lr": 0.999}),
+    ),
+    "a trial of another config": ("trials", lambda s: change_trial(s, config_hash="0" * 12)),
+    "a trial of fewer seconds": ("trials", lambda s: change_trial(s, seconds=0.001)),
+    "a trial with other settings": (
+        "trials",
+        lambda s: change_setting(winner(s), "training", lr=0.5),
+    ),
+    "another teacher file": (
+        "inputs",
+        lambda s: change_identity(run(s), contents={"teacher.weights": "1" * 64}),
+    ),
+    "another student for one method": (
+        "inputs",
+        lambda s: [
+            change_identity(run(s, seed), contents={"student.weights": "1" * 64}) for seed in (0, 1)
+        ],
+    ),
+    "other masks in the final runs than the study recorded": (
+        "inputs",
+        lambda s: change_identity(s, contents={"data.masks": "1" * 64}),
+    ),
+    "an extended run": ("inputs", lambda s: change_identity(run(s), extended=(1,))),
+    "other classes when it was trained": (
+        "inputs",
+        lambda s: change_identity(run(s), classes=("a", "b")),
+    ),
+    "no identity": ("inputs", lambda s: (run(s) / IDENTITY).unlink()),
     "more steps for one method": (
         "settings",
         lambda s: change_setting(run(s), "training", steps=8),
@@ -233,10 +345,11 @@ VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a longer trial": ("budgets", first_trial(steps=400)),
     "a trial chosen that was not the best": ("choices", other_chosen_trial),
     "chosen values that no trial tried": ("choices", other_chosen_values),
-    "a trial with a score of its own making": ("choices", first_trial(miou=0.9)),
+    "a trial with a score of its own making": ("trials", first_trial(miou=0.9)),
     "a trial scored on the reported split": ("split", scored_on_the_reported_split),
     "a result on training images": ("split", lambda s: change_result(s, split="train")),
     "a best score that was not logged": ("best", lambda s: change_result(s, best=Best(2, 0.9))),
+    "a best score without a log": ("best", lost_log),
     "an extension by seeds that are not there": ("growth", grew(seeds=(9,), seen=True)),
     "a run older than the extension that made it": (
         "growth",
@@ -282,12 +395,24 @@ VIOLATIONS: dict[str, tuple[str, Callable[[Path], object]]] = {
 def test_a_planted_violation_is_found(name: str, study: Path) -> None:
     check, plant = VIOLATIONS[name]
     plant(study)
+    if check != "results" and (study / SEARCH).exists():  # a forger would compute them again
+        write_study_results(study, summarize_study(check_study(read_study_settings(study)), study))
     faults = verify_study(study)
     assert check in {fault.check for fault in faults}, faults
 
 
+def test_changed_tables_are_found(study: Path) -> None:
+    write_study_report(study)
+    assert verify(study, data=False) == []
+    for name in (RESULTS_TABLE, RESULTS_LATEX):
+        text = (study / name).read_text()
+        (study / name).write_text(text.replace("kl", "best", 1))
+    faults = verify(study, data=False)
+    assert [fault.said.split(":")[0] for fault in faults] == [RESULTS_TABLE, RESULTS_LATEX]
+
+
 def test_every_check_has_a_violation_that_it_finds() -> None:
-    assert {check for check, _ in VIOLATIONS.values()} == set(CHECKS)
+    assert {check for check, _ in VIOLATIONS.values()} == set(CHECKS) - {"own teachers"}
 
 
 def test_an_image_in_training_and_in_validation_is_found(
@@ -302,4 +427,19 @@ def test_an_image_in_training_and_in_validation_is_found(
     monkeypatch.setattr(module, "open_split", same)
     leaks = [fault for fault in verify(study) if fault.check == "leaks"]
     assert leaks
-    assert "expected an image in one split, got one in several: train/" in leaks[0].said
+    assert "expected an image in one split, got one in several: training images/" in leaks[0].said
+
+
+def test_a_teacher_that_was_trained_on_the_scored_images_is_found(
+    study: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "teacher").mkdir()
+    settings = read_settings(run(study))
+    write_settings(
+        tmp_path / "teacher", settings | {"data": settings["data"] | {"train_split": "val"}}
+    )
+    weights = str(tmp_path / "teacher" / "model.safetensors")
+    change_setting(run(study), "teacher", weights=weights, untrained=False)
+    leaks = [fault.said for fault in verify(study) if fault.check == "leaks"]
+    assert leaks
+    assert all(said.startswith(f"teacher {tmp_path / 'teacher'}: data: expected") for said in leaks)

@@ -5,11 +5,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from segdistill.config import RunConfig
+from segdistill.data.formats.folder import folder
 from segdistill.training import contents
-from segdistill.training.contents import contents_of
+from segdistill.training.contents import MOST_MASKS, contents_of, contents_of_split
 
 Make = Callable[..., RunConfig]
 
@@ -71,3 +74,36 @@ def test_a_file_that_runs_share_is_read_once(
     for seed in range(4):
         contents_of(small(f"teacher.weights={tmp_path}/t.pth", f"training.seed={seed}"))
     assert len(read) == 1
+
+
+def write_split(root: Path, values: tuple[int, int], *, suffix: str = "png") -> None:
+    for part in ("images", "masks"):
+        (root / "train" / part).mkdir(parents=True, exist_ok=True)
+    for index in range(2 * MOST_MASKS):
+        mask = np.where(np.arange(12) < 6 + index % 3, *values).astype(np.uint8)
+        Image.fromarray(np.zeros((8, 12, 3), np.uint8)).save(root / f"train/images/{index}.png")
+        Image.fromarray(np.tile(mask, (8, 1))).save(root / f"train/masks/{index}.{suffix}")
+    (root / "classes.txt").write_text("left\nright\n")
+
+
+def test_data_are_known_by_their_masks(tmp_path: Path) -> None:
+    for name, values, suffix in (
+        ("v1", (0, 1), "png"),
+        ("v2", (1, 0), "png"),
+        ("v3", (0, 1), "bmp"),
+    ):
+        write_split(tmp_path / name, values, suffix=suffix)
+    first, inverted, stored_otherwise = (
+        contents_of_split(folder(split="train", root=tmp_path / name))
+        for name in ("v1", "v2", "v3")
+    )
+    assert first["data.images"] == inverted["data.images"]
+    assert first["data.masks"] != inverted["data.masks"]
+    assert first == stored_otherwise
+
+
+def test_a_mask_that_cannot_be_read_may_be_repaired(tmp_path: Path) -> None:
+    write_split(tmp_path, (0, 1))
+    for mask in (tmp_path / "train/masks").iterdir():
+        mask.write_bytes(mask.read_bytes()[:40])
+    assert list(contents_of_split(folder(split="train", root=tmp_path))) == ["data.images"]

@@ -14,8 +14,7 @@ from segdistill.runs.result import Result, find_results, has_result, read_result
 from segdistill.runs.student import run_of, student_file
 from segdistill.runs.study import FinalRun, find_final_runs
 from segdistill.training.events import Note, Tell, silent
-from segdistill.training.finished_run import find_run
-from segdistill.trust import check_from_file
+from segdistill.training.finished_run import check_code, find_run
 
 TEACHER = "teacher"
 """The teacher's name among the networks."""
@@ -119,12 +118,7 @@ def _trusted(cohorts: list[Compared], trust: Collection[str]) -> list[Compared]:
     """Refuse code that a run folder names but the user has not trusted."""
     for compared in cohorts:
         for method, config in compared.configs.items():
-            for section in (config.student, config.teacher):
-                for network in (networks_of(section) if section else {}).values():
-                    check_from_file(network.network, trust, compared.runs[method])
-            for term in config.distill:
-                check_from_file(term.loss, trust, compared.runs[method], "loss")
-            check_from_file(config.data.dataset, trust, compared.runs[method], "dataset")
+            check_code(config, trust, compared.runs[method])
     return cohorts
 
 

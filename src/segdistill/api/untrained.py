@@ -11,6 +11,7 @@ from segdistill.catalogue.networks import ENSEMBLE
 from segdistill.catalogue.tables import load
 from segdistill.config import DataConfig, NetworkConfig, RunConfig
 from segdistill.config.ensembles import networks_of
+from segdistill.config.foreign import fetch_nothing
 from segdistill.errors import DataError
 from segdistill.models import build_network
 from segdistill.models.build import class_numbers
@@ -61,13 +62,12 @@ def build_untrained(section: NetworkConfig, classes: int, **change: object) -> n
 
 def _unread(section: NetworkConfig) -> NetworkConfig:
     """Return a section without weights."""
-    changed: dict[str, object] = {
+    changed = {
+        **fetch_nothing(section.network, section.settings()),
         "weights": None,
         "backbone_weights": None,
         "class_map": class_numbers(section),
     }
-    if "pretrained" in section.setting_names:
-        changed["pretrained"] = False
     if section.network == ENSEMBLE:
         members = networks_of(section).values()
         changed["members"] = tuple(_unread(member).model_dump(mode="json") for member in members)

@@ -15,6 +15,7 @@ COMMANDS: tuple[str, ...] = (
     "predict",
     "study",
     "search",
+    "replay",
     "verify",
     "analyse",
     "report",

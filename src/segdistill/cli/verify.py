@@ -19,9 +19,9 @@ def verify(
 ) -> None:
     """Recompute a study's numbers and check that it was fair.
 
-    Scores are recomputed from confusion matrices, and statistics from scores. Hashes, seeds,
-    budgets, choices, environments and images are checked. The exit code is 1 if there is a
-    contradiction.
+    Scores are recomputed from confusion matrices, statistics and tables from scores. Trials,
+    settings, files, seeds, budgets, choices, environments and images are checked; times and the
+    page are not. The exit code is 1 if there is a contradiction.
 
     Example: segdistill verify study
     """

@@ -104,7 +104,7 @@ def check_named(base: type[Named], tree: Any, where: str) -> Named:
     backbone = section.settings().get("backbone")
     if isinstance(backbone, str) and unknown_backbone(backbone):
         raise ConfigError(
-            f"{where}.backbone: expected a backbone of timm or segdistill, got '{backbone}'; "
+            f"{where}.backbone: expected a backbone of timm or segdistill, got {shown(backbone)}; "
             f"{_nearest_backbone(backbone)}"
         )
     return section

@@ -6,6 +6,7 @@ The libraries take seconds to import, so the names are read from their source fi
 from __future__ import annotations
 
 import ast
+from collections.abc import Mapping
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -40,6 +41,31 @@ def check_foreign(section: NetworkConfig, where: str) -> None:
         _check_name(where, name.lower(), smp_names(), "segmentation-models-pytorch", source)
     if source == "torchvision":
         _check_name(where, name, torchvision_names(), "torchvision", source)
+
+
+_PUBLISHED = ("encoder_weights", "weights", "weights_backbone")
+"""Arguments that make a library fetch weights that it publishes."""
+
+
+def fetch_nothing(network: str, settings: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings that build the same network without its library's published weights.
+
+    Use it where a state follows that replaces them all.
+
+    Args:
+        network: name of the network.
+        settings: settings of its row.
+    """
+    changed = dict(settings)
+    if "pretrained" in changed:
+        changed["pretrained"] = False
+    args, (library, _, name) = changed.get("args"), network.partition(":")
+    if library not in ("smp", "torchvision") or not isinstance(args, Mapping):
+        return changed
+    kept = {key: None if key in _PUBLISHED else value for key, value in args.items()}
+    if library == "torchvision" and args.get("weights") and not name.startswith("lraspp"):
+        kept.setdefault("aux_loss", True)  # as torchvision builds what it has weights for
+    return changed | {"args": kept}
 
 
 def _check_name(where: str, name: str, known: tuple[str, ...], library: str, source: str) -> None:

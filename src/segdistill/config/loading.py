@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,12 @@ from segdistill.checks import nearest
 from segdistill.config import RunConfig, StudentSearchConfig, StudyConfig
 from segdistill.config.checking import check_named
 from segdistill.config.ensembles import networks_of
-from segdistill.config.foreign import check_foreign
+from segdistill.config.foreign import check_foreign, fetch_nothing
 from segdistill.errors import CheckpointError, ConfigError, RunFolderError
 from segdistill.files import expand_path
 from segdistill.runs.student import read_student
 from segdistill.trust import check_from_file, check_programs, check_targets, own_words
+from segdistill.yaml_text import MOST_BITS
 
 
 @dataclass(frozen=True)
@@ -208,6 +209,8 @@ def check_saved(
 ) -> config.NetworkConfig:
     """Check the description of a network that was stored in a file.
 
+    Published weights that it asks for are left out: the file's own follow.
+
     Args:
         saved: the description in the file's metadata.
         source: the file.
@@ -221,7 +224,20 @@ def check_saved(
     if name == ENSEMBLE:
         raise ConfigError(f"{source}: expected one network in the metadata, got an ensemble")
     check_from_file(name, trusted, source)
-    return check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
+    if any(value.bit_length() > MOST_BITS for value in _integers(saved)):
+        raise ConfigError(
+            f"{source}: expected integers of at most {MOST_BITS} bits in the metadata, got a larger"
+        )
+    section = check_named(config.NetworkConfig, saved, f"{source}: network in the metadata")
+    return section.model_copy(update=fetch_nothing(section.network, section.settings()))
+
+
+def _integers(tree: object) -> Iterator[int]:
+    if isinstance(tree, int):
+        yield tree
+    elif isinstance(tree, dict | list | tuple):
+        for value in tree.values() if isinstance(tree, dict) else tree:
+            yield from _integers(value)
 
 
 def _trusting(tree: config.Tree, targets: Sequence[str], source: str | Path) -> config.Tree:

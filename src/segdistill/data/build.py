@@ -16,6 +16,7 @@ from segdistill.catalogue.datasets import (
 from segdistill.catalogue.settings import REQUIRED
 from segdistill.catalogue.tables import load
 from segdistill.checks import nearest
+from segdistill.classes import classes_fault
 from segdistill.config import DataConfig, UnlabelledConfig
 from segdistill.config.splits import split_names
 from segdistill.data.files.dataset import FileDataset
@@ -77,9 +78,12 @@ def build_dataset(
 def _joined(name: str, settings: dict[str, Any], split: str) -> SegDataset:
     """Build a dataset of settings that were checked, of several splits where they are joined."""
     names = split_names(split)
-    if len(names) == 1:
-        return _build(name, settings, split)
-    return Joined({part: _build(name, settings, part) for part in names})
+    parts = {part: _build(name, settings, part) for part in names}
+    for dataset in parts.values():
+        classes = dataset.classes
+        if len(classes) and (fault := classes_fault(classes.names, classes.colors)):
+            raise DataError(f"data.dataset={name}: {fault}; correct it in the dataset")
+    return parts[split] if len(names) == 1 else Joined(parts)
 
 
 def _build(name: str, settings: dict[str, Any], split: str) -> SegDataset:

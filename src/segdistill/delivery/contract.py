@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from segdistill.classes import classes_fault
 from segdistill.errors import RunFolderError
 from segdistill.json_text import load_json
 from segdistill.runs.documents import check_format, check_record
@@ -76,9 +77,6 @@ def read_contract(text: str, file: Path) -> Contract:
         raise RunFolderError(f"{file}: expected metadata written by export, got others")
     check_format(file, tree)
     contract = check_record(file, Contract, tree)
-    if len(contract.classes) != len(contract.colors):
-        raise RunFolderError(
-            f"{file}: expected one colour per class in the metadata, got "
-            f"{len(contract.colors)} for {len(contract.classes)}; export the file again"
-        )
+    if fault := classes_fault(contract.classes, contract.colors):
+        raise RunFolderError(f"{file}: {fault} in the metadata; export the file again")
     return contract

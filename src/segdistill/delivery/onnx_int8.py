@@ -12,12 +12,13 @@ import numpy as np
 from torch import nn
 
 from segdistill.delivery.contract import INPUT, KEY, Contract
-from segdistill.delivery.onnx import write_onnx
+from segdistill.delivery.onnx import open_onnx, write_onnx
 from segdistill.files import temporary_folder
 
 Holds = Callable[[Path], bool]
 """Returns whether a quantised file is good enough."""
 
+_FEW = 4  # images on which layers are compared
 _WEIGHED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
@@ -32,8 +33,8 @@ def write_onnx_int8(
     """Write a network as ONNX with unsigned 8-bit activations and signed 8-bit weights.
 
     Weights have one scale per output channel, and each activation has one scale, from its minimum
-    and maximum on the calibration images. If the result is not good enough, the layers whose
-    output changed most are left in float32: one, then two, four, eight and so on.
+    and maximum on the calibration images. If the result is not good enough, the layers that alone
+    change the network's output most are left in float32: one, then two, four, eight and so on.
 
     Args:
         network: see :func:`segdistill.delivery.onnx.export_onnx`.
@@ -47,8 +48,8 @@ def write_onnx_int8(
         each of calibration ``(1, 3, H, W)``.
 
     Returns:
-        The layers that stayed in float32, the most sensitive first; all layers with weights if
-        nothing else was good enough.
+        The layers that stayed in float32, the most sensitive first; none if only a file without
+        any layer in 8 bits would be good enough.
 
     Raises:
         ValueError: torch cannot export the network, or there are no calibration images.
@@ -66,16 +67,11 @@ def write_onnx_int8(
         with _quiet():
             # Symbolic shapes fail for free sizes, and quantisation does not need them.
             quant_pre_process(str(floating), str(prepared), skip_symbolic_shape=True)
-            _quantise(prepared, path, calibration, ())
-        sensitive: tuple[str, ...] = ()
-        if holds is not None and not holds(path):
-            layers = _by_sensitivity(prepared, path, calibration)
-            count = 1
-            while not sensitive or (not holds(path) and len(sensitive) < len(layers)):
-                sensitive = layers[:count]
-                with _quiet():
-                    _quantise(prepared, path, calibration, sensitive)
-                count *= 2
+
+        def write(kept: Sequence[str]) -> None:
+            _quantise(prepared, path, calibration, kept=kept)
+
+        sensitive = fall_back(write, path, lambda: _by_sensitivity(prepared, calibration), holds)
     model = onnx.load(str(path))
     if KEY not in {entry.key for entry in model.metadata_props}:
         model.metadata_props.add(key=KEY, value=contract.as_text())
@@ -83,9 +79,48 @@ def write_onnx_int8(
     return sensitive
 
 
+def fall_back(
+    write: Callable[[Sequence[str]], None],
+    path: Path,
+    rank: Callable[[], Sequence[str]],
+    holds: Holds | None,
+) -> tuple[str, ...]:
+    """Leave layers in float32 until a file is good enough: one, then two, four, eight and so on.
+
+    A file without any layer in 8 bits is none: where nothing else is good enough, that of all
+    layers in 8 bits is written for the gate to judge.
+
+    Args:
+        write: writes the file with the layers named left in float32.
+        path: the file.
+        rank: returns the names of all layers, the most sensitive first.
+        holds: returns whether the file is good enough; by default every file is.
+
+    Returns:
+        The layers that stayed in float32.
+    """
+    write(())
+    if holds is None or holds(path):
+        return ()
+    layers, count = tuple(rank()), 1
+    while count < len(layers):
+        write(layers[:count])
+        if holds(path):
+            return layers[:count]
+        count *= 2
+    write(())
+    return ()
+
+
 def _quantise(
-    prepared: Path, path: Path, calibration: Sequence[np.ndarray], excluded: Sequence[str]
+    prepared: Path,
+    path: Path,
+    calibration: Sequence[np.ndarray],
+    *,
+    kept: Sequence[str] = (),
+    alone: Sequence[str] = (),
 ) -> None:
+    """Write a file in which some layers stay in float32, or in which some alone do not."""
     from onnxruntime.quantization import (
         CalibrationMethod,
         QuantFormat,
@@ -93,18 +128,20 @@ def _quantise(
         quantize_static,
     )
 
-    quantize_static(
-        str(prepared),
-        str(path),
-        _reader(calibration),
-        quant_format=QuantFormat.QDQ,
-        op_types_to_quantize=None,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-        nodes_to_exclude=list(excluded),
-        calibrate_method=CalibrationMethod.MinMax,
-    )
+    with _quiet():
+        quantize_static(
+            str(prepared),
+            str(path),
+            _reader(calibration),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=None,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+            nodes_to_quantize=list(alone),
+            nodes_to_exclude=list(kept),
+            calibrate_method=CalibrationMethod.MinMax,
+        )
 
 
 def _reader(calibration: Sequence[np.ndarray]) -> object:
@@ -123,41 +160,35 @@ def _reader(calibration: Sequence[np.ndarray]) -> object:
     return Reader()
 
 
-def _by_sensitivity(
-    prepared: Path, quantised: Path, calibration: Sequence[np.ndarray]
-) -> tuple[str, ...]:
-    """Return the names of layers with weights, those first whose output changes most.
+def _by_sensitivity(prepared: Path, calibration: Sequence[np.ndarray]) -> tuple[str, ...]:
+    """Return the names of layers with weights, those first that alone change the output most.
 
-    The change is measured by the signal-to-noise ratio of a layer's output in the quantised
-    network on a few calibration images, computed by onnxruntime.
+    The error at a layer's own output tells little: it is the sum of those of all layers before,
+    and a layer whose channels differ in scale does its harm further on.
     """
     import onnx
-    from onnxruntime.quantization import qdq_loss_debug as debug
 
-    with temporary_folder(quantised) as folder, _quiet():
-        collected = []
-        for model in (prepared, quantised):
-            augmented = folder / model.name
-            debug.modify_model_output_intermediate_tensors(str(model), str(augmented))
-            collected.append(debug.collect_activations(str(augmented), _reader(calibration[:4])))
-    floating, whole = collected
-    matched = debug.create_activation_matching(whole, floating)
-    errors = debug.compute_activation_error(matched)
+    few = calibration[:_FEW]
     nodes = onnx.load(str(prepared)).graph.node
-    after = {name: node.output[0] for node in nodes for name in node.input}
+    expected = _outputs(prepared, few)
+    changes = dict[str, float]()
+    for layer in (node.name for node in nodes if node.op_type in _WEIGHED):
+        file = prepared.with_name("alone.onnx")
+        _quantise(prepared, file, few, alone=(layer,))
+        changes[layer] = _change(_outputs(file, few), expected)
+    return tuple(sorted(changes, key=changes.__getitem__, reverse=True))
 
-    def signal_to_noise(name: str) -> float:
-        # An activation may be quantised together with the layer before it.
-        for _ in range(3):
-            if "xmodel_err" in errors.get(name, {}):
-                return float(errors[name]["xmodel_err"])
-            name = after.get(name, name)
-        return 0.0  # the output itself, which decides the classes
 
-    layers = {
-        node.name: signal_to_noise(node.output[0]) for node in nodes if node.op_type in _WEIGHED
-    }
-    return tuple(sorted(layers, key=layers.__getitem__))
+def _outputs(file: Path, images: Sequence[np.ndarray]) -> np.ndarray:
+    run, _ = open_onnx(file)
+    return np.concatenate([run(image) for image in images])
+
+
+def _change(given: np.ndarray, expected: np.ndarray) -> float:
+    """Return the mean square of the difference of logits, or the share of a mask's pixels."""
+    if expected.dtype == np.uint8:
+        return float((given != expected).mean())
+    return float(np.square(given - expected).mean())
 
 
 @contextlib.contextmanager

@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from segdistill.delivery.contract import Contract
-from segdistill.delivery.onnx_int8 import Holds
+from segdistill.delivery.onnx_int8 import Holds, fall_back
 from segdistill.delivery.openvino import read_converted, save
 
 _LAYERS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
@@ -29,8 +29,8 @@ def write_openvino_int8(
 ) -> tuple[str, ...]:
     """Write a network as OpenVINO with 8-bit activations and weights.
 
-    If the result is not good enough, the layers nearest to the output stay in float32: one, then
-    two, four, eight and so on, because the last maps of a segmentation network decide its classes.
+    If the result is not good enough, layers stay in float32, in turn the last ones, whose maps
+    decide the classes, and the first ones, whose errors all others pass on.
 
     Args:
         network: see :func:`segdistill.delivery.onnx_int8.write_onnx_int8`, as for the others.
@@ -41,7 +41,8 @@ def write_openvino_int8(
         holds: returns whether a file is good enough; by default every file is.
 
     Returns:
-        The layers that stayed in float32.
+        The layers that stayed in float32; none if only a file without any layer in 8 bits would
+        be good enough.
 
     Raises:
         ValueError: torch cannot export the network, or there are no calibration images.
@@ -49,19 +50,22 @@ def write_openvino_int8(
     if not calibration:
         raise ValueError("write_openvino_int8: expected calibration images, got none")
     model = read_converted(network, path, size, contract)
-    layers = tuple(
+    layers = [
         operation.get_friendly_name()
-        for operation in reversed(model.get_ordered_ops())
+        for operation in model.get_ordered_ops()
         if operation.get_type_name() in _LAYERS
-    )
-    save(_quantise(model, calibration, ()), path, contract)
-    kept: tuple[str, ...] = ()
-    count = 1
-    while holds is not None and not holds(path) and len(kept) < len(layers):
-        kept = layers[:count]
+    ]
+
+    def write(kept: Sequence[str]) -> None:
         save(_quantise(model, calibration, kept), path, contract)
-        count *= 2
-    return kept
+
+    return fall_back(write, path, lambda: from_both_ends(layers), holds)
+
+
+def from_both_ends(layers: Sequence[str]) -> list[str]:
+    """Return layers in turn from the output's and from the input's end."""
+    order = [each for pair in zip(reversed(layers), layers, strict=True) for each in pair]
+    return list(dict.fromkeys(order))
 
 
 def _quantise(model: Any, calibration: Sequence[np.ndarray], kept: Sequence[str]) -> Any:

@@ -15,6 +15,7 @@ from timm.models import efficientnet
 from torch import Tensor, nn
 
 from segdistill.checks import nearest
+from segdistill.config.mistakes import shown
 from segdistill.errors import is_of_machine
 from segdistill.models.checkpoints.loading import load_fitting, shapes
 from segdistill.models.checkpoints.pretrained import (
@@ -232,7 +233,7 @@ def whole_network(name: str) -> nn.Module:
 def _check(name: str, output_stride: int) -> None:
     if name not in VARIANTS and not timm.is_model(name):
         raise ValueError(
-            f"Backbone: expected a timm backbone, got '{name}'; "
+            f"Backbone: expected a timm backbone, got {shown(name)}; "
             f"{_suggest(name)} (segdistill list backbones)"
         )
     if output_stride not in _STRIDES:

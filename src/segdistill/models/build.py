@@ -21,6 +21,7 @@ from segdistill.classes import (
     resolve_class_map,
 )
 from segdistill.config import NetworkConfig
+from segdistill.config.foreign import fetch_nothing
 from segdistill.errors import ConfigError
 from segdistill.models.backbone import Backbone
 from segdistill.models.checkpoints.backbones import fill_backbone
@@ -93,8 +94,9 @@ def build_network(
         weights, taps = settings.get("weights"), settings.get("taps")
         backbone_weights, class_map = settings.get("backbone_weights"), settings.get("class_map")
     entry = network_entry(name)
-    unread = weights is None and backbone_weights is None
-    if not unread and "pretrained" in entry.settings:
+    if weights is not None:
+        arguments = fetch_nothing(name, arguments)
+    if backbone_weights is not None and "pretrained" in entry.settings:
         arguments["pretrained"] = False
     constructor = tables.load("segdistill.models", entry.target)
     checkpoint = None if weights is None else read_checkpoint(str(weights))

@@ -11,13 +11,16 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-def check_images(caller: str, images: Tensor, smallest: int) -> None:
+def check_images(
+    caller: str, images: Tensor, smallest: int, *, has_output_stride: bool = False
+) -> None:
     """Refuse a tensor that is not a batch of RGB images, or whose images are too small.
 
     Args:
         caller: name of the network that refuses.
         images: float ``(N, 3, H, W)`` in [0, 1].
         smallest: the least height and width that are taken.
+        has_output_stride: whether the network has the setting ``output_stride``.
 
     Raises:
         ValueError: the tensor is not ``(N, 3, H, W)``, not floating-point, or too small.
@@ -30,8 +33,9 @@ def check_images(caller: str, images: Tensor, smallest: int) -> None:
     if min(images.shape[2:]) < smallest:
         raise ValueError(
             f"{caller}: expected images of at least {smallest} pixels per side, which its head "
-            f"needs at this stride, got {tuple(images.shape[2:])}; use a larger crop or a "
-            "smaller output_stride"
+            f"needs at this stride, got {tuple(images.shape[2:])}; use a larger crop"
+            + " or a smaller output_stride"
+            * has_output_stride
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from segdistill.models.backbone import Trunk
+from segdistill.models.backbone import Backbone, Trunk
 from segdistill.models.heads.fcn import FullyConvolutional
 from segdistill.models.heads.head import Head
 from segdistill.models.inputs import check_images, register_normalisation
@@ -68,7 +68,12 @@ class Segmenter(nn.Module):
 
     def forward(self, images: Tensor) -> SegOutput:
         if not torch.compiler.is_compiling():
-            check_images("Segmenter", images, self.smallest_image)
+            check_images(
+                "Segmenter",
+                images,
+                self.smallest_image,
+                has_output_stride=isinstance(self.backbone, Backbone),
+            )
             self._check_batch(images)
         maps = self.backbone((images - self.mean) / self.std)
         logits = self.classifier(self.dropout(self.head(maps)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,13 +72,20 @@ def _contents(run: Run, section: str) -> dict[str, str]:
 
 
 def measured(run: Run) -> dict[str, Any]:
-    """Return what was scored and how; only equal runs share a table."""
+    """Return what was scored and how; only equal runs share a table.
+
+    The labels are known by the number of pixels of each true class.
+    """
     dataset = (run.settings.get("data") or {}).get("dataset")
     evaluation = run.settings.get("evaluation") or {}
     how = {key: evaluation[key] for key in ("scales", "flip", "window") if key in evaluation}
     result = run.result
     what = {"split": result.split, "images": result.images, "pixels": result.pixels}
-    return {"dataset": dataset, **what, "classes": list(result.iou), **how}
+    labels = None
+    if run.confusion is not None:
+        truth = json.dumps([sum(row) for row in run.confusion.counts])
+        labels = f"sha256 {hashlib.sha256(truth.encode()).hexdigest()[:12]}"
+    return {"dataset": dataset, **what, "classes": list(result.iou), "labels": labels, **how}
 
 
 def key_of(settings: Mapping[str, Any]) -> str:

@@ -111,6 +111,8 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
     weights = [Path(tree["weights"]) for tree in teachers if tree and tree.get("weights")]
     identities = [read_identity(folder) for folder in folders]
     known = all(identities)
+    # Older releases recorded no masks.
+    masks = all("data.masks" in own.contents for own in identities if own is not None)
     learnt_from = {run_of(file).resolve() for file in weights}
     runs = [
         Run(
@@ -124,7 +126,11 @@ def read_runs(folders: Sequence[Path]) -> list[Run]:
             settings=settings[number],
             environment=read_environment(folder),
             pictures=find_pictures(folder),
-            contents=identity.contents if identity is not None and known else {},
+            contents={
+                key: digest
+                for key, digest in (identity.contents if identity and known else {}).items()
+                if masks or key != "data.masks"
+            },
             extended=identity.extended if identity is not None else (),
         )
         for number, (folder, identity) in enumerate(zip(folders, identities, strict=True))

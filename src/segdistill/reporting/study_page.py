@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
 from segdistill.files import claim, write_whole
+from segdistill.reporting.material import Material
 from segdistill.reporting.page import of_study, render
-from segdistill.reporting.studies import read_study
+from segdistill.reporting.studies import Study, read_study
 from segdistill.reporting.tables import results_csv, results_tex
 from segdistill.runs.layout import REPORT, RESULTS_LATEX, RESULTS_TABLE
 
@@ -31,16 +33,42 @@ def write_study_report(folder: Path, *, out: Path | None = None) -> list[Path]:
     claim("report", files)
     study = read_study(folder)
     material = of_study(study)
+    write_whole(page, render(material, title=folder.resolve().name), made_by="report")
+    for table, text in zip(tables, _tables(study, material), strict=True):
+        write_whole(table, text, made_by="report")
+    return files
+
+
+def changed_tables(folder: Path) -> list[Path]:
+    """Return the tables in the folder of a study that differ from what its runs say.
+
+    The row of a teacher whose run is no longer there cannot be compared.
+    """
+    study = read_study(folder)
+    changed = []
+    for file, text in zip(report_files(folder)[1:], _tables(study, of_study(study)), strict=True):
+        if file.exists():
+            stored, again = file.read_text(encoding="utf-8").splitlines(), text.splitlines()
+            if not any(map(_TEACHER.match, again)):
+                stored = [line for line in stored if not _TEACHER.match(line)]
+            if stored != again:
+                changed.append(file)
+    return changed
+
+
+_TEACHER = re.compile(r"([^,&]*,)?teacher\b[^,&]*[,&]")
+
+
+def _tables(study: Study, material: Material) -> list[str]:
+    """Return the results of a study as CSV and LaTeX."""
     several = len(study.pairs) > 1
     failed = Counter(
         (failure.pair if several else "", failure.method) for failure in study.failures
     )
-    write_whole(page, render(material, title=folder.resolve().name), made_by="report")
-    write_whole(
-        tables[0], results_csv(material.groups, failed, margin=material.margin), made_by="report"
-    )
-    write_whole(tables[1], results_tex(material.groups), made_by="report")
-    return files
+    return [
+        results_csv(material.groups, failed, margin=material.margin),
+        results_tex(material.groups),
+    ]
 
 
 def report_files(folder: Path, *, out: Path | None = None) -> list[Path]:

@@ -23,8 +23,6 @@ _DIGEST_BYTES = 32
 def save_checkpoint(run: Path, step: int, state: Mapping[str, Any]) -> Path:
     """Write the state after a step, and delete all but the last two checkpoints.
 
-    The file starts with the SHA-256 of the rest, which is the state as written by torch.
-
     Args:
         run: the run folder.
         step: number of steps finished.
@@ -33,16 +31,20 @@ def save_checkpoint(run: Path, step: int, state: Mapping[str, Any]) -> Path:
     Raises:
         OSError: it could not be written; older checkpoints are kept.
     """
-    import torch
-
     file = checkpoint_file(run, step)
-    file.parent.mkdir(parents=True, exist_ok=True)
-    buffer = io.BytesIO()
-    torch.save({"format": FORMAT, "step": step, **state}, buffer)
-    content = buffer.getvalue()
-    write_whole(file, hashlib.sha256(content).digest() + content)
+    write_state(file, {"step": step, **state})
     keep_checkpoints(run, KEPT)
     return file
+
+
+def write_state(file: Path, state: Mapping[str, Any]) -> None:
+    """Write tensors and plain values behind the SHA-256 of what follows, with the format."""
+    import torch
+
+    buffer = io.BytesIO()
+    torch.save({"format": FORMAT, **state}, buffer)
+    content = buffer.getvalue()
+    write_whole(file, hashlib.sha256(content).digest() + content)
 
 
 def checkpoint_file(run: Path, step: int) -> Path:
@@ -70,7 +72,16 @@ def keep_checkpoints(run: Path, count: int) -> None:
 
 
 def load_checkpoint(file: Path) -> dict[str, Any]:
-    """Read a checkpoint without executing code from it.
+    """Read a checkpoint; see :func:`read_state`."""
+    return read_state(file, "checkpoint")
+
+
+def read_state(file: Path, what: str) -> dict[str, Any]:
+    """Read what :func:`write_state` wrote, without executing code from it.
+
+    Args:
+        file: the file.
+        what: what it is, for messages.
 
     Raises:
         CheckpointError: the file is truncated or has been changed.
@@ -82,18 +93,18 @@ def load_checkpoint(file: Path) -> dict[str, Any]:
         check_ends(file)
         content = file.read_bytes()
     except OSError as error:
-        raise CheckpointError(f"{file}: expected a checkpoint, got {error}") from None
+        raise CheckpointError(f"{file}: expected a {what}, got {error}") from None
     digest, body = content[:_DIGEST_BYTES], content[_DIGEST_BYTES:]
     if hashlib.sha256(body).digest() != digest:
-        raise CheckpointError(f"{file}: expected an intact checkpoint, got one with a wrong hash")
+        raise CheckpointError(f"{file}: expected an intact {what}, got one with a wrong hash")
     try:
         state: Any = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, ValueError, KeyError, EOFError) as error:
         raise CheckpointError(
-            f"{file}: expected a checkpoint of tensors and plain values, got one with other "
+            f"{file}: expected a {what} of tensors and plain values, got one with other "
             f"objects, or broken ({type(error).__name__})"
         ) from error
     if not isinstance(state, dict):
-        raise CheckpointError(f"{file}: expected a checkpoint, got {type(state).__name__}")
+        raise CheckpointError(f"{file}: expected a {what}, got {type(state).__name__}")
     check_format(file, state)
     return state

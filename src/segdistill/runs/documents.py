@@ -163,9 +163,14 @@ def read_yaml(file: Path) -> dict[str, Any]:
     """
     try:
         tree = load_yaml(_text(file))
-        json.dumps(tree, allow_nan=False)  # what was written were numbers, none of them nan
     except ValueError as error:
         raise RunFolderError(f"{file}: {error}; {_RESTORE}") from None
+    try:
+        json.dumps(tree, allow_nan=False)
+    except ValueError:
+        raise RunFolderError(
+            f"{file}: expected finite numbers, got one that is nan or infinite; {_RESTORE}"
+        ) from None
     if not isinstance(tree, dict):
         raise RunFolderError(f"{file}: expected a mapping, got {type(tree).__name__}; {_RESTORE}")
     return tree

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from safetensors import SafetensorError, safe_open
 
-from segdistill.errors import CheckpointError
+from segdistill.classes import classes_fault
+from segdistill.errors import CheckpointError, RunFolderError
 from segdistill.files import check_ends, write_whole
 from segdistill.json_text import load_json
 from segdistill.runs.documents import check_format, check_record
@@ -111,4 +112,7 @@ def read_student(file: Path) -> Student:
             f"metadata; use the {STUDENT} of a run"
         )
     check_format(file, tree)
-    return check_record(file, Student, tree)
+    student = check_record(file, Student, tree)
+    if fault := classes_fault(student.classes, student.colors):
+        raise RunFolderError(f"{file}: {fault} in the metadata; use the {STUDENT} of a run")
+    return student

@@ -63,6 +63,10 @@ class BoundaryIoU:
         self._both += other._both
         self._either += other._either
 
+    def counts(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """Return the pixels of intersection and union by class, of which :meth:`score` is made."""
+        return tuple(self._both.tolist()), tuple(self._either.tolist())
+
     def score(self) -> float:
         """Return the mean over the classes with a boundary; 0 if there are none."""
         present = self._either > 0

@@ -53,6 +53,14 @@ class Calibration:
         self._right += other._right
         self._confidence += other._confidence
 
+    def counts(self) -> tuple[tuple[int, ...], tuple[int, ...], tuple[float, ...]]:
+        """Return pixels, right pixels and the sum of confidences by bin."""
+        return (
+            tuple(self._pixels.tolist()),
+            tuple(self._right.tolist()),
+            tuple(self._confidence.tolist()),
+        )
+
     def error(self) -> float:
         """Return the expected calibration error, from 0 to 1; nan without any counted pixel."""
         return float((self._right - self._confidence).abs().sum() / self._pixels.sum())

@@ -13,10 +13,16 @@ from segdistill.config import RunConfig, StudyConfig, check_study
 from segdistill.config.loading import check_tree
 from segdistill.config.studies import searches_of
 from segdistill.errors import ConfigError
+from segdistill.runs.identity import Identity, read_identity
 from segdistill.runs.result import Result, has_result, read_result
 from segdistill.runs.search import Choice, trial_folder
 from segdistill.runs.settings import has_settings, read_settings
-from segdistill.runs.study import FinalRun, find_final_runs, read_study_settings
+from segdistill.runs.study import (
+    FinalRun,
+    find_final_runs,
+    own_teacher_folder,
+    read_study_settings,
+)
 from segdistill.runs.trials import Trial, read_trials
 
 _ROUNDING = 1e-9
@@ -45,17 +51,40 @@ class Evidence:
 
     @cached_property
     def settings(self) -> dict[Path, RunConfig | str]:
-        """The checked settings of final and search runs, or the reason why they cannot be read."""
+        """The checked settings of all runs, or the reason why they cannot be read."""
         runs = [run.folder for run in self.finals] + self.searched
+        runs += self.own_teachers.values()
         return {run: _config(run) for run in runs if has_settings(run)}
+
+    @cached_property
+    def trial_runs(self) -> list[tuple[Trial, Path]]:
+        """The trials and the folders that their runs have to be in."""
+        return [
+            (t, self.folder / trial_folder(t.pair, t.trial, t.repeat) / t.method)
+            for t in self.trials
+        ]
 
     @cached_property
     def searched(self) -> list[Path]:
         """The folders of all existing trials."""
-        folders = [
-            self.folder / trial_folder(t.pair, t.trial, t.repeat) / t.method for t in self.trials
-        ]
-        return [folder for folder in folders if folder.is_dir()]
+        return [folder for _, folder in self.trial_runs if folder.is_dir()]
+
+    @cached_property
+    def own_teachers(self) -> dict[str, Path]:
+        """The runs that control ``self_distillation`` learns from, by pair."""
+        folders = {pair: own_teacher_folder(self.folder, pair) for pair in self.study.pairs}
+        return {pair: folder for pair, folder in folders.items() if has_result(folder)}
+
+    @cached_property
+    def scored(self) -> dict[Path, Result]:
+        """The results of the finished final runs, trials and own teachers, by folder."""
+        others = [*filter(has_result, self.searched), *self.own_teachers.values()]
+        return self.results | {run: read_result(run) for run in others}
+
+    @cached_property
+    def identity(self) -> Identity | None:
+        """The files and data of the study, if it has recorded them."""
+        return read_identity(self.folder)
 
     @cached_property
     def trials(self) -> list[Trial]:

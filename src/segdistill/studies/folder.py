@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from segdistill.config import StudyConfig, check_study
+from segdistill.config import PLAIN, StudyConfig, check_study
 from segdistill.config.identity import differing, identity_of_study, in_words
 from segdistill.errors import ConfigError, RunFolderError
 from segdistill.runs.analyses import remove_analyses
@@ -17,6 +17,7 @@ from segdistill.runs.study import (
     find_final_runs,
     has_begun,
     is_study,
+    read_study_results,
     read_study_settings,
     write_study,
 )
@@ -24,7 +25,8 @@ from segdistill.runs.trials import read_trials
 from segdistill.studies import growth
 from segdistill.studies.growth import find_extension, in_order_of
 from segdistill.studies.runs import base_config
-from segdistill.training.contents import contents_of
+from segdistill.training.build import open_split
+from segdistill.training.contents import contents_of, contents_of_split
 from segdistill.training.events import Note, Tell
 from segdistill.training.resume import check_contents
 
@@ -58,6 +60,8 @@ def claim_folder(
     known = read_identity(out)
     if known is not None:
         check_contents(out, known.contents, file_contents(study))
+        if extension is not None or not read_study_results(out):  # something is still to train
+            check_contents(out, known.contents, data_contents(study))
     if not resume:
         raise RunFolderError(
             f"{out}: expected a new folder, got a study that has started; continue with --resume"
@@ -92,6 +96,21 @@ def file_contents(study: StudyConfig) -> dict[str, str]:
         f"pairs.{pair}.{key}": digest
         for pair in study.pairs
         for key, digest in contents_of(base_config(study, pair, method)).items()
+    }
+
+
+def data_contents(study: StudyConfig) -> dict[str, str]:
+    """Return the SHA-256 of what the study's images and masks are known by, of both splits.
+
+    Raises:
+        DataError: a split cannot be opened.
+    """
+    config = base_config(study, next(iter(study.pairs)), PLAIN)
+    splits = {"data": config.data.train_split, "evaluation": config.evaluation.split}
+    return {
+        key: digest
+        for section, split in splits.items()
+        for key, digest in contents_of_split(open_split(config.data, split), section).items()
     }
 
 

@@ -10,7 +10,7 @@ from segdistill.config.identity import differing, identity_of, in_words
 from segdistill.config.loading import check_tree
 from segdistill.config.studies import searches_of
 from segdistill.runs.extensions import read_extensions, supersede
-from segdistill.runs.identity import Identity, write_identity
+from segdistill.runs.identity import Identity, read_identity, write_identity
 from segdistill.runs.lock import hold_folder
 from segdistill.runs.plan import write_plan
 from segdistill.runs.settings import has_settings, read_settings
@@ -18,7 +18,7 @@ from segdistill.runs.student import student_file
 from segdistill.runs.study import own_teacher_folder, write_study
 from segdistill.studies.cohorts import Job, seed_jobs
 from segdistill.studies.execute import execute
-from segdistill.studies.folder import claim_folder, file_contents
+from segdistill.studies.folder import claim_folder, data_contents, file_contents
 from segdistill.studies.local import threads_of
 from segdistill.studies.measuring import measure_study, teacher_of
 from segdistill.studies.plan import describe, summarize
@@ -74,7 +74,9 @@ def _run_study(study: StudyConfig, out: Path, dry_run: bool, tell: Tell) -> Stud
     tell(Note(summarize(plan)))
     if dry_run:
         return study
-    write_identity(out, Identity(contents=file_contents(study)))
+    known = read_identity(out)
+    data = data_contents(study) if known is None else known.contents
+    write_identity(out, Identity(contents={**data, **file_contents(study)}))
     study = _with_own_teachers(study, out, tell)
     run_search(study, out, costs, tell)
     chosen = choose(study, out)

@@ -1,4 +1,4 @@
-"""Verifies a finished study: every number is recomputed and every rule of the protocol checked.
+"""Verifies a finished study: scores and statistics are recomputed, rules of the protocol checked.
 
 Each check in ``CHECKS`` reads the files of the runs and yields a sentence for every contradiction.
 """
@@ -12,6 +12,7 @@ from pathlib import Path
 from segdistill.runs.study import read_study_results
 from segdistill.studies.evidence import Check, Evidence, changed_paths
 from segdistill.studies.results import summarize_study
+from segdistill.studies.verify_inputs import check_inputs
 from segdistill.studies.verify_protocol import (
     check_budgets,
     check_choices,
@@ -22,16 +23,19 @@ from segdistill.studies.verify_runs import (
     check_environment,
     check_growth,
     check_hashes,
+    check_own_teachers,
     check_runs,
     check_settings,
 )
 from segdistill.studies.verify_scores import (
     check_best,
     check_copies,
+    check_further,
     check_images,
     check_scores,
     check_shifts,
 )
+from segdistill.studies.verify_trials import check_trials
 
 
 @dataclass(frozen=True)
@@ -74,10 +78,14 @@ def _check_results(evidence: Evidence) -> Iterator[str]:
 CHECKS: Mapping[str, Check] = {
     "runs": check_runs,
     "scores": check_scores,
+    "further": check_further,
     "images": check_images,
     "copies": check_copies,
     "hashes": check_hashes,
+    "inputs": check_inputs,
     "settings": check_settings,
+    "own teachers": check_own_teachers,
+    "trials": check_trials,
     "seeds": check_seeds,
     "budgets": check_budgets,
     "choices": check_choices,

@@ -18,7 +18,7 @@ from segdistill.runs.student import read_student, student_file
 from segdistill.runs.study import final_folder
 from segdistill.studies.cohorts import matched_steps
 from segdistill.studies.evidence import Evidence, changed_paths, choice_of
-from segdistill.studies.runs import base_config, final_config
+from segdistill.studies.runs import base_config, final_config, own_teacher_config
 
 _MACHINE = ("python", "platform", "processor", "gpu", "threads", "packages")
 
@@ -83,6 +83,15 @@ def check_settings(evidence: Evidence) -> Iterator[str]:
                 f"{evidence.name(run.folder)}: expected the settings of the study, got other "
                 f"values of {paths}"
             )
+
+
+def check_own_teachers(evidence: Evidence) -> Iterator[str]:
+    """The plain students that teach have the settings and a seed that the study gives them."""
+    for pair, run in evidence.own_teachers.items():
+        config, expected = evidence.settings[run], own_teacher_config(evidence.study, pair)
+        if isinstance(config, RunConfig) and expected.hash() != config.hash():
+            paths = ", ".join(changed_paths(expected.tree(), config.tree())) or "a setting"
+            yield f"{evidence.name(run)}: expected the settings of the study, got others: {paths}"
 
 
 def check_growth(evidence: Evidence) -> Iterator[str]:

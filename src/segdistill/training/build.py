@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from torch import nn
@@ -27,7 +27,7 @@ from segdistill.training.events import Note, Tell, silent
 from segdistill.training.learner import Learner
 from segdistill.training.objective import build_objective
 from segdistill.training.teacher import check_knows
-from segdistill.types import Classes, SegDataset
+from segdistill.types import Classes, SegDataset, TapMaps
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,7 @@ def build_cohort(
     tell: Tell = silent,
     *,
     train: SegDataset | None = None,
+    maps: TapMaps | None = None,
 ) -> tuple[FrozenTeacher | None, list[Learner]]:
     """Build the learners of a cohort and the teacher that they share.
 
@@ -176,6 +177,7 @@ def build_cohort(
         classes: the dataset's classes.
         tell: called with what was stripped, skipped or missing in weights files.
         train: the training images, from which class weights are computed.
+        maps: the teacher's maps of a batch; the teacher itself is then not built.
 
     Returns:
         The teacher with every tap that a learner needs (None if none does), and the
@@ -187,10 +189,7 @@ def build_cohort(
         CheckpointError: a weights file does not fit.
     """
     first = next(iter(configs.values()))
-    terms = [term for config in configs.values() for term in config.distill]
-    taps = list(dict.fromkeys(tap for term in terms for tap in term.taps))
-    if taps and _teacher_labels(first):
-        taps = list(dict.fromkeys([*taps, "logits"]))
+    taps = taps_of(list(configs.values()))
     teacher, teacher_channels = None, dict[str, int]()
     if first.student.untrained:
         raise ConfigError("student.untrained: expected it for a teacher only; leave it out")
@@ -198,7 +197,11 @@ def build_cohort(
         raise ConfigError("student.shard: expected it for a teacher only; leave it out")
     if first.student.cache is not None:
         raise ConfigError("student.cache: expected it for a teacher only; leave it out")
-    if taps and first.teacher is not None:
+    if maps is not None:
+        if missing := [tap for tap in taps if tap not in maps]:
+            raise ValueError(f"teacher: expected its maps at {', '.join(missing)}, got none")
+        teacher_channels = {tap: values.shape[1] for tap, values in maps.items()}
+    elif taps and first.teacher is not None:
         for where, section in networks_of(first.teacher, "teacher").items():
             check_knows(section, taps, where)
         # A teacher without weights is always initialised with the same seed.
@@ -219,17 +222,33 @@ def build_cohort(
     return teacher, learners
 
 
+def taps_of(configs: Sequence[RunConfig]) -> list[str]:
+    """Return the teacher's taps that learners with the same data need."""
+    terms = [term for config in configs for term in config.distill]
+    taps = list(dict.fromkeys(tap for term in terms for tap in term.taps))
+    if taps and _teacher_labels(configs[0]):
+        taps = list(dict.fromkeys([*taps, "logits"]))
+    return taps
+
+
 def save_student(file: Path, network: nn.Module, config: RunConfig, classes: Classes) -> None:
     """Write a student, with everything needed to rebuild it in the metadata."""
-    section = config.tree()["student"] | {"weights": None, "backbone_weights": None}
+    section = describe_student(network, config)
+    student = Student(section, classes.names, classes.colors, config.hash())
+    write_student(file, network, student)
+
+
+def describe_student(network: nn.Module, config: RunConfig) -> dict[str, Any]:
+    """Return the section that builds a student again for its state, without weights of others."""
+    section: dict[str, Any] = config.tree()["student"]
+    section |= {"weights": None, "backbone_weights": None}
     if "pretrained" in section:
         section["pretrained"] = False
     if section["class_map"] is None:
         del section["class_map"]
     elif isinstance(network, Adapter):  # by number, since the file's classes are the dataset's
         section["class_map"] = network.adaptation.class_map
-    student = Student(section, classes.names, classes.colors, config.hash())
-    write_student(file, network, student)
+    return section
 
 
 def _build_learner(

@@ -104,7 +104,7 @@ def fit(
     batches = stream.loader(
         start, steps, workers=workers, rank=fabric.global_rank, world=fabric.world_size
     )
-    parts = cut(_places(stream, fabric), accumulate)
+    parts = cut(places_of(stream, fabric), accumulate)
     send = sender(fabric.device)
     unread = list[Unread]()
     began = Mark(fabric.device)
@@ -322,7 +322,7 @@ class Places:
     without_from: int
 
 
-def _places(stream: Stream, fabric: Fabric) -> Places:
+def places_of(stream: Stream, fabric: Fabric) -> Places:
     """Return the indices of a process's images: the labelled ones, then the others."""
     without = 0 if stream.unlabelled is None else stream.unlabelled.batch_size
     everywhere = torch.arange(stream.batch_size, device=fabric.device)

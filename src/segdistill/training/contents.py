@@ -7,14 +7,21 @@ from functools import lru_cache
 from importlib.util import find_spec
 from pathlib import Path
 
+import numpy as np
+
 from segdistill.config import NetworkConfig, RunConfig
 from segdistill.config.ensembles import networks_of
-from segdistill.data.parts import file_names
+from segdistill.data.inspection import spread
+from segdistill.data.parts import file_names, read_mask_of
+from segdistill.errors import DataError
 from segdistill.files import check_ends
 from segdistill.models.checkpoints.locating import weight_file
 from segdistill.models.checkpoints.reading import shards_of
 from segdistill.trust import CODE, PROGRAM
 from segdistill.types import SegDataset
+
+MOST_MASKS = 4
+"""How many masks of a split are read to know it by."""
 
 _FOLDER = "hf:"
 _OF_FOLDER = ("*.safetensors", "config.json", "preprocessor_config.json", "processor_config.json")
@@ -44,12 +51,31 @@ def contents_of(config: RunConfig) -> dict[str, str]:
     return contents
 
 
-def names_of_images(dataset: SegDataset) -> dict[str, str]:
-    """Return the SHA-256 of the names of the training images, if they are files."""
+def contents_of_split(dataset: SegDataset, section: str = "data") -> dict[str, str]:
+    """Return the SHA-256 of the images' names and of a few masks, if they are files.
+
+    Masks are known by the classes of their pixels, so that they may be stored in another way, and
+    only :data:`MOST_MASKS` are read, evenly spread. If one of them cannot be read, none counts: a
+    run may continue after the file was repaired.
+
+    Args:
+        dataset: a split.
+        section: section of the config that the keys belong to.
+    """
     names = file_names(dataset)
     if names is None:
         return {}
-    return {"data.images": hashlib.sha256("\n".join(names).encode()).hexdigest()}
+    contents = {f"{section}.images": hashlib.sha256("\n".join(names).encode()).hexdigest()}
+    masks = hashlib.sha256()
+    try:
+        for index in spread(len(dataset), MOST_MASKS):
+            mask = read_mask_of(dataset, index)
+            if mask is not None:
+                masks.update(f"{index} {mask.shape}".encode())
+                masks.update(np.ascontiguousarray(mask).data)
+    except DataError:
+        return contents
+    return contents | {f"{section}.masks": masks.hexdigest()}
 
 
 def _of_network(section: NetworkConfig) -> dict[str, str]:

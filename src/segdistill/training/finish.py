@@ -16,6 +16,7 @@ from segdistill.data import Stream
 from segdistill.data.pictures import write_image, write_mask
 from segdistill.memory import peak_memory_mib
 from segdistill.runs.confusion import Confusion, ImageCounts, write_confusion, write_image_counts
+from segdistill.runs.further import FurtherCounts, write_further
 from segdistill.runs.pictures import picture_file
 from segdistill.runs.result import Result, write_result
 from segdistill.runs.shifts import ShiftScore, name_of_shift, write_shifts
@@ -64,6 +65,17 @@ def finish(run: ActiveRun, data: Data, fabric: Fabric, tell: Tell) -> None:
         write_image_counts(run.folder, counts)
     rows = tuple(tuple(row) for row in scored.counts.tolist())
     write_confusion(run.folder, Confusion(scored.classes.names, rows))
+    if scored.boundary is not None and scored.calibration is not None:
+        both, either = scored.boundary.counts()
+        pixels, right, confidence = scored.calibration.counts()
+        further = FurtherCounts(
+            boundary_both=both,
+            boundary_either=either,
+            pixels=pixels,
+            right=right,
+            confidence=confidence,
+        )
+        write_further(run.folder, further)
     if shifts:
         write_shifts(run.folder, shifts)
     write_result(run.folder, _result(run, data, fabric, scored))

@@ -104,6 +104,27 @@ def check_run(
     return CheckedRun(files, config, tuple(trust), class_map)
 
 
+_MAY_NAME_CODE = {"student": "network", "teacher": "network", "distill": "loss", "data": "dataset"}
+
+
+def code_of(config: RunConfig) -> dict[str, str]:
+    """Return the ``import:`` and ``file:`` targets that a run's steps run, each with its kind."""
+    tree = config.tree()
+    return {
+        target: kind for section, kind in _MAY_NAME_CODE.items() for target in named(tree[section])
+    }
+
+
+def check_code(config: RunConfig, trust: Collection[str], source: str | Path) -> None:
+    """Refuse code that a run folder names but the user has not trusted.
+
+    Raises:
+        ConfigError: a network, loss or dataset of the config is such code.
+    """
+    for target, kind in code_of(config).items():
+        check_from_file(target, trust, source, kind)
+
+
 def _class_map(words: Sequence[str]) -> NamedClassMap | None:
     """Return the class map of the student that the overrides give, or None."""
     if not words:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
@@ -21,6 +22,7 @@ from segdistill.training.cohort import Step
 from segdistill.training.compiling import Compiling, settle
 from segdistill.training.energy import EnergyMeter
 from segdistill.training.events import Note, Progress, Tell
+from segdistill.training.finished_run import code_of
 from segdistill.training.learner import Learner
 from segdistill.training.objective import is_critic, minimised
 from segdistill.training.optim import learning_rate
@@ -43,6 +45,7 @@ class Hooks:
     Args:
         runs: the cohort; a run that leaves is removed from the list.
         data: the data it is trained and scored on.
+        teacher: its teacher, None for plain training.
         fabric: device and processes.
         tell: called with every event.
         interrupted: signals that this process received; training stops if there are any.
@@ -54,6 +57,7 @@ class Hooks:
         self,
         runs: list[ActiveRun],
         data: Data,
+        teacher: FrozenTeacher | None,
         fabric: Fabric,
         tell: Tell,
         interrupted: list[int],
@@ -61,7 +65,8 @@ class Hooks:
         prune: Prune = never,
         keep_going: bool = False,
     ) -> None:
-        self.runs, self.data, self.fabric, self.tell = runs, data, fabric, tell
+        self.runs, self.data, self.teacher = runs, data, teacher
+        self.fabric, self.tell = fabric, tell
         self.learners = [run.learner for run in runs]
         self.interrupted, self.prune, self.keep_going = interrupted, prune, keep_going
         self.training = runs[0].config.training
@@ -260,11 +265,13 @@ class Hooks:
 
     def _keep_step(self, run: ActiveRun, error: TrainingDivergedError) -> str:
         """Write the replay file, and return a hint at how to use it."""
-        if error.step is None or not self.fabric.is_global_zero:
+        if error.step is None:
             return ""
-        if write_replay(run, self.data, error.step) is None:
+        if write_replay(run, self.data, self.teacher, error.step, self.fabric) is None:
             return ""
-        return f"; examine the step with: python -m segdistill.training.replay {run.folder}"
+        trust = [word for target in code_of(run.config) for word in ("--trust", target)]
+        command = shlex.join(["segdistill", "replay", str(run.folder), *trust])
+        return f"; examine the step with: {command}"
 
     def _leave(self, run: ActiveRun) -> None:
         run.log.close()

@@ -244,25 +244,37 @@ class Learner:
     def state(self) -> dict[str, Any]:
         """Return everything that a resumed run needs, as tensors and plain values."""
         state = {
-            "network": self.network.state_dict(),
-            "objective": self.objective.state_dict(),
+            **self.state_of_losses(),
             "optimizer": self._optimizer.state_dict(),
             "adversaries": self.adversaries.state(),
         }
         if self.averaged is not None:
             state["averaged"] = self.averaged.state_dict()
-        if self._quantizer is not None:
-            state["quantizer"] = self._quantizer.state_dict()
         return state
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Restore what :meth:`state` returned."""
-        self.network.load_state_dict(state["network"])
-        self.objective.load_state_dict(state["objective"])
+        self.restore_losses(state)
         restore_optimizer(self._optimizer, state["optimizer"])
         self.adversaries.restore(state["adversaries"])
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
+
+    def state_of_losses(self) -> dict[str, dict[str, Any]]:
+        """Return the part of the state that the losses of the next step depend on.
+
+        Optimisers act after the losses, and averaged weights are never trained; critics, their
+        buffers and queues belong to the objective.
+        """
+        state = {"network": self.network.state_dict(), "objective": self.objective.state_dict()}
+        if self._quantizer is not None:
+            state["quantizer"] = self._quantizer.state_dict()
+        return state
+
+    def restore_losses(self, state: Mapping[str, Any]) -> None:
+        """Restore what :meth:`state_of_losses` returned."""
+        self.network.load_state_dict(state["network"])
+        self.objective.load_state_dict(state["objective"])
         if self._quantizer is not None:
             self._quantizer.load_state_dict(state["quantizer"])
 

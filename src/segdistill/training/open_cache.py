@@ -14,7 +14,7 @@ from segdistill.errors import ConfigError
 from segdistill.models.frozen import FrozenTeacher
 from segdistill.training.build import Data
 from segdistill.training.cohort import teach, to_float
-from segdistill.training.contents import contents_of, names_of_images
+from segdistill.training.contents import contents_of, contents_of_split
 from segdistill.training.devices import describe_machine
 from segdistill.training.events import Note, Tell
 from segdistill.training.teacher_cache import TeacherCache
@@ -56,7 +56,7 @@ def open_cache(
             if name.startswith(("teacher.", "data."))
         },
         "weights": teacher.digest,
-        "images": names_of_images(data.train),
+        "images": contents_of_split(data.train),
         "processes": fabric.world_size,
         "packages": dict(describe_machine().packages),
     }

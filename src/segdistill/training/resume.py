@@ -16,7 +16,7 @@ from segdistill.runs.identity import Identity, read_identity, write_identity
 from segdistill.runs.layout import CHECKPOINTS, ENVIRONMENT, IDENTITY, LOCK, SETTINGS
 from segdistill.runs.result import find_end, remove_result
 from segdistill.runs.settings import has_settings, read_settings, write_settings
-from segdistill.training.contents import contents_of, names_of_images
+from segdistill.training.contents import contents_of, contents_of_split
 from segdistill.training.devices import describe_machine
 from segdistill.training.events import Note, Tell, silent
 from segdistill.training.optim import learning_rate
@@ -118,7 +118,7 @@ def check_data(run: Path, train: SegDataset) -> None:
             f"({', '.join(known.classes)}), got {', '.join(names)}; restore their order, or choose "
             "another folder with --out"
         )
-    check_contents(run, known.contents, names_of_images(train))
+    check_contents(run, known.contents, contents_of_split(train))
 
 
 def check_contents(folder: Path, before: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -160,7 +160,7 @@ def make_folder(run: Path, config: RunConfig, train: SegDataset | None = None) -
     contents = {**known.contents, **contents_of(config)}
     classes = known.classes
     if train is not None:
-        contents |= names_of_images(train)
+        contents |= contents_of_split(train)
         classes = tuple(train.classes.names)
     write_identity(run, Identity(contents=contents, classes=classes, extended=extended))
     write_environment(run, describe_machine(config.hash()))

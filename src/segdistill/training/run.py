@@ -131,7 +131,9 @@ def _run_cohort(
     if emulates(fabric, first.training.precision):
         tell(Note(EMULATED))
     with interruptible() as interrupted:
-        hooks = Hooks(runs, data, fabric, tell, interrupted, prune=prune, keep_going=keep_going)
+        hooks = Hooks(
+            runs, data, teacher, fabric, tell, interrupted, prune=prune, keep_going=keep_going
+        )
         hooks.before_training(start)
         if teacher is not None:
             hooks.prepare(teacher)

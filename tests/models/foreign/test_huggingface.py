@@ -12,6 +12,7 @@ from torch.testing import assert_close
 
 from segdistill.errors import ConfigError
 from segdistill.models import Adapter, build_network
+from segdistill.models.foreign.huggingface import _normalisation
 
 transformers = pytest.importorskip("transformers")
 
@@ -114,7 +115,7 @@ def test_a_processor_without_a_mean_asks_for_one(
     monkeypatch.setattr(
         transformers.AutoImageProcessor, "from_pretrained", lambda *_, **__: processor
     )
-    with pytest.raises(ConfigError, match="which normalises, got none; set mean and std"):
+    with pytest.raises(ConfigError, match="but has no mean and std; set mean and std"):
         built(segformer)
 
 
@@ -187,3 +188,87 @@ def test_a_network_that_segments_otherwise_is_named(tmp_path: Path) -> None:
     transformers.DetrConfig(use_timm_backbone=False).save_pretrained(tmp_path)
     with pytest.raises(ConfigError, match="got one of the kind detr; choose one of"):
         built(tmp_path)
+
+
+ELSEWHERE: dict[str, dict[str, Any]] = {
+    "the backbone 'someone/backbone'": {"model_type": "upernet", "backbone": "someone/backbone"},
+    "the backbone 'hf-hub:a/b'": {
+        "model_type": "maskformer",
+        "backbone_config": {"model_type": "timm_backbone", "backbone": "hf-hub:a/b"},
+    },
+    "use_pretrained_backbone": {
+        "model_type": "upernet",
+        "backbone": "resnet18",
+        "use_timm_backbone": True,
+        "use_pretrained_backbone": True,
+    },
+    "_attn_implementation 'someone/kernel'": {
+        "model_type": "segformer",
+        "_attn_implementation": "someone/kernel",
+    },
+}
+
+
+@pytest.mark.parametrize("said", ELSEWHERE)
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_a_folder_that_sends_elsewhere_is_refused(
+    said: str, pretrained: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*given: object, **named: object) -> None:
+        raise AssertionError(f"a connection was asked for: {given}")
+
+    monkeypatch.setattr("socket.getaddrinfo", refuse)
+    (tmp_path / "config.json").write_text(json.dumps(ELSEWHERE[said]))
+    with pytest.raises(ConfigError, match=said):
+        built(tmp_path, pretrained=pretrained)
+
+
+def test_a_request_that_no_key_shows_is_refused_too(
+    segformer: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import hf_hub_download
+
+    def ask(*given: object, **named: object) -> None:
+        hf_hub_download("someone/backbone", "config.json")
+
+    monkeypatch.setattr("socket.getaddrinfo", ask)
+    monkeypatch.setattr(transformers.AutoModelForSemanticSegmentation, "from_pretrained", ask)
+    with pytest.raises(ConfigError, match="transformers answers"):
+        built(segformer)
+
+
+BROKEN: dict[str, tuple[str, object]] = {
+    "depths": ("config.json", {"depths": "x"}),
+    "num_labels": ("config.json", {"num_labels": "x"}),
+    "model_type": ("config.json", {"model_type": ["a"]}),
+    "id2label": ("config.json", {"id2label": {"a": "b"}}),
+    "dtype": ("config.json", {"torch_dtype": "nope", "dtype": "nope"}),
+    "a list": ("config.json", [1]),
+    "no width": ("config.json", {"hidden_sizes": [0, 16]}),
+    "an index that is a list": ("model.safetensors.index.json", [1]),
+    "an index of a list": ("model.safetensors.index.json", {"weight_map": []}),
+    "a processor": ("preprocessor_config.json", {"do_rescale": True, "rescale_factor": "x"}),
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN)
+def test_a_broken_folder_is_answered_in_one_line(broken: str, segformer: Path) -> None:
+    name, changes = BROKEN[broken]
+    file = segformer / name
+    known = json.loads(file.read_text()) if name == "config.json" else {}
+    tree = known | changes if isinstance(changes, dict) else changes
+    if name == "model.safetensors.index.json":
+        (segformer / "model.safetensors").unlink()
+    file.write_text(json.dumps(tree))
+    with pytest.raises(ConfigError, match=r"expected .*(answers: |got list)") as raised:
+        built(segformer)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("rescales", [True, False])
+def test_a_processor_that_cannot_normalise_does_not(rescales: bool) -> None:
+    class Processor:  # transformers 4.57's of MobileViT has no do_normalize
+        do_rescale, rescale_factor = rescales, 1 / 255
+
+    scale = 1.0 if rescales else 255.0
+    assert _normalisation(Processor()) == ((0.0,) * 3, pytest.approx((1 / scale,) * 3))

@@ -1,11 +1,13 @@
 """The protocol: the numbers of the study file in sentences."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from segdistill.reporting.sections.protocol import protocol
 from segdistill.reporting.studies import read_study, study_groups
 from segdistill.runs.extensions import Extension, append_extension
-from segdistill.runs.study import read_study_settings, write_study
+from segdistill.runs.result import read_result, write_result
+from segdistill.runs.study import find_final_runs, read_study_settings, write_study
 
 from ..folders import make_study
 
@@ -57,3 +59,23 @@ def test_says_the_steps_that_equal_seconds_gave(tmp_path: Path) -> None:
     text = told(make_study(tmp_path / "study", seeds=2), match="seconds")
     assert "Budgets match by measured seconds" in text
     assert "kl 400, skd 400" in text
+
+
+def test_names_the_control_that_has_more_steps(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", seeds=2)
+    for run in find_final_runs(folder):
+        if run.method == "kl":
+            write_result(run.folder, replace(read_result(run.folder), steps=650))
+    methods = read_study_settings(folder)["methods"]
+    text = told(folder, methods={**methods, "kl": {"control": "longer"}})
+    assert "steps: 400 for every method but the control longer, which got the time" in text
+    assert "slowest method: 650." in text
+
+
+def test_names_the_settings_that_were_searched(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", seeds=2)
+    assert "over learning rate and weight decay and, for a method, its own" in told(folder)
+    search = read_study_settings(folder)["search"]
+    space = {"training.lr": [0.01, 0.02], "training.label_smoothing": [0.0, 0.1]}
+    text = told(folder, search={**search, "space": space})
+    assert "over training.lr, training.label_smoothing and, for a method, its own" in text

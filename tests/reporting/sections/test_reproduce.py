@@ -17,12 +17,14 @@ def test_later_seeds_are_told_by_the_lines_that_differ(tmp_path: Path) -> None:
     found = configs(own)
     assert "output_stride: 16" in found.text
     assert [line.hash for line in found.runs] == ["000001234567", "010001234567"]
-    assert [list(line.changed) for line in found.runs] == [[], ["seed: 1"]]
+    assert [list(line.changed) for line in found.runs] == [[], ["training.seed: 1"]]
 
 
-def test_changed_lines_are_those_of_the_later_text() -> None:
-    assert changed("a: 1\nb:\n  c: 2\n", "a: 1\nb:\n  c: 3\n  d: 4\n") == ["c: 3", "d: 4"]
-    assert changed("a: 1", "a: 1") == []
+def test_settings_that_differ_have_their_paths() -> None:
+    before = {"data": {"seed": 0, "crop": [64, 64]}, "training": {"seed": 0, "ema": 0.99}}
+    after = {"data": {"seed": 1, "crop": [64, 64]}, "training": {"seed": 1}}
+    assert changed(before, after) == ["data.seed: 1", "training.seed: 1", "training.ema: null"]
+    assert changed(before, before) == []
 
 
 def test_commands_are_there_once_and_the_runs_can_be_scored_again(tmp_path: Path) -> None:

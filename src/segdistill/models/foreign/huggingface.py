@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -10,7 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from segdistill.errors import ConfigError
+from segdistill.errors import ConfigError, is_of_machine
+from segdistill.json_text import load_json
 from segdistill.models.foreign.adaptation import Adaptation, Rgb
 from segdistill.models.foreign.adapter import Adapter
 from segdistill.models.foreign.sources import library
@@ -19,6 +21,9 @@ from segdistill.models.padding import needed_divisor
 
 _PROCESSORS = ("preprocessor_config.json", "processor_config.json")
 _OLDER = "pytorch_model.bin"
+_CODE = {"_attn_implementation", "attn_implementation"}
+"""Keys whose value may name code on the Hub."""
+
 _MASKS = ("eomt", "eomt_dinov3", "mask2former", "maskformer")
 """Networks that classify masks and take images only, which excludes OneFormer."""
 
@@ -56,36 +61,36 @@ def from_huggingface(
             f"network hf:{name}: expected a folder with config.json, got none; download the "
             "model once with `hf download NAME --local-dir FOLDER`"
         )
+    _check_holds_all(name, folder / "config.json")
     anew = new_head or not pretrained
-    try:
+    with _answering(name, folder), _offline():
         config = transformers.AutoConfig.from_pretrained(
             folder, local_files_only=True, trust_remote_code=False
         )
         if anew and adaptation.class_map is None:
             config.num_labels = classes
-        auto = _auto(transformers, config, name)
-        _check_classes(name, config, classes, adaptation)
-        with _without_bars(transformers.utils.logging):
-            if not pretrained:
-                network = auto.from_config(config)
-            else:
-                network, info = auto.from_pretrained(
-                    folder,
-                    config=config,
-                    ignore_mismatched_sizes=new_head,
-                    output_loading_info=True,
-                    local_files_only=True,
-                    use_safetensors=True,
-                    trust_remote_code=False,
-                )
-                _check_loaded(name, network, info, new_head)
-    except (OSError, RuntimeError) as error:
-        older = folder / _OLDER
-        advice = f"; set pretrained=false and weights={older}" if older.is_file() else ""
-        raise ConfigError(
-            f"network hf:{name}: expected a semantic-segmentation network in safetensors, got: "
-            f"{str(error).strip().splitlines()[0]}{advice}"
-        ) from error
+    auto = _auto(transformers, config, name)
+    _check_classes(name, config, classes, adaptation)
+    info: Any = None
+    with (
+        _answering(name, folder),
+        _offline(),
+        _without_bars(transformers.utils.logging),
+    ):
+        if not pretrained:
+            network = auto.from_config(config)
+        else:
+            network, info = auto.from_pretrained(
+                folder,
+                config=config,
+                ignore_mismatched_sizes=new_head,
+                output_loading_info=True,
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=False,
+            )
+    if info is not None:
+        _check_loaded(name, network, info, new_head)
     if adaptation.mean is None:
         adaptation = _as_processed(transformers, folder, adaptation)
     if adaptation.divisor is None:
@@ -96,6 +101,88 @@ def from_huggingface(
         adaptation,
         taps=_huggingface_taps(network),
     )
+
+
+def _check_holds_all(name: str, file: Path) -> None:
+    """Refuse a folder whose config sends the library elsewhere for weights or code.
+
+    Raises:
+        ConfigError: it does, or is not JSON.
+    """
+    who = f"network hf:{name}"
+    try:
+        tree = load_json(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{who}: expected JSON in config.json, got {error}") from None
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{who}: expected an object in config.json, got {type(tree).__name__}")
+    for part in _objects(tree):
+        backbone = part.get("backbone")
+        of_timm = part.get("use_timm_backbone") or part.get("model_type") == "timm_backbone"
+        here = isinstance(backbone, str) and (
+            Path(backbone).is_dir() or (of_timm and re.fullmatch(r"[\w.-]+", backbone))
+        )
+        if isinstance(backbone, str) and not here:
+            raise ConfigError(
+                f"{who}: expected a folder with the whole network, got the backbone {backbone!r} "
+                "of another place in config.json; nothing is downloaded: write its config there "
+                "as backbone_config"
+            )
+        if part.get("use_pretrained_backbone"):
+            raise ConfigError(
+                f"{who}: expected a folder with the whole network, got use_pretrained_backbone in "
+                "config.json; nothing is downloaded: set it to false"
+            )
+        for key in _CODE & part.keys():
+            if "/" in str(part[key]):
+                raise ConfigError(
+                    f"{who}: expected attention of transformers, got {key} {str(part[key])!r} in "
+                    "config.json, code of another place; remove it"
+                )
+
+
+def _objects(tree: object) -> Iterator[dict[str, Any]]:
+    """Yield every object of a JSON tree."""
+    if isinstance(tree, dict):
+        yield tree
+    values = tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ()
+    for value in values:
+        yield from _objects(value)
+
+
+@contextmanager
+def _answering(name: str, folder: Path) -> Iterator[None]:
+    """Report whatever the library raises at a folder as its answer."""
+    try:
+        yield
+    except Exception as error:  # it validates little: a wrong value ends in any exception
+        if is_of_machine(error):
+            raise
+        older = folder / _OLDER
+        advice = f"; set pretrained=false and weights={older}" if older.is_file() else ""
+        raise ConfigError(
+            f"network hf:{name}: expected a semantic-segmentation network in safetensors, "
+            f"transformers answers: {_first_line(error)}{advice}"
+        ) from error
+
+
+def _first_line(error: Exception) -> str:
+    line = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
+    said = isinstance(error, OSError | ValueError | ImportError | RuntimeError) and line
+    return line if said else f"{type(error).__name__}: {line}".removesuffix(": ")
+
+
+@contextmanager
+def _offline() -> Iterator[None]:
+    """Refuse every request to the Hub inside the block."""
+    from huggingface_hub import constants
+
+    before = constants.HF_HUB_OFFLINE
+    constants.HF_HUB_OFFLINE = True
+    try:
+        yield
+    finally:
+        constants.HF_HUB_OFFLINE = before
 
 
 def _auto(transformers: Any, config: Any, name: str) -> Any:
@@ -120,7 +207,7 @@ def _check_classes(name: str, config: Any, classes: int, adaptation: Adaptation)
     if adaptation.class_map is not None or adaptation.output_is == "features" or one_for_two:
         return
     if labels != classes:
-        first = ", ".join(list(config.id2label.values())[:5])
+        first = ", ".join(str(label) for label in list(config.id2label.values())[:5])
         raise ValueError(
             f"network hf:{name}: expected {classes} classes, got a network of {labels} "
             f"({first}, ...); name its class for each of ours in class_map, or, to fine-tune it, "
@@ -164,24 +251,18 @@ def _as_processed(transformers: Any, folder: Path, adaptation: Adaptation) -> Ad
     if not any((folder / file).is_file() for file in _PROCESSORS):
         return replace(adaptation, mean=IMAGENET_MEAN, std=IMAGENET_STD)
     try:
-        processor = transformers.AutoImageProcessor.from_pretrained(
-            folder, local_files_only=True, trust_remote_code=False
-        )
-    except (OSError, ValueError, ImportError) as error:
-        raise ConfigError(
-            f"network hf:{folder}: expected an image processor that transformers knows, got: "
-            f"{str(error).strip().splitlines()[0]}; set mean and std"
-        ) from error
-    # A pixel p of 0 to 255 becomes (p f - mean) / std, and ours is p / 255.
-    scale = 255 * (processor.rescale_factor if processor.do_rescale else 1.0)
-    mean, std = _scaled(0.0, scale), _scaled(1.0, scale)
-    if processor.do_normalize:
-        if processor.image_mean is None or processor.image_std is None:
-            raise ConfigError(
-                f"network hf:{folder}: expected a mean and a std in its image processor, which "
-                "normalises, got none; set mean and std"
+        with _offline():
+            processor = transformers.AutoImageProcessor.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False
             )
-        mean, std = _scaled(processor.image_mean, scale), _scaled(processor.image_std, scale)
+        mean, std = _normalisation(processor)
+    except Exception as error:  # as for the network
+        if is_of_machine(error):
+            raise
+        raise ConfigError(
+            f"network hf:{folder}: expected an image processor that transformers knows, it "
+            f"answers: {_first_line(error)}; set mean and std"
+        ) from error
     if not getattr(processor, "do_flip_channel_order", False):
         return replace(adaptation, mean=mean, std=std)
     # The processor normalises blue first.
@@ -191,6 +272,21 @@ def _as_processed(transformers: Any, folder: Path, adaptation: Adaptation) -> Ad
         std=(std[2], std[1], std[0]),
         channel_order="bgr",
     )
+
+
+def _normalisation(processor: Any) -> tuple[Rgb, Rgb]:
+    """Return mean and std with which a processor feeds images in [0, 1].
+
+    A processor without ``do_normalize`` or ``do_rescale`` does not do it.
+    """
+    # A pixel p of 0 to 255 becomes (p f - mean) / std, and ours is p / 255.
+    rescales = getattr(processor, "do_rescale", False)
+    scale = 255 * (processor.rescale_factor if rescales else 1.0)
+    if not getattr(processor, "do_normalize", False):
+        return _scaled(0.0, scale), _scaled(1.0, scale)
+    if processor.image_mean is None or processor.image_std is None:
+        raise ValueError("it normalises, but has no mean and std")
+    return _scaled(processor.image_mean, scale), _scaled(processor.image_std, scale)
 
 
 def _scaled(values: float | Sequence[float], scale: float) -> Rgb:

@@ -51,11 +51,13 @@ def _search(settings: Mapping[str, Any]) -> list[str]:
     if not trials:
         return ["Nothing was searched: all settings are as the study file has them."]
     share = f"{100 * float(search['holdout']):g} %" if search.get("holdout") else "a part"
+    space = search.get("space")
+    shared = "learning rate and weight decay" if space is None else ", ".join(space) or "nothing"
     sentences = [
         f"Every method and the plain student got {trials} trials, suggested by "
-        f"{search.get('sampler', 'the sampler')} (seed {search.get('seed', 0)}), over learning "
-        f"rate and weight decay and, for a method, its own space. They were scored on {share} of "
-        "the training images, held out from their training."
+        f"{search.get('sampler', 'the sampler')} (seed {search.get('seed', 0)}), over {shared} "
+        f"and, for a method, its own space. They were scored on {share} of the training images, "
+        "held out from their training."
     ]
     repeats = search.get("repeats", 1)
     if repeats > 1:
@@ -101,8 +103,16 @@ def _budget(settings: Mapping[str, Any], students: Sequence[Group]) -> str:
             "Budgets match by measured seconds: each method had as many steps as the plain "
             f"student's time allows: {budgets}."
         )
-    counts = sorted({n for counted in steps.values() for n in counted if n})
-    return f"Budgets match by steps: {' or '.join(f'{n:,}' for n in counts)} for every method."
+    methods = settings.get("methods") or {}
+    longer = {g.label for g in students if (methods.get(g.name) or {}).get("control") == "longer"}
+    alike, more = (
+        " or ".join(f"{n:,}" for n in sorted({n for label in labels for n in steps[label] if n}))
+        for labels in (steps.keys() - longer, longer)
+    )
+    sentence = f"Budgets match by steps: {alike} for every method"
+    if longer:
+        sentence += f" but the control longer, which got the time of the slowest method: {more}"
+    return f"{sentence}."
 
 
 def _statistics(students: Sequence[Group]) -> str:

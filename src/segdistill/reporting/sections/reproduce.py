@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import shlex
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,7 @@ _OF_ONE_RUN = ("command", "started", "config_hash")
 
 @dataclass(frozen=True)
 class ConfigLine:
-    """A run's config hash, and the lines of its config that differ from the group's first."""
+    """A run's config hash, and the settings that differ from those of the group's first run."""
 
     label: str
     hash: str
@@ -71,17 +70,22 @@ def configs(group: Group) -> Configs:
             run.result.config_hash[:12],
             str(run.result.seed),
             run.result.steps,
-            changed(first.config, run.config),
+            changed(first.settings, run.settings),
         )
         for run in group.runs
     ]
     return Configs(group.label, first.config, lines)
 
 
-def changed(before: str, after: str) -> list[str]:
-    """Return the lines of a text that are not in another."""
-    lines = difflib.ndiff(before.splitlines(), after.splitlines())
-    return [" ".join(line[2:].split()) for line in lines if line.startswith("+ ")]
+def changed(before: Any, after: Any, path: str = "") -> list[str]:
+    """Return the settings, by path, that differ from those before or are no longer there."""
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return [] if before == after else [f"{path}: {json.dumps(after, default=str)}"]
+    lines = []
+    for key in dict.fromkeys((*after, *before)):
+        inner = f"{path}.{key}" if path else str(key)
+        lines += changed(before.get(key), after.get(key), inner)
+    return lines
 
 
 def commands(runs: Sequence[Run]) -> list[str]:
