@@ -215,6 +215,7 @@ def test_a_worker_that_dies_or_hangs_is_named_with_its_file(
 def test_a_worker_that_dies_while_nobody_waits_is_told_with_the_next_batch(
     dataset: FileDataset,
 ) -> None:
+    before = signal.getsignal(signal.SIGCHLD)
     batches = Stream(dataset, RECIPE, 4, seed=0).loader(0, 1000, workers=1)
     next(batches)
     (worker,) = multiprocessing.active_children()
@@ -225,7 +226,8 @@ def test_a_worker_that_dies_while_nobody_waits_is_told_with_the_next_batch(
         sum(range(1000))  # a network, say, in the middle of which torch would raise
     with pytest.raises(WorkerLostError, match=r"killed by signal: Killed; it was reading"):
         list(batches)
-    assert signal.getsignal(signal.SIGCHLD).__qualname__ != "_Deaths._meet"  # type: ignore[union-attr]
+    after = signal.getsignal(signal.SIGCHLD)  # torch's, or that of a loader that goes on
+    assert after == before or after.__qualname__ != "_Deaths._meet"  # type: ignore[union-attr]
 
 
 def test_a_worker_that_is_stopped_with_batches_in_line_is_told(

@@ -4,6 +4,7 @@ import importlib.util
 import json
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from types import ModuleType
 
@@ -37,5 +38,9 @@ def test_a_family_does_what_the_page_says(bench: ModuleType, name: str) -> None:
     assert not any(answer.startswith("no: ") for answer in measured.values())
 
 
+@pytest.mark.skipif(
+    version("timm") != FOUND["environment"]["packages"]["timm"],
+    reason="other versions of timm have other families",
+)
 def test_the_page_has_no_family_that_is_gone(bench: ModuleType) -> None:
     assert set(FOUND["families"]) <= set(bench.families())
