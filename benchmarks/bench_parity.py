@@ -108,9 +108,6 @@ def _block(inputs: int, outputs: int, *, stride: int) -> nn.Sequential:
     return nn.Sequential(convolution, nn.BatchNorm2d(outputs), nn.ReLU())
 
 
-NOT_TRIED = {"feature_augmentation"}
-"""Losses that take the classifier of a network of this package, whose norms are many more."""
-
 WHOLE_BATCH = {"ohem", *(name for name, row in LOSSES.items() if row.whole_batch)}
 
 
@@ -158,7 +155,7 @@ def configs_of(scenario: Scenario) -> dict[str, RunConfig]:
         "focal": {"training": {"task": {"loss": "focal"}}},
         "ohem": {"training": {"task": {"loss": "ohem", "threshold": 0.3, "min_kept": 100}}},
     }
-    for name in (name for name in LOSSES if name not in NOT_TRIED):
+    for name in LOSSES:
         learners[name] = {"distill": [{"loss": name, **SETTINGS.get(name, {})}]}
         if name in ("feature_mse", "feature_mse_terms"):
             learners[name]["distill"][0]["weight"] = 1.0  # 100 diverges with this student
@@ -325,7 +322,7 @@ def main() -> None:
             about = {name: SCENARIOS[name].about for name in asked.scenarios}
             bounds = {"loss": LOSS_BOUND, "weights": WEIGHT_BOUND}
             values = {"steps": asked.steps, "about": about, "bounds": bounds}
-            values |= {"not_tried": sorted(NOT_TRIED), "errors": found}
+            values["errors"] = found
             print(write_result(asked.name, values), flush=True)
 
 

@@ -301,7 +301,6 @@ def parity_page() -> str:
         f"trained a small student for {measured['steps']} steps in one process and in several "
         "(gloo, on one CPU), over the same global batches:\n",
         f"{about.removesuffix(';')}.\n",
-        f"Not tried: {', '.join(measured['not_tried'])}.\n",
         "**loss** is the largest difference of a term at any step, relative to its size or to 1, "
         "whichever is larger; **weights** the largest of any tensor of the state at the end: "
         "weights, statistics of norms, optimiser, averages, critics and queues. In float64 what "

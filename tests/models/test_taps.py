@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.testing import assert_close
 
 from segdistill.models import build_network
-from segdistill.models.taps import TapShape, describe, record, set_taps, tap_paths
+from segdistill.models.taps import TapShape, describe, record, set_taps, source_of, tap_paths
 
 
 class Toy(nn.Module):
@@ -135,3 +135,29 @@ def test_a_stride_is_told_from_an_image_that_it_does_not_divide(
     # 24x16 gives one position, of which nobody can tell how many pixels it might take.
     network = nn.Sequential(nn.MaxPool2d(32, ceil_mode=True), nn.Identity())
     assert describe(network, ["0"], size)["0"].stride == stride
+
+
+class Closed(nn.Module):
+    """A classifier, dropout, and a module that its logits, or twice these, pass through."""
+
+    def __init__(self, times: float) -> None:
+        super().__init__()
+        self.classifier = nn.Conv2d(3, 2, 1)
+        self.dropout = nn.Dropout(0.5)
+        self.out = nn.Identity()
+        self.times = times
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = self.dropout(self.classifier(images))
+        passed: Tensor = self.out(logits if self.times == 1 else logits * self.times)
+        return passed
+
+
+def test_the_source_of_a_map_is_found_unless_the_map_was_changed_on_its_way() -> None:
+    network = Closed(1).train()
+    assert source_of(network, network.out, (4, 4)) is network.classifier
+    assert network.training
+    assert not network.out._forward_pre_hooks
+    assert not network.classifier._forward_hooks
+    other = Closed(2)
+    assert source_of(other, other.out, (4, 4)) is None

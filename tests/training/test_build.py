@@ -5,18 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import nn
 
 from segdistill.config import DataConfig, RunConfig
 from segdistill.config.loading import check_tree
 from segdistill.data.pictures import write_image
 from segdistill.data.transforms import Recipe
 from segdistill.errors import CheckpointError, ConfigError, DataError
-from segdistill.models import save_network
+from segdistill.models import Adapter, save_network
 from segdistill.training.build import (
     build_cohort,
     build_data,
     build_recipe,
     build_section,
+    classifier_of,
     open_split,
 )
 from segdistill.training.events import Event, Note
@@ -126,3 +128,21 @@ def test_losses_that_need_labels_are_refused_beside_unlabelled_images(
     tree = config.tree()
     tree["data"]["unlabelled"]["labels"] = "teacher"
     assert check_tree(tree).distill == config.distill
+
+
+def own_network() -> nn.Module:
+    """Return a network whose logits are made by a 1x1 convolution and pass through dropout."""
+    body = nn.Conv2d(3, 8, kernel_size=5, stride=4, padding=2)
+    return nn.Sequential(body, nn.ReLU(), nn.Conv2d(8, 11, kernel_size=1), nn.Dropout(0.1))
+
+
+def test_the_classifier_of_an_own_network_is_where_its_logits_come_from(small: Make) -> None:
+    student = {"network": f"import:{__name__}:own_network", "taps": {"head": "1"}}
+    config = small(student=student, distill=[{"loss": "pixelwise_kl"}])
+    network = build_section(config.student, 11, seed=0, purpose="student")
+    assert isinstance(network, Adapter)
+    assert classifier_of(network, config) is None
+    augmented = small(
+        student=student, distill=[{"loss": "feature_augmentation", "beside": ["head"]}]
+    )
+    assert classifier_of(network, augmented) is network.network[2]

@@ -116,7 +116,7 @@ def _restore(opened: Opened, name: str, config: RunConfig, state: Mapping[str, A
         auxiliary_weight=config.training.auxiliary_weight,
         label_smoothing=config.training.label_smoothing,
         seed=config.training.seed,
-        classifier=classifier_of(student),
+        classifier=classifier_of(student, config),
     )
     objective.load_state_dict(dict(state))
     return next(term for term in objective.eval().terms.values() if term.adversarial)

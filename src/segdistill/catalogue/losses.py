@@ -978,6 +978,7 @@ _OF_ANYBODY = Loss(
     uses_labels=True,
     whole_batch=True,
     beside=("backbone",),
+    given=("classifier",),
 )
 # Nothing is known about it before it is imported, so everything it may ask for is provided, and
 # what it may not support (a batch in parts, images without labels) is refused.

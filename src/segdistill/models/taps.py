@@ -130,6 +130,33 @@ def _stride(image: tuple[int, int], size: tuple[int, int]) -> int:
     return max(1, round(image[0] / size[0]))
 
 
+def source_of(network: nn.Module, passed_on: nn.Module, size: tuple[int, int]) -> nn.Module | None:
+    """Return the module whose output another one receives unchanged, from one black image.
+
+    Only modules without children are looked at. None if what arrives was changed on its way.
+
+    Args:
+        network: any network; its mode and its buffers are left as they were.
+        passed_on: a module of it.
+        size: height and width of the image.
+    """
+    made: list[tuple[nn.Module, object]] = []  # outputs are kept, so that none is taken for another
+    arrived: list[object] = []
+    handles = [
+        module.register_forward_hook(lambda own, _inputs, output: made.append((own, output)))
+        for module in network.modules()
+        if module is not passed_on and not list(module.children())
+    ]
+    handles.append(passed_on.register_forward_pre_hook(lambda _own, inputs: arrived.extend(inputs)))
+    try:
+        with evaluating(network), torch.no_grad():
+            network(torch.zeros(1, 3, *size, device=device_of(network)))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return next((own for own, output in made if arrived and output is arrived[0]), None)
+
+
 def list_taps(network: nn.Module, size: tuple[int, int]) -> dict[str, TapShape]:
     """Return width and stride of every module that returns a map, in the order in which they run.
 

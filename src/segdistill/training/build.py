@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from torch import nn
 
+from segdistill.catalogue.losses import row_of
 from segdistill.config import DataConfig, NetworkConfig, RunConfig, UnlabelledConfig
 from segdistill.config.ensembles import networks_of
 from segdistill.data import Recipe, Stream, build_dataset
@@ -20,7 +21,7 @@ from segdistill.data.rare import count_pixels
 from segdistill.errors import CheckpointError, ConfigError, DataError
 from segdistill.models import Adapter, build_network
 from segdistill.models.frozen import FrozenTeacher
-from segdistill.models.taps import describe, resolve, tap_paths
+from segdistill.models.taps import describe, resolve, source_of, tap_paths
 from segdistill.runs.student import Student, write_student
 from segdistill.seeding import derive
 from segdistill.training.events import Note, Tell, silent
@@ -280,18 +281,26 @@ def _build_learner(
         seed=seed,
         task=config.training.task,
         class_weights=_class_weights(config, train),
-        classifier=classifier_of(student),
+        classifier=classifier_of(student, config),
     )
     return Learner(name, student, objective, config.training)
 
 
-def classifier_of(student: nn.Module) -> nn.Module:
-    """Return the layer that computes a network's logits: the last of the module at that tap."""
+def classifier_of(student: nn.Module, config: RunConfig) -> nn.Module | None:
+    """Return the layer that computes a network's logits, if a term of the config may ask for it.
+
+    It is the last of the module at that tap. The tap of an adapted network only passes the logits
+    on; there it is the layer that they come from, if they arrive as it made them.
+    """
+    if not any("classifier" in row_of(term.loss).given for term in config.distill):
+        return None
     (module,) = (
         resolve(student, ["logits"]).values() if "logits" in tap_paths(student) else [student]
     )
     while isinstance(module, nn.Sequential) and len(module):
         module = module[-1]
+    if isinstance(module, nn.Identity):
+        return source_of(student, module, config.data.crop) or module
     return module
 
 
