@@ -16,6 +16,8 @@ one=one$$ two=two$$
 nodes=()
 finish() {
   for node in "${nodes[@]}"; do kill "$node" 2>/dev/null || true; done
+  # What Ray left in the background, too.
+  for space in "$one" "$two"; do ip netns pids "$space" 2>/dev/null | xargs -r kill 2>/dev/null || true; done
   wait "${nodes[@]}" 2>/dev/null || true
   ip netns del "$one" 2>/dev/null || true
   ip netns del "$two" 2>/dev/null || true

@@ -13,6 +13,7 @@ from segdistill.api.export import export
 from segdistill.catalogue.formats import FORMATS, Format
 from segdistill.delivery import onnx
 from segdistill.delivery.contract import Contract
+from segdistill.delivery.fallback import Layers
 from segdistill.delivery.opened import Run
 from segdistill.errors import ConfigError, DataError, SegdistillError
 from segdistill.files import LEDGER
@@ -73,6 +74,41 @@ def test_a_file_that_fails_at_the_gate_is_not_kept(
     assert list(tmp_path.iterdir()) == []
     kept = export(run, tmp_path / "a.txt", format="text", size=(32, 64), force=True)
     assert any("equal classes at 32x64 (99.9 % is required)" in fault for fault in kept.faults)
+
+
+@pytest.mark.parametrize(
+    ("layers", "said"),
+    [
+        (Layers(), r"with every layer in 8 bits; nothing"),
+        (
+            Layers((), ("a", "b", "c", "d")),
+            r"with every layer in 8 bits \(the first to leave in float32: a, b, c\); nothing",
+        ),
+        (
+            Layers(("a",), ("a", "b")),
+            r"with 1 layers left in float32 \(the first to leave in float32: a, b\); nothing",
+        ),
+    ],
+)
+def test_a_quantised_file_that_fails_names_the_layers_that_cost_most(
+    layers: Layers,
+    said: str,
+    run: Path,
+    text: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def write(
+        network: nn.Module, file: Path, size: tuple[int, int], contract: Contract, *_: object
+    ) -> Layers:
+        file.write_text(contract.as_text())
+        return layers
+
+    monkeypatch.setattr(onnx, "write_text", write)
+    row = {**vars(ROW), "calibrated": True, "agreement": 0.999, "loss_points": None}
+    monkeypatch.setitem(FORMATS, "text", Format(**row))
+    with pytest.raises(SegdistillError, match=said):
+        export(run, tmp_path / "a.txt", format="text", size=(32, 64), calibration=1)
 
 
 def test_a_format_of_one_size_is_compared_at_that_size(

@@ -15,9 +15,10 @@ from segdistill.catalogue.formats import FORMATS, format_of
 from segdistill.catalogue.tables import load
 from segdistill.delivery.contract import Contract, Images, Output
 from segdistill.delivery.executorch import PYTHON as EXECUTORCH
+from segdistill.delivery.fallback import Layers, fall_back
 from segdistill.delivery.gate import Tolerance, faults, score_beside, time_beside
 from segdistill.delivery.litert import PYTHON
-from segdistill.delivery.onnx_int8 import fall_back, write_onnx_int8
+from segdistill.delivery.onnx_int8 import write_onnx_int8
 from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
 from segdistill.delivery.openvino_int8 import from_both_ends
@@ -139,7 +140,7 @@ def test_no_file_has_every_layer_in_float() -> None:
     kept = fall_back(
         lambda kept: written.append(tuple(kept)), Path("a"), lambda: "abcde", lambda _path: False
     )
-    assert kept == ()
+    assert kept == Layers(floating=(), order=tuple("abcde"))
     assert written == [(), ("a",), ("a", "b"), ("a", "b", "c", "d"), ()]
 
 
@@ -173,8 +174,9 @@ def test_the_layers_that_alone_change_the_output_most_go_back_first(tmp_path: Pa
     file = tmp_path / "a.int8.onnx"
     kept = write_onnx_int8(Uneven(), file, SIZE, contract(), images, holds)
     nodes = onnx.load(str(file)).graph.node
-    first, second, _third = (node.name for node in nodes if node.op_type == "Conv")
-    assert set(kept) == {first, second}
+    first, second, third = (node.name for node in nodes if node.op_type == "Conv")
+    assert set(kept.floating) == {first, second}
+    assert set(kept.order) == {first, second, third}
     assert [path.name for path in tmp_path.iterdir()] == [file.name]
 
 

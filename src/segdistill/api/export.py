@@ -18,6 +18,7 @@ from segdistill.classes import NamedClassMap
 from segdistill.config import EvaluationConfig, RunConfig
 from segdistill.data.carving import Subset
 from segdistill.delivery.contract import Contract, Images, Output
+from segdistill.delivery.fallback import Layers
 from segdistill.delivery.gate import Score, Timing, Tolerance, faults, score_beside, time_beside
 from segdistill.delivery.opened import OpenedFile
 from segdistill.delivery.opening import PACKAGE, find_format, open_file
@@ -153,7 +154,7 @@ def export(
     views = views_of(config)
     with _drafts(targets) as (draft, *_):
         write = load(PACKAGE, row.target)
-        floating: tuple[str, ...] = ()
+        layers = None
         if row.calibrated:
             seen = read_calibration(
                 _open_training(format, config), calibration, traced, images=images
@@ -165,7 +166,7 @@ def export(
                 )
                 return not faults(Tolerance(loss_points=row.loss_points), (), beside)
 
-            floating = write(network, draft, traced, contract, seen.images, holds)
+            layers = write(network, draft, traced, contract, seen.images, holds)
         else:
             write(network, draft, traced, contract)
         file = _open(draft, format)
@@ -192,7 +193,7 @@ def export(
             answer = _answer(row, parity, static)
             raise FileRefusedError(
                 f"export: expected a file that agrees with the network, got "
-                f"{'; '.join(failed)}{_sensitive(floating)}; nothing was written{answer}"
+                f"{'; '.join(failed)}{_layers(layers)}; nothing was written{answer}"
                 "; --force keeps it"
             )
         timings = {} if any(at.failure for at in parity) else _time(network, draft, format, traced)
@@ -203,7 +204,7 @@ def export(
         parity=parity,
         score=score,
         timings=timings,
-        floating=floating,
+        floating=layers.floating if layers else (),
         faults=failed,
     )
 
@@ -298,13 +299,13 @@ def _answer(row: Format, parity: Sequence[Parity], static: bool) -> str:
     return _OR_STATIC if any(at.failure for at in parity) and not static else ""
 
 
-def _sensitive(floating: Sequence[str]) -> str:
-    if not floating:
+def _layers(layers: Layers | None) -> str:
+    """Return how many layers of a quantised file are in float32, and which were to be first."""
+    if layers is None:
         return ""
-    return (
-        f", with {len(floating)} layers left in float32, the most sensitive first: "
-        f"{', '.join(floating[:3])}"
-    )
+    kept = f"{len(layers.floating)} layers left in float32" if layers.floating else ""
+    first = f" (the first to leave in float32: {', '.join(layers.order[:3])})"
+    return f", with {kept or 'every layer in 8 bits'}{first if layers.order else ''}"
 
 
 def cost_size(folder: Path) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from torch import nn
 
 from segdistill.delivery.contract import Contract
 from segdistill.delivery.environments import Environment, convert
-from segdistill.delivery.onnx_int8 import Holds
+from segdistill.delivery.fallback import Holds, Layers
 from segdistill.delivery.opened import Run, RuntimeRefusalError, in_one_line
 from segdistill.files import write_whole
 
@@ -51,7 +51,7 @@ def write_litert_int8(
     contract: Contract,
     calibration: Sequence[np.ndarray],
     holds: Holds | None = None,
-) -> tuple[str, ...]:
+) -> Layers:
     """Write a network for LiteRT with 8-bit activations and weights.
 
     Weights have one scale per output channel. No layer is left in float32: where the file loses
@@ -69,7 +69,7 @@ def write_litert_int8(
         each of calibration ``(1, 3, *size)``.
 
     Returns:
-        No layers.
+        No layer, and no order.
 
     Raises:
         ConfigError: there is no Python with litert-torch.
@@ -79,7 +79,7 @@ def write_litert_int8(
     if not calibration:
         raise ValueError("write_litert_int8: expected calibration images, got none")
     _convert(network, path, size, contract, np.stack(calibration))
-    return ()
+    return Layers()
 
 
 def _convert(

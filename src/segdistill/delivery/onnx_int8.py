@@ -5,18 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
 from segdistill.delivery.contract import INPUT, KEY, Contract
+from segdistill.delivery.fallback import Holds, Layers, fall_back
 from segdistill.delivery.onnx import open_onnx, write_onnx
 from segdistill.files import temporary_folder
-
-Holds = Callable[[Path], bool]
-"""Returns whether a quantised file is good enough."""
 
 _FEW = 4  # images on which layers are compared
 _WEIGHED = ("Conv", "ConvTranspose", "Gemm", "MatMul")
@@ -29,7 +27,7 @@ def write_onnx_int8(
     contract: Contract,
     calibration: Sequence[np.ndarray],
     holds: Holds | None = None,
-) -> tuple[str, ...]:
+) -> Layers:
     """Write a network as ONNX with unsigned 8-bit activations and signed 8-bit weights.
 
     Weights have one scale per output channel, and each activation has one scale, from its minimum
@@ -48,8 +46,7 @@ def write_onnx_int8(
         each of calibration ``(1, 3, H, W)``.
 
     Returns:
-        The layers that stayed in float32, the most sensitive first; none if only a file without
-        any layer in 8 bits would be good enough.
+        The layers that stayed in float32, and all of them, the most sensitive first.
 
     Raises:
         ValueError: torch cannot export the network, or there are no calibration images.
@@ -71,45 +68,12 @@ def write_onnx_int8(
         def write(kept: Sequence[str]) -> None:
             _quantise(prepared, path, calibration, kept=kept)
 
-        sensitive = fall_back(write, path, lambda: _by_sensitivity(prepared, calibration), holds)
+        layers = fall_back(write, path, lambda: _by_sensitivity(prepared, calibration), holds)
     model = onnx.load(str(path))
     if KEY not in {entry.key for entry in model.metadata_props}:
         model.metadata_props.add(key=KEY, value=contract.as_text())
         onnx.save(model, str(path))
-    return sensitive
-
-
-def fall_back(
-    write: Callable[[Sequence[str]], None],
-    path: Path,
-    rank: Callable[[], Sequence[str]],
-    holds: Holds | None,
-) -> tuple[str, ...]:
-    """Leave layers in float32 until a file is good enough: one, then two, four, eight and so on.
-
-    A file without any layer in 8 bits is none: where nothing else is good enough, that of all
-    layers in 8 bits is written for the gate to judge.
-
-    Args:
-        write: writes the file with the layers named left in float32.
-        path: the file.
-        rank: returns the names of all layers, the most sensitive first.
-        holds: returns whether the file is good enough; by default every file is.
-
-    Returns:
-        The layers that stayed in float32.
-    """
-    write(())
-    if holds is None or holds(path):
-        return ()
-    layers, count = tuple(rank()), 1
-    while count < len(layers):
-        write(layers[:count])
-        if holds(path):
-            return layers[:count]
-        count *= 2
-    write(())
-    return ()
+    return layers
 
 
 def _quantise(

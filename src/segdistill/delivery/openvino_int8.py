@@ -13,7 +13,7 @@ import numpy as np
 from torch import nn
 
 from segdistill.delivery.contract import Contract
-from segdistill.delivery.onnx_int8 import Holds, fall_back
+from segdistill.delivery.fallback import Holds, Layers, fall_back
 from segdistill.delivery.openvino import read_converted, save
 
 _LAYERS = ("Convolution", "GroupConvolution", "ConvolutionBackpropData", "MatMul")
@@ -26,7 +26,7 @@ def write_openvino_int8(
     contract: Contract,
     calibration: Sequence[np.ndarray],
     holds: Holds | None = None,
-) -> tuple[str, ...]:
+) -> Layers:
     """Write a network as OpenVINO with 8-bit activations and weights.
 
     If the result is not good enough, layers stay in float32, in turn the last ones, whose maps
@@ -41,8 +41,7 @@ def write_openvino_int8(
         holds: returns whether a file is good enough; by default every file is.
 
     Returns:
-        The layers that stayed in float32; none if only a file without any layer in 8 bits would
-        be good enough.
+        The layers that stayed in float32, and all of them from both ends.
 
     Raises:
         ValueError: torch cannot export the network, or there are no calibration images.
