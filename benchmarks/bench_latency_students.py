@@ -1,7 +1,9 @@
-"""Real-time students at CamVid's half size on one core: cost, time, and parity of the ONNX file.
+"""Real-time students on CamVid's whole images on one core: cost, time, and parity of ONNX files.
 
-The time is the thread's processor time, which other work on the machine lengthens far less than
-the clock's; the load beside it says how busy the machine was.
+Each is timed in eager PyTorch, which gives logits at their stride, and as ONNX files in float and
+in INT8, which resize them to the image, in turns. The time is the process's processor time, which
+other work on the machine lengthens far less than the clock's; the load beside it says how busy the
+machine was. The networks are not trained, so nothing is said of what INT8 costs in accuracy.
 
 python benchmarks/bench_latency_students.py
 """
@@ -12,6 +14,7 @@ import os
 import statistics
 import tempfile
 import time
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,13 +24,15 @@ from results_file import write_result
 from torch import nn
 
 from segdistill.data.formats.camvid import CLASSES as CAMVID
+from segdistill.delivery.contract import Contract
 from segdistill.delivery.cost import count
-from segdistill.delivery.onnx import export_onnx
+from segdistill.delivery.onnx import write_onnx
+from segdistill.delivery.onnx_int8 import write_onnx_int8
 from segdistill.delivery.opening import open_file
 from segdistill.delivery.parity import compare
 from segdistill.models import build_network
 
-SIZE, PASSES = (360, 480), 5
+SIZE, WARM_UP, PASSES, CALIBRATION = (360, 480), 2, 9, 4
 TRACED, OTHERS = (224, 256), ((288, 288), (192, 320), (261, 307))
 CLASSES = len(CAMVID)
 SMALL = {"backbone": "mobilenetv2_035"}
@@ -68,62 +73,69 @@ STUDENTS: dict[str, dict[str, Any]] = {
 
 
 def main() -> None:
-    networks = {
-        name: build_network(settings, classes=CLASSES, seed=0)
-        for name, settings in STUDENTS.items()
-    }
     rows: dict[str, dict[str, Any]] = {}
-    for name, network in networks.items():
-        cost, milliseconds = count(network, SIZE), processor_ms(network)
-        rows[name] = {
-            "settings": STUDENTS[name],
-            "cost": asdict(cost),
-            "processor_ms": statistics.median(milliseconds),
-            "fastest_ms": min(milliseconds),
-            "load": os.getloadavg()[0],
-            "onnx": None,
-        }
-        print(
-            f"{name}: {cost.params_m:.2f} M, {cost.gmacs:.2f} GMACs, "
-            f"{statistics.median(milliseconds):.1f} ms, fastest {min(milliseconds):.1f}",
-            flush=True,
-        )
     result = {"size": SIZE, "classes": CLASSES, "threads": 1, "passes": PASSES, "students": rows}
-    print(write_result("latency_students", result), flush=True)
-    for name in sorted(rows, key=lambda each: float(rows[each]["cost"]["params_m"])):
-        rows[name]["onnx"] = parity(networks[name])
-        worst = max(size["largest_difference"] for size in rows[name]["onnx"])
-        print(f"{name}: ONNX within {worst:.1e}", flush=True)
+    for name, settings in STUDENTS.items():
+        network = build_network(settings, classes=CLASSES, seed=0)
+        fill_statistics(network)
+        with tempfile.TemporaryDirectory() as folder:
+            files = write_files(network, Path(folder))
+            errors = compare(network, open_file(files["onnx"], "onnx"), OTHERS)
+            programs = {each: open_file(file, each, threads=1) for each, file in files.items()}
+            times = processor_ms({"eager": network, **programs})
+            mib = {each: round(file.stat().st_size / 2**20, 2) for each, file in files.items()}
+        rows[name] = {
+            "settings": settings,
+            "cost": asdict(count(network, SIZE)),
+            "processor_ms": times,
+            "load": os.getloadavg()[0],
+            "mib": mib,
+            "onnx": [asdict(each) for each in errors],
+        }
+        said = ", ".join(f"{each} {time['median']:.1f}" for each, time in times.items())
+        worst = max(each.largest_difference for each in errors)
+        print(f"{name}: ms {said}; ONNX within {worst:.1e}", flush=True)
         write_result("latency_students", result)
 
 
-def processor_ms(network: nn.Module) -> list[float]:
-    """Return the processor time of each forward pass of one image, eager, channels last."""
-    torch.set_num_threads(1)
-    images = torch.rand(1, 3, *SIZE).to(memory_format=torch.channels_last)
-    network = network.eval().to(memory_format=torch.channels_last)
-    times = []
-    with torch.inference_mode():
-        for _ in range(PASSES + 2):
-            start = time.thread_time()
-            network(images)
-            times.append(1000 * (time.thread_time() - start))
-    return times[2:]
-
-
-def parity(network: nn.Module) -> list[dict[str, Any]]:
-    """Return how far the ONNX file is from the network at sizes that were not traced."""
+def fill_statistics(network: nn.Module) -> None:
+    """Give batch norms the statistics of random images, so that logits vary."""
     torch.manual_seed(0)
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
-            module.momentum = None  # the statistics of the batch itself, so that logits vary
+            module.momentum = None  # the statistics of the batch itself
     with torch.no_grad():
         network.train()(torch.rand(4, 3, *TRACED))
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder) / "network.onnx"
-        export_onnx(network.eval(), file, TRACED, full_size=False)
-        opened = open_file(file, "onnx", classes=CAMVID)
-        return [asdict(each) for each in compare(network, opened, OTHERS)]
+    network.eval()
+
+
+def write_files(network: nn.Module, folder: Path) -> dict[str, Path]:
+    """Write a network as ONNX in float and with every layer in INT8, calibrated on noise."""
+    files = {"onnx": folder / "float.onnx", "onnx-int8": folder / "int8.onnx"}
+    contract = Contract(classes=CAMVID.names, colors=CAMVID.colors)
+    write_onnx(network, files["onnx"], TRACED, contract)
+    noise = [torch.rand(1, 3, *TRACED).numpy() for _ in range(CALIBRATION)]
+    write_onnx_int8(network, files["onnx-int8"], TRACED, contract, noise)
+    return files
+
+
+def processor_ms(programs: Mapping[str, nn.Module]) -> dict[str, dict[str, float]]:
+    """Return the processor time of forward passes of one image, in turns; eager channels last."""
+    torch.set_num_threads(1)
+    images = torch.rand(1, 3, *SIZE)
+    last = images.to(memory_format=torch.channels_last)
+    programs["eager"].to(memory_format=torch.channels_last)
+    times: dict[str, list[float]] = {name: [] for name in programs}
+    with torch.inference_mode():
+        for number in range(WARM_UP + PASSES):
+            for name, program in programs.items():
+                start = time.process_time()
+                program(last if name == "eager" else images)
+                if number >= WARM_UP:
+                    times[name].append(1000 * (time.process_time() - start))
+    return {
+        name: {"median": statistics.median(own), "fastest": min(own)} for name, own in times.items()
+    }
 
 
 if __name__ == "__main__":
