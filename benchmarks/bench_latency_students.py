@@ -10,6 +10,7 @@ python benchmarks/bench_latency_students.py
 
 from __future__ import annotations
 
+import argparse
 import os
 import statistics
 import tempfile
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from results_file import write_result
+from results_file import FOLDER, write_result
 from torch import nn
 
 from segdistill.data.formats.camvid import CLASSES as CAMVID
@@ -30,6 +31,7 @@ from segdistill.delivery.onnx import write_onnx
 from segdistill.delivery.onnx_int8 import write_onnx_int8
 from segdistill.delivery.opening import open_file
 from segdistill.delivery.parity import compare
+from segdistill.files import read_json
 from segdistill.models import build_network
 
 SIZE, WARM_UP, PASSES, CALIBRATION = (360, 480), 2, 9, 4
@@ -69,13 +71,23 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "TopFormer-T": {"network": "topformer", "variant": "tiny"},
     "TopFormer-S": {"network": "topformer", "variant": "small"},
     "TopFormer-B": {"network": "topformer", "variant": "base"},
+    "SeaFormer-T": {"network": "seaformer", "variant": "tiny"},
+    "SeaFormer-S": {"network": "seaformer", "variant": "small"},
+    "SeaFormer-B": {"network": "seaformer", "variant": "base"},
+    "SeaFormer-L": {"network": "seaformer", "variant": "large"},
 }
 
 
 def main() -> None:
-    rows: dict[str, dict[str, Any]] = {}
+    words = argparse.ArgumentParser(description=__doc__)
+    words.add_argument("--again", action="store_true", help="also those that have a row")
+    file = FOLDER / "latency_students.json"
+    known = {} if words.parse_args().again or not file.exists() else read_json(file)["students"]
+    rows: dict[str, dict[str, Any]] = {name: known[name] for name in STUDENTS if name in known}
     result = {"size": SIZE, "classes": CLASSES, "threads": 1, "passes": PASSES, "students": rows}
     for name, settings in STUDENTS.items():
+        if name in rows:
+            continue
         network = build_network(settings, classes=CLASSES, seed=0)
         fill_statistics(network)
         with tempfile.TemporaryDirectory() as folder:

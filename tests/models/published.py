@@ -134,7 +134,7 @@ HEAD = """\
 What segdistill builds for the networks of the five papers, for decoders that use shallow maps
 and for real-time networks, beside what their papers print (- where they print nothing).
 `segdistill list networks` and `segdistill list backbones` name everything that a config can
-ask for. Of the transformers for phones TopFormer is there, and its successor SeaFormer is not.
+ask for.
 
 Papers do not count alike. The column *counting* says how the figure of its row was made:
 
@@ -149,7 +149,7 @@ Papers do not count alike. The column *counting* says how the figure of its row 
 STDC's and PP-LiteSeg's papers count no segmentation network; the backbone that they share is
 within 1 % of what STDC's prints for ImageNet (8.44 M and 0.813 G, 12.47 M and 1.446 G
 multiply-adds). `benchmarks/results/latency_students.json` has the parameters, multiply-adds and
-milliseconds of all of them at 360×480.
+milliseconds of the real-time networks at 360×480, in eager PyTorch and as ONNX in float and INT8.
 
 A row is within 1 % of the paper, or a note says which choice explains the rest. The page is
 written by `python -m tests.models.published` and a test keeps it in step.

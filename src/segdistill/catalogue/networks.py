@@ -428,6 +428,19 @@ NETWORKS: dict[str, Entry] = {
         },
         given=_CLASSES,
     ),
+    "seaformer": Entry(
+        target="networks.seaformer:seaformer",
+        about="SeaFormer: attention over rows and columns beside convolutions; from scratch.",
+        settings={
+            "variant": _variant(
+                Literal["tiny", "small", "base", "large"],
+                "tiny",
+                "trained from scratch; fudan-zvg/SeaFormer names its weights differently",
+            ),
+            "dropout": _dropout(0.1),
+        },
+        given=_CLASSES,
+    ),
 }
 
 _RGB = tuple[float, float, float]

@@ -15,6 +15,7 @@ from segdistill.models.context import DeepAggregation, ParallelAggregation
 from segdistill.models.networks.pidnet import BoundaryGuided, PixelAttention, ThreeBranches
 from segdistill.models.networks.pp_liteseg import AttentionFusion
 from segdistill.models.networks.regseg import DilatedBlock
+from segdistill.models.networks.seaformer import AxialAttention
 from segdistill.models.networks.segnext import StripAttention, factorised, segnext
 from segdistill.models.segmenter import Segmenter
 from segdistill.models.stdc import DenseModule, ShortTermDense
@@ -32,6 +33,7 @@ STRIDES = {
     "regseg": 4,
     "segnext": 8,
     "topformer": 8,
+    "seaformer": 8,
 }
 TRAINED_WITH_MORE: list[Settings] = [
     {"network": "pidnet", "variant": "small"},
@@ -47,6 +49,7 @@ NETWORKS: list[Settings] = [
     {"network": "regseg"},
     {"network": "segnext", "variant": "tiny"},
     {"network": "topformer", "variant": "tiny"},
+    {"network": "seaformer", "variant": "tiny"},
 ]
 LARGER: list[Settings] = [
     {"network": "pidnet", "variant": "medium"},
@@ -54,6 +57,7 @@ LARGER: list[Settings] = [
     {"network": "stdc", "variant": "stdc2"},
     {"network": "pp_liteseg", "variant": "base"},
     {"network": "topformer", "variant": "small"},
+    {"network": "seaformer", "variant": "large"},
 ]
 SHALLOW: list[Settings] = [
     {"network": "fpn", "backbone": "mobilenetv2_035", "pyramid": 16, "width": 8},
@@ -284,3 +288,34 @@ def test_parts_of_a_dilated_block_look_as_far_as_they_say() -> None:
     assert [(part.dilation, part.groups) for part in block.parts] == [((1, 1), 1), ((14, 14), 1)]
     assert block.eval()(torch.randn(1, 32, 5, 7)).shape == (1, 32, 5, 7)
     assert DilatedBlock(32, 48, stride=2).eval()(torch.randn(1, 32, 5, 7)).shape == (1, 48, 3, 4)
+
+
+def test_axial_attention_looks_from_mean_to_mean_of_rows_and_of_columns() -> None:
+    torch.manual_seed(0)
+    attention = AxialAttention(6, 3, 2).eval()
+    for axis in (attention.rows, attention.columns):
+        nn.init.normal_(axis.project[2].weight)  # which starts at 0
+    maps = torch.randn(1, 6, 5, 4)
+    with torch.no_grad():
+        query, key, value = (
+            part(maps) for part in (attention.query, attention.key, attention.value)
+        )
+        rows = torch.empty(1, 12, 5)
+        for head in range(2):
+            keys, values = slice(3 * head, 3 * head + 3), slice(6 * head, 6 * head + 6)
+            position = [
+                F.interpolate(each[:, keys], size=5, mode="linear")[0]
+                for each in (attention.rows.query_positions, attention.rows.key_positions)
+            ]
+            q = query[0, keys].mean(2) + position[0]
+            k = key[0, keys].mean(2) + position[1]
+            seen = (q.T @ k / 3**0.5).softmax(1)  # of each row, how much it looks at the others
+            rows[0, values] = (seen @ value[0, values].mean(2).T).T
+        expected = attention.rows.project(rows[..., None])[..., 0]
+        found = attention.rows(query.mean(3), key.mean(3), value.mean(3))
+        assert_close(found, expected)
+        turned = attention(maps.mT)
+        attention.rows, attention.columns = attention.columns, attention.rows
+        filters = attention.details[0][0].weight
+        filters.copy_(filters.mT.clone())
+        assert_close(attention(maps), turned.mT)

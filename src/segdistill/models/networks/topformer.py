@@ -10,11 +10,11 @@ import torch
 from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.ops import Conv2dNormActivation
 
 from segdistill.models.backbone import Trunk
 from segdistill.models.heads.head import FeatureInfo, Head
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
+from segdistill.models.inverted import InvertedResidual, conv_bn_relu6
 from segdistill.models.residual import conv_bn, enlarged
 from segdistill.models.segmenter import Segmenter
 
@@ -75,7 +75,9 @@ class TokenPyramid(Trunk):
         self.mean, self.std = IMAGENET_MEAN, IMAGENET_STD
         self.features = tuple(FeatureInfo(size.width, stride) for stride in (8, 16, 32))
         self.levels_channels = size.levels
-        self.stem = nn.Sequential(_filter(3, _STEM, 3, 2), _Inverted(_STEM, _STEM, 3, 1, 1))
+        self.stem = nn.Sequential(
+            conv_bn_relu6(3, _STEM, 3, 2), InvertedResidual(_STEM, _STEM, 3, 1, 1)
+        )
         inputs = (_STEM, *size.levels)
         self.levels = nn.ModuleList(
             nn.Sequential(*_blocks(level, before, after, size.deepest))
@@ -108,31 +110,9 @@ def _blocks(level: int, before: int, after: int, deepest: int) -> Iterator[nn.Mo
     for index, expansion in enumerate(_EXPANSIONS[level][:count]):
         kernel = 3 if index == 2 else _KERNELS[level]
         first = index == 0
-        yield _Inverted(before if first else after, after, kernel, 2 if first else 1, expansion)
-
-
-def _filter(before: int, after: int, kernel: int, stride: int, groups: int = 1) -> nn.Sequential:
-    block: nn.Sequential = Conv2dNormActivation(
-        before, after, kernel, stride, groups=groups, activation_layer=nn.ReLU6
-    )
-    return block
-
-
-class _Inverted(nn.Module):
-    """An inverted residual block: widen, filter each channel, thin."""
-
-    def __init__(self, before: int, after: int, kernel: int, stride: int, expansion: int) -> None:
-        super().__init__()
-        hidden = before * expansion
-        widen = [_filter(before, hidden, 1, 1)] if expansion > 1 else []
-        self.body = nn.Sequential(
-            *widen, _filter(hidden, hidden, kernel, stride, hidden), conv_bn(hidden, after)
+        yield InvertedResidual(
+            before if first else after, after, kernel, 2 if first else 1, expansion
         )
-        self.added = stride == 1 and before == after
-
-    def forward(self, maps: Tensor) -> Tensor:
-        inner: Tensor = self.body(maps)
-        return maps + inner if self.added else inner
 
 
 class _Block(nn.Module):
