@@ -200,8 +200,10 @@ class _Axis(nn.Module):
         count = query.shape[2]
         query = query + F.interpolate(self.query_positions, size=count, mode="linear")
         key = key + F.interpolate(self.key_positions, size=count, mode="linear")
-        heads = (part.reshape(len(part), self.heads, -1, count).mT for part in (query, key, value))
-        attended = F.scaled_dot_product_attention(*heads).mT.flatten(1, 2)
+        query, key, value = (
+            part.reshape(len(part), self.heads, -1, count).mT for part in (query, key, value)
+        )
+        attended = F.scaled_dot_product_attention(query, key, value).mT.flatten(1, 2)
         result: Tensor = self.project(attended[..., None])[..., 0]
         return result
 
