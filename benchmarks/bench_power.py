@@ -51,6 +51,7 @@ METHODS = {
     "kl": [{"loss": "pixelwise_kl", "weight": 1.0}],
     "cwd": [{"loss": "channelwise_kl"}],
 }
+AGAIN = "plain, own initial weights"
 MOST_SEEDS = 40
 GOAL = 0.01  # to be found by 8 seeds with a chance of POWER
 POWER = 0.8
@@ -160,7 +161,7 @@ def run_cohort(
     configs = {"plain": check(tree)}
     configs |= {name: check(tree | {"distill": terms}) for name, terms in METHODS.items()}
     other = tree | {"training": tree["training"] | {"seed": 10_000 + seed}}
-    configs["plain, own initial weights"] = check(other)
+    configs[AGAIN] = check(other)
     fabric, data = build_fabric(configs["plain"]), _data(configs["plain"], train, val)
     teacher, learners = prepare_cohort(configs, data, fabric, silent)
     scores = {learner.name: {"raw": [], "averaged": []} for learner in learners}
@@ -214,12 +215,9 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
         if len(own) < 3:
             continue
         learners = len(own[0]["scores"])
-        # Of plain and the methods: the fourth student is there for one comparison alone.
-        training = (
-            float(np.mean([row["training_cpu_seconds"] for row in own]))
-            * (1 + len(METHODS))
-            / learners
-        )
+        # Of plain and the methods: the fourth student is there for some comparisons alone.
+        whole = float(np.mean([row["training_cpu_seconds"] for row in own]))
+        training = whole * (1 + len(METHODS)) / learners
         scoring = float(np.mean([row["scoring_cpu_seconds"] for row in own])) * (1 + len(METHODS))
 
         others = {
@@ -230,15 +228,24 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
             for m in METHODS
         }
         weights = {
-            m: [
-                _score(row, m, "raw", 1) - _score(row, "plain, own initial weights", "raw", 1)
-                for row in own
-            ]
+            m: [_score(row, m, "raw", 1) - _score(row, AGAIN, "raw", 1) for row in own]
             for m in METHODS
         }
         mean = {m: differences(own, m, last=len(LAST)) for m in METHODS}
         averaged = {m: differences(own, m, weights="averaged") for m in METHODS}
+        twice = {
+            kind: {
+                m: [
+                    _score(row, m, kind, 1)
+                    - (_score(row, "plain", kind, 1) + _score(row, AGAIN, kind, 1)) / 2
+                    for row in own
+                ]
+                for m in METHODS
+            }
+            for kind in ("raw", "averaged")
+        }
         once = training + scoring
+        both = whole + scoring * learners / (1 + len(METHODS))
         found |= {
             protocol: _row({m: differences(own, m) for m in METHODS}, once),
             f"{protocol}, other crops and initial weights in each method": _row(others, once),
@@ -247,6 +254,8 @@ def table(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
                 mean, training + len(LAST) * scoring
             ),
             f"{protocol}, averaged weights": _row(averaged, once),
+            f"{protocol}, two plain runs": _row(twice["raw"], both),
+            f"{protocol}, averaged weights, two plain runs": _row(twice["averaged"], both),
         }
     return found
 

@@ -9,6 +9,7 @@ import pytest
 
 from segdistill.errors import RunFolderError
 from segdistill.reporting.studies import read_study, study_groups
+from segdistill.reporting.study_page import write_study_report
 from segdistill.runs.result import read_result, write_result
 from segdistill.runs.search import write_chosen
 from segdistill.runs.study import final_folder, seed_folder
@@ -24,6 +25,31 @@ def test_groups_have_the_order_of_the_plan_and_the_names_of_their_folders(tmp_pa
     assert groups[1].runs[2].label == "plain, seed 2"
     assert [one.baseline for one in groups] == [None, None, "plain", "plain", "plain", "plain"]
     assert len(study.runs) == 15
+
+
+def test_further_plain_runs_of_a_seed_are_part_of_its_baseline(tmp_path: Path) -> None:
+    folder = make_study(tmp_path / "study", seeds=3)
+    before = {one.label: one for one in study_groups(read_study(folder))}
+    for seed in range(3):
+        again = final_folder(folder, "student", seed, "plain_again")
+        shutil.copytree(final_folder(folder, "student", seed, "plain"), again)
+        own = read_result(again)
+        write_result(again, replace(own, seed=900 + seed, miou=own.miou + 0.02))
+    study = read_study(folder)
+    groups = {one.label: one for one in study_groups(study)}
+    assert set(groups) == set(before)
+    plain = groups["plain"]
+    assert (len(plain.runs), plain.seeds) == (6, 3)
+    assert plain.runs[3].label == "plain_again, seed 0"
+    for label in ("kl", "skd"):
+        one, other = groups[label].comparison, before[label].comparison
+        assert one is not None
+        assert other is not None
+        assert one.seeds == 3
+        assert one.difference.estimate == pytest.approx(other.difference.estimate - 0.01)
+    page = write_study_report(folder)[0].read_text(encoding="utf-8")
+    assert "each with the mean of its plain runs" in page
+    assert "plain_again, seed 0" in page
 
 
 def test_pairs_are_compared_apart(tmp_path: Path) -> None:

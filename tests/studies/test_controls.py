@@ -24,7 +24,7 @@ from segdistill.runs.study import (
 from segdistill.studies.cohorts import matched_steps, split_cohorts
 from segdistill.studies.results import summarize_study
 from segdistill.studies.runner import run_study
-from segdistill.studies.runs import base_config
+from segdistill.studies.runs import base_config, final_config
 from segdistill.studies.verify import verify_study
 
 
@@ -55,10 +55,23 @@ def test_what_each_changes_in_a_run() -> None:
     assert own is not None
     assert (random.network, random.untrained, random.weights) == ("fcn", True, None)
     assert (own.network, own.untrained) == ("lraspp", True)  # until it is trained
+    assert configs["plain_again"] == configs["plain"]  # but for its seed
     hard = configs["hard_labels"]
     assert [term.loss for term in hard.distill] == ["hard_labels"]
     assert hard.training.task.weight == 0
     assert configs["plain"].hash() == base_config(check_study(SMALL), "student", "plain").hash()
+
+
+def test_plain_again_has_the_batches_of_its_seed_and_other_initial_weights() -> None:
+    found = study(controls=["plain_again"])
+    plain, again, other = (
+        final_config(found, "student", method, {}, seed).tree()
+        for method, seed in (("plain", 3), ("plain_again", 3), ("plain_again", 4))
+    )
+    assert again["data"] == plain["data"]
+    seeds = {plain["training"].pop("seed"), again["training"].pop("seed")}
+    assert len({*seeds, other["training"]["seed"]}) == 3
+    assert again == plain
 
 
 def test_the_random_teacher_beside_an_ensemble_is_one_of_random_members() -> None:
@@ -99,6 +112,10 @@ def test_controls_of_other_teachers_are_cohorts_of_their_own() -> None:
     [
         ({"controls": ["longest"]}, "controls: unknown control 'longest'; did you mean 'longer'"),
         ({"controls": ["longer", "longer"]}, "expected a list of distinct names"),
+        (
+            {"controls": [], "methods": {"plain_again": [{"loss": "pixelwise_kl"}]}},
+            "methods.plain_again: expected plain_again to be the control of that name",
+        ),
         ({"controls": ["longer"], "match": "seconds"}, "expected no 'longer' with match: seconds"),
         (
             {"controls": ["longer"], "methods": {"longer": [{"loss": "pixelwise_kl"}]}},
@@ -113,7 +130,7 @@ def test_wrong_words_are_refused(sections: dict[str, Any], message: str) -> None
 
 @pytest.mark.long
 def test_a_study_of_controls_is_trained_and_verified(tmp_path: Path) -> None:
-    controls = ["longer", "random_teacher", "self_distillation", "hard_labels"]
+    controls = list(CONTROLS)
     words = ("search.trials=0", "seeds=1", "training.steps=2")
     methods = {"kl": [{"loss": "pixelwise_kl"}]}
     found = run_study(study(*words, controls=controls, methods=methods), tmp_path)

@@ -2,7 +2,9 @@
 
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -168,6 +170,42 @@ def test_methods_are_compared_seed_by_seed(small: Make, out: Path) -> None:
     assert found["kl"]["mean"] == pytest.approx(0.5)
     assert found["plain"]["against_plain"] is None
     assert found["kl"]["trials"] == {"done": 1, "pruned": 2, "failed": 0}
+
+
+def test_the_baseline_of_a_seed_is_the_mean_of_its_plain_runs(small: Make, out: Path) -> None:
+    study = small("seeds=6", "controls=[plain_again]")
+    again = (0.46, 0.44, 0.45, None, 0.47, 0.48)
+    for seed, miou in enumerate(again):
+        folder = final_folder(out, "student", seed, "plain_again")
+        folder.mkdir(parents=True)
+        if miou is None:
+            write_failure(folder, Failure(error="expected a finite loss", step=7))
+        else:
+            own = replace(result(seed, "plain", miou), seed=900 + seed, boundary_iou=miou / 2)
+            write_result(folder, own)
+    chosen = dict.fromkeys([*SCORES, "plain_again"], Choice(0, {"training.lr": 0.02}, 0.3))
+    write_chosen(out, {"student": chosen})
+    learners = dict.fromkeys(chosen, LearnerCost(0.1, None, None))
+    write_measured(out, {"student": CohortCost(0.02, 0.05, learners, None)})
+    first = replace(result(0, "plain", 0.40), boundary_iou=0.2)
+    write_result(final_folder(out, "student", 0, "plain"), first)
+    found = summarize_study(study, out)["pairs"]["student"]["methods"]
+    expected = [
+        one if other is None else (one + other) / 2
+        for one, other in zip(SCORES["plain"], again, strict=True)
+    ]
+    assert list(found["plain"]["miou"].values()) == pytest.approx(expected)
+    differences = [kl - plain for kl, plain in zip(SCORES["kl"], expected, strict=True)]
+    assert found["kl"]["against_plain"]["difference"]["estimate"] == pytest.approx(
+        fmean(differences)
+    )
+    assert found["kl"]["against_plain"]["seeds"] == 6
+    alone = found["plain_again"]
+    assert (alone["mean"], alone["against_plain"]) == (pytest.approx(0.46), None)
+    assert list(alone["failed"]) == ["3"]
+    assert found["plain"]["further"]["boundary IoU"]["mean"] == pytest.approx(
+        fmean([0.215, 0.22, 0.225, 0.235, 0.24])
+    )
 
 
 def test_a_method_that_beats_plain_in_every_seed_is_claimed(small: Make, out: Path) -> None:

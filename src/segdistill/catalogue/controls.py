@@ -51,4 +51,7 @@ CONTROLS: Mapping[str, Control] = {
         terms=({"loss": "hard_labels"},),
         settings={"training.task.weight": 0.0},
     ),
+    "plain_again": Control(
+        about="Plain from other initial weights: the mean of both is the baseline of each seed.",
+    ),
 }

@@ -20,6 +20,7 @@ from segdistill.config.sections import (
 )
 from segdistill.config.students import StudentSearchConfig, check_search
 from segdistill.config.studies import (
+    AGAIN,
     CHANGES_NO_RUN,
     MOST_SEEDS,
     PLAIN,
@@ -36,6 +37,7 @@ from segdistill.config.trees import check_name, cohort, merge, override, parse_t
 from segdistill.yaml_text import load_yaml
 
 __all__ = [
+    "AGAIN",
     "CHANGES_NO_RUN",
     "MOST_SEEDS",
     "PLAIN",

@@ -34,6 +34,9 @@ from segdistill.errors import ConfigError
 PLAIN = "plain"
 """The method without distillation, which is part of every study."""
 
+AGAIN = "plain_again"
+"""The control that is plain from other initial weights, and with it the baseline."""
+
 MOST_SEEDS = 40
 """The largest number of seeds for which the exact test is feasible."""
 
@@ -84,7 +87,14 @@ class MethodConfig(Section):
         "times its value",
     )
     control: (
-        Literal["longer", "label_smoothing", "random_teacher", "self_distillation", "hard_labels"]
+        Literal[
+            "longer",
+            "label_smoothing",
+            "random_teacher",
+            "self_distillation",
+            "hard_labels",
+            "plain_again",
+        ]
         | None
     ) = Field(
         None,
@@ -403,6 +413,11 @@ def _check_whole(study: StudyConfig) -> None:
     if study.methods[PLAIN].distill:
         raise ConfigError(f"methods.{PLAIN}: expected no terms, because it is the baseline")
     for name, method in study.methods.items():
+        if (name == AGAIN) != (method.control == AGAIN):
+            raise ConfigError(
+                f"methods.{name}: expected {AGAIN} to be the control of that name, which is set by "
+                f"controls: [{AGAIN}]"
+            )
         if name != PLAIN and not method.distill and method.control is None:
             raise ConfigError(f"methods.{name}.distill: expected at least one term, got none")
     if not study.pairs or len(study.methods) < 2:

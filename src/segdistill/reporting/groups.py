@@ -111,27 +111,19 @@ def group(runs: Sequence[Run]) -> list[Group]:
     ]
 
 
-def summarize_runs(
-    methods: Mapping[str, Sequence[Run]],
-    plain: str | None,
-    searches: Mapping[int, int] | None = None,
-) -> dict[str, Summary]:
+def summarize_runs(methods: Mapping[str, Sequence[Run]], plain: str | None) -> dict[str, Summary]:
     """Summarize the runs of each method, and compare them with the plain one if there is one.
 
     Args:
         methods: runs by method.
         plain: the method that the others are compared with.
-        searches: the search whose values each final seed uses, if there were several.
     """
     by_seed: dict[str, dict[Seeds, list[Result]]] = {}
     for name, runs in methods.items():
         seeds = by_seed.setdefault(name, {})
         for run in runs:
             seeds.setdefault(run.seeds, []).append(run.result)
-    known = None
-    if searches is not None:
-        known = {own: searches[own[0]] for seeds in by_seed.values() for own in seeds}
-    return summarize(by_seed, plain, known)
+    return summarize(by_seed, plain)
 
 
 def panels(groups: Sequence[Group]) -> dict[str, list[Group]]:

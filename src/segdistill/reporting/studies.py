@@ -7,14 +7,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from segdistill.config import PLAIN
+from segdistill.config import AGAIN, PLAIN
 from segdistill.config.studies import searches_of
 from segdistill.errors import RunFolderError
-from segdistill.reporting.groups import Group, summarize_runs
+from segdistill.reporting.groups import Group, Seeds, summarize_runs
 from segdistill.reporting.identity import key_of, measured
 from segdistill.reporting.runs import Run, read_runs
 from segdistill.runs.plan import Plan, plan_file, read_plan
-from segdistill.runs.result import find_end, has_result, read_failure
+from segdistill.runs.result import Result, find_end, has_result, read_failure
 from segdistill.runs.search import Choice, read_chosen
 from segdistill.runs.student import run_of
 from segdistill.runs.study import (
@@ -25,6 +25,7 @@ from segdistill.runs.study import (
     read_study_text,
 )
 from segdistill.runs.trials import Trial, read_trials
+from segdistill.studies.summary import summarize
 
 
 @dataclass(frozen=True)
@@ -157,11 +158,14 @@ def study_groups(study: Study) -> list[Group]:
         ]
     repeats = (study.settings.get("search") or {}).get("repeats", 1)
     seeds = study.settings.get("seeds") or ()
-    searches = searches_of(seeds, repeats) if repeats > 1 else None
+    searches = None
+    if repeats > 1:
+        searches = {(seed, seed): own for seed, own in searches_of(seeds, repeats).items()}
     for pair, methods in study.students.items():
         plain = PLAIN if PLAIN in methods else None
         suffix = f" ({pair})" if several else ""
-        for name, summary in summarize_runs(methods, plain, searches).items():
+        by_seed = {name: _by_seed(own) for name, own in methods.items()}
+        for name, summary in summarize(by_seed, plain, searches).items():
             groups.append(
                 Group(
                     label=f"{name}{suffix}",
@@ -175,19 +179,29 @@ def study_groups(study: Study) -> list[Group]:
     return groups
 
 
+def _by_seed(runs: Sequence[Run]) -> dict[Seeds, list[Result]]:
+    """Return results by the study's seed: that of the data, which further plain runs share."""
+    found: dict[Seeds, list[Result]] = {}
+    for run in runs:
+        seed = run.result.data_seed
+        found.setdefault((seed, seed), []).append(run.result)
+    return found
+
+
 def teacher_group(run: Run, panel: str) -> Group:
     """Return the group of a teacher alone."""
     return Group(run.label, "teacher", (run,), summarize_runs({"": [run]}, None)[""], panel)
 
 
 def _read_pair(finals: Sequence[FinalRun], suffix: str) -> dict[str, list[Run]]:
-    """Return the runs of a pair by method."""
+    """Return the runs of a pair by method; further plain runs of a seed are plain's."""
     runs = {run.folder: run for run in read_runs([final.folder for final in finals])}
     methods: dict[str, list[Run]] = {}
     for final in finals:
         label = f"{final.method}, seed {final.seed}{suffix}"
         run = replace(runs[final.folder], label=label, teacher=False)
-        methods.setdefault(final.method, []).append(run)
+        method = PLAIN if final.method == AGAIN else final.method
+        methods.setdefault(method, []).append(run)
     return methods
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from segdistill.config import PLAIN, StudyConfig
+from segdistill.config import AGAIN, PLAIN, StudyConfig
 from segdistill.config.studies import searches_of
 from segdistill.runs.confusion import read_image_counts
 from segdistill.runs.extensions import find_superseded, read_extensions
@@ -20,6 +20,7 @@ from segdistill.runs.search import Choice, read_chosen
 from segdistill.runs.shifts import read_shifts
 from segdistill.runs.study import final_folder
 from segdistill.runs.trials import Trial, read_trials
+from segdistill.studies.baseline import with_again
 from segdistill.studies.comparison import Comparison, compare_by_seed
 from segdistill.studies.regret import regret
 from segdistill.studies.search import all_spaces
@@ -94,7 +95,9 @@ def _pair(
     }
     repeats = study.search.repeats
     searches = searches_of(study.seeds, repeats) if repeats > 1 else None
-    summaries = summarize(finished, PLAIN, searches)
+    summaries = summarize(with_again(finished), PLAIN, searches)
+    if AGAIN in finished:  # shown by itself as well
+        summaries |= summarize({AGAIN: finished[AGAIN]}, None)
     methods: dict[str, dict[str, Any]] = {}
     spaces = all_spaces(study, pair)
     margin = study.equivalence / 100
@@ -131,7 +134,11 @@ def _pair(
                 | {"error": one.error, "regret": own_worth and asdict(own_worth)}
                 for one, own_worth in zip(choice.searches, worth, strict=True)
             ]
-    for column, by_method in _further(out, pair, finished).items():
+    for column, values in _further(out, pair, finished).items():
+        by_method = {
+            method: {seed: fmean(own) for seed, own in seeds.items()}
+            for method, seeds in with_again(values).items()
+        }
         compared = compare_by_seed(
             {m: scores for m, scores in by_method.items() if m != PLAIN},
             by_method.get(PLAIN, {}),
@@ -149,9 +156,9 @@ def _pair(
 
 def _further(
     out: Path, pair: str, finished: Mapping[str, Mapping[int, list[Result]]]
-) -> dict[str, dict[str, dict[int, float]]]:
+) -> dict[str, dict[str, dict[int, list[float]]]]:
     """Return further scores, and mIoU under shifts, by column, method and seed."""
-    columns: dict[str, dict[str, dict[int, float]]] = {}
+    columns: dict[str, dict[str, dict[int, list[float]]]] = {}
     for method, seeds in finished.items():
         for seed, (result,) in seeds.items():
             values = {"boundary IoU": result.boundary_iou, "ECE": result.calibration_error}
@@ -159,7 +166,7 @@ def _further(
             shifted = {name: score.miou for name, score in shifts.items()}
             for column, value in {**values, **shifted}.items():
                 if value is not None:
-                    columns.setdefault(column, {}).setdefault(method, {})[seed] = value
+                    columns.setdefault(column, {}).setdefault(method, {})[seed] = [value]
     return columns
 
 

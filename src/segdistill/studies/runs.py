@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from segdistill.catalogue.controls import CONTROLS
-from segdistill.config import PLAIN, RunConfig, StudyConfig, Tree, put
+from segdistill.config import AGAIN, PLAIN, RunConfig, StudyConfig, Tree, put
 from segdistill.config.loading import check_tree, with_saved_teacher
 from segdistill.errors import ConfigError
 from segdistill.json_text import load_json
@@ -88,8 +88,13 @@ def final_config(
 ) -> RunConfig:
     """Return the config of a final run: all training images, scored on the reported split."""
     tree = with_values(base_tree(study, pair, method), params)
-    tree = with_values(tree, {"data.seed": seed, "training.seed": seed})
+    tree = with_values(tree, {"data.seed": seed, "training.seed": own_seed(method, seed)})
     return check_run(tree if steps is None else put(tree, "training.steps", steps), pair, method)
+
+
+def own_seed(method: str, seed: int) -> int:
+    """Return the seed of a final run's initial weights: its data's, but of ``plain_again``."""
+    return derive(seed, AGAIN) % 2**31 if method == AGAIN else seed
 
 
 def trial_config(

@@ -10,6 +10,7 @@ from segdistill.config import RunConfig, StudyConfig
 from segdistill.runs.result import read_result
 from segdistill.runs.search import Choice, read_chosen
 from segdistill.studies.evidence import Evidence
+from segdistill.studies.runs import own_seed
 from segdistill.studies.trials import best_trial
 
 
@@ -23,9 +24,10 @@ def check_seeds(evidence: Evidence) -> Iterator[str]:
             )
     for run in evidence.finals:
         result = evidence.results.get(run.folder)
-        if result is not None and {result.seed, result.data_seed} != {run.seed}:
+        expected = own_seed(run.method, run.seed), run.seed
+        if result is not None and (result.seed, result.data_seed) != expected:
             yield (
-                f"{evidence.name(run.folder)}: expected seed {run.seed}, got {result.seed} and "
+                f"{evidence.name(run.folder)}: expected seed {expected[0]}, got {result.seed} and "
                 f"data seed {result.data_seed}"
             )
     by_number: dict[tuple[int, int], set[int]] = {}

@@ -19,6 +19,7 @@ def show(material: Material) -> Mapping[str, Any]:
         "compared": bool(material.compared),
         "with_best": any(run.result.best for run in material.runs),
         "least": sorted(least),
+        "twice": any(len(group.runs) > group.seeds for group in material.groups),
         "absent": sorted(absent),
         "cost_size": material.cost_size,
         "other_size": _other_size(material),
