@@ -25,7 +25,7 @@ STUDENTS: Mapping[str, Mapping[str, tuple[object, ...]]] = {
     "regseg": {},
     "segnext": {"variant": ("tiny", "small")},
     "topformer": {"variant": ("tiny", "small", "base")},
-    "seaformer": {"variant": ("tiny", "small", "base")},
+    "seaformer": {"variant": ("tiny", "small", "base", "large")},
 }
 """The values of the student's keys, by family: light heads on light backbones, and the real-time
 networks in every size."""
