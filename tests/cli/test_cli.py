@@ -119,7 +119,7 @@ def test_what_cannot_be_done_is_answered_in_one_line(
         pytest.skip("there is a GPU")
     done = cli(*words)
     assert (done.code, done.out) == (code, "")
-    assert message in done.err
+    assert message.casefold() in done.err.casefold()  # typer 0.20 writes CONFIG
     assert done.err.count("\n") == 1
     assert not Path("runs").exists()
 
