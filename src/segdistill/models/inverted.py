@@ -1,4 +1,4 @@
-"""Inverted residual blocks, for the trunks of transformers for phones."""
+"""Inverted residual blocks and feed-forward parts, for the trunks of transformers for phones."""
 
 from __future__ import annotations
 
@@ -16,6 +16,21 @@ def conv_bn_relu6(
         in_channels, out_channels, kernel, stride, groups=groups, activation_layer=nn.ReLU6
     )
     return block
+
+
+def feed_forward(width: int, hidden: int) -> nn.Sequential:
+    """Return the part of a block after its attention: widen, filter each channel, thin.
+
+    Args:
+        width: channels of the map and of the result.
+        hidden: channels inside.
+    """
+    return nn.Sequential(
+        conv_bn(width, hidden),
+        nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
+        nn.ReLU6(),
+        conv_bn(hidden, width),
+    )
 
 
 class InvertedResidual(nn.Module):

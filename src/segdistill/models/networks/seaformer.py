@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from segdistill.models.backbone import Trunk
 from segdistill.models.heads.head import FeatureInfo, Head
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
-from segdistill.models.inverted import InvertedResidual, conv_bn_relu6
+from segdistill.models.inverted import InvertedResidual, conv_bn_relu6, feed_forward
 from segdistill.models.residual import conv_bn, enlarged
 from segdistill.models.segmenter import Segmenter
 
@@ -222,13 +222,7 @@ class _Block(nn.Module):
     def __init__(self, width: int, key: int, heads: int, mlp: int, rate: float) -> None:
         super().__init__()
         self.attention = AxialAttention(width, key, heads)
-        hidden = mlp * width
-        self.mlp = nn.Sequential(
-            conv_bn(width, hidden),
-            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
-            nn.ReLU6(),
-            conv_bn(hidden, width),
-        )
+        self.mlp = feed_forward(width, mlp * width)
         self.drop_path = DropPath(rate)
 
     def forward(self, maps: Tensor) -> Tensor:

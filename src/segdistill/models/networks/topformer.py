@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from segdistill.models.backbone import Trunk
 from segdistill.models.heads.head import FeatureInfo, Head
 from segdistill.models.inputs import IMAGENET_MEAN, IMAGENET_STD
-from segdistill.models.inverted import InvertedResidual, conv_bn_relu6
+from segdistill.models.inverted import InvertedResidual, conv_bn_relu6, feed_forward
 from segdistill.models.residual import conv_bn, enlarged
 from segdistill.models.segmenter import Segmenter
 
@@ -128,13 +128,7 @@ class _Block(nn.Module):
         assert isinstance(norm, nn.BatchNorm2d)
         nn.init.zeros_(norm.weight)  # a block changes nothing at the start
         self.project = nn.Sequential(nn.ReLU6(), project, norm)
-        hidden = _MLP * width
-        self.mlp = nn.Sequential(
-            conv_bn(width, hidden),
-            nn.Conv2d(hidden, hidden, 3, padding=1, groups=hidden),
-            nn.ReLU6(),
-            conv_bn(hidden, width),
-        )
+        self.mlp = feed_forward(width, _MLP * width)
         self.drop_path = DropPath(rate)
 
     def forward(self, maps: Tensor) -> Tensor:
