@@ -11,7 +11,8 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from functools import partial
 from itertools import product
@@ -364,6 +365,28 @@ def camvid(save: Save, device: torch.device, tiny: bool) -> None:
         alone += took
     took = made.step_ms(count)
     save("together", {"step_ms": took, "over_alone": took / alone})
+    on_streams(save, tiny, count)
+
+
+def on_streams(save: Save, tiny: bool, count: int) -> None:
+    """Four small plain students in turn, and each on a thread and a CUDA stream of its own."""
+    student = {"network": "fpn", "backbone": "mobilenetv2_035", "width": 16}
+    configs = {f"student {n}": settings(tiny, student=student, distill=[]) for n in range(4)}
+    made = Prepared(configs)
+    device = made.fabric.device
+
+    def alone(learner: Learner) -> None:
+        with nullcontext() if tiny else torch.cuda.stream(torch.cuda.Stream(device)):
+            made.go(count, [learner])
+
+    def beside() -> None:
+        list(threads.map(alone, made.learners))
+
+    in_turn = made.step_ms(count)
+    save("small students in turn", in_turn)
+    with ThreadPoolExecutor(len(made.learners)) as threads:
+        took = median_ms(beside, device, 3) / count
+    save("small students on streams", {"step_ms": took, "over_in_turn": took / in_turn})
 
 
 STAGES = {"losses": losses, "parity": parity, "steps": steps, "compile": compile_, "camvid": camvid}
