@@ -9,11 +9,12 @@ import pytest
 
 from segdistill import threads
 
-POLICY = "import os; print(os.environ['OMP_WAIT_POLICY'])"
+POLICY = "import os; print(os.environ['OMP_WAIT_POLICY'], os.environ.get('GOMP_SPINCOUNT'))"
+CHOSEN = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 
 
 def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    inherited = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    inherited = {name: value for name, value in os.environ.items() if name not in CHOSEN}
     return subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -24,13 +25,21 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.parametrize("first", ["segdistill", "segdistill.cli", "torch, segdistill"])
-def test_threads_sleep_while_they_wait_and_nothing_is_said(first: str) -> None:
+def test_threads_soon_sleep_while_they_wait_and_nothing_is_said(first: str) -> None:
     done = run(f"import {first}; {POLICY}")
-    assert (done.stdout, done.stderr) == ("passive\n", "")
+    assert (done.stdout, done.stderr) == ("passive 2000\n", "")
 
 
-def test_what_the_user_has_set_stays() -> None:
-    assert run(f"import segdistill; {POLICY}", OMP_WAIT_POLICY="active").stdout == "active\n"
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        ({"OMP_WAIT_POLICY": "active"}, "active None\n"),
+        ({"OMP_WAIT_POLICY": "passive"}, "passive None\n"),
+        ({"GOMP_SPINCOUNT": "7"}, "passive 7\n"),
+    ],
+)
+def test_what_the_user_has_set_stays(chosen: dict[str, str], expected: str) -> None:
+    assert run(f"import segdistill; {POLICY}", **chosen).stdout == expected
 
 
 @pytest.mark.long
@@ -42,7 +51,7 @@ def test_a_worker_that_begins_anew_has_it_before_torch() -> None:
         "names = list(sys.modules); "
         "print(names.index('segdistill.threads') < names.index('torch')); "
     )
-    assert run(code + POLICY).stdout == "True\npassive\n"
+    assert run(code + POLICY).stdout == "True\npassive 2000\n"
 
 
 def test_free_cores_are_those_of_the_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
