@@ -40,18 +40,19 @@ from segdistill.cli import build_app
 
 # Of 100 cases; what trains or analyses takes seconds, what reads takes a tenth of one.
 SHARES = {
-    "config": 20,
+    "config": 18,
     "study file": 3,
     "run": 10,
     "finished run": 8,
     "half a run": 5,
+    "diverged run": 4,
     "analysed run": 1,
     "exported run": 1,
     "runs": 8,
     "study": 8,
     "resumed study": 4,
     "pack": 8,
-    "photos": 10,
+    "photos": 8,
     "list": 4,
     "weights": 2,
     "export of a tool": 8,
