@@ -38,25 +38,6 @@ from fuzz.running import run_case
 from fuzz.targets import TARGETS
 from segdistill.cli import build_app
 
-# Of 100 cases; what trains or analyses takes seconds, what reads takes a tenth of one.
-SHARES = {
-    "config": 18,
-    "study file": 3,
-    "run": 10,
-    "finished run": 8,
-    "half a run": 5,
-    "diverged run": 4,
-    "analysed run": 1,
-    "exported run": 1,
-    "runs": 8,
-    "study": 8,
-    "resumed study": 4,
-    "pack": 8,
-    "photos": 8,
-    "list": 4,
-    "weights": 2,
-    "export of a tool": 8,
-}
 MOST_MEMORY = 16 * 2**30
 PATIENCE_SECONDS = 1.5 * judge.MOST_CLOCK_SECONDS
 
@@ -105,11 +86,12 @@ def main() -> None:
 
 def planned(count: int, first: int, targets: list[str]) -> Iterator[tuple[str, int]]:
     """Yield cases, the targets by their shares and mixed, so that any beginning is a sample."""
-    total = sum(SHARES[target] for target in targets)
+    shares = {target: TARGETS[target].share for target in targets}
+    total = sum(shares.values())
     for number in range(count):
-        for target in targets:
-            if number * SHARES[target] % total < SHARES[target] and SHARES[target]:
-                yield target, first + number * SHARES[target] // total
+        for target, share in shares.items():
+            if number * share % total < share:
+                yield target, first + number * share // total
 
 
 def run_all(

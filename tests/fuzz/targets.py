@@ -15,12 +15,14 @@ class Target:
     """Files of the world and the commands that meet them, one of which is called.
 
     Attributes:
+        share: cases of 100 in the benchmark; what trains or analyses takes longest.
         files: patterns below the world.
         commands: their words; each writes below ``out`` alone, or where ``writes`` says.
         writes: folder that is written to in place of ``out``.
         slow: needs a study, and takes seconds.
     """
 
+    share: int
     files: tuple[str, ...]
     commands: tuple[str, ...]
     writes: str = "out"
@@ -30,6 +32,7 @@ class Target:
 _RUN = ("*.json*", "*.yaml", "*.safetensors", "*.npz", "*.csv", "predictions/*", ".segd*")
 TARGETS: dict[str, Target] = {
     "config": Target(
+        18,
         ("run.yaml", "cohort.yaml"),
         (
             "check {file}",
@@ -41,9 +44,10 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "study file": Target(
-        ("study.yaml",), ("study {file} --out out --dry-run training.steps=1",), slow=True
+        3, ("study.yaml",), ("study {file} --out out --dry-run training.steps=1",), slow=True
     ),
     "run": Target(
+        10,
         tuple(f"trained/{pattern}" for pattern in _RUN),
         (
             "evaluate trained",
@@ -55,6 +59,7 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "finished run": Target(
+        8,
         (*(f"trained/{pattern}" for pattern in _RUN), "trained/checkpoints/*"),
         (
             "distill run.yaml --out trained --resume",
@@ -63,38 +68,48 @@ TARGETS: dict[str, Target] = {
         writes="trained",
     ),
     "half a run": Target(
+        5,
         (*(f"half/{pattern}" for pattern in _RUN), "half/checkpoints/*", "half/logs/*"),
         ("distill run.yaml --out half --resume",),
         writes="half",
     ),
     "diverged run": Target(
+        3,
         ("diverged/*.pt", "diverged/*.pt", "diverged/resolved.yaml"),
         ("replay diverged", "replay diverged training.accumulate=2"),
     ),
     "analysed run": Target(
-        tuple(f"trained/{pattern}" for pattern in _RUN), ("analyse trained --out out",), slow=True
+        1,
+        tuple(f"trained/{pattern}" for pattern in _RUN),
+        ("analyse trained --out out",),
+        slow=True,
     ),
     "exported run": Target(
+        1,
         tuple(f"trained/{pattern}" for pattern in _RUN),
         ("export trained --out out/student.onnx --size 32x32",),
         slow=True,
     ),
     "runs": Target(
+        8,
         tuple(f"cohort/{name}/{pattern}" for name in ("plain", "kl") for pattern in _RUN),
         ("report cohort --out out/page.html",),
     ),
     "study": Target(
+        8,
         ("study/*.*", "study/analyses/*", "study/*/*/*/*.json*", "study/*/*/*/*/*.*"),
         ("report study --out out/page.html", "verify study", "verify study --no-data"),
         slow=True,
     ),
     "resumed study": Target(
+        4,
         ("study/*.*", "study/*/*/*/*.json*", "study/*/*/*/*/*.*"),
         ("study study.yaml --out study --resume",),
         writes="study",
         slow=True,
     ),
     "pack": Target(
+        8,
         ("packed/*", "tiles/*"),
         (
             "check {folder}.yaml --data",
@@ -104,6 +119,7 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "photos": Target(
+        7,
         ("photos/*/*/*.png", "photos/classes.txt"),
         (
             "check run.yaml",
@@ -121,10 +137,12 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "list": Target(
+        4,
         ("photos/table.csv", "photos/classes.txt", "photos/*/*/*.png"),
         ("check list.yaml", "check list.yaml --data", "pack list root=photos --out out"),
     ),
     "weights": Target(
+        2,
         ("student.pth",),
         (
             "check weights.yaml --allow-weak-teacher",
@@ -133,10 +151,12 @@ TARGETS: dict[str, Target] = {
         ),
     ),
     "folder of a library": Target(
+        3,
         ("segformer/*",),
         ("bench cost segformer.yaml --size 32x32", "check segformer.yaml"),
     ),
     "export of a tool": Target(
+        7,
         ("exports/*/*", "exports/*/*/*", "exports/*/*/*/*"),
         (
             "convert exports/{folder} --out out",
@@ -161,6 +181,7 @@ class Case:
     """A file that was made wrong and a command that meets it.
 
     Attributes:
+        share: cases of 100 in the benchmark; what trains or analyses takes longest.
         target: of the table.
         number: of the case; with the target it decides everything.
         file: that was made wrong, below the world.
