@@ -21,11 +21,11 @@ PLAIN_INTERVAL_S = 10.0
 @contextmanager
 def display() -> Iterator[Tell]:
     """Yield a function that shows events, and clean up the terminal afterwards."""
+    # Fabric would announce what the config already says.
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     if not is_first_process():
         yield silent
         return
-    # Fabric would announce what the config already says.
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _PlainLines()

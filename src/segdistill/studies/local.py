@@ -104,7 +104,7 @@ def threads_of(engine: EngineConfig, at_once: int) -> int | None:
 
 def _begin(slots: Queue[int], gpus: int) -> None:
     """Assign a GPU to a new process before it looks for one; the process prints nothing."""
-    logging.getLogger("lightning_fabric.utilities.rank_zero").setLevel(logging.WARNING)
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
     slot = slots.get()
     if gpus:
         os.environ["CUDA_VISIBLE_DEVICES"] = str(slot % gpus)
