@@ -11,21 +11,24 @@ from pathlib import Path
 
 _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
-SPINS = "2000"
-"""Turns of libgomp's loop before a thread sleeps, which take 50 to 100 microseconds."""
+_LOAD = Path("/proc/loadavg")
+SPINS = "6000"
+"""Turns of libgomp's loop before a thread sleeps, which take 0.1 to 0.3 milliseconds."""
 
 
 def wait_passively() -> None:
-    """Let OpenMP's threads wait for each other a moment, then sleep, unless the user chose a way.
+    """Let OpenMP's threads soon sleep while they wait for each other, unless the user chose a way.
 
     By default they spin for milliseconds, on a core that the thread they wait for may need: beside
-    one busy program that makes two threads many times slower than one. To sleep at once would cost
-    an idle machine a third of its speed, since on a virtual one a thread takes long to wake; so
-    they spin for about that long. It has an effect where torch is loaded later, in this process or
-    in those that it starts, and none where torch is loaded already.
+    one busy program that makes two threads many times slower than one. Where a core is free for
+    each of them they spin for about as long as waking takes, since sleeping at once would cost a
+    third of the speed of an idle virtual machine. It has an effect where torch is loaded later, in
+    this process or in those that it starts, and none where torch is loaded already.
     """
-    if "OMP_WAIT_POLICY" not in os.environ:
-        os.environ["OMP_WAIT_POLICY"] = "passive"
+    if "OMP_WAIT_POLICY" in os.environ:
+        return
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    if count_free_cores() + _count_running() <= (os.cpu_count() or 1):
         os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
 
 
@@ -48,6 +51,14 @@ def count_free_cores() -> int:
     except AttributeError:  # not on this system
         cores = os.cpu_count() or 1
     return max(1, min([cores, *_quotas()]))
+
+
+def _count_running() -> int:
+    """Return how many other threads of this machine compute now; where it is not said, one."""
+    try:
+        return max(0, int(_LOAD.read_text().split()[3].split("/")[0]) - 1)
+    except (OSError, ValueError, IndexError):
+        return 1
 
 
 def _quotas() -> list[int]:
