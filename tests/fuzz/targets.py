@@ -181,7 +181,6 @@ class Case:
     """A file that was made wrong and a command that meets it.
 
     Attributes:
-        share: cases of 100 in the benchmark; what trains or analyses takes longest.
         target: of the table.
         number: of the case; with the target it decides everything.
         file: that was made wrong, below the world.
