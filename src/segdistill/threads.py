@@ -13,7 +13,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 _OWN_GROUP = Path("/proc/self/cgroup")
 _LOAD = Path("/proc/loadavg")
 SPINS = "6000"
-"""Turns of libgomp's loop before a thread sleeps: 0.15 ms on an AMD EPYC, elsewhere as its pauses."""
+"""Turns of libgomp's loop before a thread sleeps: 0.15 ms on an AMD EPYC."""
 
 
 def wait_passively() -> None:
